@@ -1,0 +1,35 @@
+import type { DeviceTreeNode } from '../machine/device-tree';
+
+export type AccessSize = 1 | 2 | 4;
+
+/**
+ * A device on the memory-mapped bus: the few things that the bus needs to know.
+ * The bus guarantees: 0 ≤ offset, offset + size ≤ this.size, natural alignment, size ≤ 4 (it splits 8-byte accesses
+ * into two of 4, low half first). Values are unsigned.
+ */
+export interface MmioDevice {
+  /** Unique on the bus, for traces and errors: `serial@10000000`. */
+  readonly name: string;
+  /** Guest-physical address and length in bytes. */
+  readonly base: number;
+  readonly size: number;
+  read(offset: number, size: AccessSize): number;
+  write(offset: number, size: AccessSize, value: number): void;
+  /** Back to the state after power-on. */
+  reset?(): void;
+  /** The node that describes this device to the guest, if it has one. */
+  deviceTreeNode?(): DeviceTreeNode;
+}
+
+/** A wire into an interrupt controller, level-triggered. */
+export interface InterruptLine {
+  setLevel(asserted: boolean): void;
+}
+
+/** Derived from a device's lifecycle (DESIGN §4); `Error` carries its message. */
+export type DeviceStatus =
+  | { kind: 'Uninitialized' }
+  | { kind: 'Initialized' }
+  | { kind: 'Running' }
+  | { kind: 'Stopped' }
+  | { kind: 'Error'; message: string };

@@ -1,0 +1,62 @@
+/**
+ * Every failure of the engine is a VmError: a kind that a caller can branch on, and a message for people that
+ * says what happened, what was expected and what to do.
+ */
+export type VmErrorKind =
+  /** The configuration is wrong: a value out of range, options that exclude each other. */
+  | 'Config'
+  /** A file that the user named is missing, unreadable, truncated or of the wrong format. */
+  | 'Image'
+  /** The host refused something: memory, a file, disk space, a lock held by another process. */
+  | 'Resource'
+  /** An operation that the machine's present state does not allow. */
+  | 'State'
+  /** The guest did something from which the machine cannot go on. */
+  | 'Guest'
+  /** Download or verification failed. */
+  | 'Network'
+  /** A device failed; see DeviceError. */
+  | 'Device'
+  /** A defect of the engine itself. */
+  | 'Internal';
+
+export class VmError extends Error {
+  override readonly name: string = 'VmError';
+
+  constructor(
+    readonly kind: VmErrorKind,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+
+  static config(message: string, options?: { cause?: unknown }): VmError {
+    return new VmError('Config', message, options);
+  }
+}
+
+export type DeviceErrorCode = 'IoError' | 'InvalidParameter' | 'NotSupported';
+
+/** A device's failure. `throw DeviceError.IoError('…', { cause })`; branch on `error.code`. */
+export class DeviceError extends VmError {
+  override readonly name = 'DeviceError';
+
+  constructor(
+    readonly code: DeviceErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super('Device', message, options);
+  }
+
+  static IoError(message: string, options?: { cause?: unknown }): DeviceError {
+    return new DeviceError('IoError', message, options);
+  }
+  static InvalidParameter(message: string, options?: { cause?: unknown }): DeviceError {
+    return new DeviceError('InvalidParameter', message, options);
+  }
+  static NotSupported(message: string, options?: { cause?: unknown }): DeviceError {
+    return new DeviceError('NotSupported', message, options);
+  }
+}

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+
+const MiB = 1 << 20;
+
+/** A file or a built-in: `default` is the OpenSBI that comes with the default guest, `none` runs the kernel in M-mode. */
+const firmware = z.union([z.literal('default'), z.literal('none'), z.string().min(1)]);
+
+export const driveSchema = z.strictObject({
+  file: z.string().min(1),
+  format: z.enum(['raw']).default('raw'),
+  readonly: z.boolean().default(false),
+  /** What the guest sees as the disk's serial number; at most 20 bytes (virtio 1.3 §5.2.6.1). */
+  serial: z.string().max(20).optional(),
+});
+
+/** What a machine is made of: the one schema that CLI, app and library share. */
+export const machineConfigSchema = z.strictObject({
+  name: z.string().min(1).max(64).default('Hartbox'),
+  /** Bytes of guest RAM: whole MiB. */
+  memory: z.number().int().min(16 * MiB).max(3840 * MiB).multipleOf(MiB).default(512 * MiB),
+  harts: z.number().int().min(1).max(16).default(1),
+  firmware: firmware.default('default'),
+  /** Path of a Linux Image (raw, gzip, zstd) or an ELF file. */
+  kernel: z.string().min(1).optional(),
+  initrd: z.string().min(1).optional(),
+  append: z.string().default(''),
+  drives: z.array(driveSchema).max(7).default([]),
+  /** Size of the console at start; resizing later reaches the guest. */
+  console: z.strictObject({ columns: z.number().int().min(1).max(1000).default(80), rows: z.number().int().min(1).max(1000).default(24) }).prefault({}),
+});
+
+export type MachineConfig = z.output<typeof machineConfigSchema>;
+export type MachineConfigInput = z.input<typeof machineConfigSchema>;
+export type DriveConfig = z.output<typeof driveSchema>;

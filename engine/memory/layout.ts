@@ -1,0 +1,98 @@
+/**
+ * Where everything lies in the one shared `WebAssembly.Memory` of a virtual machine (DESIGN §2).
+ *
+ * Plain integer constants only: this file is also compiled by AssemblyScript (engine/hart/helpers), where
+ * such constants become i32. All offsets are in bytes; `planMemory` (memory-plan.ts) computes those that
+ * depend on the configuration.
+ *
+ *   0            machine header: control words, clock, memory regions, device interrupt status
+ *   PLIC_BASE    PLIC state
+ *   HARTS_BASE   one HART_STRIDE per hart: registers, CSRs, TLBs, MMIO ring
+ *   (planned)    decoded pages per hart, page versions, reset ROM, guest RAM
+ */
+
+// ---- Machine header -----------------------------------------------------------------------------------------
+
+/** u32: what the machine wants of its harts, one of RUN_*. Harts look at it whenever they are woken. */
+export const MACHINE_RUN_STATE = 0;
+export const RUN_RUNNING = 0;
+export const RUN_PAUSED = 1;
+export const RUN_STOPPED = 2;
+/** u32: number of harts that are parked (paused); changed atomically and notified. */
+export const MACHINE_PARKED = 4;
+/** u32: number of harts. */
+export const MACHINE_HARTS = 8;
+/** u32: 1 while the device thread is polling the MMIO rings, so that a hart need not ring its doorbell. */
+export const MACHINE_DEVICE_POLLING = 12;
+/** f64: guest time in ticks is (host monotonic nanoseconds × timebase / 1e9) + this offset. */
+export const MACHINE_CLOCK_OFFSET = 16;
+/** u32: bumped whenever a page holding translated code is written by anyone (hart or DMA). */
+export const MACHINE_CODE_EPOCH = 24;
+/** u32: bumped when every hart must drop its write entries, because a page became a code page. */
+export const MACHINE_FLUSH_REQUEST = 28;
+
+/** Directly mapped memory regions (RAM, ROM, flash): MEMORY_REGIONS records of MEMORY_REGION_STRIDE bytes. */
+export const MEMORY_REGION_COUNT = 32;
+export const MEMORY_REGIONS = 64;
+export const MEMORY_REGION_STRIDE = 32;
+export const MEMORY_REGIONS_MAX = 8;
+/** u64 guest-physical base; u64 size; u32 offset in this memory; u32 flags; u32 offset of its page versions. */
+export const REGION_BASE = 0;
+export const REGION_SIZE = 8;
+export const REGION_OFFSET = 16;
+export const REGION_FLAGS = 20;
+export const REGION_VERSIONS = 24;
+export const REGION_READONLY = 1;
+
+/** u32 per virtio-mmio slot: InterruptStatus, so that harts read and acknowledge it without a round trip. */
+export const VIRTIO_ISR = 1024;
+export const VIRTIO_ISR_MAX = 64;
+
+// ---- PLIC (engine/interrupt/plic.ts owns the inside) -----------------------------------------------------------
+
+export const PLIC_BASE = 4096;
+export const PLIC_BYTES = 12288;
+
+// ---- Harts ------------------------------------------------------------------------------------------------------
+
+export const HARTS_BASE = 65536;
+export const HARTS_MAX = 16;
+export const HART_STRIDE = 524288;
+
+/** i64[32]: x0 to x31. */
+export const HART_X = 0;
+/** i64[32]: f0 to f31, NaN-boxed. */
+export const HART_F = 256;
+/** i64: program counter, valid while the hart is outside its run loop. */
+export const HART_PC = 512;
+/** u64: instructions retired, valid while the hart is outside its run loop. */
+export const HART_INSTRET = 520;
+
+// Words that other threads touch. Atomics only.
+/** u32: interrupt lines as bits at their `mip` positions (MSIP 3, MTIP 7, SEIP 9, MEIP 11); set by CLINT and PLIC. */
+export const HART_LINES = 576;
+/** u32 futex: incremented and notified to make the hart look at HART_LINES, HART_MTIMECMP and MACHINE_RUN_STATE. */
+export const HART_WAKE = 580;
+/** u64: CLINT mtimecmp. */
+export const HART_MTIMECMP = 584;
+/** u32: the last MACHINE_FLUSH_REQUEST this hart has honoured. */
+export const HART_FLUSH_ACK = 592;
+/** u32: 1 while the hart sleeps in WFI. */
+export const HART_SLEEPING = 596;
+
+// MMIO ring: requests from this hart to the device thread (engine/process/mmio-ring.ts).
+/** u32: count of requests written by the hart. */
+export const RING_HEAD = 640;
+/** u32: count of requests served by the device thread; futex for a waiting hart. */
+export const RING_TAIL = 644;
+/** u32: value read; u32: 0 or 1 for an access fault. */
+export const RING_REPLY = 648;
+export const RING_REPLY_FAULT = 652;
+/** RING_ENTRIES records of RING_ENTRY_BYTES: f64 guest-physical address, u32 value, u32 size | RING_WRITE. */
+export const RING_DATA = 4096;
+export const RING_ENTRIES = 256;
+export const RING_ENTRY_BYTES = 16;
+export const RING_WRITE = 256;
+
+/** Private to the hart's own thread: engine/hart lays out CSRs, decode scratch and TLBs from here on. */
+export const HART_PRIVATE = 8192;

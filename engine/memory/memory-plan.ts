@@ -1,0 +1,100 @@
+import { VmError } from '../bus/vm-error';
+import {
+  HARTS_BASE,
+  HART_STRIDE,
+  HARTS_MAX,
+  MACHINE_HARTS,
+  MEMORY_REGIONS,
+  MEMORY_REGION_COUNT,
+  MEMORY_REGION_STRIDE,
+  REGION_BASE,
+  REGION_FLAGS,
+  REGION_OFFSET,
+  REGION_READONLY,
+  REGION_SIZE,
+  REGION_VERSIONS,
+} from './layout';
+
+/** Guest pages whose decoded form one hart keeps at a time. */
+export const DECODED_PAGES = 4096;
+/** One record of 8 bytes per halfword of a page, and a tail that leads to the next page. */
+export const DECODED_PAGE_BYTES = 2048 * 8 + 32;
+
+const PAGE = 4096;
+const WASM_PAGE = 65536;
+const WASM_MAX_PAGES = 65536;
+
+export interface DirectRegion {
+  /** Guest-physical address of the first byte; a multiple of 4096. */
+  base: number;
+  /** Bytes; a multiple of 4096. */
+  size: number;
+  /** Offset in the shared memory. */
+  offset: number;
+  readonly: boolean;
+}
+
+export interface MemoryPlan {
+  harts: number;
+  /** Offset of hart 0's decoded pages; those of hart n lie n × decodedStride further. */
+  decoded: number;
+  decodedStride: number;
+  /** Offset of one u32 per 4 KiB page of every region, in order: 0 = never decoded, else its version. */
+  pageVersions: number;
+  regions: DirectRegion[];
+  /** Size of the whole memory in 64 KiB wasm pages. */
+  wasmPages: number;
+}
+
+/** Most guest RAM that fits beside the engine's own state in a 4 GiB memory, for a number of harts. */
+export function maxRamBytes(harts: number): number {
+  return WASM_MAX_PAGES * WASM_PAGE - (8 << 20) - HARTS_BASE - harts * (HART_STRIDE + DECODED_PAGES * DECODED_PAGE_BYTES);
+}
+
+/** Lay out the shared memory for `harts` harts and the given direct regions (RAM, ROM, flash). */
+export function planMemory(harts: number, regions: { base: number; size: number; readonly?: boolean }[]): MemoryPlan {
+  if (harts < 1 || harts > HARTS_MAX) throw VmError.config(`A machine has 1 to ${HARTS_MAX} harts, not ${harts}.`);
+  let at = HARTS_BASE + harts * HART_STRIDE;
+  const decoded = at;
+  const decodedStride = DECODED_PAGES * DECODED_PAGE_BYTES;
+  at += harts * decodedStride;
+  const pageVersions = at;
+  for (const region of regions) at += (region.size / PAGE) * 4;
+  const placed: DirectRegion[] = [];
+  for (const region of regions) {
+    if (region.base % PAGE || region.size % PAGE) throw VmError.config(`Memory at 0x${region.base.toString(16)} is not made of whole 4 KiB pages.`);
+    at = Math.ceil(at / WASM_PAGE) * WASM_PAGE;
+    placed.push({ base: region.base, size: region.size, offset: at, readonly: region.readonly ?? false });
+    at += region.size;
+  }
+  const wasmPages = Math.ceil(at / WASM_PAGE);
+  if (wasmPages > WASM_MAX_PAGES) {
+    const most = Math.floor(maxRamBytes(harts) / (1 << 20));
+    throw VmError.config(`The machine's memory is too large: with ${harts} hart(s) it can have at most ${most} MiB.`);
+  }
+  return { harts, decoded, decodedStride, pageVersions, regions: placed, wasmPages };
+}
+
+/** Create the shared memory of a plan and write its header. */
+export function createMemory(plan: MemoryPlan): WebAssembly.Memory {
+  let memory: WebAssembly.Memory;
+  try {
+    memory = new WebAssembly.Memory({ initial: plan.wasmPages, maximum: plan.wasmPages, shared: true });
+  } catch (cause) {
+    throw new VmError('Resource', `This computer could not give the machine ${(plan.wasmPages / 16).toFixed(0)} MiB of memory. Close other programs or give the machine less.`, { cause });
+  }
+  const view = new DataView(memory.buffer);
+  view.setUint32(MACHINE_HARTS, plan.harts, true);
+  view.setUint32(MEMORY_REGION_COUNT, plan.regions.length, true);
+  let versions = plan.pageVersions;
+  plan.regions.forEach((region, i) => {
+    const at = MEMORY_REGIONS + i * MEMORY_REGION_STRIDE;
+    view.setBigUint64(at + REGION_BASE, BigInt(region.base), true);
+    view.setBigUint64(at + REGION_SIZE, BigInt(region.size), true);
+    view.setUint32(at + REGION_OFFSET, region.offset, true);
+    view.setUint32(at + REGION_FLAGS, region.readonly ? REGION_READONLY : 0, true);
+    view.setUint32(at + REGION_VERSIONS, versions, true);
+    versions += (region.size / PAGE) * 4;
+  });
+  return memory;
+}
