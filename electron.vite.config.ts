@@ -1,0 +1,52 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import tailwindcss from '@tailwindcss/vite';
+import vue from '@vitejs/plugin-vue';
+import { defineConfig } from 'electron-vite';
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Entries of the Node side; workers and engine processes find each other by these names in out/main. */
+const nodeEntries = {
+  index: here('main/index.ts'),
+  'engine-process': here('engine/process/engine-process.ts'),
+  'hart-worker': here('engine/process/hart-worker.ts'),
+  engine: here('engine/index.ts'),
+  cli: here('engine/cli/index.ts'),
+};
+
+// Targets are those of the oldest runtime that we support: Node 20.18, which is also that of Electron 33 (Chrome 130).
+export default defineConfig({
+  main: {
+    build: {
+      target: 'node20.18',
+      // helpers.wasm, which `npm run build:wasm` puts here, must stay.
+      emptyOutDir: false,
+      rolldownOptions: {
+        input: Object.fromEntries(Object.entries(nodeEntries).filter(([, source]) => existsSync(source))),
+        output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name].js' },
+      },
+    },
+  },
+  preload: {
+    build: {
+      target: 'node20.18',
+      // A sandboxed preload script can require nothing but electron: all in one CommonJS file.
+      externalizeDeps: false,
+      rolldownOptions: {
+        input: { index: here('main/preload.ts') },
+        output: { format: 'cjs', entryFileNames: '[name].cjs' },
+      },
+    },
+  },
+  renderer: {
+    root: here('renderer'),
+    plugins: [vue(), tailwindcss()],
+    build: {
+      target: 'chrome130',
+      minify: true,
+      rolldownOptions: { input: here('renderer/index.html') },
+    },
+    define: { __VUE_OPTIONS_API__: 'false', __VUE_I18N_LEGACY_API__: 'false', __VUE_I18N_FULL_INSTALL__: 'false', __INTLIFY_JIT_COMPILATION__: 'true' },
+  },
+});
