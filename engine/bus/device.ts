@@ -2,9 +2,15 @@ import type { DeviceTreeNode } from '../machine/device-tree';
 
 export type AccessSize = 1 | 2 | 4;
 
+/** The sizes in bytes of the accesses that a device takes; the bus refuses others with an access fault. */
+export interface AccessSizes {
+  min: AccessSize;
+  max: AccessSize;
+}
+
 /**
  * A device on the memory-mapped bus: the few things that the bus needs to know.
- * The bus guarantees: 0 ≤ offset, offset + size ≤ this.size, natural alignment, size ≤ 4 (it splits 8-byte accesses
+ * The bus guarantees: 0 ≤ offset, offset + size ≤ this.size, natural alignment, size ≤ 4 (harts split 8-byte accesses
  * into two of 4, low half first). Values are unsigned.
  */
 export interface MmioDevice {
@@ -13,6 +19,8 @@ export interface MmioDevice {
   /** Guest-physical address and length in bytes. */
   readonly base: number;
   readonly size: number;
+  /** Without this a device takes 1, 2 and 4 bytes. */
+  readonly accessSizes?: AccessSizes;
   read(offset: number, size: AccessSize): number;
   write(offset: number, size: AccessSize, value: number): void;
   /** Back to the state after power-on. */

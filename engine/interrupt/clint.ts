@@ -1,0 +1,117 @@
+import type { AccessSize, MmioDevice } from '../bus/device';
+import type { DeviceTreeNode } from '../machine/device-tree';
+import { HARTS_BASE, HART_MTIMECMP, HART_STRIDE } from '../memory/layout';
+import { hartLine, MSIP, setHartLine, wakeHart } from './hart-lines';
+
+const MTIMECMP = 0x4000;
+const MTIME = 0xbff8;
+
+/** Where mtime comes from: guest time in ticks of the timebase. */
+export interface MachineTime {
+  now(): number;
+  set(ticks: number): void;
+}
+
+export interface ClintSnapshot {
+  msip: boolean[];
+  /** Low and high half for each hart. */
+  mtimecmp: [number, number][];
+}
+
+/**
+ * SiFive CLINT: software interrupts and machine timers of all harts. Its state lies in the shared memory (msip is the
+ * hart's interrupt line itself), so any thread can make an instance and use it; each hart compares its own mtimecmp
+ * with the time and drives MTIP itself.
+ */
+export class Clint implements MmioDevice {
+  readonly name: string;
+  readonly base: number;
+  readonly size = 0x10000;
+  readonly accessSizes = { min: 4, max: 4 } as const;
+  private readonly harts: number;
+  private readonly time: MachineTime;
+  private readonly words: Int32Array;
+  /** High half of the sample whose low half was read last, for the high half of the same 8-byte access. */
+  private latchedHigh = -1;
+
+  constructor(options: { memory: WebAssembly.Memory; base: number; harts: number; time: MachineTime }) {
+    this.base = options.base;
+    this.name = `clint@${options.base.toString(16)}`;
+    this.harts = options.harts;
+    this.time = options.time;
+    this.words = new Int32Array(options.memory.buffer);
+  }
+
+  read(offset: number, _size: AccessSize): number {
+    const latchedHigh = this.latchedHigh;
+    this.latchedHigh = -1;
+    if (offset === MTIME) {
+      const ticks = this.time.now();
+      this.latchedHigh = Math.floor(ticks / 0x1_0000_0000);
+      return ticks % 0x1_0000_0000 >>> 0;
+    }
+    if (offset === MTIME + 4) return latchedHigh >= 0 ? latchedHigh : Math.floor(this.time.now() / 0x1_0000_0000);
+    if (offset < 4 * this.harts) return hartLine(this.words, offset >>> 2, MSIP) ? 1 : 0;
+    const compare = this.compareWord(offset);
+    return compare < 0 ? 0 : Atomics.load(this.words, compare) >>> 0;
+  }
+
+  write(offset: number, _size: AccessSize, value: number): void {
+    if (offset < 4 * this.harts) {
+      setHartLine(this.words, offset >>> 2, MSIP, (value & 1) !== 0);
+      return;
+    }
+    if (offset === MTIME || offset === MTIME + 4) {
+      const now = this.time.now();
+      const low = offset === MTIME ? value : now % 0x1_0000_0000;
+      const high = offset === MTIME ? Math.floor(now / 0x1_0000_0000) : value;
+      this.time.set(high * 0x1_0000_0000 + low);
+      for (let hart = 0; hart < this.harts; hart++) wakeHart(this.words, hart);
+      return;
+    }
+    const compare = this.compareWord(offset);
+    if (compare < 0) return;
+    Atomics.store(this.words, compare, value | 0);
+    wakeHart(this.words, (offset - MTIMECMP) >>> 3);
+  }
+
+  /** No software interrupts, timers as far away as they go. */
+  reset(): void {
+    this.restore({ msip: [], mtimecmp: [] });
+  }
+
+  snapshot(): ClintSnapshot {
+    const harts = Array.from({ length: this.harts }, (_, hart) => hart);
+    return {
+      msip: harts.map((hart) => hartLine(this.words, hart, MSIP)),
+      mtimecmp: harts.map((hart) => [this.read(MTIMECMP + 8 * hart, 4), this.read(MTIMECMP + 8 * hart + 4, 4)]),
+    };
+  }
+
+  restore(state: ClintSnapshot): void {
+    for (let hart = 0; hart < this.harts; hart++) {
+      const [low, high] = state.mtimecmp[hart] ?? [0xffffffff, 0xffffffff];
+      this.write(MTIMECMP + 8 * hart, 4, low);
+      this.write(MTIMECMP + 8 * hart + 4, 4, high);
+      setHartLine(this.words, hart, MSIP, state.msip[hart] ?? false);
+    }
+  }
+
+  deviceTreeNode(): DeviceTreeNode {
+    return {
+      name: this.name,
+      properties: {
+        compatible: ['sifive,clint0', 'riscv,clint0'],
+        reg: [{ u64: this.base }, { u64: this.size }],
+        'interrupts-extended': Array.from({ length: this.harts }, (_, hart) => [{ ref: `cpu${hart}_intc` }, 3, { ref: `cpu${hart}_intc` }, 7]).flat(),
+      },
+    };
+  }
+
+  /** Index of the mtimecmp word at `offset`, or -1. */
+  private compareWord(offset: number): number {
+    const at = offset - MTIMECMP;
+    if (at < 0 || at >= 8 * this.harts) return -1;
+    return (HARTS_BASE + (at >>> 3) * HART_STRIDE + HART_MTIMECMP + (at & 4)) >>> 2;
+  }
+}

@@ -1,0 +1,284 @@
+import type { AccessSize, InterruptLine, MmioDevice } from '../bus/device';
+import { VmError } from '../bus/vm-error';
+import type { DeviceTreeNode } from '../machine/device-tree';
+import { PLIC_BASE, PLIC_BYTES } from '../memory/layout';
+import { MEIP, SEIP, setHartLine } from './hart-lines';
+
+// Inside of the PLIC's part of the shared memory, in words. Bit sets have 32 words: 1024 sources.
+const SET = 32;
+const LOCK = PLIC_BASE >>> 2;
+const LEVELS = LOCK + SET;
+const PENDING = LEVELS + SET;
+const CLAIMED = PENDING + SET;
+const THRESHOLDS = CLAIMED + SET;
+const PRIORITIES = THRESHOLDS + SET;
+const ENABLES = PRIORITIES + 1024;
+const WORDS = PLIC_BYTES >>> 2;
+const CONTEXTS_MAX = 32;
+
+// Register map (RISC-V PLIC 1.0 §4).
+const MAP_PENDING = 0x1000;
+const MAP_ENABLES = 0x2000;
+const MAP_ENABLES_STRIDE = 0x80;
+const MAP_CONTEXTS = 0x200000;
+const MAP_CONTEXT_STRIDE = 0x1000;
+/** Priorities and thresholds are WARL fields of 3 bits, as on QEMU's virt. */
+const PRIORITY_MASK = 7;
+
+/** Spins before a waiter sleeps, and sleeps of 1 ms before it takes the lock of a thread that must have died. */
+const SPINS = 200;
+const LOCK_PATIENCE = 2000;
+
+export interface PlicOptions {
+  memory: WebAssembly.Memory;
+  base: number;
+  /** Interrupt sources 1 to `sources`; at most 1023. */
+  sources: number;
+  /** Two for each hart: 2h is its M-mode, 2h + 1 its S-mode; at most 32. */
+  contexts: number;
+}
+
+export interface PlicSnapshot {
+  state: number[];
+}
+
+/**
+ * Platform-level interrupt controller, RISC-V PLIC 1.0, with level-triggered gateways. All its state lies in the shared
+ * memory behind a small lock, so any thread can make an instance and use it.
+ */
+export class Plic implements MmioDevice {
+  readonly name: string;
+  readonly base: number;
+  readonly size = 0x600000;
+  readonly accessSizes = { min: 4, max: 4 } as const;
+  private readonly words: Int32Array;
+  private readonly sources: number;
+  private readonly contexts: number;
+  /** Words of a bit set that hold sources of this PLIC. */
+  private readonly setWords: number;
+
+  constructor(options: PlicOptions) {
+    const { sources, contexts } = options;
+    if (sources < 1 || sources > 1023) throw VmError.config(`A PLIC has 1 to 1023 sources, not ${sources}.`);
+    if (contexts < 1 || contexts > CONTEXTS_MAX) throw VmError.config(`A PLIC has 1 to ${CONTEXTS_MAX} contexts, not ${contexts}.`);
+    this.base = options.base;
+    this.name = `plic@${options.base.toString(16)}`;
+    this.sources = sources;
+    this.contexts = contexts;
+    this.setWords = (sources >>> 5) + 1;
+    this.words = new Int32Array(options.memory.buffer);
+  }
+
+  /** The wire of a source, 1 to `sources`. */
+  line(source: number): InterruptLine {
+    this.checkSource(source);
+    return {
+      setLevel: (asserted) => {
+        this.lock();
+        this.setLevel(source, asserted);
+        this.unlock();
+      },
+    };
+  }
+
+  /**
+   * The wire of a source whose level *is* a word of the shared memory: high while the u32 at `offset` is not zero.
+   * `setLevel` (the argument does not matter) tells that the word has changed. The word is looked at under the lock,
+   * so threads that set and clear its bits at the same time cannot leave the wire at the wrong level.
+   */
+  wordLine(source: number, offset: number): InterruptLine {
+    this.checkSource(source);
+    return {
+      setLevel: () => {
+        this.lock();
+        this.setLevel(source, Atomics.load(this.words, offset >>> 2) !== 0);
+        this.unlock();
+      },
+    };
+  }
+
+  read(offset: number, _size: AccessSize): number {
+    if (offset >= MAP_CONTEXTS) {
+      const context = Math.floor((offset - MAP_CONTEXTS) / MAP_CONTEXT_STRIDE);
+      if (context >= this.contexts) return 0;
+      const register = offset % MAP_CONTEXT_STRIDE;
+      if (register === 0) return this.words[THRESHOLDS + context];
+      return register === 4 ? this.claim(context) : 0;
+    }
+    const at = this.registerWord(offset);
+    return at < 0 ? 0 : Atomics.load(this.words, at) >>> 0;
+  }
+
+  write(offset: number, _size: AccessSize, value: number): void {
+    this.lock();
+    if (offset >= MAP_CONTEXTS) {
+      const context = Math.floor((offset - MAP_CONTEXTS) / MAP_CONTEXT_STRIDE);
+      const register = offset % MAP_CONTEXT_STRIDE;
+      if (context < this.contexts && register === 0) this.words[THRESHOLDS + context] = value & PRIORITY_MASK;
+      else if (context < this.contexts && register === 4) this.complete(context, value);
+    } else if (offset < MAP_PENDING) {
+      const at = this.registerWord(offset);
+      if (at >= 0) this.words[at] = value & PRIORITY_MASK;
+    } else if (offset >= MAP_ENABLES) {
+      const at = this.registerWord(offset);
+      // Bits of sources that do not exist, source 0 among them, are hardwired to zero.
+      if (at >= 0) this.words[at] = value & this.existing((offset % MAP_ENABLES_STRIDE) >>> 2);
+    }
+    this.update();
+    this.unlock();
+  }
+
+  reset(): void {
+    this.lock();
+    // The wires keep their levels: they belong to the devices, which reset themselves.
+    this.words.fill(0, PENDING, LOCK + WORDS);
+    this.update();
+    this.unlock();
+  }
+
+  snapshot(): PlicSnapshot {
+    this.lock();
+    const state = Array.from(this.words.subarray(LEVELS, LOCK + WORDS));
+    this.unlock();
+    return { state };
+  }
+
+  restore(snapshot: PlicSnapshot): void {
+    if (snapshot.state.length !== LOCK + WORDS - LEVELS) {
+      throw new VmError('Image', `The saved state of the PLIC has ${snapshot.state.length} words instead of ${LOCK + WORDS - LEVELS}; it was made by another version.`);
+    }
+    this.lock();
+    this.words.set(snapshot.state, LEVELS);
+    this.update();
+    this.unlock();
+  }
+
+  deviceTreeNode(): DeviceTreeNode {
+    const contexts = Array.from({ length: this.contexts }, (_, context) => [{ ref: `cpu${context >>> 1}_intc` }, context & 1 ? 9 : 11]);
+    return {
+      name: this.name,
+      label: 'plic',
+      properties: {
+        compatible: ['sifive,plic-1.0.0', 'riscv,plic0'],
+        reg: [{ u64: this.base }, { u64: this.size }],
+        'interrupt-controller': true,
+        '#interrupt-cells': [1],
+        '#address-cells': [0],
+        'interrupts-extended': contexts.flat(),
+        'riscv,ndev': [this.sources],
+      },
+    };
+  }
+
+  /** Index of the word behind a priority, pending or enable register, or -1. */
+  private registerWord(offset: number): number {
+    if (offset < MAP_PENDING) {
+      const source = offset >>> 2;
+      return source >= 1 && source <= this.sources ? PRIORITIES + source : -1;
+    }
+    if (offset < MAP_ENABLES) {
+      const at = (offset - MAP_PENDING) >>> 2;
+      return at < this.setWords ? PENDING + at : -1;
+    }
+    const context = Math.floor((offset - MAP_ENABLES) / MAP_ENABLES_STRIDE);
+    const at = (offset % MAP_ENABLES_STRIDE) >>> 2;
+    return context < this.contexts && at < this.setWords ? ENABLES + context * SET + at : -1;
+  }
+
+  private existing(setWord: number): number {
+    const below = this.sources + 1 - setWord * 32;
+    const mask = below >= 32 ? -1 : (1 << Math.max(below, 0)) - 1;
+    return setWord === 0 ? mask & ~1 : mask;
+  }
+
+  /** Gateway: a high wire makes one request, and no other until that one is completed (PLIC 1.0 §5). */
+  private setLevel(source: number, asserted: boolean): void {
+    const bit = 1 << (source & 31);
+    const at = source >>> 5;
+    const levels = this.words[LEVELS + at];
+    if (((levels & bit) !== 0) === asserted) return;
+    this.words[LEVELS + at] = levels ^ bit;
+    // A request that was made stays, even when the wire falls before it is served.
+    if (asserted && (this.words[CLAIMED + at] & bit) === 0) {
+      this.words[PENDING + at] = this.words[PENDING + at] | bit;
+      this.update();
+    }
+  }
+
+  private claim(context: number): number {
+    this.lock();
+    // The threshold masks the interrupt line, not the claim (PLIC 1.0 §9).
+    const source = this.highest(context, 0);
+    if (source !== 0) {
+      const bit = 1 << (source & 31);
+      const at = source >>> 5;
+      this.words[PENDING + at] = this.words[PENDING + at] & ~bit;
+      this.words[CLAIMED + at] = this.words[CLAIMED + at] | bit;
+      this.update();
+    }
+    this.unlock();
+    return source;
+  }
+
+  private complete(context: number, source: number): void {
+    if (source < 1 || source > this.sources) return;
+    const bit = 1 << (source & 31);
+    const at = source >>> 5;
+    // A completion of a source that this context has not enabled is ignored (PLIC 1.0 §10).
+    if ((this.words[ENABLES + context * SET + at] & bit) === 0) return;
+    const claimed = this.words[CLAIMED + at];
+    if ((claimed & bit) === 0) return;
+    this.words[CLAIMED + at] = claimed & ~bit;
+    if ((this.words[LEVELS + at] & bit) !== 0) this.words[PENDING + at] = this.words[PENDING + at] | bit;
+  }
+
+  /** The pending and enabled source of the highest priority above `threshold`, the lowest number first; 0 if none. */
+  private highest(context: number, threshold: number): number {
+    const enables = ENABLES + context * SET;
+    let best = 0;
+    let bestPriority = threshold;
+    for (let at = 0; at < this.setWords; at++) {
+      let bits = this.words[PENDING + at] & this.words[enables + at];
+      while (bits !== 0) {
+        const low = bits & -bits;
+        bits ^= low;
+        const source = at * 32 + 31 - Math.clz32(low);
+        const priority = this.words[PRIORITIES + source];
+        if (priority > bestPriority) {
+          best = source;
+          bestPriority = priority;
+        }
+      }
+    }
+    return best;
+  }
+
+  /** Drive every context's external interrupt line from the present state. */
+  private update(): void {
+    for (let context = 0; context < this.contexts; context++) {
+      const asserted = this.highest(context, this.words[THRESHOLDS + context]) !== 0;
+      setHartLine(this.words, context >>> 1, context & 1 ? SEIP : MEIP, asserted);
+    }
+  }
+
+  private checkSource(source: number): void {
+    if (!Number.isInteger(source) || source < 1 || source > this.sources) {
+      throw VmError.config(`The PLIC has interrupt sources 1 to ${this.sources}; there is no source ${source}.`);
+    }
+  }
+
+  private lock(): void {
+    let spins = 0;
+    let sleeps = 0;
+    while (Atomics.compareExchange(this.words, LOCK, 0, 1) !== 0) {
+      if (++spins < SPINS) continue;
+      // The holder has lost its CPU, or died with its worker: then nobody will ever unlock.
+      if (++sleeps > LOCK_PATIENCE) return;
+      Atomics.wait(this.words, LOCK, 1, 1);
+    }
+  }
+
+  private unlock(): void {
+    Atomics.store(this.words, LOCK, 0);
+  }
+}
