@@ -1,0 +1,57 @@
+/**
+ * What the tests need of the system beyond Node: an emulator to compare with and a RISC-V compiler.
+ * (What Electron needs is in electron.mjs.)
+ * On Debian and its relatives, as root, missing ones are installed; elsewhere the tests that need them are skipped.
+ */
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { run } from './toolchain.mjs';
+
+const onPath = (command) => (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, command)));
+
+/** Each: a command or a file, and the packages that bring it, newest name first. */
+const needs = {
+  qemu: [
+    { command: 'qemu-system-riscv64', packages: ['qemu-system-riscv', 'qemu-system-misc'] },
+    { command: 'qemu-riscv64', packages: ['qemu-user'] },
+  ],
+  compiler: [
+    { command: 'riscv64-linux-gnu-gcc', packages: ['gcc-riscv64-linux-gnu'] },
+    { file: '/usr/riscv64-linux-gnu/lib/libc.a', packages: ['libc6-dev-riscv64-cross'] },
+  ],
+};
+
+/**
+ * Look for everything, install what is missing where that is possible.
+ * @returns {Promise<Record<'qemu' | 'compiler', string[]>>} what is still missing of each, as package names
+ */
+export async function ensureSystemPackages() {
+  let missing = findMissing();
+  const all = Object.values(missing).flat();
+  if (all.length > 0 && process.platform === 'linux' && process.getuid() === 0 && onPath('apt-get')) {
+    const names = [];
+    for (const need of all) names.push(await availableName(need.packages));
+    console.error(`Installing system packages: ${names.join(' ')}`);
+    const env = { DEBIAN_FRONTEND: 'noninteractive' };
+    const apt = (...args) => run('apt-get', ['-qq', ...args], { env, output: 'capture' });
+    await apt('update');
+    const { code, output } = await apt('install', '-y', '--no-install-recommends', ...names);
+    if (code !== 0) process.stderr.write(output);
+    missing = findMissing();
+  }
+  return Object.fromEntries(Object.entries(missing).map(([group, list]) => [group, list.map((need) => need.packages.at(-1))]));
+}
+
+function findMissing() {
+  const isThere = ({ command, file }) => (command ? onPath(command) : existsSync(file));
+  return Object.fromEntries(Object.entries(needs).map(([group, list]) => [group, list.filter((need) => !isThere(need))]));
+}
+
+/** The first of these names that this release of the distribution has. */
+async function availableName(names) {
+  for (const name of names) {
+    const { code, output } = await run('apt-cache', ['show', '--no-all-versions', name], { output: 'capture' });
+    if (code === 0 && output.includes(`Package: ${name}\n`)) return name;
+  }
+  return names.at(-1);
+}

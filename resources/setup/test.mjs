@@ -1,0 +1,176 @@
+/**
+ * `npm test`: install what is missing, then every check and every test; the last line sums them up.
+ * `npm test -- lint guest` runs only the parts so named.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { electronPath, ensureElectronLibraries } from './electron.mjs';
+import { ensureSystemPackages } from './system-packages.mjs';
+import { ensureBuild, ensurePackages, packageCommand, requireNode, root, run } from './toolchain.mjs';
+
+const MINUTE = 60_000;
+const reports = join(root, 'node_modules', '.cache', 'hartbox', 'reports');
+const only = process.argv.slice(2);
+
+/** Counted as one each; the output is shown where a check fails. */
+const checks = [
+  { name: 'types', command: () => [packageCommand('vue-tsc'), '--noEmit'] },
+  { name: 'lint', command: () => [packageCommand('eslint'), '.', '--max-warnings', '0'] },
+  { name: 'format', command: () => [packageCommand('@biomejs/biome'), 'check', '--error-on-warnings'] },
+  { name: 'imports', command: () => [packageCommand('dependency-cruiser', 'depcruise'), 'engine', 'main', 'renderer', 'test'] },
+  { name: 'unused', command: () => [packageCommand('knip'), '--no-progress'] },
+];
+
+/** Run by vitest and Playwright, which count for themselves. `needs` are groups of system packages. */
+const suites = [
+  { name: 'unit', minutes: 4, command: vitest('unit', 'renderer'), read: readVitest },
+  { name: 'conformance', minutes: 6, needs: ['qemu', 'compiler'], built: true, command: vitest('conformance'), read: readVitest },
+  { name: 'guest', minutes: 10, needs: ['compiler'], built: true, guest: true, command: vitest('guest'), read: readVitest },
+  { name: 'e2e', minutes: 8, built: true, guest: true, command: playwright, read: readPlaywright },
+];
+
+requireNode();
+const unknown = only.filter((name) => ![...checks, ...suites].some((part) => part.name === name));
+if (unknown.length > 0) {
+  console.error(`No part of the tests is called ${unknown.join(' or ')}. There are: ${[...checks, ...suites].map((part) => part.name).join(', ')}.`);
+  process.exit(2);
+}
+const chosen = (part) => only.length === 0 || only.includes(part.name);
+const total = { passed: 0, failed: 0, skipped: 0 };
+const began = Date.now();
+// Nothing that a test does may touch the VMs of the person who runs it.
+const home = mkdtempSync(join(tmpdir(), 'hartbox-test-'));
+process.env.HARTBOX_HOME = home;
+try {
+  await main();
+} catch (error) {
+  report('set-up', { passed: 0, failed: 1, skipped: 0 }, Date.now() - began, error.message);
+} finally {
+  rmSync(home, { recursive: true, force: true });
+}
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exit(total.failed > 0 ? 1 : 0);
+
+async function main() {
+  await ensurePackages();
+  rmSync(reports, { recursive: true, force: true });
+  mkdirSync(reports, { recursive: true });
+  const queue = checks.filter(chosen);
+  await Promise.all([1, 2].map(async () => {
+    for (let check = queue.shift(); check; check = queue.shift()) await runCheck(check.name, process.execPath, check.command());
+  }));
+
+  const wanted = suites.filter(chosen);
+  const missing = wanted.some((suite) => suite.needs) ? await ensureSystemPackages() : {};
+  const runnable = [];
+  for (const suite of wanted) {
+    const lacking = (suite.needs ?? []).flatMap((group) => missing[group]);
+    const reason = lacking.length > 0 ? `needs what these Debian packages hold: ${lacking.join(' ')}` : suite.name === 'e2e' ? await lackOfElectron() : '';
+    if (reason) report(suite.name, { passed: 0, failed: 0, skipped: 1 }, 0, reason);
+    else runnable.push(suite);
+  }
+  const built = await attempt('build', runnable.some((suite) => suite.built), () => ensureBuild());
+  const guest = built && (await attempt('default guest', runnable.some((suite) => suite.guest), async () => {
+    const { code, output } = await run(process.execPath, [join(root, 'out', 'main', 'cli.js'), 'setup'], { output: 'capture', timeout: 10 * MINUTE });
+    if (code !== 0) throw new Error(output.trim());
+  }));
+  for (const suite of runnable) {
+    if ((suite.built && !built) || (suite.guest && !guest)) {
+      report(suite.name, { passed: 0, failed: 1, skipped: 0 }, 0, 'not run, because of the failure above');
+    } else {
+      await runSuite(suite);
+    }
+  }
+}
+
+/** A step that others need: counted as one where it is needed. */
+async function attempt(name, needed, step) {
+  if (!needed) return true;
+  const start = Date.now();
+  try {
+    await step();
+    report(name, { passed: 1, failed: 0, skipped: 0 }, Date.now() - start);
+    return true;
+  } catch (error) {
+    report(name, { passed: 0, failed: 1, skipped: 0 }, Date.now() - start, error.message);
+    return false;
+  }
+}
+
+async function runCheck(name, command, args) {
+  const start = Date.now();
+  const { code, output, timedOut } = await run(command, args, { output: 'capture', timeout: 4 * MINUTE });
+  const passed = code === 0 ? 1 : 0;
+  report(name, { passed, failed: 1 - passed, skipped: 0 }, Date.now() - start, passed ? '' : timedOut ? 'took more than 4 minutes' : output.trim());
+}
+
+async function runSuite(suite) {
+  const start = Date.now();
+  console.log(`\n--- ${suite.name} ---`);
+  const file = join(reports, `${suite.name}.json`);
+  const { args, command = process.execPath, env } = suite.command(file);
+  const { code, timedOut } = await run(command, args, { env: { ...(process.stdout.isTTY ? {} : { NO_COLOR: '1', FORCE_COLOR: undefined }), ...env }, timeout: suite.minutes * MINUTE });
+  let note = timedOut ? `ended after ${suite.minutes} minutes` : '';
+  let counts = { passed: 0, failed: 0, skipped: 0 };
+  if (existsSync(file)) counts = suite.read(JSON.parse(readFileSync(file, 'utf8')));
+  if (code !== 0 && counts.failed === 0) {
+    counts.failed = 1;
+    note ||= `${suite.name} ended with exit code ${code}`;
+  }
+  report(suite.name, counts, Date.now() - start, note);
+}
+
+function vitest(...projects) {
+  return (file) => ({
+    args: [
+      packageCommand('vitest'),
+      'run',
+      ...projects.flatMap((name) => ['--project', name]),
+      '--passWithNoTests',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${file}`,
+    ],
+  });
+}
+
+function readVitest(report) {
+  // A file that fails before its first test counts as one.
+  const broken = report.testResults.filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'));
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + broken.length,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+/** Why Electron cannot run here, or ''. */
+async function lackOfElectron() {
+  try {
+    await ensureElectronLibraries(await electronPath(), { display: true });
+    return '';
+  } catch (error) {
+    return error.message;
+  }
+}
+
+function playwright(file) {
+  const args = [packageCommand('@playwright/test', 'playwright'), 'test', '--reporter=list,json'];
+  const env = { PLAYWRIGHT_JSON_OUTPUT_NAME: file };
+  if (process.platform !== 'linux') return { args, env };
+  return { command: 'xvfb-run', args: ['-a', '-s', '-screen 0 1280x960x24', process.execPath, ...args], env };
+}
+
+function readPlaywright({ stats, errors }) {
+  return { passed: stats.expected + stats.flaky, failed: stats.unexpected + (errors.length > 0 && stats.unexpected === 0 ? 1 : 0), skipped: stats.skipped };
+}
+
+function report(name, { passed, failed, skipped }, milliseconds, note = '') {
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += skipped;
+  const parts = [passed && `${passed} passed`, failed && `${failed} FAILED`, skipped && `${skipped} skipped`].filter(Boolean);
+  console.log(`${name.padEnd(14)} ${parts.join(', ').padEnd(24)} ${(milliseconds / 1000).toFixed(1).padStart(6)} s`);
+  if (note) console.log(note.replace(/^/gm, '    '));
+}

@@ -1,0 +1,127 @@
+/**
+ * What `npm start`, `npm test` and `npm run hartbox` need before anything else: the npm packages and the build.
+ * Plain JavaScript that runs on Node 20.18 with nothing installed.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** Ends the process with a message where Node is too old. */
+export function requireNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > 20 || (major === 20 && minor >= 18)) return;
+  console.error(`Hartbox needs Node.js 20.18 or newer; this is ${process.versions.node}. Get a newer one from https://nodejs.org.`);
+  process.exit(1);
+}
+
+/**
+ * Run a command in the repository and wait for it.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ env?: Record<string, string>, output?: 'inherit' | 'stderr' | 'capture', timeout?: number }} [options]
+ *   `timeout` in milliseconds. With `capture` nothing is shown and the output comes back.
+ * @returns {Promise<{ code: number, output: string, timedOut: boolean }>}
+ */
+export function run(command, args, { env = {}, output = 'inherit', timeout } = {}) {
+  const stdio = output === 'capture' ? ['ignore', 'pipe', 'pipe'] : output === 'stderr' ? ['ignore', 2, 2] : ['ignore', 'inherit', 'inherit'];
+  // On Windows npm is a .cmd file, which only a shell can start; nothing from outside is in these arguments.
+  const shell = process.platform === 'win32' && command === 'npm';
+  // A process group of its own, so that a command that ran too long ends with all that it started.
+  const detached = timeout !== undefined && process.platform !== 'win32';
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio, shell, detached });
+    let text = '';
+    let timedOut = false;
+    let timer;
+    const end = () => {
+      if (child.pid === undefined) return;
+      try {
+        process.kill(detached ? -child.pid : child.pid, 'SIGKILL');
+      } catch {
+        // It has ended by itself.
+      }
+    };
+    if (timeout !== undefined) {
+      timer = setTimeout(() => {
+        timedOut = true;
+        end();
+      }, timeout);
+    }
+    const onSignal = () => {
+      if (detached) end();
+    };
+    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (chunk) => {
+        text += chunk;
+      });
+    }
+    const done = (code, extra = '') => {
+      clearTimeout(timer);
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+      resolve({ code, output: text + extra, timedOut });
+    };
+    child.on('error', (error) => done(127, `${command}: ${error.message}\n`));
+    child.on('close', (code) => done(code ?? 1));
+  });
+}
+
+/** The script behind an installed package's command, to be run with Node: no shell, no npx. */
+export function packageCommand(name, command = name.replace(/^.*\//, '')) {
+  const folder = join(root, 'node_modules', name);
+  const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  return join(folder, typeof bin === 'string' ? bin : bin[command]);
+}
+
+/** Install the npm packages if some are missing or other versions than the lock file says. */
+export async function ensurePackages({ output = 'inherit' } = {}) {
+  if (packagesAreCurrent()) return;
+  console.error('Installing npm packages…');
+  // `npm ci` begins by deleting node_modules, with the downloads cached there.
+  const command = existsSync(join(root, 'node_modules')) ? ['install', '--no-save'] : ['ci'];
+  const { code } = await run('npm', [...command, '--no-fund', '--no-audit', '--loglevel', 'error'], { output });
+  if (code === 0) return;
+  throw new Error('npm could not install the packages (see above). Check the network connection, then try again.');
+}
+
+function packagesAreCurrent() {
+  const installed = readJson(join(root, 'node_modules', '.package-lock.json'))?.packages;
+  if (!installed) return false;
+  const wanted = readJson(join(root, 'package-lock.json')).packages;
+  return Object.entries(wanted).every(([path, { version, optional }]) => {
+    if (path === '') return true;
+    // Optional packages are those of other platforms too.
+    return installed[path] ? installed[path].version === version : optional === true;
+  });
+}
+
+/** Build into out/ if a source is newer than what is there. */
+export async function ensureBuild({ output = 'inherit' } = {}) {
+  const sources = ['engine', 'main', 'renderer', 'resources', 'package-lock.json', 'electron.vite.config.ts', 'tsconfig.json'];
+  const products = ['out/main/helpers.wasm', 'out/main/cli.js', 'out/main/index.js', 'out/renderer/index.html'];
+  const built = Math.min(...products.map((path) => newest(path)));
+  if (built > 0 && Math.max(...sources.map(newest)) <= built) return;
+  console.error('Building…');
+  const { code, output: text } = await run('npm', ['run', '-s', 'build'], { output: 'capture' });
+  if (code !== 0) {
+    process.stderr.write(text);
+    throw new Error('The build failed (see above).');
+  }
+  if (output === 'inherit') process.stderr.write(text);
+}
+
+/** Time of the newest file at or below a path, in milliseconds; test files do not count. */
+function newest(path) {
+  const full = join(root, path);
+  const info = statSync(full, { throwIfNoEntry: false });
+  if (!info) return 0;
+  if (!info.isDirectory()) return path.endsWith('.test.ts') ? 0 : info.mtimeMs;
+  return Math.max(0, ...readdirSync(full).map((name) => newest(join(path, name))));
+}
+
+function readJson(path) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
+}
