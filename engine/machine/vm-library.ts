@@ -1,0 +1,190 @@
+import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lock as lockFile } from 'proper-lockfile';
+import writeFileAtomic from 'write-file-atomic';
+import { z } from 'zod';
+import { VmError } from '../bus/vm-error';
+import { type MachineConfig, type MachineConfigInput, machineConfigSchema } from './config';
+
+/** Folder of the VM that is always there: it boots the default guest. */
+export const DEFAULT_VM = 'hartbox-linux';
+const DEFAULT_VM_CONFIG: MachineConfigInput = { name: 'Hartbox Linux' };
+
+/** Version of config.json; raised when an older Hartbox could no longer read it. */
+const FILE_VERSION = 1;
+
+/** A VM's identity: the name of its folder, fit for every file system. */
+export const vmIdSchema = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/);
+
+const fileSchema = z.strictObject({ version: z.literal(FILE_VERSION), machine: machineConfigSchema });
+const versionSchema = z.object({ version: z.number().int() });
+const ownerSchema = z.object({ pid: z.number().int().positive(), program: z.string() });
+
+/** One VM of the library: its configuration, or why that cannot be used. */
+export type VmEntry = { id: string; config: MachineConfig; error?: undefined } | { id: string; config?: undefined; error: VmError };
+
+/** Held while a VM runs. */
+export interface VmLock {
+  release(): Promise<void>;
+}
+
+/**
+ * The VMs of this user: one folder each below `machines/` in the data directory, with a config.json. App and CLI share
+ * it. A configuration that cannot be read is reported with its VM and never overwritten.
+ */
+export class VmLibrary {
+  readonly directory: string;
+
+  constructor(dataDirectory: string) {
+    this.directory = join(dataDirectory, 'machines');
+  }
+
+  folder(id: string): string {
+    return join(this.directory, id);
+  }
+
+  configFile(id: string): string {
+    return join(this.folder(id), 'config.json');
+  }
+
+  /** All VMs, the default one first, the others by name. Throws VmError `Resource` if the directory cannot be used. */
+  async list(): Promise<VmEntry[]> {
+    await this.ensureDefault();
+    const folders = (await readdir(this.directory, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+    const ids = folders.map((entry) => entry.name).filter((name) => vmIdSchema.safeParse(name).success);
+    const entries = await Promise.all(ids.map((id) => this.entry(id)));
+    const rank = (entry: VmEntry): string => (entry.id === DEFAULT_VM ? '' : (entry.config?.name ?? entry.id).toLowerCase());
+    return entries.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+  }
+
+  /** The VM that a person means by a name or folder name. Throws VmError `Config` if there is none or more than one. */
+  async find(nameOrId: string): Promise<VmEntry> {
+    const entries = await this.list();
+    const exact = entries.find((entry) => entry.id === nameOrId);
+    if (exact) return exact;
+    const named = entries.filter((entry) => entry.config?.name.toLowerCase() === nameOrId.toLowerCase());
+    if (named.length === 1) return named[0];
+    if (named.length > 1) {
+      throw VmError.config(`There are several VMs called "${nameOrId}". Say which one: ${named.map((entry) => entry.id).join(', ')}.`);
+    }
+    const known = entries.map((entry) => (entry.config ? `"${entry.config.name}"` : entry.id)).join(', ');
+    throw VmError.config(`There is no VM called "${nameOrId}". There are: ${known}.`);
+  }
+
+  /** A VM's configuration. Throws VmError `Image` if its file cannot be used; the file is left as it is. */
+  async config(id: string): Promise<MachineConfig> {
+    const path = this.configFile(id);
+    let text: string;
+    try {
+      text = await readFile(path, 'utf8');
+    } catch (cause) {
+      const missing = hasCode(cause, 'ENOENT');
+      throw new VmError('Image', `The VM's configuration ${path} ${missing ? 'is missing' : `cannot be read (${describe(cause)})`}.`, { cause });
+    }
+    let data: unknown;
+    try {
+      data = JSON.parse(text);
+    } catch (cause) {
+      throw new VmError('Image', `The VM's configuration ${path} is damaged: it is not JSON (${describe(cause)}). Correct it, or restore it from a backup.`, { cause });
+    }
+    const version = versionSchema.safeParse(data);
+    if (version.success && version.data.version > FILE_VERSION) {
+      throw new VmError('Image', `The VM's configuration ${path} was written by a newer Hartbox (version ${version.data.version}; this one knows ${FILE_VERSION}). Update Hartbox to use it.`);
+    }
+    const file = fileSchema.safeParse(data);
+    if (!file.success) {
+      const problems = file.error.issues.map((issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`).join('; ');
+      throw new VmError('Image', `The VM's configuration ${path} is not valid: ${problems}. Correct the file.`, { cause: file.error });
+    }
+    return file.data.machine;
+  }
+
+  /** Write a VM's configuration, new or changed; a crash leaves the old file or the new one, never half of one. */
+  async save(id: string, config: MachineConfigInput): Promise<void> {
+    vmIdSchema.parse(id);
+    machineConfigSchema.parse(config);
+    const text = `${JSON.stringify({ version: FILE_VERSION, machine: config }, null, 2)}\n`;
+    try {
+      await mkdir(this.folder(id), { recursive: true });
+      await writeFileAtomic(this.configFile(id), text);
+    } catch (cause) {
+      throw new VmError('Resource', `The VM's configuration ${this.configFile(id)} could not be written (${describe(cause)}). Check that the disk has room and the folder is yours.`, { cause });
+    }
+  }
+
+  /**
+   * Take the VM for this process until `release`. Throws VmError `Resource` if another process runs it. The lock of a
+   * process that died is taken over.
+   */
+  async lock(id: string, program: string): Promise<VmLock> {
+    const folder = this.folder(id);
+    const ownerFile = join(folder, 'owner.json');
+    const options = { lockfilePath: join(folder, 'lock'), stale: 15_000, realpath: false, onCompromised: () => undefined };
+    let release: () => Promise<void>;
+    try {
+      release = await lockFile(folder, options);
+    } catch (cause) {
+      if (!hasCode(cause, 'ELOCKED')) {
+        throw new VmError('Resource', `The VM in ${folder} could not be reserved (${describe(cause)}). Check that the folder is yours and the disk has room.`, { cause });
+      }
+      const owner = await this.owner(ownerFile);
+      if (owner === undefined || isAlive(owner.pid)) {
+        const who = owner ? ` by ${owner.program} (process ${owner.pid})` : '';
+        throw new VmError('Resource', `This VM is already being run${who}. A VM can run only once at a time: stop it there first.`, { cause });
+      }
+      await rm(options.lockfilePath, { recursive: true, force: true });
+      release = await lockFile(folder, options).catch((again: unknown) => {
+        throw new VmError('Resource', 'This VM is being started by another process at this moment.', { cause: again });
+      });
+    }
+    await writeFile(ownerFile, JSON.stringify({ pid: process.pid, program }));
+    return {
+      release: async () => {
+        await rm(ownerFile, { force: true });
+        // Somebody may have removed the lock's folder by hand: the VM is free either way.
+        await release().catch(() => undefined);
+      },
+    };
+  }
+
+  private async entry(id: string): Promise<VmEntry> {
+    try {
+      return { id, config: await this.config(id) };
+    } catch (error) {
+      return { id, error: error instanceof VmError ? error : new VmError('Internal', describe(error), { cause: error }) };
+    }
+  }
+
+  private async ensureDefault(): Promise<void> {
+    try {
+      await stat(this.configFile(DEFAULT_VM));
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) await this.save(DEFAULT_VM, DEFAULT_VM_CONFIG);
+    }
+  }
+
+  private async owner(file: string): Promise<z.output<typeof ownerSchema> | undefined> {
+    try {
+      return ownerSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasCode(error, 'ESRCH');
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
