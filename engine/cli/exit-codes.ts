@@ -1,0 +1,14 @@
+/** Exit codes of `hartbox` that are not the guest's own, as `--help` documents them. */
+export const EXIT_USAGE = 2;
+/** As timeout(1). */
+export const EXIT_TIMEOUT = 124;
+/** Hartbox itself failed: nothing the guest did. As timeout(1) and docker(1), so that it differs from common guest codes. */
+export const EXIT_FAILURE = 125;
+
+const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGPIPE: 13, SIGTERM: 15 } as const;
+export type EndingSignal = keyof typeof SIGNAL_NUMBERS;
+
+/** What a shell reports for a program that a signal ended. */
+export function exitCodeOfSignal(signal: EndingSignal): number {
+  return 128 + SIGNAL_NUMBERS[signal];
+}

@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { parseDrive, parseMachineOptions } from './machine-options';
+import { UsageError } from './usage-error';
+
+const parse = (...args: string[]) => parseMachineOptions('run', args);
+
+describe('parseMachineOptions', () => {
+  it('reads every option', () => {
+    const { options, rest } = parse(
+      '--kernel', 'Image', '--initrd=initrd.cpio', '--append', 'console=hvc0 quiet', '--firmware', 'none', '--memory', '1G', '--harts', '2',
+      '--drive', 'file=a.img', '--drive', 'file=b.img,readonly', '--nographic', '--timeout', '2.5', '--trace', 'mmio,virtio', '--trace', 'trap', 'My VM',
+    );
+    expect(options).toEqual({
+      config: {
+        kernel: 'Image',
+        initrd: 'initrd.cpio',
+        append: 'console=hvc0 quiet',
+        firmware: 'none',
+        memory: 2 ** 30,
+        harts: 2,
+        drives: [
+          { file: 'a.img', format: 'raw', readonly: false },
+          { file: 'b.img', format: 'raw', readonly: true },
+        ],
+      },
+      timeout: 2500,
+      trace: ['mmio', 'virtio', 'trap'],
+      help: false,
+    });
+    expect(rest).toEqual(['My VM']);
+  });
+
+  it('says nothing of what was not given', () => {
+    expect(parse().options).toEqual({ config: {}, timeout: undefined, trace: [], help: false });
+  });
+
+  it('leaves the command alone, with or without --', () => {
+    expect(parse('-m', '256M', 'ls', '-l', '--color').rest).toEqual(['ls', '-l', '--color']);
+    expect(parse('--', 'sh', '-c', 'exit 7').rest).toEqual(['sh', '-c', 'exit 7']);
+    expect(parse('--', '--', 'x').rest).toEqual(['--', 'x']);
+  });
+
+  it('lets a value begin with a dash when it is written with =', () => {
+    expect(parse('--append=-x').options.config.append).toBe('-x');
+  });
+
+  it.each([
+    [['--frobnicate'], /There is no option --frobnicate/],
+    [['-x'], /There is no option -x/],
+    [['--memory'], /--memory expects a value/],
+    [['--nographic=yes'], /--nographic takes no value/],
+    [['--memory', 'lots'], /--memory expects a size/],
+    [['--harts', '17'], /from 1 to 16/],
+    [['--kernel', ''], /--kernel expects a file/],
+    [['--timeout', '0'], /--timeout expects seconds/],
+  ])('refuses %j', (args, message) => {
+    expect(() => parse(...args)).toThrow(UsageError);
+    expect(() => parse(...args)).toThrow(message);
+  });
+});
+
+describe('parseDrive', () => {
+  it('takes commas within a file name written twice', () => {
+    expect(parseDrive('file=a,,b.img,format=raw,readonly=on,serial=one')).toEqual({ file: 'a,b.img', format: 'raw', readonly: true, serial: 'one' });
+  });
+
+  it('takes an equals sign within a file name', () => {
+    expect(parseDrive('file=a=b.img').file).toBe('a=b.img');
+  });
+
+  it.each([
+    ['disk.img', /names no file/],
+    ['', /names no file/],
+    ['file', /names no file/],
+    ['file=,readonly', /names no file/],
+    ['file=a,cache=none', /'cache' is none of these/],
+    ['file=a,format=vmdk', /the format is 'vmdk'/],
+    ['file=a,readonly=maybe', /readonly is 'maybe'/],
+    ['file=a,file=b', /given twice/],
+  ])("refuses '%s'", (text, message) => {
+    expect(() => parseDrive(text)).toThrow(message);
+  });
+});

@@ -1,0 +1,70 @@
+import type { MachineConfigInput } from '../machine/config';
+import { parseOptions, type OptionTable } from './option-parser';
+import { parseCount, parseSeconds, parseSize } from './quantities';
+import { UsageError } from './usage-error';
+
+/** What the options of `run` and `exec` say: only what was given, so that a saved VM keeps the rest. */
+export interface MachineOptions {
+  config: Omit<MachineConfigInput, 'name' | 'console'>;
+  /** Milliseconds. */
+  timeout: number | undefined;
+  trace: string[];
+  help: boolean;
+}
+
+export const MACHINE_OPTIONS = {
+  memory: { type: 'string', short: 'm' },
+  harts: { type: 'string' },
+  kernel: { type: 'string' },
+  initrd: { type: 'string' },
+  append: { type: 'string' },
+  firmware: { type: 'string' },
+  drive: { type: 'string', multiple: true },
+  nographic: { type: 'boolean' },
+  timeout: { type: 'string' },
+  trace: { type: 'string', multiple: true },
+  help: { type: 'boolean', short: 'h' },
+} as const satisfies OptionTable;
+
+/** Options up to the first other argument or `--`; the rest comes back untouched. */
+export function parseMachineOptions(command: string, args: string[]): { options: MachineOptions; rest: string[] } {
+  const { values, rest } = parseOptions(command, MACHINE_OPTIONS, args);
+  const config: MachineOptions['config'] = {};
+  if (values.memory !== undefined) config.memory = parseSize('--memory', values.memory);
+  if (values.harts !== undefined) config.harts = parseCount('--harts', values.harts, 1, 16);
+  for (const name of ['kernel', 'initrd', 'firmware'] as const) {
+    const value = values[name];
+    if (value === '') throw new UsageError(`--${name} expects a file.`, command);
+    if (value !== undefined) config[name] = value;
+  }
+  if (values.append !== undefined) config.append = values.append;
+  if (values.drive !== undefined) config.drives = values.drive.map(parseDrive);
+  return {
+    options: {
+      config,
+      timeout: values.timeout === undefined ? undefined : parseSeconds('--timeout', values.timeout),
+      trace: (values.trace ?? []).flatMap((topics) => topics.split(',')).filter((topic) => topic !== ''),
+      help: values.help ?? false,
+    },
+    rest,
+  };
+}
+
+/** `file=disk.img,format=raw,readonly`; a comma within a value is written twice, as in QEMU. */
+export function parseDrive(text: string): NonNullable<MachineConfigInput['drives']>[number] {
+  const wrong = (what: string): UsageError =>
+    new UsageError(`--drive expects file=F[,format=raw][,readonly][,serial=S], but ${what}.`);
+  const given = new Map<string, string>();
+  for (const part of text.split(/(?<!,),(?!,)/)) {
+    const [, key = '', value] = /^([^=]*)(?:=(.*))?$/s.exec(part.replaceAll(',,', ',')) ?? [];
+    if (given.has(key)) throw wrong(`'${key}' is given twice`);
+    given.set(key, value ?? (key === 'readonly' ? 'on' : ''));
+  }
+  const { file = '', format = 'raw', readonly = 'off', serial, ...others } = Object.fromEntries(given);
+  const unknown = Object.keys(others)[0];
+  if (unknown !== undefined) throw wrong(given.has('file') ? `'${unknown}' is none of these` : `'${text}' names no file`);
+  if (file === '') throw wrong(`'${text}' names no file`);
+  if (format !== 'raw') throw wrong(`the format is '${format}'`);
+  if (readonly !== 'on' && readonly !== 'off') throw wrong(`readonly is '${readonly}' (on or off)`);
+  return { file, format, readonly: readonly === 'on', ...(serial === undefined ? {} : { serial }) };
+}
