@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { GoldfishRtc } from './goldfish-rtc';
+
+const NOW = 1_750_000_000_123;
+
+function setUp() {
+  const state = { high: false };
+  const rtc = new GoldfishRtc({
+    base: 0x101000,
+    source: 11,
+    line: {
+      setLevel: (high) => {
+        state.high = high;
+      },
+    },
+  });
+  const time = () => {
+    const low = rtc.read(0, 4);
+    return (BigInt(rtc.read(4, 4)) << 32n) | BigInt(low);
+  };
+  const write64 = (offset: number, value: bigint) => {
+    rtc.write(offset + 4, 4, Number(value >> 32n));
+    rtc.write(offset, 4, Number(BigInt.asUintN(32, value)));
+  };
+  return { rtc, state, time, write64 };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('GoldfishRtc', () => {
+  it('tells the time of day in nanoseconds', () => {
+    expect(setUp().time()).toBe(BigInt(NOW) * 1_000_000n);
+  });
+
+  it('can be set, and goes on from there', () => {
+    const { time, write64 } = setUp();
+    write64(0, 5_000_000_000n);
+    vi.advanceTimersByTime(1500);
+    expect(time()).toBe(6_500_000_000n);
+  });
+
+  it('raises its line at the alarm when that is enabled, until it is cleared', () => {
+    const { rtc, state, write64 } = setUp();
+    rtc.write(0x10, 4, 1);
+    write64(8, (BigInt(NOW) + 1000n) * 1_000_000n);
+    expect(rtc.read(0x18, 4)).toBe(1);
+    vi.advanceTimersByTime(990);
+    expect(state.high).toBe(false);
+    vi.advanceTimersByTime(20);
+    expect(state.high).toBe(true);
+    expect(rtc.read(0x18, 4)).toBe(0);
+    rtc.write(0x1c, 4, 1);
+    expect(state.high).toBe(false);
+  });
+
+  it('fires at once for an alarm in the past, waits for one months away, and can cancel it', () => {
+    const { rtc, state, write64 } = setUp();
+    rtc.write(0x10, 4, 1);
+    write64(8, 1n);
+    expect(state.high).toBe(true);
+    rtc.write(0x1c, 4, 1);
+    const days = 60 * 86_400_000;
+    write64(8, BigInt(NOW + days) * 1_000_000n);
+    vi.advanceTimersByTime(days - 1000);
+    expect(state.high).toBe(false);
+    vi.advanceTimersByTime(2000);
+    expect(state.high).toBe(true);
+    rtc.write(0x1c, 4, 1);
+    write64(8, BigInt(NOW + 2 * days) * 1_000_000n);
+    rtc.write(0x14, 4, 1);
+    expect(rtc.read(0x18, 4)).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('saves and restores time, alarm and interrupt', () => {
+    const { rtc, write64 } = setUp();
+    write64(0, 1_000_000_000n);
+    rtc.write(0x10, 4, 1);
+    write64(8, 2_000_000_000n);
+    const saved = JSON.parse(JSON.stringify(rtc.snapshot()));
+    rtc.reset();
+    expect(vi.getTimerCount()).toBe(0);
+    const other = setUp();
+    other.rtc.restore(saved);
+    expect(other.time()).toBe(1_000_000_000n);
+    vi.advanceTimersByTime(1001);
+    expect(other.state.high).toBe(true);
+    other.rtc.close();
+  });
+});

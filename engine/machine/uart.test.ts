@@ -1,0 +1,178 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Uart } from './uart';
+
+const [DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR] = [0, 1, 2, 3, 4, 5, 6, 7];
+const text = (s: string) => new TextEncoder().encode(s);
+
+function setUp(accept?: () => Promise<void>) {
+  const sent: number[] = [];
+  const state = { high: false, drains: 0 };
+  const uart = new Uart({
+    base: 0x10000000,
+    source: 10,
+    line: {
+      setLevel: (high) => {
+        state.high = high;
+      },
+    },
+    output: (data) => {
+      sent.push(...data);
+      return accept?.();
+    },
+    drained: () => {
+      state.drains++;
+    },
+  });
+  return { uart, sent, state };
+}
+
+function readAll(uart: Uart): number[] {
+  const bytes: number[] = [];
+  while (uart.read(LSR, 1) & 1) bytes.push(uart.read(DATA, 1));
+  return bytes;
+}
+
+describe('Uart', () => {
+  it('is a 16550A with working FIFOs to a driver that probes for one', () => {
+    const { uart } = setUp();
+    uart.write(SCR, 1, 0xa5);
+    expect(uart.read(SCR, 1)).toBe(0xa5);
+    uart.write(IER, 1, 0xff);
+    expect(uart.read(IER, 1)).toBe(0x0f);
+    uart.write(MCR, 1, 0x1a);
+    expect(uart.read(MSR, 1) & 0xf0).toBe(0x90);
+    uart.write(MCR, 1, 0);
+    expect(uart.read(MSR, 1) & 0xf0).toBe(0xb0);
+    uart.write(IIR, 1, 1);
+    expect(uart.read(IIR, 1) >>> 6).toBe(3);
+    uart.write(IIR, 1, 0);
+    expect(uart.read(IIR, 1) >>> 6).toBe(0);
+  });
+
+  it('keeps the divisor behind DLAB', () => {
+    const { uart, sent } = setUp();
+    uart.write(LCR, 1, 0x83);
+    uart.write(DATA, 1, 0x02);
+    uart.write(IER, 1, 0x01);
+    expect([uart.read(DATA, 1), uart.read(IER, 1)]).toEqual([2, 1]);
+    uart.write(LCR, 1, 0x03);
+    expect(uart.read(IER, 1)).toBe(0);
+    uart.flush();
+    expect(sent).toEqual([]);
+  });
+
+  it('sends in the order of the writes and is ready again at once', async () => {
+    const { uart, sent } = setUp();
+    for (const byte of text('hello')) {
+      expect(uart.read(LSR, 1) & 0x60).toBe(0x60);
+      uart.write(DATA, 1, byte);
+    }
+    await Promise.resolve();
+    expect(sent).toEqual([...text('hello')]);
+  });
+
+  it('interrupts when the transmitter is empty, until the cause has been read', () => {
+    const { uart, state } = setUp();
+    uart.write(IER, 1, 2);
+    expect(state.high).toBe(true);
+    expect(uart.read(IIR, 1)).toBe(2);
+    expect(state.high).toBe(false);
+    expect(uart.read(IIR, 1)).toBe(1);
+    uart.write(DATA, 1, 65);
+    expect(state.high).toBe(true);
+    uart.write(IER, 1, 0);
+    expect(state.high).toBe(false);
+  });
+
+  it('interrupts for input: at the trigger level as data, below it as a timeout', () => {
+    const { uart, state } = setUp();
+    uart.write(IIR, 1, 0x81);
+    uart.write(IER, 1, 1);
+    uart.receive(text('abc'));
+    expect(state.high).toBe(true);
+    expect(uart.read(IIR, 1)).toBe(0xcc);
+    uart.receive(text('defgh'));
+    expect(uart.read(IIR, 1)).toBe(0xc4);
+    expect(readAll(uart)).toEqual([...text('abcdefgh')]);
+    expect(state.high).toBe(false);
+  });
+
+  it('loses no pasted input, and asks the sender to wait', () => {
+    const { uart, state } = setUp();
+    uart.write(IIR, 1, 1);
+    const paste = Uint8Array.from({ length: 200_000 }, (_, i) => i % 251);
+    expect(uart.receive(text('x'))).toBe(true);
+    expect(uart.receive(paste)).toBe(false);
+    expect(state.drains).toBe(0);
+    expect(readAll(uart)).toEqual([120, ...paste]);
+    expect(state.drains).toBe(1);
+  });
+
+  it('sends to itself in loopback, and overruns there', () => {
+    const { uart, sent } = setUp();
+    uart.write(MCR, 1, 0x10);
+    uart.receive(text('outside'));
+    uart.write(DATA, 1, 1);
+    uart.write(DATA, 1, 2);
+    expect(uart.read(LSR, 1) & 3).toBe(3);
+    expect(uart.read(LSR, 1) & 3).toBe(1);
+    expect(uart.read(DATA, 1)).toBe(1);
+    uart.write(MCR, 1, 0);
+    expect(readAll(uart)).toEqual([...text('outside')]);
+    uart.flush();
+    expect(sent).toEqual([]);
+  });
+
+  it('is busy while the reader of its output is behind', async () => {
+    let accept = (): void => undefined;
+    const { uart, sent, state } = setUp(
+      () =>
+        new Promise<void>((resolve) => {
+          accept = resolve;
+        }),
+    );
+    uart.write(IER, 1, 2);
+    uart.write(DATA, 1, 1);
+    uart.flush();
+    let written = 0;
+    while (uart.read(LSR, 1) & 0x20) {
+      for (let i = 0; i < 16; i++) uart.write(DATA, 1, written++ & 0xff);
+    }
+    uart.read(IIR, 1);
+    expect(state.high).toBe(false);
+    expect(sent).toEqual([1]);
+    accept();
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(state.high).toBe(true);
+    expect(uart.read(LSR, 1) & 0x60).toBe(0x60);
+    expect(sent.length).toBe(1 + written);
+  });
+
+  it('saves and restores what it holds', () => {
+    const { uart } = setUp();
+    uart.write(IIR, 1, 0x41);
+    uart.write(IER, 1, 1);
+    uart.receive(text('0123456789abcdefghij'));
+    const other = setUp();
+    other.uart.restore(JSON.parse(JSON.stringify(uart.snapshot())));
+    expect(other.state.high).toBe(true);
+    expect(readAll(other.uart)).toEqual([...text('0123456789abcdefghij')]);
+    uart.reset();
+    expect(uart.read(IER, 1)).toBe(0);
+  });
+
+  it('survives any sequence of accesses', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(15), fc.nat(255), fc.boolean())), (accesses) => {
+        const { uart } = setUp();
+        for (const [offset, value, write] of accesses) {
+          if (write) uart.write(offset, 1, value);
+          else expect(uart.read(offset, 1)).toBeGreaterThanOrEqual(0);
+          uart.receive(Uint8Array.of(value));
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,346 @@
+import type { AccessSize, InterruptLine, MmioDevice } from '../bus/device';
+import type { DeviceTreeNode } from './device-tree';
+
+// Registers (PC16550D data sheet), one byte each.
+const DATA = 0; // RBR, THR; divisor low with DLAB
+const IER = 1; // divisor high with DLAB
+const IIR = 2; // FCR when written
+const LCR = 3;
+const MCR = 4;
+const LSR = 5;
+const MSR = 6;
+const SCR = 7;
+
+const IER_RECEIVED = 0x01;
+const IER_TRANSMITTER_EMPTY = 0x02;
+const IER_LINE_STATUS = 0x04;
+const IER_MODEM_STATUS = 0x08;
+
+const IIR_NONE = 0x01;
+const IIR_MODEM_STATUS = 0x00;
+const IIR_TRANSMITTER_EMPTY = 0x02;
+const IIR_RECEIVED = 0x04;
+const IIR_LINE_STATUS = 0x06;
+const IIR_TIMEOUT = 0x0c;
+const IIR_FIFOS = 0xc0;
+
+const FCR_ENABLE = 0x01;
+const FCR_CLEAR_RECEIVER = 0x02;
+const FCR_CLEAR_TRANSMITTER = 0x04;
+const TRIGGER_LEVELS = [1, 4, 8, 14];
+
+const LCR_DLAB = 0x80;
+
+const MCR_LOOPBACK = 0x10;
+
+const LSR_DATA_READY = 0x01;
+const LSR_OVERRUN = 0x02;
+const LSR_TRANSMITTER_EMPTY = 0x60; // THRE and TEMT
+const LSR_ERRORS = 0x1e;
+
+/** DCD, DSR and CTS: a terminal is always there. */
+const MSR_CONNECTED = 0xb0;
+const MSR_DELTAS = 0x0f;
+
+const FIFO_BYTES = 16;
+/** Output is gathered up to this size before it is handed on. */
+const OUTPUT_BYTES = 4096;
+/** Input waiting for the guest beyond which `receive` asks the sender to wait. */
+const INPUT_HIGH_WATER = 65536;
+
+export interface UartOptions {
+  base: number;
+  /** Interrupt source at the PLIC. */
+  source: number;
+  line: InterruptLine;
+  /** What the guest sends. While a returned promise is pending the transmitter stays busy. */
+  output: (data: Uint8Array) => void | Promise<void>;
+  /** Called when `receive` has returned false and there is room again. */
+  drained?: () => void;
+}
+
+export interface UartSnapshot {
+  registers: { ier: number; fcr: number; lcr: number; mcr: number; msr: number; scr: number; divisor: number };
+  transmitterEmptyPending: boolean;
+  overrun: boolean;
+  received: number[];
+  waiting: number[];
+}
+
+/**
+ * NS16550A serial port with 16-byte FIFOs, as on QEMU's virt board. It has no line speed: output leaves at once while
+ * its reader keeps up, and input waits outside the FIFO until the guest has read what is in it, so none is lost.
+ */
+export class Uart implements MmioDevice {
+  readonly name: string;
+  readonly base: number;
+  readonly size = 0x100;
+  private readonly source: number;
+  private readonly line: InterruptLine;
+  private readonly output: UartOptions['output'];
+  private readonly drained: (() => void) | undefined;
+
+  private ier = 0;
+  private fcr = 0;
+  private lcr = 0;
+  private mcr = 0;
+  private msr = MSR_CONNECTED;
+  private scr = 0;
+  private divisor = 12;
+  private overrun = false;
+  private transmitterEmptyPending = false;
+  private received: number[] = [];
+
+  private waiting: Uint8Array[] = [];
+  private waitingBytes = 0;
+  private senderWaits = false;
+
+  private readonly outgoing = new Uint8Array(OUTPUT_BYTES);
+  private outgoingBytes = 0;
+  private flushScheduled = false;
+  private readerBusy = false;
+
+  constructor(options: UartOptions) {
+    this.base = options.base;
+    this.name = `serial@${options.base.toString(16)}`;
+    this.source = options.source;
+    this.line = options.line;
+    this.output = options.output;
+    this.drained = options.drained;
+  }
+
+  /** Input for the guest. All of it is kept; false asks the sender to wait for `drained` before it sends more. */
+  receive(data: Uint8Array): boolean {
+    if (data.length > 0) {
+      this.waiting.push(data.slice());
+      this.waitingBytes += data.length;
+      this.refill();
+      this.update();
+    }
+    this.senderWaits = this.waitingBytes >= INPUT_HIGH_WATER;
+    return !this.senderWaits;
+  }
+
+  read(offset: number, _size: AccessSize): number {
+    switch (offset) {
+      case DATA:
+        if (this.lcr & LCR_DLAB) return this.divisor & 0xff;
+        return this.takeReceived();
+      case IER:
+        return this.lcr & LCR_DLAB ? this.divisor >>> 8 : this.ier;
+      case IIR: {
+        const cause = this.cause();
+        if (cause === IIR_TRANSMITTER_EMPTY) {
+          this.transmitterEmptyPending = false;
+          this.update();
+        }
+        return cause | (this.fcr & FCR_ENABLE ? IIR_FIFOS : 0);
+      }
+      case LCR:
+        return this.lcr;
+      case MCR:
+        return this.mcr;
+      case LSR: {
+        const status = this.lineStatus();
+        this.overrun = false;
+        this.update();
+        return status;
+      }
+      case MSR: {
+        if (this.mcr & MCR_LOOPBACK) return this.loopedModemStatus();
+        const status = this.msr;
+        this.msr &= ~MSR_DELTAS;
+        this.update();
+        return status;
+      }
+      case SCR:
+        return this.scr;
+      default:
+        return 0;
+    }
+  }
+
+  write(offset: number, _size: AccessSize, wide: number): void {
+    const value = wide & 0xff;
+    switch (offset) {
+      case DATA:
+        if (this.lcr & LCR_DLAB) this.divisor = (this.divisor & 0xff00) | value;
+        else this.transmit(value);
+        break;
+      case IER: {
+        if (this.lcr & LCR_DLAB) {
+          this.divisor = (this.divisor & 0xff) | (value << 8);
+          break;
+        }
+        // Enabling the interrupt while the transmitter is empty raises it at once.
+        if (value & ~this.ier & IER_TRANSMITTER_EMPTY) this.transmitterEmptyPending = !this.transmitterBusy();
+        this.ier = value & 0x0f;
+        break;
+      }
+      case IIR:
+        if ((value ^ this.fcr) & FCR_ENABLE || value & FCR_CLEAR_RECEIVER) this.received = [];
+        if (value & FCR_CLEAR_TRANSMITTER) this.transmitterEmptyPending = true;
+        this.fcr = value & 0xc9;
+        this.refill();
+        break;
+      case LCR:
+        this.lcr = value;
+        break;
+      case MCR:
+        this.mcr = value & 0x1f;
+        this.refill();
+        break;
+      case SCR:
+        this.scr = value;
+        break;
+    }
+    this.update();
+  }
+
+  reset(): void {
+    this.flush();
+    this.ier = 0;
+    this.fcr = 0;
+    this.lcr = 0;
+    this.mcr = 0;
+    this.msr = MSR_CONNECTED;
+    this.scr = 0;
+    this.divisor = 12;
+    this.overrun = false;
+    this.transmitterEmptyPending = false;
+    this.received = [];
+    this.refill();
+    this.update();
+  }
+
+  snapshot(): UartSnapshot {
+    const { ier, fcr, lcr, mcr, msr, scr, divisor } = this;
+    return {
+      registers: { ier, fcr, lcr, mcr, msr, scr, divisor },
+      transmitterEmptyPending: this.transmitterEmptyPending,
+      overrun: this.overrun,
+      received: [...this.received],
+      waiting: this.waiting.flatMap((chunk) => [...chunk]),
+    };
+  }
+
+  restore(state: UartSnapshot): void {
+    Object.assign(this, state.registers);
+    this.transmitterEmptyPending = state.transmitterEmptyPending;
+    this.overrun = state.overrun;
+    this.received = [...state.received];
+    this.waiting = state.waiting.length > 0 ? [Uint8Array.from(state.waiting)] : [];
+    this.waitingBytes = state.waiting.length;
+    this.update();
+  }
+
+  /** Hand on what the guest has sent so far. */
+  flush(): void {
+    this.flushScheduled = false;
+    if (this.outgoingBytes === 0 || this.readerBusy) return;
+    const data = this.outgoing.slice(0, this.outgoingBytes);
+    this.outgoingBytes = 0;
+    const accepted = this.output(data);
+    if (!accepted) return;
+    this.readerBusy = true;
+    const done = () => {
+      this.readerBusy = false;
+      this.flush();
+      // The transmitter may have become empty: that is an interrupt if the guest waits for it.
+      if (!this.transmitterBusy()) this.transmitterEmptyPending = true;
+      this.update();
+    };
+    accepted.then(done, done);
+  }
+
+  deviceTreeNode(): DeviceTreeNode {
+    return {
+      name: this.name,
+      label: 'serial',
+      properties: {
+        compatible: 'ns16550a',
+        reg: [{ u64: this.base }, { u64: this.size }],
+        'clock-frequency': [3_686_400],
+        interrupts: [this.source],
+        'interrupt-parent': [{ ref: 'plic' }],
+      },
+    };
+  }
+
+  private transmit(byte: number): void {
+    if (this.mcr & MCR_LOOPBACK) {
+      if (this.received.length < this.capacity()) this.received.push(byte);
+      else this.overrun = true;
+      this.transmitterEmptyPending = true;
+      return;
+    }
+    // A guest that does not wait for the transmitter loses what does not fit, as on a real line.
+    if (this.outgoingBytes < OUTPUT_BYTES) this.outgoing[this.outgoingBytes++] = byte;
+    if (this.outgoingBytes === OUTPUT_BYTES) this.flush();
+    else if (!this.flushScheduled && !this.readerBusy) {
+      this.flushScheduled = true;
+      queueMicrotask(() => this.flush());
+    }
+    this.transmitterEmptyPending = !this.transmitterBusy();
+  }
+
+  /** Busy only while the reader is behind, and early enough that a full FIFO still fits. */
+  private transmitterBusy(): boolean {
+    return this.readerBusy && this.outgoingBytes >= OUTPUT_BYTES / 2;
+  }
+
+  private capacity(): number {
+    return this.fcr & FCR_ENABLE ? FIFO_BYTES : 1;
+  }
+
+  private takeReceived(): number {
+    const byte = this.received.shift() ?? 0;
+    if (this.received.length === 0) this.refill();
+    this.update();
+    return byte;
+  }
+
+  /** Move waiting input into the FIFO; in loopback the line is cut off. */
+  private refill(): void {
+    if (this.mcr & MCR_LOOPBACK) return;
+    while (this.waitingBytes > 0 && this.received.length < this.capacity()) {
+      const chunk = this.waiting[0];
+      this.received.push(chunk[0]);
+      this.waitingBytes--;
+      if (chunk.length > 1) this.waiting[0] = chunk.subarray(1);
+      else this.waiting.shift();
+    }
+    if (this.senderWaits && this.waitingBytes < INPUT_HIGH_WATER / 2) {
+      this.senderWaits = false;
+      this.drained?.();
+    }
+  }
+
+  private lineStatus(): number {
+    return (
+      (this.received.length > 0 ? LSR_DATA_READY : 0) | (this.overrun ? LSR_OVERRUN : 0) | (this.transmitterBusy() ? 0 : LSR_TRANSMITTER_EMPTY)
+    );
+  }
+
+  /** In loopback the modem outputs come back as inputs: DTR → DSR, RTS → CTS, OUT1 → RI, OUT2 → DCD. */
+  private loopedModemStatus(): number {
+    return ((this.mcr & 0x0c) << 4) | ((this.mcr & 0x02) << 3) | ((this.mcr & 0x01) << 5);
+  }
+
+  /** The pending interrupt of the highest priority. */
+  private cause(): number {
+    if (this.ier & IER_LINE_STATUS && this.lineStatus() & LSR_ERRORS) return IIR_LINE_STATUS;
+    if (this.ier & IER_RECEIVED && this.received.length > 0) {
+      // Fewer bytes than the trigger level are reported as a timeout: without a line speed it has always passed.
+      const trigger = this.fcr & FCR_ENABLE ? TRIGGER_LEVELS[this.fcr >>> 6] : 1;
+      return this.received.length >= trigger ? IIR_RECEIVED : IIR_TIMEOUT;
+    }
+    if (this.ier & IER_TRANSMITTER_EMPTY && this.transmitterEmptyPending) return IIR_TRANSMITTER_EMPTY;
+    if (this.ier & IER_MODEM_STATUS && this.msr & MSR_DELTAS) return IIR_MODEM_STATUS;
+    return IIR_NONE;
+  }
+
+  private update(): void {
+    this.line.setLevel(this.cause() !== IIR_NONE);
+  }
+}
