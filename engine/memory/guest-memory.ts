@@ -20,11 +20,14 @@ export class GuestMemory {
     this.data = new DataView(memory.buffer);
   }
 
-  /** Offset in the shared memory of `length` bytes at `address`, or -1 where they are not all in one region. */
-  offsetOf(address: number, length: number): number {
+  /**
+   * Offset in the shared memory of `length` bytes at `address`, or -1 where they are not all in one region
+   * (one that devices may write, if `forWriting`).
+   */
+  offsetOf(address: number, length: number, forWriting = false): number {
     for (const region of this.plan.regions) {
       const at = address - region.base;
-      if (at >= 0 && length >= 0 && at + length <= region.size) return region.offset + at;
+      if (at >= 0 && length >= 0 && at + length <= region.size) return forWriting && region.readonly ? -1 : region.offset + at;
     }
     return -1;
   }
@@ -70,7 +73,7 @@ export class GuestMemory {
   }
 
   /**
-   * Tell the harts that a device wrote here: pages that hold translated code get a new version, so that the
+   * Tell the harts that a device wrote here: pages that hold translated code lose their version, so that the
    * next `fence.i` drops their translations. Call it after every write that did not go through this class.
    */
   wrote(address: number, length: number): void {
@@ -83,7 +86,7 @@ export class GuestMemory {
         for (let page = Math.floor(at / 4096); page <= last; page++) {
           const word = (versions >>> 2) + page;
           if (Atomics.load(this.words, word) !== 0) {
-            Atomics.add(this.words, word, 1);
+            Atomics.store(this.words, word, 0);
             Atomics.add(this.words, MACHINE_CODE_EPOCH >>> 2, 1);
           }
         }

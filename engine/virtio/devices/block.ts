@@ -1,0 +1,229 @@
+import type { AccessSize } from '../../bus/device';
+import { SECTOR, type AsyncBlockDevice } from '../../backend/disk/async-block-device';
+import { DeviceError, VmError } from '../../bus/vm-error';
+import type { ScatterGatherList } from '../../memory/scatter-gather-list';
+import { VirtioDevice } from '../device';
+import type { DescriptorChain, Virtqueue } from '../queue';
+
+// Feature bits (virtio 1.3 §5.2.3).
+export const VIRTIO_BLK_F_SEG_MAX = 2;
+export const VIRTIO_BLK_F_RO = 5;
+export const VIRTIO_BLK_F_BLK_SIZE = 6;
+export const VIRTIO_BLK_F_FLUSH = 9;
+export const VIRTIO_BLK_F_TOPOLOGY = 10;
+export const VIRTIO_BLK_F_CONFIG_WCE = 11;
+export const VIRTIO_BLK_F_DISCARD = 13;
+export const VIRTIO_BLK_F_WRITE_ZEROES = 14;
+
+// Request types and answers (§5.2.6).
+export const VIRTIO_BLK_T_IN = 0;
+export const VIRTIO_BLK_T_OUT = 1;
+export const VIRTIO_BLK_T_FLUSH = 4;
+export const VIRTIO_BLK_T_GET_ID = 8;
+export const VIRTIO_BLK_T_DISCARD = 11;
+export const VIRTIO_BLK_T_WRITE_ZEROES = 13;
+export const VIRTIO_BLK_S_OK = 0;
+export const VIRTIO_BLK_S_IOERR = 1;
+export const VIRTIO_BLK_S_UNSUPP = 2;
+
+// Offsets in the configuration space (§5.2.4).
+const CONFIG_CAPACITY = 0;
+const CONFIG_SEG_MAX = 12;
+const CONFIG_BLK_SIZE = 20;
+const CONFIG_PHYSICAL_BLOCK_EXP = 24;
+const CONFIG_MIN_IO_SIZE = 26;
+const CONFIG_WRITEBACK = 32;
+const CONFIG_MAX_DISCARD_SECTORS = 36;
+const CONFIG_MAX_DISCARD_SEG = 40;
+const CONFIG_DISCARD_SECTOR_ALIGNMENT = 44;
+const CONFIG_MAX_WRITE_ZEROES_SECTORS = 48;
+const CONFIG_MAX_WRITE_ZEROES_SEG = 52;
+const CONFIG_BYTES = 60;
+
+const QUEUE_SIZE = 256;
+const HEADER_BYTES = 16;
+const ID_BYTES = 20;
+const RANGE_BYTES = 16;
+const RANGES_MAX = 16;
+const DISCARD_MAX_SECTORS = 1 << 22;
+/** A back end may have to write the zeroes: no more than this at a time. */
+const WRITE_ZEROES_MAX_SECTORS = 1 << 16;
+
+export interface VirtioBlockOptions {
+  disk: AsyncBlockDevice;
+  /** At most 20 bytes; Linux shows it in /sys/block/vdX/serial. */
+  serial?: string;
+}
+
+/**
+ * The block device (virtio 1.3 §5.2). Requests run concurrently, and their data goes between the back end and the guest's own pages
+ * without a copy.
+ */
+export class VirtioBlock extends VirtioDevice {
+  readonly name: string;
+  readonly deviceId = 2;
+  readonly queueSizes = [QUEUE_SIZE];
+  readonly #disk: AsyncBlockDevice;
+  readonly #serial: Uint8Array;
+  /** A request ends only when its data is on stable storage (§5.2.6.2). */
+  #writeThrough = false;
+  #warned = false;
+
+  constructor({ disk, serial = '' }: VirtioBlockOptions) {
+    const id = new TextEncoder().encode(serial);
+    if (id.length > ID_BYTES) throw VmError.config(`The serial number "${serial}" has ${id.length} bytes; a disk's has at most ${ID_BYTES}.`);
+    const features = [VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_TOPOLOGY];
+    if (disk.readonly) features.push(VIRTIO_BLK_F_RO);
+    else {
+      features.push(VIRTIO_BLK_F_CONFIG_WCE, VIRTIO_BLK_F_WRITE_ZEROES);
+      if (disk.discards) features.push(VIRTIO_BLK_F_DISCARD);
+    }
+    const config = new DataView(new ArrayBuffer(CONFIG_BYTES));
+    const sectors = disk.size / SECTOR;
+    config.setUint32(CONFIG_CAPACITY, sectors >>> 0, true);
+    config.setUint32(CONFIG_CAPACITY + 4, Math.floor(sectors / 0x1_0000_0000), true);
+    // Header and status take one descriptor each.
+    config.setUint32(CONFIG_SEG_MAX, QUEUE_SIZE - 2, true);
+    config.setUint32(CONFIG_BLK_SIZE, SECTOR, true);
+    // Hosts' files are made of 4 KiB blocks: 2^3 sectors.
+    config.setUint8(CONFIG_PHYSICAL_BLOCK_EXP, 3);
+    config.setUint16(CONFIG_MIN_IO_SIZE, 8, true);
+    config.setUint8(CONFIG_WRITEBACK, 1);
+    config.setUint32(CONFIG_MAX_DISCARD_SECTORS, DISCARD_MAX_SECTORS, true);
+    config.setUint32(CONFIG_MAX_DISCARD_SEG, RANGES_MAX, true);
+    config.setUint32(CONFIG_DISCARD_SECTOR_ALIGNMENT, 8, true);
+    config.setUint32(CONFIG_MAX_WRITE_ZEROES_SECTORS, WRITE_ZEROES_MAX_SECTORS, true);
+    config.setUint32(CONFIG_MAX_WRITE_ZEROES_SEG, RANGES_MAX, true);
+    super(features, config);
+    this.name = `virtio-blk (${disk.name})`;
+    this.#disk = disk;
+    this.#serial = id;
+  }
+
+  override writeConfig(offset: number, size: AccessSize, value: number): void {
+    if (offset !== CONFIG_WRITEBACK || size !== 1 || !this.hasFeature(VIRTIO_BLK_F_CONFIG_WCE)) return;
+    this.config.setUint8(CONFIG_WRITEBACK, value & 1);
+    this.#chooseCache();
+  }
+
+  override snapshot(): unknown {
+    return { writeback: this.config.getUint8(CONFIG_WRITEBACK) };
+  }
+
+  override restore(state: unknown): void {
+    const writeback = (state as { writeback?: unknown } | null)?.writeback;
+    if (writeback !== 0 && writeback !== 1) throw new VmError('State', `The saved state of ${this.name} is not one of a block device.`);
+    this.config.setUint8(CONFIG_WRITEBACK, writeback);
+  }
+
+  protected override onActivate(): void {
+    this.#chooseCache();
+  }
+
+  protected override onReset(): void {
+    this.config.setUint8(CONFIG_WRITEBACK, 1);
+  }
+
+  protected override serve(index: number): void {
+    for (let chain = this.take(index); chain; chain = this.take(index)) {
+      const queue = this.queue(index)!;
+      this.respond(queue, chain, this.#request(queue, chain));
+    }
+  }
+
+  #chooseCache(): void {
+    this.#writeThrough = this.hasFeature(VIRTIO_BLK_F_CONFIG_WCE)
+      ? this.config.getUint8(CONFIG_WRITEBACK) === 0
+      : !this.hasFeature(VIRTIO_BLK_F_FLUSH);
+  }
+
+  /** One request from header to status byte; resolves with the number of bytes written. */
+  async #request(queue: Virtqueue, { readable, writable }: DescriptorChain): Promise<number> {
+    if (readable.length < HEADER_BYTES || writable.length < 1) {
+      throw DeviceError.InvalidParameter(
+        `A block request has ${readable.length} readable and ${writable.length} writable bytes; it needs a header of ${HEADER_BYTES} and a status byte.`,
+      );
+    }
+    const type = readable.readU32(0);
+    const sector = readable.readU64(8);
+    let status: number;
+    try {
+      status = await this.#execute(type, sector, readable, writable);
+      if (status === VIRTIO_BLK_S_OK) this.#warned = false;
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+      status = VIRTIO_BLK_S_IOERR;
+      // A full host disk fails every write: say so once, until something works again.
+      if (!this.#warned) this.emit('warning', error);
+      this.#warned = true;
+    }
+    if (queue.isClosed) return 0;
+    writable.writeU8(writable.length - 1, status);
+    // Where the data before the status byte was not written, none of it may be counted.
+    return status === VIRTIO_BLK_S_OK || writable.length === 1 ? writable.length : 0;
+  }
+
+  async #execute(type: number, sector: number, readable: ScatterGatherList, writable: ScatterGatherList): Promise<number> {
+    switch (type) {
+      case VIRTIO_BLK_T_IN: {
+        const data = writable.slice(0, writable.length - 1);
+        if (!this.#inside(sector, data.length)) return VIRTIO_BLK_S_IOERR;
+        try {
+          await this.#disk.readv(sector * SECTOR, data.views());
+        } finally {
+          data.wrote();
+        }
+        return VIRTIO_BLK_S_OK;
+      }
+      case VIRTIO_BLK_T_OUT: {
+        const data = readable.slice(HEADER_BYTES);
+        if (this.#disk.readonly || !this.#inside(sector, data.length)) return VIRTIO_BLK_S_IOERR;
+        await this.#disk.writev(sector * SECTOR, data.views());
+        if (this.#writeThrough) await this.#disk.flush();
+        return VIRTIO_BLK_S_OK;
+      }
+      case VIRTIO_BLK_T_FLUSH:
+        await this.#disk.flush();
+        return VIRTIO_BLK_S_OK;
+      case VIRTIO_BLK_T_GET_ID: {
+        const id = new Uint8Array(Math.min(ID_BYTES, writable.length - 1));
+        id.set(this.#serial.subarray(0, id.length));
+        writable.copyFrom(id);
+        return VIRTIO_BLK_S_OK;
+      }
+      case VIRTIO_BLK_T_DISCARD:
+        if (!this.hasFeature(VIRTIO_BLK_F_DISCARD)) return VIRTIO_BLK_S_UNSUPP;
+        return this.#ranges(readable.slice(HEADER_BYTES), DISCARD_MAX_SECTORS, 0, (offset, length) => this.#disk.discard(offset, length));
+      case VIRTIO_BLK_T_WRITE_ZEROES:
+        if (!this.hasFeature(VIRTIO_BLK_F_WRITE_ZEROES)) return VIRTIO_BLK_S_UNSUPP;
+        return this.#ranges(readable.slice(HEADER_BYTES), WRITE_ZEROES_MAX_SECTORS, 1, (offset, length) => this.#disk.writeZeroes(offset, length));
+      default:
+        return VIRTIO_BLK_S_UNSUPP;
+    }
+  }
+
+  /** The ranges of a discard or write-zeroes request (§5.2.6.2); bit 0 of `knownFlags` is "unmap". All are checked before the first is used. */
+  async #ranges(
+    list: ScatterGatherList,
+    sectorsMax: number,
+    knownFlags: number,
+    apply: (offset: number, length: number) => Promise<void>,
+  ): Promise<number> {
+    if (list.length === 0 || list.length % RANGE_BYTES !== 0 || list.length > RANGES_MAX * RANGE_BYTES) return VIRTIO_BLK_S_IOERR;
+    const ranges: { offset: number; length: number }[] = [];
+    for (let at = 0; at < list.length; at += RANGE_BYTES) {
+      const sector = list.readU64(at);
+      const sectors = list.readU32(at + 8);
+      if (list.readU32(at + 12) & ~knownFlags) return VIRTIO_BLK_S_UNSUPP;
+      if (sectors > sectorsMax || !this.#inside(sector, sectors * SECTOR)) return VIRTIO_BLK_S_IOERR;
+      ranges.push({ offset: sector * SECTOR, length: sectors * SECTOR });
+    }
+    for (const { offset, length } of ranges) await apply(offset, length);
+    if (this.#writeThrough) await this.#disk.flush();
+    return VIRTIO_BLK_S_OK;
+  }
+
+  #inside(sector: number, length: number): boolean {
+    return length % SECTOR === 0 && sector * SECTOR + length <= this.#disk.size;
+  }
+}

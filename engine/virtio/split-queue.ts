@@ -1,0 +1,138 @@
+import { DeviceError } from '../bus/vm-error';
+import type { GuestMemory } from '../memory/guest-memory';
+import { DescriptorChain, Virtqueue, type QueueState } from './queue';
+
+// Descriptor flags (virtio 1.3 §2.7.5).
+const NEXT = 1;
+const WRITE = 2;
+const INDIRECT = 4;
+/** Flag of the available ring: the driver wants no interrupts (§2.7.6). */
+const NO_INTERRUPT = 1;
+const DESCRIPTOR_BYTES = 16;
+
+/**
+ * Most entries of an indirect table. The specification says "no longer than the queue size", but Linux goes beyond that for
+ * indirect chains, and QEMU allows this many.
+ */
+const INDIRECT_MAX = 1024;
+
+export const SPLIT_QUEUE_MAX = 32768;
+
+/**
+ * The split virtqueue (virtio 1.3 §2.7). The guest's harts work on the same rings at the same time: indices, flags and events go
+ * through Atomics (sequentially consistent), which also orders the plain accesses to descriptors and ring entries around them.
+ */
+export class SplitQueue extends Virtqueue {
+  readonly #memory: GuestMemory;
+  readonly #halfwords: Uint16Array;
+  readonly #state: QueueState;
+  // Offsets in the shared memory; those of 16-bit fields as indices into #halfwords.
+  readonly #table: number;
+  readonly #availableFlags: number;
+  readonly #usedIndex: number;
+  readonly #usedRing: number;
+  readonly #availableEvent: number;
+
+  /** Throws DeviceError.InvalidParameter if the state describes no valid queue inside guest memory. */
+  constructor(memory: GuestMemory, state: QueueState, interrupt: () => void) {
+    super(state.size, interrupt);
+    const { size } = state;
+    if (!(size >= 1 && size <= SPLIT_QUEUE_MAX) || (size & (size - 1)) !== 0) {
+      throw DeviceError.InvalidParameter(`A split queue has a power of two of entries, at most ${SPLIT_QUEUE_MAX}, not ${size}.`);
+    }
+    this.#memory = memory;
+    this.#state = { ...state };
+    this.#halfwords = new Uint16Array(memory.memory.buffer);
+    this.#table = locate(memory, 'descriptor table', state.descriptors, DESCRIPTOR_BYTES * size, 16, false);
+    this.#availableFlags = locate(memory, 'available ring', state.driver, 6 + 2 * size, 2, false) / 2;
+    const used = locate(memory, 'used ring', state.device, 6 + 8 * size, 4, true);
+    this.#usedIndex = used / 2 + 1;
+    this.#usedRing = used + 4;
+    this.#availableEvent = (this.#usedRing + 8 * size) / 2;
+  }
+
+  override snapshot(): QueueState {
+    return { ...this.#state };
+  }
+
+  protected override fetch(): DescriptorChain | undefined {
+    const state = this.#state;
+    let available = Atomics.load(this.#halfwords, this.#availableFlags + 1);
+    if (available === state.nextAvailable) {
+      if (!state.eventIndex) return undefined;
+      // Ask for a notification, then look again: the driver may have added a chain before it saw the wish.
+      Atomics.store(this.#halfwords, this.#availableEvent, state.nextAvailable);
+      available = Atomics.load(this.#halfwords, this.#availableFlags + 1);
+      if (available === state.nextAvailable) return undefined;
+    }
+    const waiting = (available - state.nextAvailable) & 0xffff;
+    if (waiting > this.size) {
+      throw DeviceError.InvalidParameter(`The available index moved ${waiting} ahead in a queue of ${this.size}.`);
+    }
+    const head = this.#halfwords[this.#availableFlags + 2 + (state.nextAvailable & (this.size - 1))]!;
+    const chain = new DescriptorChain(this.#memory, head);
+    this.#walk(chain);
+    state.nextAvailable = (state.nextAvailable + 1) & 0xffff;
+    return chain;
+  }
+
+  protected override publish(id: number, written: number): boolean {
+    const state = this.#state;
+    const old = state.nextUsed;
+    const slot = old & (this.size - 1);
+    const element = this.#usedRing + 8 * slot;
+    this.#memory.data.setUint32(element, id, true);
+    this.#memory.data.setUint32(element + 4, written, true);
+    state.nextUsed = (old + 1) & 0xffff;
+    Atomics.store(this.#halfwords, this.#usedIndex, state.nextUsed);
+    this.#memory.wrote(state.device, 6 + 8 * (slot + 1));
+    // One completion at a time, so the interval of §2.7.10 holds exactly one index.
+    if (state.eventIndex) return Atomics.load(this.#halfwords, this.#availableFlags + 2 + this.size) === old;
+    return (Atomics.load(this.#halfwords, this.#availableFlags) & NO_INTERRUPT) === 0;
+  }
+
+  /** Follow the descriptors from the chain's head (§2.7.5). Each is read once, so that the guest cannot change it after the check. */
+  #walk(chain: DescriptorChain): void {
+    const { data } = this.#memory;
+    let table = this.#table;
+    let entries = this.size;
+    let left = entries;
+    let index = chain.id;
+    let inIndirect = false;
+    for (;;) {
+      if (index >= entries) throw DeviceError.InvalidParameter(`Descriptor ${index} does not exist in a table of ${entries}.`);
+      if (left-- === 0) throw DeviceError.InvalidParameter(`A descriptor chain has more than ${entries} descriptors or goes in a circle.`);
+      const at = table + DESCRIPTOR_BYTES * index;
+      const address = data.getUint32(at, true) + data.getUint32(at + 4, true) * 0x1_0000_0000;
+      const length = data.getUint32(at + 8, true);
+      const flags = data.getUint16(at + 12, true);
+      if (flags & INDIRECT) {
+        if (!this.#state.indirect) throw DeviceError.InvalidParameter('An indirect descriptor was used without VIRTIO_F_INDIRECT_DESC.');
+        if (inIndirect) throw DeviceError.InvalidParameter('An indirect table holds an indirect descriptor.');
+        if (flags & NEXT) throw DeviceError.InvalidParameter('A descriptor is both indirect and continued.');
+        if (length === 0 || length % DESCRIPTOR_BYTES !== 0 || length > INDIRECT_MAX * DESCRIPTOR_BYTES) {
+          throw DeviceError.InvalidParameter(`An indirect table has ${length} bytes; expected 1 to ${INDIRECT_MAX} descriptors of 16.`);
+        }
+        table = locate(this.#memory, 'indirect table', address, length, 1, false);
+        entries = length / DESCRIPTOR_BYTES;
+        left = entries;
+        index = 0;
+        inIndirect = true;
+        continue;
+      }
+      chain.add(address, length, (flags & WRITE) !== 0);
+      if (!(flags & NEXT)) return;
+      index = data.getUint16(at + 14, true);
+    }
+  }
+}
+
+function locate(memory: GuestMemory, what: string, address: number, length: number, alignment: number, forWriting: boolean): number {
+  const offset = memory.offsetOf(address, length, forWriting);
+  if (offset < 0 || address % alignment !== 0) {
+    throw DeviceError.InvalidParameter(
+      `The ${what} (${length} bytes at guest address 0x${address.toString(16)}) is not inside guest memory at a multiple of ${alignment}.`,
+    );
+  }
+  return offset;
+}
