@@ -1,0 +1,138 @@
+import { HART_PRIVATE } from '../memory/layout';
+
+/**
+ * The part of a hart's area (memory/layout.ts) that only its own thread touches; offsets in bytes from the hart's base.
+ * Plain integer constants: AssemblyScript compiles this file too.
+ */
+
+// ---- Between the run loop and the helpers ----------------------------------------------------------------------
+
+/** i32: 0, or an exception's cause + 1 that the current instruction raised; HART_TVAL its trap value. */
+export const HART_TRAP = HART_PRIVATE;
+/** i32: privilege level: 0 U, 1 S, 3 M. */
+export const HART_PRIV = HART_PRIVATE + 4;
+/** u32: address of the data TLB and of the fetch TLB in force. */
+export const HART_TLB = HART_PRIVATE + 8;
+export const HART_FETCH_TLB = HART_PRIVATE + 12;
+/** i32: 1 after a CSR write that may change privilege, translation or deliverable interrupts. */
+export const HART_UNSETTLED = HART_PRIVATE + 16;
+/** i32: 1 while mstatus.FS is Off. */
+export const HART_FS_OFF = HART_PRIVATE + 20;
+/** i32: 1 once floating-point state was written since mstatus was last written. */
+export const HART_FS_DIRTY = HART_PRIVATE + 24;
+/** u32: accrued exception flags; u32: dynamic rounding mode. */
+export const HART_FFLAGS = HART_PRIVATE + 28;
+export const HART_FRM = HART_PRIVATE + 32;
+/** i32: instructions left of the current slice, and the slice's length. HART_INSTRET counts up to the slice's start. */
+export const HART_BUDGET = HART_PRIVATE + 36;
+export const HART_SLICE = HART_PRIVATE + 40;
+/** i32: set by the MMIO import when the access faulted. */
+export const HART_MMIO_FAULT = HART_PRIVATE + 44;
+export const HART_TVAL = HART_PRIVATE + 48;
+/** u32: host address of the LR reservation, 0 if none; u64: the value that was read. */
+export const HART_RESERVED = HART_PRIVATE + 56;
+export const HART_RESERVED_VALUE = HART_PRIVATE + 64;
+/** u32: the machine's code epoch when this hart last executed fence.i. */
+export const HART_EPOCH_SEEN = HART_PRIVATE + 72;
+/** u32: number of TLB entries that belong to large pages since the last full flush. */
+export const HART_LARGE_PAGES = HART_PRIVATE + 76;
+
+// ---- CSRs ------------------------------------------------------------------------------------------------------
+
+export const CSR_MSTATUS = HART_PRIVATE + 128;
+export const CSR_MEDELEG = HART_PRIVATE + 136;
+export const CSR_MIDELEG = HART_PRIVATE + 144;
+export const CSR_MIE = HART_PRIVATE + 152;
+/** The bits of mip that software sets, and the timer bits as last computed; the rest are HART_LINES. */
+export const CSR_MIP_SOFT = HART_PRIVATE + 160;
+export const CSR_MIP_TIMER = HART_PRIVATE + 168;
+export const CSR_MTVEC = HART_PRIVATE + 176;
+export const CSR_MCOUNTEREN = HART_PRIVATE + 184;
+export const CSR_MENVCFG = HART_PRIVATE + 192;
+export const CSR_MSCRATCH = HART_PRIVATE + 200;
+export const CSR_MEPC = HART_PRIVATE + 208;
+export const CSR_MCAUSE = HART_PRIVATE + 216;
+export const CSR_MTVAL = HART_PRIVATE + 224;
+export const CSR_MCOUNTINHIBIT = HART_PRIVATE + 232;
+export const CSR_STVEC = HART_PRIVATE + 240;
+export const CSR_SCOUNTEREN = HART_PRIVATE + 248;
+export const CSR_SENVCFG = HART_PRIVATE + 256;
+export const CSR_SSCRATCH = HART_PRIVATE + 264;
+export const CSR_SEPC = HART_PRIVATE + 272;
+export const CSR_SCAUSE = HART_PRIVATE + 280;
+export const CSR_STVAL = HART_PRIVATE + 288;
+export const CSR_STIMECMP = HART_PRIVATE + 296;
+export const CSR_SATP = HART_PRIVATE + 304;
+/** u64: what is added to HART_INSTRET to give minstret, and mcycle. */
+export const CSR_MINSTRET_OFFSET = HART_PRIVATE + 312;
+export const CSR_MCYCLE_OFFSET = HART_PRIVATE + 320;
+export const HART_ID = HART_PRIVATE + 328;
+
+/** u8[16] pmpcfg; u64[16] pmpaddr; and what they mean: first and last byte of each entry; u32: entries in use. */
+export const PMP_ENTRIES = 16;
+export const PMP_CFG = HART_PRIVATE + 512;
+export const PMP_ADDR = HART_PRIVATE + 528;
+export const PMP_FIRST = HART_PRIVATE + 656;
+export const PMP_LAST = HART_PRIVATE + 784;
+export const PMP_USED = HART_PRIVATE + 912;
+
+// ---- Statistics (u64 each) -------------------------------------------------------------------------------------
+
+export const STAT_TLB_MISSES = HART_PRIVATE + 1024;
+export const STAT_FETCH_MISSES = HART_PRIVATE + 1032;
+export const STAT_TRAPS = HART_PRIVATE + 1040;
+export const STAT_INTERRUPTS = HART_PRIVATE + 1048;
+export const STAT_FLUSHES = HART_PRIVATE + 1056;
+export const STAT_PAGES_DECODED = HART_PRIVATE + 1064;
+
+// ---- TLBs --------------------------------------------------------------------------------------------------------
+
+/**
+ * Data TLB: TLB_MODES tables (U, S, S with SUM, M) of TLB_ENTRIES direct-mapped entries.
+ * An entry holds a read tag and a write tag (page address, or all ones), the addend that makes a guest address an offset in the
+ * shared memory, and log2 of the page size.
+ */
+export const TLB_ENTRIES = 512;
+export const TLB_ENTRY_BYTES = 32;
+export const TLB_MODE_BYTES = 16384;
+export const TLB_MODES = 4;
+export const TLB_READ = 0;
+export const TLB_WRITE = 8;
+export const TLB_ADDEND = 16;
+export const TLB_LEVEL = 20;
+export const HART_TLBS = 65536;
+
+/** Fetch TLB: U, S, M tables of entries { u64 page address, u32 address of the page's records, u32 log2 of the page size }. */
+export const FETCH_ENTRIES = 512;
+export const FETCH_ENTRY_BYTES = 16;
+export const FETCH_MODE_BYTES = 8192;
+export const FETCH_MODES = 3;
+export const FETCH_TAG = 0;
+export const FETCH_RECORDS = 8;
+export const FETCH_LEVEL = 12;
+export const HART_FETCH_TLBS = 131072;
+
+// ---- Decoded pages ------------------------------------------------------------------------------------------------
+
+/** Per slot: u32 guest page number + 1 (0: empty), u32 version when decoded, u32 offset of the page, u32 flush request at that time. */
+export const SLOT_BYTES = 16;
+export const SLOT_PAGE = 0;
+export const SLOT_VERSION = 4;
+export const SLOT_HOST = 8;
+export const SLOT_FLUSH = 12;
+export const HART_SLOTS = 196608;
+
+/** A decoded page: one record per halfword, then a record that leads on to the next page. */
+export const RECORD_BYTES = 8;
+export const PAGE_RECORDS = 2048;
+/** Records for the one instruction that straddles two pages. */
+export const HART_SCRATCH_RECORDS = 262144;
+
+/** A record: u16 handler, u8 and u8 register offsets (8 × number), i32 immediate or up to three more fields. */
+export const RECORD_HANDLER = 0;
+export const RECORD_A = 2;
+export const RECORD_B = 3;
+export const RECORD_IMM = 4;
+
+/** Bytes from HART_PRIVATE that reset clears: all of the above but TLBs and decoded pages. */
+export const HART_PRIVATE_BYTES = 4096;

@@ -1,0 +1,154 @@
+import { VmError } from '../bus/vm-error';
+import {
+  HARTS_BASE,
+  HART_LINES,
+  HART_MTIMECMP,
+  HART_PC,
+  HART_STRIDE,
+  HART_X,
+} from '../memory/layout';
+import type { MemoryPlan } from '../memory/memory-plan';
+import { Decoder } from './decoder';
+import {
+  CSR_MENVCFG,
+  CSR_MSTATUS,
+  CSR_STIMECMP,
+  HART_BUDGET,
+  HART_FFLAGS,
+  HART_FS_OFF,
+  HART_ID,
+  HART_MMIO_FAULT,
+  HART_PRIV,
+  HART_PRIVATE_BYTES,
+  HART_SCRATCH_RECORDS,
+  HART_SLICE,
+} from './hart-layout';
+import { helperNames } from './helper-table';
+import { buildInterpreter } from './interpreter';
+import { HART_PRIVATE } from '../memory/layout';
+
+/** What a hart needs from its surroundings. All calls come from the hart's own thread. */
+export interface HartEnvironment {
+  /** Guest time in timebase ticks. */
+  time(): number;
+  /** Read or write a device register of 1, 2 or 4 bytes; undefined or false is an access fault. */
+  mmioRead(address: number, size: 1 | 2 | 4): number | undefined;
+  mmioWrite(address: number, size: 1 | 2 | 4, value: number): boolean;
+  /** Told of every trap, when tracing. */
+  traceTrap?(cause: number, interrupt: boolean): void;
+}
+
+interface HelperExports {
+  setHart(base: number, decoded: number): void;
+  setFlagsAddress(address: number): void;
+  setTracing(on: number): void;
+  flushAll(): void;
+  selectTlbs(): void;
+  pmpUpdate(): void;
+  fetch_address(address: bigint): number;
+}
+
+/** Instructions between two looks at timers, interrupts and requests: about 40 µs of work. */
+const SLICE = 8192;
+const MSTATUS_UXL_SXL = 0xa_0000_0000n;
+const MENVCFG_ADUE = 1n << 61n;
+const NEVER = (1n << 64n) - 1n;
+
+/** One RISC-V hart: its state in the shared memory and the code that runs it, on the calling thread. */
+export class Hart {
+  readonly base: number;
+  private readonly data: DataView;
+  private readonly helpers: HelperExports;
+  private readonly loop: () => void;
+
+  /**
+   * @param helpers compiled helpers.wasm, shared between harts
+   * @param id hart number from 0, as in mhartid
+   */
+  constructor(
+    readonly memory: WebAssembly.Memory,
+    plan: MemoryPlan,
+    readonly id: number,
+    helpers: WebAssembly.Module,
+    environment: HartEnvironment,
+  ) {
+    this.base = HARTS_BASE + id * HART_STRIDE;
+    const base = this.base;
+    const decoded = plan.decoded + id * plan.decodedStride;
+    this.data = new DataView(memory.buffer);
+    const words = new Int32Array(memory.buffer);
+    const halves = new Uint16Array(memory.buffer);
+    const fault = (base + HART_MMIO_FAULT) >>> 2;
+    const decoder = new Decoder(memory, base, decoded);
+
+    this.helpers = new WebAssembly.Instance(helpers, {
+      env: {
+        memory,
+        time: () => environment.time(),
+        trace_trap: (cause: number, interrupt: number) => environment.traceTrap?.(cause, interrupt !== 0),
+        mmio_read: (address: number, size: 1 | 2 | 4) => {
+          const value = environment.mmioRead(address, size);
+          if (value === undefined) words[fault] = 1;
+          return value ?? 0;
+        },
+        mmio_write: (address: number, size: 1 | 2 | 4, value: number) => {
+          if (!environment.mmioWrite(address, size, value >>> 0)) words[fault] = 1;
+        },
+      },
+    }).exports as unknown as HelperExports;
+    this.helpers.setHart(base, decoded);
+    this.helpers.setFlagsAddress(base + HART_FFLAGS);
+    this.helpers.setTracing(environment.traceTrap ? 1 : 0);
+
+    const scratch = base + HART_SCRATCH_RECORDS;
+    const straddle = (): number => {
+      const pc = this.pc;
+      const first = this.helpers.fetch_address(pc);
+      const second = first === 0 ? 0 : this.helpers.fetch_address(pc + 2n);
+      if (second === 0) return 0;
+      decoder.decodeStraddling(scratch, (halves[first >>> 1] | (halves[second >>> 1] << 16)) >>> 0);
+      return scratch;
+    };
+    const helperImports = Object.fromEntries(helperNames.map((name) => [name, (this.helpers as unknown as Record<string, WebAssembly.ExportValue>)[name]]));
+    const interpreter = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter(base)), {
+      env: { memory, decode: (record: number) => decoder.decode(record), straddle },
+      helpers: helperImports,
+    });
+    this.loop = interpreter.exports.run as () => void;
+  }
+
+  /** Power-on state: machine mode at `pc`, everything else zero (privileged ISA §3.4). */
+  reset(pc: number): void {
+    const { data, base } = this;
+    const bytes = new Uint8Array(this.memory.buffer);
+    bytes.fill(0, base + HART_X, base + HART_LINES);
+    bytes.fill(0, base + HART_PRIVATE, base + HART_PRIVATE + HART_PRIVATE_BYTES);
+    data.setBigUint64(base + HART_PC, BigInt(pc), true);
+    data.setUint32(base + HART_PRIV, 3, true);
+    data.setUint32(base + HART_FS_OFF, 1, true);
+    data.setUint32(base + HART_SLICE, SLICE, true);
+    data.setUint32(base + HART_BUDGET, SLICE, true);
+    data.setBigUint64(base + HART_ID, BigInt(this.id), true);
+    data.setBigUint64(base + CSR_MSTATUS, MSTATUS_UXL_SXL, true);
+    data.setBigUint64(base + CSR_MENVCFG, MENVCFG_ADUE, true);
+    data.setBigUint64(base + CSR_STIMECMP, NEVER, true);
+    data.setBigUint64(base + HART_MTIMECMP, NEVER, true);
+    this.helpers.pmpUpdate();
+    this.helpers.flushAll();
+    this.helpers.selectTlbs();
+  }
+
+  /** Run until the machine's run state is no longer RUN_RUNNING. */
+  run(): void {
+    try {
+      this.loop();
+    } catch (cause) {
+      throw new VmError('Internal', `Hart ${this.id} stopped at pc 0x${this.pc.toString(16)}: ${String(cause)}`, { cause });
+    }
+  }
+
+  /** Valid while the hart does not run. */
+  get pc(): bigint {
+    return this.data.getBigUint64(this.base + HART_PC, true);
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * The hart's slow paths, compiled by AssemblyScript into helpers.wasm: page walks, CSRs, traps, soft float. Each hart has
+ * an instance of its own over the shared memory. `helper-table.ts` names the ones that instructions call.
+ */
+export { byte_swap, mulh, mulhsu, mulhu, or_combine } from './integer';
+export { csr_access } from './csr';
+export {
+  atomic_address,
+  fetch_address,
+  fetch_miss,
+  flushAll,
+  load_reserved,
+  load_slow,
+  selectTlbs,
+  store_conditional,
+  store_slow,
+} from './mmu';
+export { pmpUpdate } from './pmp';
+export { setHart } from './state';
+export { ebreak, ecall, fence_i, illegal, mret, poll, setTracing, settle, sfence_vma, sret, take_trap, wfi } from './trap';
+export * from './softfloat';

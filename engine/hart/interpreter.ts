@@ -1,0 +1,478 @@
+import { Emitter, I32_TYPE, I64_TYPE, type I32, type I64, type Label, type Local } from '../wasm/emitter';
+import { ModuleBuilder } from '../wasm/module-builder';
+import { HART_F, HART_PC, HART_X } from '../memory/layout';
+import { handlers, SPECIAL_HANDLERS, type Handler } from './handlers';
+import {
+  FETCH_ENTRIES,
+  FETCH_RECORDS,
+  FETCH_TAG,
+  HART_BUDGET,
+  HART_FETCH_TLB,
+  HART_FRM,
+  HART_FS_DIRTY,
+  HART_FS_OFF,
+  HART_TLB,
+  HART_TRAP,
+  HART_UNSETTLED,
+  RECORD_A,
+  RECORD_B,
+  RECORD_BYTES,
+  RECORD_HANDLER,
+  RECORD_IMM,
+  TLB_ADDEND,
+  TLB_ENTRIES,
+  TLB_READ,
+  TLB_WRITE,
+} from './hart-layout';
+import { helperNames, helperType, type HelperName, type HelperResult } from './helper-table';
+import { LOAD_KINDS, type Context, type LoadKind, type LogSize } from './isa/instruction';
+
+/**
+ * Tier 0: one WebAssembly function that runs decoded records (DESIGN §3). A `br_table` chooses the handler, whose body comes
+ * from the instruction's own description. The module is made for one hart: its registers lie at constant addresses.
+ */
+export function buildInterpreter(hart: number): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  module.importMemory('env', 'memory', 65536);
+  const helpers = new Map<HelperName, number>();
+  for (const name of helperNames) helpers.set(name, module.importFunction('helpers', name, helperType(name)));
+  const decode = module.importFunction('env', 'decode', { parameters: [I32_TYPE], results: [] });
+  const straddle = module.importFunction('env', 'straddle', { parameters: [], results: [I32_TYPE] });
+  const run = new RunLoop(hart, helpers);
+  run.emit(decode, straddle);
+  module.addFunction({ parameters: [], results: [] }, run.e, 'run');
+  return module.build();
+}
+
+class RunLoop implements Context {
+  readonly e = new Emitter();
+  /** Address of the current record. pc = pcBase + record / 4. */
+  private readonly record = this.e.local<I32>(I32_TYPE);
+  private readonly pcBase = this.e.local<I64>(I64_TYPE);
+  /** Instructions left before the next poll. */
+  private readonly budget = this.e.local<I32>(I32_TYPE);
+  /** The data TLB in force. */
+  private readonly tlb = this.e.local<I32>(I32_TYPE);
+  /** Target of a jump through the fetch TLB. */
+  private readonly target = this.e.local<I64>(I64_TYPE);
+  private jumpLabel: Label = 0;
+  private nextLabel: Label = 0;
+  private trapLabel: Label = 0;
+  /** The handler being emitted, and whether it left the straight line on every path. */
+  private handler!: Handler;
+  private left = false;
+
+  constructor(
+    private readonly hart: number,
+    private readonly helpers: Map<HelperName, number>,
+  ) {}
+
+  emit(decode: number, straddle: number): void {
+    const { e } = this;
+    this.reload();
+    e.loop((jump) => {
+      this.jumpLabel = jump;
+      this.emitPoll();
+      this.emitFetch();
+      e.loop((next) => {
+        this.nextLabel = next;
+        e.block((trap) => {
+          this.trapLabel = trap;
+          this.emitHandlers(decode, straddle);
+        });
+        // A trap: the instruction at HART_PC did not retire.
+        e.set(this.budget, e.i32.add(e.get(this.budget), e.i32.const(1)));
+        this.callHelper('take_trap');
+        this.reloadState();
+        e.br(jump);
+      });
+    });
+  }
+
+  /** Take up the state that helpers left: next pc, TLB; and with reload() the budget too. */
+  private reloadState(): void {
+    const { e } = this;
+    e.set(this.target, e.i64.load(e.i32.const(0), this.hart + HART_PC));
+    e.set(this.tlb, e.i32.load(e.i32.const(0), this.hart + HART_TLB));
+  }
+  private reload(): void {
+    const { e } = this;
+    this.reloadState();
+    e.set(this.budget, e.i32.load(e.i32.const(0), this.hart + HART_BUDGET));
+  }
+
+  private emitPoll(): void {
+    const { e } = this;
+    e.if(
+      e.i32.le_s(e.get(this.budget), e.i32.const(0)),
+      () => {
+        this.saveBudget();
+        e.i64.store(e.i32.const(0), e.get(this.target), this.hart + HART_PC);
+        e.if(this.callHelper('poll'), () => e.return());
+        this.reload();
+      },
+      undefined,
+      'unlikely',
+    );
+  }
+
+  /** Find the record for `target` through the fetch TLB. */
+  private emitFetch(): void {
+    const { e } = this;
+    const entry = e.keep(
+      e.i32.add(
+        e.i32.load(e.i32.const(0), this.hart + HART_FETCH_TLB),
+        // (target >> 12) % entries × 16 bytes
+        e.i32.and(e.i32.wrap(e.i64.shr_u(e.get(this.target), e.i64.const(8))), e.i32.const((FETCH_ENTRIES - 1) << 4)),
+      ),
+    );
+    e.if(
+      e.i64.eq(e.i64.load(e.get(entry), FETCH_TAG), e.i64.and(e.get(this.target), e.i64.const(-4096))),
+      () => {
+        e.set(
+          this.record,
+          e.i32.add(e.i32.load(e.get(entry), FETCH_RECORDS), e.i32.shl(e.i32.and(e.i32.wrap(e.get(this.target)), e.i32.const(4095)), e.i32.const(2))),
+        );
+      },
+      () => {
+        e.i64.store(e.i32.const(0), e.get(this.target), this.hart + HART_PC);
+        e.get(this.target);
+        e.if(e.i32.eqz(e.tee(this.record, this.callHelper('fetch_miss'))), () => {
+          this.callHelper('take_trap');
+          this.reloadState();
+          e.br(this.jumpLabel);
+        });
+      },
+      'likely',
+    );
+    this.setBase(e.get(this.target));
+    e.releaseTemporaries();
+  }
+
+  private setBase(pc: I64): void {
+    const { e } = this;
+    e.set(this.pcBase, e.i64.sub(pc, e.i64.extend_u(e.i32.shr_u(e.get(this.record), e.i32.const(2)))));
+  }
+
+  private emitHandlers(decode: number, straddle: number): void {
+    const { e } = this;
+    const labels: Label[] = [];
+    const count = SPECIAL_HANDLERS + handlers.length;
+    for (let i = 0; i < count; i++) labels.unshift(e.openBlock());
+    e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(1)));
+    e.brTable(labels.slice(0, -1), labels[count - 1], e.i32.load16_u(e.get(this.record), RECORD_HANDLER));
+
+    const specials: (() => void)[] = [
+      // DECODE
+      () => {
+        this.creditOne();
+        e.get(this.record);
+        e.call(decode);
+        e.br(this.nextLabel);
+      },
+      // ILLEGAL
+      () => this.illegal(),
+      // NOP_4, NOP_2
+      () => this.advance(4),
+      () => this.advance(2),
+      // PAGE_END
+      () => {
+        this.creditOne();
+        e.set(this.target, this.pc());
+        e.br(this.jumpLabel);
+      },
+      // STRADDLE
+      () => {
+        this.savePc();
+        e.set(this.target, this.pc());
+        e.call(straddle);
+        const scratch = e.keep<I32>({ wasm: 'i32' });
+        e.brIf(this.trapLabel, e.i32.eqz(e.get(scratch)));
+        this.creditOne();
+        e.set(this.record, e.get(scratch));
+        this.setBase(e.get(this.target));
+        e.br(this.nextLabel);
+      },
+    ];
+    for (const special of specials) {
+      e.end();
+      special();
+      e.releaseTemporaries();
+    }
+    for (const handler of handlers) {
+      e.end();
+      this.handler = handler;
+      this.left = false;
+      const { instruction } = handler;
+      if (instruction.fp) {
+        e.if(e.i32.load(e.i32.const(0), this.hart + HART_FS_OFF), () => this.illegal(), undefined, 'unlikely');
+        if (instruction.fp === 'dirty') e.i32.store(e.i32.const(0), e.i32.const(1), this.hart + HART_FS_DIRTY);
+      }
+      instruction.emit(this);
+      if (!this.left) this.advance(handler.length);
+      e.releaseTemporaries();
+    }
+  }
+
+  // ---- going on ---------------------------------------------------------------------------------------------------
+
+  /** To the next record; `bytes` of code are `bytes` × 4 of records. */
+  private advance(bytes: number): void {
+    const { e } = this;
+    e.set(this.record, e.i32.add(e.get(this.record), e.i32.const((bytes * RECORD_BYTES) / 2)));
+    e.br(this.nextLabel);
+  }
+
+  private goto(target: I64): void {
+    this.e.set(this.target, target);
+    this.e.br(this.jumpLabel);
+  }
+
+  private creditOne(): void {
+    const { e } = this;
+    e.set(this.budget, e.i32.add(e.get(this.budget), e.i32.const(1)));
+  }
+
+  private savePc(): void {
+    const { e } = this;
+    e.i64.store(e.i32.const(0), this.pc(), this.hart + HART_PC);
+  }
+
+  private saveBudget(): void {
+    const { e } = this;
+    e.i32.store(e.i32.const(0), e.get(this.budget), this.hart + HART_BUDGET);
+  }
+
+  private illegal(): void {
+    this.savePc();
+    this.callHelper('illegal');
+    this.e.br(this.trapLabel);
+  }
+
+  private trapIfRaised(): void {
+    const { e } = this;
+    e.brIf(this.trapLabel, e.i32.load(e.i32.const(0), this.hart + HART_TRAP));
+  }
+
+  private callHelper<N extends HelperName>(name: N): HelperResult<N> {
+    const index = this.helpers.get(name);
+    if (index === undefined) throw new Error(`helper ${name} is not imported`);
+    this.e.call(index);
+    const result = helperType(name).results[0];
+    return (result === undefined ? undefined : { wasm: result === I64_TYPE ? 'i64' : 'i32' }) as HelperResult<N>;
+  }
+
+  // ---- Context: operands ----------------------------------------------------------------------------------------
+
+  private field(offset: number): I32 {
+    return this.e.i32.load8_u(this.e.get(this.record), offset);
+  }
+  private secondSource(): number {
+    const { format } = this.handler.instruction;
+    return format === 's' || format === 'b' ? RECORD_A : RECORD_IMM;
+  }
+  private register(file: number, field: number): I64 {
+    return this.e.i64.load(this.field(field), this.hart + file);
+  }
+  private setRegister(file: number, value: I64): void {
+    const { e } = this;
+    const kept = e.keep(value);
+    e.i64.store(this.field(RECORD_A), e.get(kept), this.hart + file);
+  }
+  rs1(): I64 {
+    return this.register(HART_X, RECORD_B);
+  }
+  rs2(): I64 {
+    return this.register(HART_X, this.secondSource());
+  }
+  rd(value: I64): void {
+    if (this.handler.discard) this.e.drop(value);
+    else this.setRegister(HART_X, value);
+  }
+  fs1(): I64 {
+    return this.register(HART_F, RECORD_B);
+  }
+  fs2(): I64 {
+    return this.register(HART_F, this.secondSource());
+  }
+  fs3(): I64 {
+    return this.register(HART_F, RECORD_IMM + 1);
+  }
+  fd(value: I64): void {
+    this.setRegister(HART_F, value);
+  }
+  imm(): I64 {
+    return this.e.i64.load32_s(this.e.get(this.record), RECORD_IMM);
+  }
+  imm32(): I32 {
+    return this.e.i32.load(this.e.get(this.record), RECORD_IMM);
+  }
+  constant(): I64 {
+    return this.e.i64.extend_u(this.field(RECORD_B));
+  }
+  rs1IsZero(): I32 {
+    return this.e.i32.eqz(this.field(RECORD_B));
+  }
+  rm(): I32 {
+    const { e } = this;
+    const mode = e.keep(this.field(RECORD_IMM + 2));
+    e.if(
+      e.i32.eq(e.get(mode), e.i32.const(7)),
+      () => {
+        e.set(mode, e.i32.load(e.i32.const(0), this.hart + HART_FRM));
+        e.if(e.i32.gt_u(e.get(mode), e.i32.const(4)), () => this.illegal(), undefined, 'unlikely');
+      },
+    );
+    return e.get(mode);
+  }
+  pc(): I64 {
+    const { e } = this;
+    return e.i64.add(e.get(this.pcBase), e.i64.extend_u(e.i32.shr_u(e.get(this.record), e.i32.const(2))));
+  }
+  link(): I64 {
+    return this.e.i64.add(this.pc(), this.e.i64.const(this.handler.length));
+  }
+
+  // ---- Context: memory --------------------------------------------------------------------------------------------
+
+  /** The TLB entry for an address: (address >> 12) % entries × 32 bytes. */
+  private tlbEntry(address: Local<I64>): Local<I32> {
+    const { e } = this;
+    return e.keep(
+      e.i32.add(e.get(this.tlb), e.i32.and(e.i32.wrap(e.i64.shr_u(e.get(address), e.i64.const(7))), e.i32.const((TLB_ENTRIES - 1) << 5))),
+    );
+  }
+  /** Whether the entry's tag fits. The low bits of a misaligned address are kept, so that it never does. */
+  private hit(address: Local<I64>, entry: Local<I32>, tag: number, size: LogSize): I32 {
+    const { e } = this;
+    return e.i64.eq(e.i64.load(e.get(entry), tag), e.i64.and(e.get(address), e.i64.const(-4096 + (1 << size) - 1)));
+  }
+  private hostAddress(address: Local<I64>, entry: Local<I32>): I32 {
+    const { e } = this;
+    return e.i32.add(e.i32.wrap(e.get(address)), e.i32.load(e.get(entry), TLB_ADDEND));
+  }
+
+  load(kind: LoadKind, address: I64): I64 {
+    const { e } = this;
+    const at = e.keep(address);
+    const entry = this.tlbEntry(at);
+    const value = e.temporary<I64>(I64_TYPE);
+    const loads = { b: e.i64.load8_s, h: e.i64.load16_s, w: e.i64.load32_s, d: e.i64.load, bu: e.i64.load8_u, hu: e.i64.load16_u, wu: e.i64.load32_u };
+    e.if(
+      this.hit(at, entry, TLB_READ, (LOAD_KINDS[kind] & 3) as LogSize),
+      () => e.set(value, loads[kind](this.hostAddress(at, entry))),
+      () => {
+        this.savePc();
+        e.get(at);
+        e.i32.const(LOAD_KINDS[kind]);
+        e.set(value, this.callHelper('load_slow'));
+        this.trapIfRaised();
+      },
+      'likely',
+    );
+    return e.get(value);
+  }
+
+  store(size: LogSize, address: I64, value: I64): void {
+    const { e } = this;
+    const kept = e.keep(value);
+    const at = e.keep(address);
+    const entry = this.tlbEntry(at);
+    const stores = [e.i64.store8, e.i64.store16, e.i64.store32, e.i64.store];
+    e.if(
+      this.hit(at, entry, TLB_WRITE, size),
+      () => stores[size](this.hostAddress(at, entry), e.get(kept)),
+      () => {
+        this.savePc();
+        e.get(at);
+        e.get(kept);
+        e.i32.const(size);
+        this.callHelper('store_slow');
+        this.trapIfRaised();
+      },
+      'likely',
+    );
+  }
+
+  atomicAddress(size: 2 | 3, address: I64): I32 {
+    const { e } = this;
+    const at = e.keep(address);
+    const entry = this.tlbEntry(at);
+    const host = e.temporary<I32>(I32_TYPE);
+    e.if(
+      this.hit(at, entry, TLB_WRITE, size),
+      () => e.set(host, this.hostAddress(at, entry)),
+      () => {
+        this.savePc();
+        e.get(at);
+        e.i32.const(size);
+        e.brIf(this.trapLabel, e.i32.eqz(e.tee(host, this.callHelper('atomic_address'))));
+      },
+      'likely',
+    );
+    return e.get(host);
+  }
+
+  // ---- Context: control -------------------------------------------------------------------------------------------
+
+  /** Jump by the immediate: within the page the record moves, else through the fetch TLB. */
+  private relative(): void {
+    const { e } = this;
+    if (!this.handler.near) {
+      this.goto(e.i64.add(this.pc(), this.imm()));
+      return;
+    }
+    e.set(this.record, e.i32.add(e.get(this.record), this.imm32()));
+    e.brIf(this.nextLabel, e.i32.gt_s(e.get(this.budget), e.i32.const(0)));
+    this.goto(this.pc());
+  }
+  branch(condition: I32): void {
+    this.e.if(condition, () => this.relative());
+  }
+  jump(): void {
+    this.relative();
+    this.left = true;
+  }
+  jumpTo(target: I64): void {
+    this.goto(target);
+    this.left = true;
+  }
+
+  // ---- Context: helpers -------------------------------------------------------------------------------------------
+
+  call<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
+    return this.callHelper(name);
+  }
+  callFaulting<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
+    const { e } = this;
+    this.savePc();
+    this.saveBudget();
+    const result = this.callHelper(name);
+    const kept = e.keep(result as I64);
+    this.trapIfRaised();
+    return e.get(kept) as HelperResult<N>;
+  }
+  transfer(name: HelperName, ..._args: (I32 | I64)[]): void {
+    this.savePc();
+    this.saveBudget();
+    this.callHelper(name);
+    this.trapIfRaised();
+    this.reload();
+    this.e.br(this.jumpLabel);
+    this.left = true;
+  }
+  settle(): void {
+    const { e } = this;
+    e.if(
+      e.i32.load(e.i32.const(0), this.hart + HART_UNSETTLED),
+      () => {
+        e.i64.store(e.i32.const(0), this.link(), this.hart + HART_PC);
+        this.callHelper('settle');
+        this.reloadState();
+        e.br(this.jumpLabel);
+      },
+      undefined,
+      'unlikely',
+    );
+  }
+}

@@ -1,0 +1,37 @@
+import { bits, extension, type Context, type Instruction } from './instruction';
+
+/** Zicsr (unprivileged ISA §6): CSR numbers and access rights are the helpers' affair (helpers/csr.ts). */
+const csr = extension('zicsr');
+
+/** Set in a record's immediate when rs1 is x0 or the constant is 0: csrrs and csrrc then do not write. */
+export const CSR_NO_WRITE = 1 << 12;
+export const CSR_WRITE = 0;
+export const CSR_SET = 1;
+export const CSR_CLEAR = 2;
+
+['csrrw', 'csrrs', 'csrrc'].forEach((name, operation) => {
+  const access = (c: Context, constant: boolean): void => {
+    const { e } = c;
+    const value = constant ? c.constant() : c.rs1();
+    c.rd(c.callFaulting('csr_access', value, c.imm32(), e.i32.const(operation)));
+    c.settle();
+  };
+  csr.def(name, 'csr', bits(0x73, operation + 1), (c) => access(c, false));
+  csr.def(`${name}i`, 'csri', bits(0x73, operation + 5), (c) => access(c, true));
+});
+
+const zifencei = extension('zifencei', { flow: 'jump' });
+zifencei.def('fence.i', 'i', bits(0x0f, 1), (c) => c.transfer('fence_i'));
+
+/** Privileged instructions (privileged ISA §3.3, §10.2, §12.2) and the environment calls of RV64I §2.8. */
+const privileged = extension('i', { flow: 'jump' });
+const exact = (funct12: number): number => ((funct12 << 20) | 0x73) >>> 0;
+privileged.def('ecall', 'none', exact(0x000), (c) => c.transfer('ecall'));
+privileged.def('ebreak', 'none', exact(0x001), (c) => c.transfer('ebreak'));
+privileged.def('sret', 'none', exact(0x102), (c) => c.transfer('sret'));
+privileged.def('mret', 'none', exact(0x302), (c) => c.transfer('mret'));
+privileged.def('wfi', 'none', exact(0x105), (c) => c.transfer('wfi'));
+privileged.def('sfence.vma', 'r', bits(0x73, 0, 0x09), (c) => c.transfer('sfence_vma', c.rs1(), c.rs1IsZero()));
+
+export const zicsr: Instruction[] = csr.list;
+export const system: Instruction[] = [...zifencei.list, ...privileged.list];
