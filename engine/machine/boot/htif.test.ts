@@ -1,0 +1,85 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { GuestMemory } from '../../memory/guest-memory';
+import { createMemory, planMemory } from '../../memory/memory-plan';
+import { Htif } from './htif';
+
+const BASE = 0x80000000;
+const TOHOST = BASE + 0x100;
+const FROMHOST = BASE + 0x108;
+const CALL = BASE + 0x200;
+const TEXT = BASE + 0x300;
+
+const plan = planMemory(1, [{ base: BASE, size: 0x10000 }]);
+const memory = new GuestMemory(createMemory(plan), plan);
+let exits: number[] = [];
+let output = '';
+let htif: Htif;
+
+function tohost(device: number, command: number, payload: number): void {
+  memory.writeU64(TOHOST, payload);
+  memory.view(TOHOST, 8).set([command, device], 6);
+  htif.poll();
+}
+
+function call(...words: number[]): void {
+  words.forEach((word, i) => memory.writeU64(CALL + 8 * i, word));
+  tohost(0, 0, CALL);
+}
+
+beforeEach(() => {
+  memory.view(BASE, 0x10000).fill(0);
+  exits = [];
+  output = '';
+  htif = new Htif({
+    memory,
+    tohost: TOHOST,
+    fromhost: FROMHOST,
+    output: (data) => {
+      output += Buffer.from(data).toString();
+    },
+    exit: (code) => exits.push(code),
+  });
+});
+
+describe('Htif', () => {
+  it.each([
+    [1, 0],
+    [(5 << 1) | 1, 5],
+    [(1337 << 1) | 1, 1337],
+  ])('ends the machine on the odd value %i with code %i', (value, code) => {
+    htif.poll();
+    expect(exits).toEqual([]);
+    tohost(0, 0, value);
+    expect(exits).toEqual([code]);
+  });
+
+  it('writes characters, and is ready for the next', () => {
+    for (const letter of 'ok') {
+      tohost(1, 1, letter.charCodeAt(0));
+      expect(memory.readU64(TOHOST)).toBe(0);
+    }
+    expect(output).toBe('ok');
+    expect(memory.readU64(FROMHOST)).toBe(0);
+  });
+
+  it('serves the write call and answers it', () => {
+    memory.copyIn(TEXT, Buffer.from('hello'));
+    call(64, 1, TEXT, 5);
+    expect(output).toBe('hello');
+    expect(memory.readU64(CALL)).toBe(5);
+    expect(memory.readU64(FROMHOST)).toBe(1);
+    expect(memory.readU64(TOHOST)).toBe(0);
+  });
+
+  it('answers wild calls with an error', () => {
+    call(64, 1, 0x1000, 5);
+    expect(memory.view(CALL, 8).every((byte) => byte === 0xff)).toBe(true);
+    call(64, 1, TEXT, 2 ** 40);
+    call(57, 1, 2, 3);
+    tohost(0, 0, 0x1000_0000);
+    tohost(9, 9, 2);
+    expect(memory.readU64(TOHOST)).toBe(0);
+    expect(output).toBe('');
+    expect(exits).toEqual([]);
+  });
+});
