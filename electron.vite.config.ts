@@ -47,6 +47,11 @@ export default defineConfig({
       minify: true,
       rolldownOptions: { input: here('renderer/index.html') },
     },
-    define: { __VUE_OPTIONS_API__: 'false', __VUE_I18N_LEGACY_API__: 'false', __VUE_I18N_FULL_INSTALL__: 'false', __INTLIFY_JIT_COMPILATION__: 'true' },
+    define: {
+      __VUE_OPTIONS_API__: 'false',
+      __VUE_I18N_LEGACY_API__: 'false',
+      __VUE_I18N_FULL_INSTALL__: 'false',
+      __INTLIFY_JIT_COMPILATION__: 'true',
+    },
   },
 });

@@ -1,6 +1,6 @@
 import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lock as lockFile } from 'proper-lockfile';
+import { check as checkLock, lock as lockFile } from 'proper-lockfile';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { VmError } from '../bus/vm-error';
@@ -12,6 +12,9 @@ const DEFAULT_VM_CONFIG: MachineConfigInput = { name: 'Hartbox Linux' };
 
 /** Version of config.json; raised when an older Hartbox could no longer read it. */
 const FILE_VERSION = 1;
+
+/** A lock that its holder has not touched for this long is left over from a crash. */
+const LOCK_OPTIONS = { stale: 15_000, realpath: false };
 
 /** A VM's identity: the name of its folder, fit for every file system. */
 export const vmIdSchema = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/);
@@ -79,17 +82,26 @@ export class VmLibrary {
       text = await readFile(path, 'utf8');
     } catch (cause) {
       const missing = hasCode(cause, 'ENOENT');
-      throw new VmError('Image', `The VM's configuration ${path} ${missing ? 'is missing' : `cannot be read (${describe(cause)})`}.`, { cause });
+      throw new VmError('Image', `The VM's configuration ${path} ${missing ? 'is missing' : `cannot be read (${reasonOf(cause)})`}.`, {
+        cause,
+      });
     }
     let data: unknown;
     try {
       data = JSON.parse(text);
     } catch (cause) {
-      throw new VmError('Image', `The VM's configuration ${path} is damaged: it is not JSON (${describe(cause)}). Correct it, or restore it from a backup.`, { cause });
+      throw new VmError(
+        'Image',
+        `The VM's configuration ${path} is damaged: it is not JSON (${reasonOf(cause)}). Correct it, or restore it from a backup.`,
+        { cause },
+      );
     }
     const version = versionSchema.safeParse(data);
     if (version.success && version.data.version > FILE_VERSION) {
-      throw new VmError('Image', `The VM's configuration ${path} was written by a newer Hartbox (version ${version.data.version}; this one knows ${FILE_VERSION}). Update Hartbox to use it.`);
+      throw new VmError(
+        'Image',
+        `The VM's configuration ${path} was written by a newer Hartbox (version ${version.data.version}; this one knows ${FILE_VERSION}). Update Hartbox to use it.`,
+      );
     }
     const file = fileSchema.safeParse(data);
     if (!file.success) {
@@ -108,8 +120,20 @@ export class VmLibrary {
       await mkdir(this.folder(id), { recursive: true });
       await writeFileAtomic(this.configFile(id), text);
     } catch (cause) {
-      throw new VmError('Resource', `The VM's configuration ${this.configFile(id)} could not be written (${describe(cause)}). Check that the disk has room and the folder is yours.`, { cause });
+      throw new VmError(
+        'Resource',
+        `The VM's configuration ${this.configFile(id)} could not be written (${reasonOf(cause)}). Check that the disk has room and the folder is yours.`,
+        { cause },
+      );
     }
+  }
+
+  /** Whether a process that is alive runs the VM. */
+  async isRunning(id: string): Promise<boolean> {
+    const folder = this.folder(id);
+    const isLocked = await checkLock(folder, { ...LOCK_OPTIONS, lockfilePath: join(folder, 'lock') }).catch(() => false);
+    const owner = await this.owner(join(folder, 'owner.json'));
+    return isLocked && (owner === undefined || isAlive(owner.pid));
   }
 
   /**
@@ -119,18 +143,24 @@ export class VmLibrary {
   async lock(id: string, program: string): Promise<VmLock> {
     const folder = this.folder(id);
     const ownerFile = join(folder, 'owner.json');
-    const options = { lockfilePath: join(folder, 'lock'), stale: 15_000, realpath: false, onCompromised: () => undefined };
+    const options = { ...LOCK_OPTIONS, lockfilePath: join(folder, 'lock'), onCompromised: () => undefined };
     let release: () => Promise<void>;
     try {
       release = await lockFile(folder, options);
     } catch (cause) {
       if (!hasCode(cause, 'ELOCKED')) {
-        throw new VmError('Resource', `The VM in ${folder} could not be reserved (${describe(cause)}). Check that the folder is yours and the disk has room.`, { cause });
+        throw new VmError(
+          'Resource',
+          `The VM in ${folder} could not be reserved (${reasonOf(cause)}). Check that the folder is yours and the disk has room.`,
+          { cause },
+        );
       }
       const owner = await this.owner(ownerFile);
       if (owner === undefined || isAlive(owner.pid)) {
         const who = owner ? ` by ${owner.program} (process ${owner.pid})` : '';
-        throw new VmError('Resource', `This VM is already being run${who}. A VM can run only once at a time: stop it there first.`, { cause });
+        throw new VmError('Resource', `This VM is already being run${who}. A VM can run only once at a time: stop it there first.`, {
+          cause,
+        });
       }
       await rm(options.lockfilePath, { recursive: true, force: true });
       release = await lockFile(folder, options).catch((again: unknown) => {
@@ -151,7 +181,7 @@ export class VmLibrary {
     try {
       return { id, config: await this.config(id) };
     } catch (error) {
-      return { id, error: error instanceof VmError ? error : new VmError('Internal', describe(error), { cause: error }) };
+      return { id, error: error instanceof VmError ? error : new VmError('Internal', reasonOf(error), { cause: error }) };
     }
   }
 
@@ -185,6 +215,6 @@ function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-function describe(error: unknown): string {
+function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

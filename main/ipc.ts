@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { vmIdSchema } from '../engine/machine/vm-library';
+import { VmError } from '../engine/bus/vm-error';
+import { reportError } from '../engine/process/error-report';
+import { APP_ORIGIN } from './asset-protocol';
+import type { Answer, RequestName, Requests } from './contract';
+
+const vm = z.tuple([vmIdSchema]);
+
+/** What each request may carry. */
+const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> } = {
+  'app.info': z.tuple([]),
+  'app.set-theme': z.tuple([z.enum(['system', 'light', 'dark'])]),
+  'app.close': z.tuple([z.enum(['keep-running', 'shut-down', 'force-off', 'cancel'])]),
+  'clipboard.write': z.tuple([z.string().max(16 << 20)]),
+  'clipboard.read': z.tuple([]),
+  'library.list': z.tuple([]),
+  'library.show-files': vm,
+  'vm.start': vm,
+  'vm.power-off': vm,
+  'vm.force-off': vm,
+  'vm.pause': vm,
+  'vm.resume': vm,
+  'vm.console': vm,
+};
+
+/** Whoever sent a request: the parts of Electron's event that decide whether to listen. */
+export interface Sender {
+  /** URL of the frame; undefined once the frame is gone. */
+  url: string | undefined;
+  isMainFrame: boolean;
+}
+
+export type RequestHandlers = {
+  [N in RequestName]: (...args: Parameters<Requests[N]>) => ReturnType<Requests[N]> | Promise<ReturnType<Requests[N]>>;
+};
+
+/** Answer a request of the window: only to the app's own main frame, only with valid arguments. */
+export async function answerRequest<N extends RequestName>(
+  handlers: RequestHandlers,
+  name: N,
+  sender: Sender,
+  args: unknown[],
+): Promise<Answer<ReturnType<Requests[N]>>> {
+  try {
+    if (!isTrusted(sender))
+      throw new VmError(
+        'Internal',
+        `A request "${name}" came from ${sender.url ?? 'a closed page'}, which is not the app's window. It was refused.`,
+      );
+    const parsed = argumentSchemas[name].safeParse(args);
+    if (!parsed.success) throw new VmError('Internal', `The request "${name}" has invalid arguments: ${z.prettifyError(parsed.error)}`);
+    return { ok: true, value: await handlers[name](...parsed.data) };
+  } catch (error) {
+    return { ok: false, error: reportError(error) };
+  }
+}
+
+function isTrusted(sender: Sender): boolean {
+  if (!sender.isMainFrame || sender.url === undefined) return false;
+  return sender.url === APP_ORIGIN || sender.url.startsWith(`${APP_ORIGIN}/`);
+}

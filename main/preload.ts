@@ -1,0 +1,31 @@
+import { contextBridge, ipcRenderer } from 'electron';
+import {
+  type Answer,
+  type Bridge,
+  CHANNEL_PREFIX,
+  CONSOLE_CHANNEL,
+  type ConsolePortMessage,
+  isNoticeName,
+  isRequestName,
+} from './contract';
+
+const bridge: Bridge = {
+  async request(name, ...args) {
+    if (!isRequestName(name)) throw new Error(`There is no request "${String(name)}".`);
+    return (await ipcRenderer.invoke(CHANNEL_PREFIX + name, ...args)) as Answer<never>;
+  },
+  on(name, listener) {
+    if (!isNoticeName(name)) throw new Error(`There is no notice "${String(name)}".`);
+    const receive = (_event: Electron.IpcRendererEvent, notice: Parameters<typeof listener>[0]): void => listener(notice);
+    ipcRenderer.on(CHANNEL_PREFIX + name, receive);
+    return () => ipcRenderer.off(CHANNEL_PREFIX + name, receive);
+  },
+};
+
+contextBridge.exposeInMainWorld('hartbox', bridge);
+
+// Ports cannot cross the context bridge; the page receives them as a message from its own origin.
+ipcRenderer.on(CONSOLE_CHANNEL, (event, vm: string) => {
+  const message: ConsolePortMessage = { type: 'hartbox.console', vm };
+  window.postMessage(message, window.location.origin, event.ports);
+});
