@@ -12,3 +12,8 @@ export type EndingSignal = keyof typeof SIGNAL_NUMBERS;
 export function exitCodeOfSignal(signal: EndingSignal): number {
   return 128 + SIGNAL_NUMBERS[signal];
 }
+
+/** A guest's code as a process can give it: what does not fit into a byte must not look like success. */
+export function exitCodeOfGuest(code: number): number {
+  return code >= 0 && code <= 255 ? code : 255;
+}

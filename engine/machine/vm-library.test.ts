@@ -79,7 +79,9 @@ describe('VmLibrary.lock', () => {
     await library.list();
     const lock = await library.lock(DEFAULT_VM, 'the test');
     await expect(library.lock(DEFAULT_VM, 'another')).rejects.toThrow(`already being run by the test (process ${process.pid})`);
+    expect(await library.isRunning(DEFAULT_VM)).toBe(true);
     await lock.release();
+    expect(await library.isRunning(DEFAULT_VM)).toBe(false);
     await (await library.lock(DEFAULT_VM, 'another')).release();
   });
 

@@ -1,0 +1,67 @@
+import { writeCpio } from '../images/cpio';
+import { VmError } from '../bus/vm-error';
+import { Ending } from './ending';
+import { EXEC_HELP } from './help';
+import { readFrom, writeTo } from './host-streams';
+import { HostTerminal } from './host-terminal';
+import { parseMachineOptions } from './machine-options';
+import { createMachine } from './machine-setup';
+import { OutputTail } from './output-tail';
+import { shellQuote } from './shell-quote';
+import { UsageError } from './usage-error';
+
+const PORTS = { stdin: 'hartbox.stdin', stdout: 'hartbox.stdout', stderr: 'hartbox.stderr', status: 'hartbox.status' };
+
+/** `hartbox exec`: one command in the default guest, with this process's streams. Returns the command's exit status. */
+export async function exec(args: string[]): Promise<number> {
+  const { options, rest } = parseMachineOptions('exec', args);
+  if (options.help) {
+    process.stdout.write(EXEC_HELP);
+    return 0;
+  }
+  if (rest.length === 0) throw new UsageError('Which command? For example: hartbox exec -- uname -m', 'exec');
+
+  const terminal = new HostTerminal(process.stdin, process.stdout);
+  const ending = new Ending(terminal.tell);
+  const script = new TextEncoder().encode(`#!/bin/sh\n${shellQuote(rest)}\n`);
+  const extraInitrd = writeCpio([
+    { type: 'directory', path: 'hartbox' },
+    { type: 'file', path: 'hartbox/exec', mode: 0o755, data: script },
+  ]);
+  // Nobody reads the kernel's messages unless something goes wrong, so there should be few to print.
+  const config = { ...options.config, append: ['quiet', options.config.append].filter(Boolean).join(' ') };
+  let stopInput = (): void => undefined;
+  try {
+    const machine = await createMachine('exec', config, { trace: options.trace, extraInitrd, ports: Object.values(PORTS) });
+    machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
+    const consoleTail = new OutputTail();
+    let panic = false;
+    machine.console.onData((data) => {
+      if (process.env['HARTBOX_DEBUG']) process.stderr.write(data);
+      consoleTail.push(data);
+      // A kernel that panicked waits for ever.
+      if (!panic && consoleTail.text().includes('Kernel panic')) {
+        panic = true;
+        setTimeout(() => void machine.stop(), 500);
+      }
+    });
+    machine.port(PORTS.stdout).onData(writeTo(process.stdout));
+    machine.port(PORTS.stderr).onData(writeTo(process.stderr));
+    const status = new OutputTail();
+    machine.port(PORTS.status).onData((data) => status.push(data));
+    const stdin = machine.port(PORTS.stdin);
+    await machine.start();
+    ending.watch(machine, options.timeout);
+    stopInput = readFrom(process.stdin, stdin, { onEnd: () => stdin.end() });
+    const exit = await machine.wait();
+    if (ending.code !== undefined) return ending.code;
+    if (exit.error) throw exit.error;
+    const reported = /^(\d+)\s*$/.exec(status.text());
+    if (reported && !panic) return Number(reported[1]);
+    const what = panic ? 'The guest kernel panicked.' : 'The guest ended without saying how the command did.';
+    throw new VmError('Guest', `${what} The last of its console:\n${consoleTail.text().trimEnd() || '(nothing)'}`);
+  } finally {
+    stopInput();
+    ending.release();
+  }
+}

@@ -1,0 +1,88 @@
+const EXIT_CODES = `
+Exit codes:
+  the guest's own (see above), and
+  2    the command line is wrong
+  124  stopped by --timeout
+  125  Hartbox could not do it: the message says why
+  130  ended by Ctrl-C, 143 by a TERM signal
+HARTBOX_DEBUG=1 in the environment shows where an error came from.
+`;
+
+const MACHINE_OPTIONS = `
+Options:
+  -m, --memory SIZE     guest memory, 16M to 3840M (a number alone is MiB)  [512M]
+      --harts N         RISC-V hardware threads, 1 to 16  [1]
+      --kernel FILE     Linux Image (raw, gzip, zstd) or ELF file  [the default guest's]
+      --initrd FILE     initial file system
+      --append TEXT     added to the kernel's command line
+      --firmware WHICH  default (OpenSBI), none (the kernel runs in machine mode), or a file
+      --drive file=FILE[,format=raw][,readonly][,serial=TEXT]
+                        a virtio disk; may be given more than once. Write ,, for a comma
+      --nographic       no display, only the console; for now always so
+      --timeout SECONDS switch the machine off after so long
+      --trace TOPICS    print what happens on stderr: mmio, virtio, trap (several with commas)
+  -h, --help            this help
+`;
+
+export const HELP = `Hartbox runs RISC-V virtual machines on an engine of its own.
+
+Usage: hartbox COMMAND [OPTIONS]
+
+Commands:
+  run    start a machine; this terminal is its console
+  exec   run one command in the default Linux guest
+  list   show the virtual machines of the library
+  setup  fetch and build the default guest
+  help   help on a command: hartbox help run
+
+  --version  the version
+  -h, --help this help; also after each command
+${EXIT_CODES}`;
+
+export const RUN_HELP = `Start a machine whose console is this terminal.
+
+Usage: hartbox run [VM] [OPTIONS]
+
+VM is a name or id from \`hartbox list\`; options given here override its configuration, for this run. Without VM and
+--kernel the default Linux guest boots.
+
+The terminal is raw: every key goes to the guest, Ctrl-C too, except
+  Ctrl-A x       switch the machine off and leave (exit code 0)
+  Ctrl-A h       help
+  Ctrl-A Ctrl-A  send Ctrl-A to the guest
+Where standard input is a pipe or a file, all of it goes to the guest as it is.
+${MACHINE_OPTIONS}
+The guest's own exit code is 0 after a poweroff, the code of the test finisher, or what a bare-metal program wrote to
+\`tohost\`; 255 stands for all that do not fit into a byte.
+${EXIT_CODES}`;
+
+export const EXEC_HELP = `Run one command in the default Linux guest, with this process's standard input, output and error.
+
+Usage: hartbox exec [OPTIONS] [--] COMMAND [ARGUMENT…]
+
+  hartbox exec -- uname -m
+  echo hello | hartbox exec -- tr a-z A-Z
+  hartbox exec -- sh -c 'exit 7'; echo $?
+
+The exit code is the command's.
+${MACHINE_OPTIONS}${EXIT_CODES}`;
+
+export const LIST_HELP = `Show the virtual machines of the library.
+
+Usage: hartbox list [--json]
+
+Options:
+      --json  as JSON, memory in bytes
+  -h, --help  this help
+`;
+
+export const SETUP_HELP = `Fetch and build the default guest (112 MB from a Debian mirror, once), so that machines start at once.
+
+Usage: hartbox setup [--json]
+
+Options:
+      --json  print the paths of its kernel, initramfs and firmware as JSON
+  -h, --help  this help
+
+HARTBOX_HOME in the environment says where Hartbox keeps machines and downloads.
+`;

@@ -1,0 +1,55 @@
+import type { ReadStream, WriteStream } from 'node:tty';
+
+/** Guests leave modes behind: show the cursor, plain text, no bracketed paste, no mouse reports. */
+const RESTORE = '\x1b[?25h\x1b[0m\x1b[?2004l\x1b[?1000l\x1b[?1006l';
+
+/**
+ * The terminal that this process was started in, lent to the guest: raw, so that every key (Ctrl-C too) reaches it.
+ * Given back on every way out of the process.
+ */
+export class HostTerminal {
+  #raw = false;
+  readonly #restore = (): void => this.giveBack();
+
+  constructor(
+    private readonly input: ReadStream,
+    private readonly output: WriteStream,
+  ) {}
+
+  get isInteractive(): boolean {
+    return this.input.isTTY === true;
+  }
+
+  /** Columns and rows, where there is a terminal to ask. */
+  get size(): { columns: number; rows: number } | undefined {
+    const { columns, rows } = this.output;
+    return this.output.isTTY && columns > 0 && rows > 0 ? { columns, rows } : undefined;
+  }
+
+  lend(): void {
+    if (!this.isInteractive || this.#raw) return;
+    process.on('exit', this.#restore);
+    this.input.setRawMode(true);
+    this.#raw = true;
+  }
+
+  giveBack(): void {
+    if (!this.#raw) return;
+    this.#raw = false;
+    process.off('exit', this.#restore);
+    this.input.setRawMode(false);
+    if (this.output.isTTY) this.output.write(RESTORE);
+  }
+
+  /** A line from Hartbox itself, on stderr. A raw terminal needs its own carriage returns. */
+  readonly tell = (message: string): void => {
+    const text = `hartbox: ${message}\n`;
+    process.stderr.write(this.#raw ? `\r${text.replaceAll('\n', '\r\n')}` : text);
+  };
+
+  onResize(listener: (columns: number, rows: number) => void): void {
+    this.output.on('resize', () => {
+      if (this.size) listener(this.size.columns, this.size.rows);
+    });
+  }
+}

@@ -1,0 +1,76 @@
+import { dataDirectory } from '../images/data-directory';
+import type { MachineConfigInput } from '../machine/config';
+import { VmLibrary, type VmLock } from '../machine/vm-library';
+import { ConsoleEscape, type EscapeCommand } from './console-escape';
+import { Ending } from './ending';
+import { exitCodeOfGuest } from './exit-codes';
+import { RUN_HELP } from './help';
+import { readFrom, writeTo } from './host-streams';
+import { HostTerminal } from './host-terminal';
+import { type MachineOptions, parseMachineOptions } from './machine-options';
+import { createMachine } from './machine-setup';
+import { UsageError } from './usage-error';
+
+const KEYS = `
+Ctrl-A x       switch the machine off and leave
+Ctrl-A h       this help
+Ctrl-A Ctrl-A  send Ctrl-A to the guest`;
+
+/** `hartbox run`: a machine whose console is this terminal. Returns the exit code. */
+export async function run(args: string[]): Promise<number> {
+  const { options, rest } = parseMachineOptions('run', args);
+  if (options.help) {
+    process.stdout.write(RUN_HELP);
+    return 0;
+  }
+  const [name, surplus] = rest;
+  if (surplus !== undefined) throw new UsageError(`Only one VM can be named; '${surplus}' is too much.`, 'run');
+  if (name === undefined) return runMachine(options.config, options);
+
+  const library = new VmLibrary(dataDirectory());
+  const entry = await library.find(name);
+  if (entry.error) throw entry.error;
+  const lock: VmLock = await library.lock(entry.id, 'hartbox run');
+  try {
+    return await runMachine({ ...entry.config, ...options.config }, options);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function runMachine(config: MachineConfigInput, options: MachineOptions): Promise<number> {
+  const terminal = new HostTerminal(process.stdin, process.stdout);
+  const ending = new Ending(terminal.tell);
+  let stopInput = (): void => undefined;
+  try {
+    const machine = await createMachine('run', { ...config, console: terminal.size ?? {} }, { trace: options.trace });
+    machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
+    machine.console.onData(writeTo(process.stdout));
+    terminal.onResize((columns, rows) => machine.console.resize(columns, rows));
+
+    const escape = new ConsoleEscape();
+    const obey = (command: EscapeCommand): void => {
+      if (command === 'quit') ending.now(0);
+      else terminal.tell(KEYS);
+    };
+    const filter = (typed: Uint8Array): Uint8Array => {
+      const { forward, commands } = escape.filter(typed);
+      commands.forEach(obey);
+      return forward;
+    };
+    if (terminal.isInteractive) terminal.tell('Ctrl-A x leaves, Ctrl-A h helps.');
+    await machine.start();
+    ending.watch(machine, options.timeout);
+    terminal.lend();
+    // Piped input is the guest's as it is. Its end says nothing: the guest goes on, as on a serial line.
+    stopInput = readFrom(process.stdin, machine.console, terminal.isInteractive ? { filter } : {});
+    const exit = await machine.wait();
+    if (ending.code !== undefined) return ending.code;
+    if (exit.error) throw exit.error;
+    return exitCodeOfGuest(exit.code);
+  } finally {
+    stopInput();
+    terminal.giveBack();
+    ending.release();
+  }
+}
