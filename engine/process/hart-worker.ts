@@ -1,0 +1,91 @@
+import { setFlagsFromString } from 'node:v8';
+import { parentPort, workerData } from 'node:worker_threads';
+import { DeviceError } from '../bus/vm-error';
+import { Hart } from '../hart/hart';
+import type { MemoryPlan } from '../memory/memory-plan';
+import { GuestClock } from './guest-clock';
+import { LocalDevices, type HartBoard } from './hart-board';
+import { MmioPort } from './mmio-ring';
+
+/** What HartPool gives to each hart's thread. */
+export interface HartWorkerData {
+  memory: WebAssembly.Memory;
+  plan: MemoryPlan;
+  id: number;
+  helpers: WebAssembly.Module;
+  board: HartBoard;
+}
+
+/** To the worker. `run`: run until the machine's run state says otherwise, then answer `parked`. */
+export type HartCommand = 'reset' | 'run';
+/** From the worker. 0 is the doorbell of the MMIO ring. */
+export type HartReport = 0 | 'ready' | 'parked' | { failed: string } | { trace: string };
+
+// The run loop is entered once and stays, so V8 would never replace baseline code: have it optimised at once (70 ms).
+setFlagsFromString('--no-liftoff');
+setFlagsFromString('--experimental-wasm-branch-hinting');
+
+const port = parentPort;
+if (!port) throw new Error('hart-worker runs as a worker thread only');
+const { memory, plan, id, helpers, board } = workerData as HartWorkerData;
+const report = (message: HartReport): void => port.postMessage(message);
+
+const clock = new GuestClock(memory, board.timebase);
+const local = new LocalDevices(memory, plan.harts, board, clock);
+const ring = new MmioPort(memory, id, () => report(0));
+const traceTraps = board.trace?.includes('trap');
+const traceMmio = board.trace?.includes('mmio');
+
+function mapped(address: number): boolean {
+  return board.ranges.some(({ base, size }) => address >= base && address < base + size);
+}
+
+function traced(kind: string, address: number, size: number, value: number | undefined): void {
+  report({ trace: `mmio hart ${id} ${kind} 0x${address.toString(16)} ${size} ${value === undefined ? 'fault' : `0x${value.toString(16)}`}` });
+}
+
+const hart = new Hart(memory, plan, id, helpers, {
+  time: () => clock.now(),
+  mmioRead: (address, size) => {
+    let value: number | undefined;
+    try {
+      value = local.read(address, size) ?? (mapped(address) ? ring.read(address, size) : undefined);
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+    }
+    if (traceMmio) traced('read', address, size, value);
+    return value;
+  },
+  mmioWrite: (address, size, value) => {
+    let answered = false;
+    try {
+      answered = local.write(address, size, value);
+      if (!answered && mapped(address)) {
+        ring.write(address, size, value);
+        answered = true;
+      }
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+    }
+    if (traceMmio) traced('write', address, size, answered ? value : undefined);
+    return answered;
+  },
+  ...(traceTraps
+    ? {
+        traceTrap: (cause: number, interrupt: boolean) => {
+          report({ trace: `trap hart ${id} ${interrupt ? 'interrupt' : 'exception'} ${cause} pc 0x${hart.pc.toString(16)}` });
+        },
+      }
+    : {}),
+});
+
+port.on('message', (command: HartCommand) => {
+  try {
+    if (command === 'reset') hart.reset(board.resetVector);
+    else hart.run();
+    report('parked');
+  } catch (error) {
+    report({ failed: error instanceof Error ? error.message : String(error) });
+  }
+});
+report('ready');

@@ -1,0 +1,142 @@
+import { EventEmitter } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import type { MmioBus } from '../bus/mmio-bus';
+import { VmError } from '../bus/vm-error';
+import { wakeHart } from '../interrupt/hart-lines';
+import { MACHINE_RUN_STATE, RUN_PAUSED, RUN_RUNNING, RUN_STOPPED } from '../memory/layout';
+import type { MemoryPlan } from '../memory/memory-plan';
+import { builtFile } from './built-file';
+import { GuestClock } from './guest-clock';
+import type { HartBoard } from './hart-board';
+import type { HartCommand, HartReport, HartWorkerData } from './hart-worker';
+import { MmioServer } from './mmio-ring';
+
+/** How long a hart may take to leave its run loop before its thread is ended by force, in ms. */
+const STOP_PATIENCE = 2000;
+
+interface Member {
+  worker: Worker;
+  /** Settles when the worker has answered the last command. */
+  answer: Promise<void>;
+}
+
+/** The harts of one machine: a worker thread each, run, paused and reset together. Lives on the device thread. */
+export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }> {
+  private members: Member[] = [];
+  private readonly words: Int32Array;
+  private readonly server: MmioServer;
+  private readonly clock: GuestClock;
+  private stopping = false;
+  /** Guest time when the harts were paused. */
+  private pausedAt = 0;
+
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    private readonly plan: MemoryPlan,
+    bus: MmioBus,
+    private readonly board: HartBoard,
+  ) {
+    super();
+    this.words = new Int32Array(memory.buffer);
+    this.clock = new GuestClock(memory, board.timebase);
+    this.server = new MmioServer(memory, plan.harts, bus, (error) => this.emit('error', error));
+  }
+
+  /** Start the threads and run from the reset vector. */
+  async start(): Promise<void> {
+    this.setRunState(RUN_PAUSED);
+    const helpers = new WebAssembly.Module(readFileSync(builtFile('helpers.wasm')));
+    const script = builtFile('hart-worker.js');
+    for (let id = 0; id < this.plan.harts; id++) {
+      const workerData: HartWorkerData = { memory: this.memory, plan: this.plan, id, helpers, board: this.board };
+      const worker = new Worker(script, { workerData, name: `hart-${id}` });
+      const member: Member = { worker, answer: Promise.resolve() };
+      member.answer = this.awaitAnswer(worker);
+      worker.on('message', (message: HartReport) => {
+        if (message === 0) this.server.serve();
+        else if (typeof message === 'object' && 'trace' in message) this.emit('trace', message.trace);
+      });
+      this.members.push(member);
+    }
+    await this.answers();
+    await this.command('reset');
+    this.clock.set(0);
+    this.pausedAt = 0;
+    this.resume();
+  }
+
+  /** Let the harts leave their run loops; resolves when all have. Guest time stands still until resume(). */
+  async pause(): Promise<void> {
+    this.setRunState(RUN_PAUSED);
+    await this.answers();
+    this.pausedAt = this.clock.now();
+  }
+
+  resume(): void {
+    this.clock.set(this.pausedAt);
+    this.setRunState(RUN_RUNNING);
+    // Failures while running reach whoever listens to 'error'.
+    this.command('run').catch((error: unknown) => {
+      if (!this.stopping) this.emit('error', error instanceof VmError ? error : new VmError('Internal', String(error), { cause: error }));
+    });
+  }
+
+  /** Paused harts go back to their power-on state, to run from the reset vector on resume(). */
+  async reset(): Promise<void> {
+    await this.command('reset');
+  }
+
+  /** End the threads. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.setRunState(RUN_STOPPED);
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STOP_PATIENCE);
+    });
+    await Promise.race([this.answers().catch(() => {}), patience]);
+    clearTimeout(timer);
+    this.server.close();
+    await Promise.all(this.members.map(({ worker }) => worker.terminate()));
+    this.members = [];
+  }
+
+  private async command(command: HartCommand): Promise<void> {
+    for (const member of this.members) {
+      member.answer = this.awaitAnswer(member.worker);
+      member.worker.postMessage(command);
+    }
+    await this.answers();
+  }
+
+  private async answers(): Promise<void> {
+    await Promise.all(this.members.map(({ answer }) => answer));
+  }
+
+  /** The worker's next `ready` or `parked`. */
+  private awaitAnswer(worker: Worker): Promise<void> {
+    const answer = new Promise<void>((resolve, reject) => {
+      const settle = (error?: VmError): void => {
+        worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+        if (error) reject(error);
+        else resolve();
+      };
+      const onMessage = (message: HartReport): void => {
+        if (message === 'ready' || message === 'parked') settle();
+        else if (typeof message === 'object' && 'failed' in message) settle(new VmError('Internal', message.failed));
+      };
+      const onError = (cause: unknown): void => settle(new VmError('Internal', `A hart's thread failed: ${String(cause)}`, { cause }));
+      const onExit = (code: number): void => settle(new VmError('Internal', `A hart's thread ended unexpectedly (exit code ${code}).`));
+      worker.on('message', onMessage).on('error', onError).on('exit', onExit);
+    });
+    // Whoever awaits it sees the failure; nobody awaiting yet is no crash.
+    answer.catch(() => {});
+    return answer;
+  }
+
+  private setRunState(state: number): void {
+    Atomics.store(this.words, MACHINE_RUN_STATE >>> 2, state);
+    for (let hart = 0; hart < this.plan.harts; hart++) wakeHart(this.words, hart);
+  }
+}
