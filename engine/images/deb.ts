@@ -1,0 +1,29 @@
+import { VmError } from '../bus/vm-error';
+import { readAr } from './ar';
+import { ByteSource } from './byte-source';
+import { readTar, type TarEntry } from './tar';
+import { decompressXz } from './xz';
+
+/**
+ * The files that a .deb package installs (deb(5)), streamed: a package of any size takes little memory. Ending the iteration
+ * early ends the stream. `what` names the package in errors, which are VmErrors of kind 'Image'.
+ */
+export async function* readDeb(deb: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<TarEntry> {
+  const source = new ByteSource(deb, what);
+  try {
+    for await (const member of readAr(source)) {
+      if (!member.name.startsWith('data.tar')) continue;
+      if (member.name !== 'data.tar.xz') throw new VmError('Image', `${what} holds ${member.name}; expected data.tar.xz`);
+      const tar = new ByteSource(decompressXz(member.contents, what), what);
+      try {
+        yield* readTar(tar);
+      } finally {
+        await tar.close();
+      }
+      return;
+    }
+    throw new VmError('Image', `${what} holds no data.tar.xz`);
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,374 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
+import { lock } from 'proper-lockfile';
+import writeFileAtomic from 'write-file-atomic';
+import { z } from 'zod';
+import { VmError } from '../bus/vm-error';
+import { readCpio, writeCpio } from './cpio';
+import { dataDirectory } from './data-directory';
+import { readDeb } from './deb';
+import { download, hasContents, onDisk, type Patience } from './download';
+import { buildInitramfs, guestModules, initramfsRecipe, type KernelModule } from './initramfs';
+import { moduleName, readModuleInfo } from './kernel-module';
+import { debianMirrors } from './mirror';
+import type { DebianPackage } from './packages';
+import { findGuestPackages, type GuestPackages } from './suite';
+import { decompressXz } from './xz';
+
+/**
+ * The kernel's command line: messages (warnings and worse) to the UART; without the crypto self-tests, the jitter entropy
+ * source's test and the keys for module signatures, which together would be two thirds of the boot.
+ */
+const COMMAND_LINE = 'console=ttyS0 quiet cryptomgr.notests initcall_blacklist=jent_mod_init,load_system_certificate_list';
+/** Bytes of a file kept in memory while unpacking; busybox has 2 MiB, the largest module 7 MiB. */
+const PART_LIMIT = 64 << 20;
+/** Identifies what is kept of the packages: another value means that they are needed again. */
+const PARTS_RECIPE = `1 ${[...guestModules].sort().join(' ')}`;
+/** A lock that its holder has not touched for this long is left over from a crash. */
+const LOCK_STALE_MS = 20_000;
+
+/** What there is to boot: paths of files, and the kernel's command line. */
+export interface DefaultGuest {
+  kernel: string;
+  initrd: string;
+  firmware: string;
+  append: string;
+}
+
+export interface SetupProgress {
+  /** wait: another process is at it; index: looking for packages; download; unpack; build: the initramfs. */
+  phase: 'wait' | 'index' | 'download' | 'unpack' | 'build';
+  /** Bytes done and to do in this phase; both 0 where that is not known. */
+  received: number;
+  total: number;
+}
+
+export interface DefaultGuestOptions {
+  /** Default: see dataDirectory(). */
+  dataDirectory?: string | undefined;
+  /** The one Debian mirror to use; default: see debianMirrors(). */
+  mirror?: string | undefined;
+  /** Ask the mirror whether there are newer packages; otherwise what is there is used without asking. */
+  update?: boolean | undefined;
+  onProgress?: ((progress: SetupProgress) => void) | undefined;
+  signal?: AbortSignal | undefined;
+  /** Keys that may sign the suite, ASCII-armoured; default: the Debian archive's. */
+  keys?: readonly string[] | undefined;
+  patience?: Patience | undefined;
+}
+
+const partNames = ['kernel', 'firmware', 'parts', 'initrd'] as const;
+type PartName = (typeof partNames)[number];
+const partSchema = z.object({ size: z.number().int().positive(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+type Part = z.output<typeof partSchema>;
+
+/** guest.json: what lies in the guest's folder and how it was made. */
+const manifestSchema = z.object({
+  folder: z.string().regex(/^[0-9a-f]{16}$/),
+  recipe: z.string(),
+  partsRecipe: z.literal(PARTS_RECIPE),
+  kernelVersion: z.string(),
+  packages: z.record(z.string(), z.string()),
+  parts: z.object({ kernel: partSchema, firmware: partSchema, parts: partSchema, initrd: partSchema }),
+});
+type Manifest = z.output<typeof manifestSchema>;
+
+/**
+ * The default guest, a Debian trixie kernel with a busybox shell: made from Debian's packages at the first call (some 115 MB
+ * are fetched, 40 MB stay), taken from the data directory afterwards, without the network. Damaged files are made again. Several processes may call at the same time.
+ * Throws VmError 'Network' if no mirror has the packages, 'Resource' if the disk is full or not writable; an abort
+ * throws the signal's reason.
+ */
+export async function defaultGuest(options: DefaultGuestOptions = {}): Promise<DefaultGuest> {
+  const root = join(options.dataDirectory ?? dataDirectory(), 'default-guest');
+  const report = (phase: SetupProgress['phase'], received = 0, total = 0): void => options.onProgress?.({ phase, received, total });
+  options.signal?.throwIfAborted();
+
+  const ready = async (): Promise<DefaultGuest | undefined> => {
+    const manifest = await readManifest(root);
+    return manifest?.recipe === initramfsRecipe && (await intact(root, manifest, ['kernel', 'firmware', 'initrd']))
+      ? toGuest(root, manifest)
+      : undefined;
+  };
+  const present = options.update ? undefined : await ready();
+  if (present) return present;
+
+  await onDisk(root, () => mkdir(root, { recursive: true }));
+  const release = await acquire(root, options.signal, () => report('wait'));
+  try {
+    // Another process may have made it meanwhile.
+    return (options.update ? undefined : await ready()) ?? (await make(root, options, report));
+  } finally {
+    await release();
+  }
+}
+
+type Report = (phase: SetupProgress['phase'], received?: number, total?: number) => void;
+
+async function make(root: string, options: DefaultGuestOptions, report: Report): Promise<DefaultGuest> {
+  const manifest = await readManifest(root);
+  const reusable = manifest && (await intact(root, manifest, ['kernel', 'firmware', 'parts'])) ? manifest : undefined;
+  if (reusable && !options.update) return await assemble(root, reusable, report);
+
+  const cache = join(options.dataDirectory ?? dataDirectory(), 'cache');
+  const packages = await fetchPackages(cache, reusable, options, report);
+  const made = packages ? await unpack(root, cache, packages, report) : undefined;
+  const guest = await assemble(root, made ?? (reusable as Manifest), report);
+  // From here on nothing needs the packages, nor what an earlier version was made of.
+  if (made) {
+    await rm(cache, { recursive: true, force: true }).catch(() => undefined);
+    for (const name of await readdir(root)) {
+      if (/^[0-9a-f]{16}$/.test(name) && name !== made.folder)
+        await rm(join(root, name), { recursive: true, force: true }).catch(() => undefined);
+    }
+  }
+  return guest;
+}
+
+/** Downloads the packages into the cache, from the first mirror that can; undefined if they are those of `present`. */
+async function fetchPackages(
+  cache: string,
+  present: Manifest | undefined,
+  options: DefaultGuestOptions,
+  report: Report,
+): Promise<GuestPackages | undefined> {
+  const { signal, keys, patience } = options;
+  const failures: string[] = [];
+  for (const mirror of await debianMirrors({ mirror: options.mirror })) {
+    try {
+      report('index');
+      const packages = await findGuestPackages(mirror, {
+        cache,
+        keys,
+        signal,
+        // A mirror that does not answer at once is left for the next one.
+        patience: patience ?? { idle: 10_000, tries: 2, pause: 500 },
+        onProgress: (received, total) => report('index', received, total),
+      });
+      if (present && folderName(packages) === present.folder) return undefined;
+      const all = Object.values(packages) as DebianPackage[];
+      const total = all.reduce((sum, { size }) => sum + size, 0);
+      let before = 0;
+      for (const wanted of all) {
+        await download({
+          url: `${mirror}/${wanted.file}`,
+          file: join(cache, cacheName(wanted)),
+          size: wanted.size,
+          sha256: wanted.sha256,
+          signal,
+          patience,
+          onProgress: (received) => report('download', before + received, total),
+        });
+        before += wanted.size;
+      }
+      return packages;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof VmError) || error.kind !== 'Network') throw error;
+      const { origin, pathname } = new URL(mirror);
+      failures.push(`  ${origin}${pathname}: ${error.message}`);
+    }
+  }
+  throw new VmError(
+    'Network',
+    `the default guest needs packages of Debian trixie, and no mirror gave them:\n${failures.join('\n')}\nCheck the network connection, or set HARTBOX_DEBIAN_MIRROR to a mirror that can be reached`,
+  );
+}
+
+/** Takes out of the packages what the guest is made of. The manifest returned has no initramfs yet. */
+async function unpack(root: string, cache: string, packages: GuestPackages, report: Report): Promise<Manifest> {
+  const folder = folderName(packages);
+  const directory = join(root, folder);
+  await onDisk(directory, () => mkdir(directory, { recursive: true }));
+
+  const firmware = await extractFile(cache, packages.firmware, 'usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin');
+  const busybox = await extractFile(cache, packages.busybox, 'usr/bin/busybox');
+  const kernel = await extractKernel(cache, packages.kernel, join(directory, 'kernel'), report);
+  const parts = writeCpio([
+    { type: 'file', path: 'busybox', data: busybox },
+    ...kernel.modules.map(({ path, data }) => ({ type: 'file', path, data }) as const),
+  ]);
+  return {
+    folder,
+    recipe: '',
+    partsRecipe: PARTS_RECIPE,
+    kernelVersion: kernel.version,
+    packages: Object.fromEntries(Object.values(packages).map(({ name, version }: DebianPackage) => [name, version])),
+    parts: {
+      kernel: kernel.image,
+      firmware: await writePart(directory, 'firmware', firmware),
+      parts: await writePart(directory, 'parts', await promisify(zlib.gzip)(parts, { level: 1 })),
+      initrd: { size: 1, sha256: '0'.repeat(64) },
+    },
+  };
+}
+
+/** Builds the initramfs of the parts that lie there, and says in guest.json that the guest is whole. */
+async function assemble(root: string, manifest: Manifest, report: Report): Promise<DefaultGuest> {
+  report('build');
+  const directory = join(root, manifest.folder);
+  const parts = await promisify(zlib.gunzip)(await readFile(join(directory, 'parts')));
+  const files = readCpio(parts).filter((entry) => entry.type === 'file');
+  const [busybox, ...modules] = files;
+  if (busybox?.path !== 'busybox') throw new VmError('Internal', `${join(directory, 'parts')} does not begin with busybox`);
+  const initrd = buildInitramfs({ kernelVersion: manifest.kernelVersion, busybox: busybox.data, modules });
+  const made: Manifest = {
+    ...manifest,
+    recipe: initramfsRecipe,
+    parts: { ...manifest.parts, initrd: await writePart(directory, 'initrd', initrd) },
+  };
+  await onDisk(root, () => writeFileAtomic(join(root, 'guest.json'), `${JSON.stringify(made, undefined, 2)}\n`));
+  return toGuest(root, made);
+}
+
+interface Kernel {
+  version: string;
+  image: Part;
+  modules: KernelModule[];
+}
+
+/** Writes the kernel image to `file` and collects the guest's modules with all that they depend on. */
+async function extractKernel(cache: string, kernel: DebianPackage, file: string, report: Report): Promise<Kernel> {
+  let version = '';
+  let image: Part | undefined;
+  const modules = new Map<string, KernelModule>();
+  const compressed = new Map<string, KernelModule>();
+  let wanted = new Set(guestModules);
+
+  while (wanted.size > 0) {
+    for await (const entry of readDeb(
+      reading(cache, kernel, (received) => report('unpack', received, kernel.size)),
+      kernel.name,
+    )) {
+      if (entry.type !== 'file') continue;
+      if (/^boot\/vmlinu[xz]-/.test(entry.path) && !image) image = await writeImage(file, entry.contents);
+      const [, kernelVersion, path] = /^(?:usr\/)?lib\/modules\/([^/]+)\/(.+\.ko(?:\.xz)?)$/.exec(entry.path) ?? [];
+      if (!kernelVersion || !path || !wanted.has(moduleName(path))) continue;
+      version = kernelVersion;
+      compressed.set(path, { path, data: await collect(entry.contents, entry.path) });
+    }
+    for (const { path, data } of compressed.values()) {
+      const plain = path.endsWith('.xz') ? await collect(decompressXz(Readable.from([data]), path), path) : data;
+      modules.set(moduleName(path), { path: path.replace(/\.xz$/, ''), data: plain });
+    }
+    compressed.clear();
+    // A module that is not there is built in, or gone; what depends on one that was not asked for needs another pass.
+    const missing = [...modules.values()].flatMap(({ path, data }) => readModuleInfo(data, path).depends.map(moduleName));
+    const asked = wanted;
+    wanted = new Set(missing.filter((name) => !modules.has(name) && !asked.has(name)));
+  }
+  if (!image || !modules.has('virtio_mmio')) {
+    throw new VmError('Image', `the package ${kernel.name} holds no kernel image (boot/vmlinux-…) or no module virtio_mmio`);
+  }
+  return { version, image, modules: [...modules.values()].sort((a, b) => (a.path < b.path ? -1 : 1)) };
+}
+
+async function writeImage(file: string, contents: AsyncIterable<Uint8Array>): Promise<Part> {
+  const hash = createHash('sha256');
+  let size = 0;
+  await onDisk(file, () =>
+    pipeline(
+      contents,
+      async function* (pieces: AsyncIterable<Uint8Array>) {
+        for await (const piece of pieces) {
+          hash.update(piece);
+          size += piece.length;
+          yield piece;
+        }
+      },
+      createWriteStream(file),
+    ),
+  );
+  return { size, sha256: hash.digest('hex') };
+}
+
+/** One file out of a package. */
+async function extractFile(cache: string, from: DebianPackage, path: string): Promise<Uint8Array> {
+  for await (const entry of readDeb(reading(cache, from), from.name)) {
+    if (entry.type === 'file' && entry.path === path) return await collect(entry.contents, path);
+  }
+  throw new VmError('Image', `the package ${from.name} ${from.version} holds no ${path}`);
+}
+
+async function* reading(cache: string, wanted: DebianPackage, onRead?: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  let read = 0;
+  for await (const chunk of createReadStream(join(cache, cacheName(wanted)), { highWaterMark: 1 << 18 })) {
+    read += (chunk as Uint8Array).length;
+    onRead?.(read);
+    yield chunk as Uint8Array;
+  }
+}
+
+async function collect(contents: AsyncIterable<Uint8Array>, path: string): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of contents) {
+    length += piece.length;
+    if (length > PART_LIMIT) throw new VmError('Image', `${path} is larger than the ${PART_LIMIT} bytes that were expected at most`);
+    pieces.push(piece);
+  }
+  return new Uint8Array(Buffer.concat(pieces, length));
+}
+
+async function writePart(directory: string, name: PartName, data: Uint8Array): Promise<Part> {
+  const file = join(directory, name);
+  await onDisk(file, async () => {
+    await writeFile(`${file}.new`, data);
+    await rename(`${file}.new`, file);
+  });
+  return { size: data.length, sha256: createHash('sha256').update(data).digest('hex') };
+}
+
+async function readManifest(root: string): Promise<Manifest | undefined> {
+  const text = await readFile(join(root, 'guest.json'), 'utf8').catch(() => '{}');
+  try {
+    return manifestSchema.parse(JSON.parse(text));
+  } catch {
+    // A manifest that cannot be read, or tells of other parts, is as good as none: the guest is made again.
+    return undefined;
+  }
+}
+
+async function intact(root: string, manifest: Manifest, names: PartName[]): Promise<boolean> {
+  const checks = names.map((name) =>
+    hasContents(join(root, manifest.folder, name), manifest.parts[name].size, manifest.parts[name].sha256),
+  );
+  return (await Promise.all(checks)).every(Boolean);
+}
+
+function toGuest(root: string, { folder }: Manifest): DefaultGuest {
+  const path = (name: PartName): string => join(root, folder, name);
+  return { kernel: path('kernel'), initrd: path('initrd'), firmware: path('firmware'), append: COMMAND_LINE };
+}
+
+/** The same packages give the same folder. */
+function folderName(packages: GuestPackages): string {
+  const hashes = Object.values(packages).map(({ sha256 }: DebianPackage) => sha256);
+  return createHash('sha256').update(hashes.join()).digest('hex').slice(0, 16);
+}
+
+function cacheName({ name, sha256 }: DebianPackage): string {
+  return `${name}-${sha256.slice(0, 16)}.deb`;
+}
+
+/** Holds the guest's folder against other processes. Returns what lets it go. */
+async function acquire(root: string, signal: AbortSignal | undefined, onWait: () => void): Promise<() => Promise<void>> {
+  while (true) {
+    signal?.throwIfAborted();
+    try {
+      // Losing the lock (a computer that slept) is no disaster: two processes would write the same files.
+      return await lock(root, { stale: LOCK_STALE_MS, update: LOCK_STALE_MS / 4, onCompromised: () => undefined });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
+      onWait();
+      await delay(300);
+    }
+  }
+}

@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { VmError } from '../bus/vm-error';
+
+/** How patient a transfer is. */
+export interface Patience {
+  /** Milliseconds without a single byte after which a connection is given up. */
+  idle: number;
+  /** How often a transfer is tried. */
+  tries: number;
+  /** Milliseconds before the second try; each later pause is twice as long. */
+  pause: number;
+}
+
+const PATIENCE: Patience = { idle: 30_000, tries: 5, pause: 500 };
+
+export interface Download {
+  url: string;
+  /** Where the file goes. What has arrived of an unfinished transfer lies beside it as `FILE.part`. */
+  file: string;
+  /** Expected length in bytes. */
+  size: number;
+  /** Expected hash, in hexadecimal. */
+  sha256: string;
+  onProgress?: ((received: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+  patience?: Patience | undefined;
+}
+
+/**
+ * Fetches a file over HTTP(S), unless it is there already with the right contents. An interrupted transfer goes on where it
+ * stopped, also after the program was ended. The file appears under its name only when length and hash are right. Callers see to it that no
+ * two transfers go to the same file. Throws VmError 'Network' (or 'Resource' for a full or unwritable disk); an abort throws the signal's reason.
+ */
+export async function download(request: Download): Promise<void> {
+  const { file, size, sha256, signal } = request;
+  if (await hasContents(file, size, sha256)) {
+    request.onProgress?.(size);
+    return;
+  }
+  const part = `${file}.part`;
+  await onDisk(file, () => mkdir(dirname(file), { recursive: true }));
+  await retry(request.url, request.patience ?? PATIENCE, signal, async (patience) => {
+    await transfer(request, part, patience);
+    if (await hasContents(part, size, sha256)) return;
+    // Nothing of it can be trusted: the next try begins anew.
+    await rm(part, { force: true });
+    throw new VmError('Network', `${shown(request.url)} is not the file that the signed index names: its length or SHA-256 differs`);
+  });
+  await onDisk(file, () => rename(part, file));
+}
+
+/** Fetches a small text. `limit`: bytes at most. */
+export async function downloadText(url: string, limit: number, options: Pick<Download, 'signal' | 'patience'> = {}): Promise<string> {
+  return retry(url, options.patience ?? PATIENCE, options.signal, async (patience) => {
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    await get(url, {}, patience, options.signal, async (response) => {
+      for await (const piece of response.body) {
+        length += piece.length;
+        if (length > limit) throw new VmError('Network', `${shown(url)} is larger than the ${limit} bytes that were expected at most`);
+        pieces.push(piece);
+      }
+    });
+    return Buffer.concat(pieces).toString('utf8');
+  });
+}
+
+/** Whether a file is there with this length and hash. */
+export async function hasContents(file: string, size: number, sha256: string): Promise<boolean> {
+  const length = await stat(file).then(
+    (stats) => stats.size,
+    () => -1,
+  );
+  if (length !== size) return false;
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array);
+  } catch {
+    // An unreadable file is as good as none.
+    return false;
+  }
+  return hash.digest('hex') === sha256;
+}
+
+/** Runs something that writes at `path`; what the disk refuses becomes a VmError. */
+export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      throw new VmError('Resource', `the disk is full: ${path} cannot be written. Free some space and try again`, { cause: error });
+    }
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+      throw new VmError('Resource', `${path} cannot be written: no permission. Set HARTBOX_HOME to a folder of your own`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Appends what is missing of the file to `part`. */
+async function transfer(request: Download, part: string, patience: Patience): Promise<void> {
+  const handle = await onDisk(part, () => open(part, 'a'));
+  try {
+    let received = (await handle.stat()).size;
+    if (received > request.size) {
+      await handle.truncate(0);
+      received = 0;
+    }
+    if (received === request.size) return;
+    const headers: Record<string, string> = received > 0 ? { range: `bytes=${received}-` } : {};
+    await get(request.url, headers, patience, request.signal, async (response) => {
+      // A server that does not do ranges sends the whole file.
+      if (received > 0 && response.from !== received) {
+        await handle.truncate(0);
+        received = 0;
+      }
+      for await (const piece of response.body) {
+        received += piece.length;
+        if (received > request.size)
+          throw new VmError('Network', `${shown(request.url)} is longer than the ${request.size} bytes in the signed index`);
+        await onDisk(part, () => handle.appendFile(piece));
+        request.onProgress?.(received);
+      }
+    });
+    if (received < request.size) throw new VmError('Network', `${shown(request.url)} ended after ${received} of ${request.size} bytes`);
+  } finally {
+    await handle.close();
+  }
+}
+
+interface Response {
+  /** The offset in the file at which `body` begins. */
+  from: number;
+  body: AsyncIterable<Uint8Array>;
+}
+
+/** A status that trying again does not change: the file is not there, or not for us. */
+class Refused extends VmError {
+  constructor(url: string, status: number, statusText: string) {
+    super('Network', `${shown(url)} was refused: ${status} ${statusText}`);
+  }
+}
+
+/** One GET request. `consume` reads the body; the connection is given up when nothing arrives for too long. */
+async function get(
+  url: string,
+  headers: Record<string, string>,
+  patience: Patience,
+  signal: AbortSignal | undefined,
+  consume: (response: Response) => Promise<void>,
+): Promise<void> {
+  const idle = new AbortController();
+  const timer = setTimeout(
+    () => idle.abort(new VmError('Network', `${shown(url)}: nothing received for ${patience.idle / 1000} s`)),
+    patience.idle,
+  );
+  try {
+    const { href, authorization } = credentials(url);
+    const response = await fetch(href, {
+      headers: { ...headers, ...authorization, 'accept-encoding': 'identity' },
+      signal: signal ? AbortSignal.any([signal, idle.signal]) : idle.signal,
+    });
+    // The server's file is shorter than what is here already, which therefore is to be thrown away.
+    if (response.status === 416) return await consume({ from: 0, body: Readable.from([]) });
+    if (response.status >= 400 && response.status < 500 && ![408, 429].includes(response.status)) {
+      throw new Refused(url, response.status, response.statusText);
+    }
+    if (!response.ok || !response.body)
+      throw new VmError('Network', `${shown(url)}: the server answered ${response.status} ${response.statusText}`);
+    const from = response.status === 206 ? Number(/^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] ?? Number.NaN) : 0;
+    if (Number.isNaN(from)) throw new VmError('Network', `${shown(url)}: the server sent a part of the file without saying which`);
+    await consume({ from, body: eachRefreshing(response.body as AsyncIterable<Uint8Array>, timer) });
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (idle.signal.aborted) throw idle.signal.reason;
+    if (error instanceof VmError) throw error;
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    throw new VmError('Network', `${shown(url)} cannot be fetched: ${(cause as Error).message || String(cause)}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function* eachRefreshing(body: AsyncIterable<Uint8Array>, timer: NodeJS.Timeout): AsyncGenerator<Uint8Array> {
+  for await (const piece of body) {
+    timer.refresh();
+    yield piece;
+  }
+}
+
+async function retry<T>(
+  url: string,
+  patience: Patience,
+  signal: AbortSignal | undefined,
+  attempt: (patience: Patience) => Promise<T>,
+): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    signal?.throwIfAborted();
+    try {
+      return await attempt(patience);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof VmError)) throw new VmError('Network', `${shown(url)} cannot be fetched`, { cause: error });
+      if (error instanceof Refused || error.kind !== 'Network' || tried >= patience.tries) throw error;
+      await delay(patience.pause * 2 ** (tried - 1), undefined, signal ? { signal } : {}).catch(() => undefined);
+    }
+  }
+}
+
+/** fetch() refuses a user name and password inside the URL. */
+function credentials(url: string): { href: string; authorization: Record<string, string> } {
+  const parsed = new URL(url);
+  if (!parsed.username && !parsed.password) return { href: url, authorization: {} };
+  const token = Buffer.from(`${decodeURIComponent(parsed.username)}:${decodeURIComponent(parsed.password)}`).toString('base64');
+  parsed.username = '';
+  parsed.password = '';
+  return { href: parsed.href, authorization: { authorization: `Basic ${token}` } };
+}
+
+/** The URL as messages show it: without a password. */
+function shown(url: string): string {
+  return credentials(url).href;
+}

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import inittab from '../../resources/guest/inittab?raw';
+import ports from '../../resources/guest/ports.sh?raw';
+import profile from '../../resources/guest/profile.sh?raw';
+import rc from '../../resources/guest/rc.sh?raw';
+import session from '../../resources/guest/session.sh?raw';
+import udhcpc from '../../resources/guest/udhcpc.sh?raw';
+import { type CpioEntry, writeCpio } from './cpio';
+import { moduleName, readModuleInfo, withoutSignature } from './kernel-module';
+
+/** Counts changes of this file that change what it builds; the rest of the recipe is counted by its contents. */
+const FORMAT = 1;
+
+/**
+ * Modules, by their names, to take from the kernel package, with their dependencies: the virtio drivers, and what a mount asks for.
+ * The last line is what these depend on in Debian's kernel 6.12, named so that one pass over the package finds all.
+ */
+export const guestModules: readonly string[] = [
+  ...['virtio_mmio', 'virtio_blk', 'virtio_net', 'virtio_rng', 'virtio_input', '9pnet_virtio', 'evdev', 'loop'],
+  ...['ext4', 'vfat', 'isofs', 'squashfs', 'overlay', '9p', 'nls_cp437', 'nls_iso8859_1', 'nls_ascii', 'nls_utf8'],
+  ...['failover', 'net_failover', '9pnet', 'netfs', 'jbd2', 'mbcache', 'crc16', 'fat', 'cdrom'],
+];
+
+const scripts = { inittab, ports, profile, rc, session, udhcpc };
+
+/** Identifies how the initramfs is made: another value means that it is to be made anew from the same parts. */
+export const initramfsRecipe: string = createHash('sha256').update(JSON.stringify({ FORMAT, scripts })).digest('hex').slice(0, 16);
+
+export interface KernelModule {
+  /** Path below the modules' folder of the kernel's version, e.g. `kernel/fs/ext4/ext4.ko`. */
+  path: string;
+  data: Uint8Array;
+}
+
+export interface InitramfsParts {
+  /** `uname -r` of the kernel. */
+  kernelVersion: string;
+  /** A statically linked busybox. */
+  busybox: Uint8Array;
+  modules: readonly KernelModule[];
+}
+
+/**
+ * The default guest's initramfs: busybox, the modules with their lists, and the scripts of resources/guest. It is not compressed:
+ * that costs the guest 36 M instructions at boot, where unpacking gzip would cost 210 M and zstd 690 M.
+ */
+export function buildInitramfs(parts: InitramfsParts): Uint8Array {
+  const directory = (path: string, mode = 0o755): CpioEntry => ({ type: 'directory', path, mode });
+  const text = (path: string, contents: string, mode = 0o644): CpioEntry => ({
+    type: 'file',
+    path,
+    mode,
+    data: new TextEncoder().encode(contents),
+  });
+  const folders = 'bin sbin dev etc hartbox lib lib/modules mnt proc run sys usr usr/bin usr/sbin usr/local usr/local/bin var var/log';
+  return writeCpio([
+    ...folders.split(' ').map((path) => directory(path)),
+    directory('root', 0o700),
+    directory('tmp', 0o1777),
+    { type: 'symlink', path: 'var/run', target: '/run' },
+    // The kernel opens it for init's messages before there is a devtmpfs.
+    { type: 'device', path: 'dev/console', mode: 0o600, major: 5, minor: 1 },
+    { type: 'file', path: 'bin/busybox', mode: 0o755, data: parts.busybox },
+    { type: 'symlink', path: 'bin/sh', target: 'busybox' },
+    { type: 'symlink', path: 'init', target: 'bin/busybox' },
+    text('etc/inittab', inittab),
+    text('etc/profile', profile),
+    text('etc/rc', rc, 0o755),
+    text('etc/ports', ports, 0o755),
+    text('etc/session', session, 0o755),
+    text('etc/udhcpc.sh', udhcpc, 0o755),
+    text('etc/hostname', 'hartbox\n'),
+    text('etc/hosts', '127.0.0.1 localhost hartbox\n::1 localhost\n'),
+    text('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'),
+    text('etc/group', 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n'),
+    ...moduleEntries(parts),
+  ]);
+}
+
+function moduleEntries({ kernelVersion, modules }: InitramfsParts): CpioEntry[] {
+  const root = `lib/modules/${kernelVersion}`;
+  const members = modules.map(({ path, data }) => {
+    const info = readModuleInfo(data, path);
+    return { ...info, path, data: withoutSignature(data) };
+  });
+  const byName = new Map(members.map((member) => [moduleName(member.path), member]));
+
+  /** All modules that one needs, each before those that it needs itself: the order in which modules.dep lists them. */
+  const needs = (name: string, above: string[] = []): string[] => {
+    const direct =
+      byName
+        .get(name)
+        ?.depends.map(moduleName)
+        .filter((dependency) => !above.includes(dependency)) ?? [];
+    const all = direct.flatMap((dependency) => [dependency, ...needs(dependency, [...above, name])]);
+    return all.filter((dependency, index) => all.lastIndexOf(dependency) === index);
+  };
+  const paths = (names: string[]): string => names.map((name) => ` ${byName.get(name)?.path ?? ''}`).join('');
+  const dependencies = members.map((member) => `${member.path}:${paths(needs(moduleName(member.path)))}\n`).join('');
+  const aliases = members.flatMap((member) => member.aliases.map((alias) => `alias ${alias} ${moduleName(member.path)}\n`)).join('');
+
+  const folders = new Set(members.flatMap((member) => [...member.path.matchAll(/\//g)].map((slash) => member.path.slice(0, slash.index))));
+  const file = (path: string, data: Uint8Array): CpioEntry => ({ type: 'file', path: `${root}/${path}`, data });
+  return [
+    { type: 'directory', path: root },
+    ...[...folders].sort().map((path): CpioEntry => ({ type: 'directory', path: `${root}/${path}` })),
+    ...members.map((member) => file(member.path, member.data)),
+    file('modules.dep', new TextEncoder().encode(dependencies)),
+    file('modules.alias', new TextEncoder().encode(aliases)),
+  ];
+}

@@ -1,0 +1,81 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { VmError } from '../bus/vm-error';
+import { parseStanzas } from './stanza';
+
+/** Asked when neither the user nor the host's own package sources name a mirror. */
+const PUBLIC_MIRRORS = [
+  'https://ftp.debian.org/debian',
+  'https://ftp.debian.org/debian',
+  'https://ftp.de.debian.org/debian',
+  'https://ftp.us.debian.org/debian',
+  'https://mirrors.kernel.org/debian',
+];
+/** A source with one of these suites is a Debian archive; other distributions name theirs otherwise. */
+const DEBIAN_SUITES = /^(oldoldstable|oldstable|stable|testing|unstable|sid|buster|bullseye|bookworm|trixie|forky|duke)$/;
+
+export interface MirrorOptions {
+  /** The one mirror to use: a URL below which `dists/` and `pool/` lie. Default: the variable HARTBOX_DEBIAN_MIRROR. */
+  mirror?: string | undefined;
+  /** Where apt keeps its sources; default: `/etc/apt`. */
+  aptDirectory?: string;
+}
+
+/**
+ * URLs of Debian mirrors, without a slash at the end, in the order to try them: the one that the user has set, alone;
+ * else those of the host's own apt sources, then public ones. Throws VmError 'Config' if what the user has set is no http(s) URL.
+ */
+export async function debianMirrors(options: MirrorOptions = {}): Promise<string[]> {
+  const chosen = options.mirror ?? process.env['HARTBOX_DEBIAN_MIRROR'];
+  if (chosen) {
+    const mirror = httpUrl(chosen);
+    if (!mirror) throw VmError.config(`"${chosen}" is no Debian mirror: expected a URL like https://ftp.debian.org/debian`);
+    return [mirror];
+  }
+  return [...new Set([...(await aptMirrors(options.aptDirectory ?? '/etc/apt')), ...PUBLIC_MIRRORS])];
+}
+
+/** The Debian mirrors that the host's apt uses (sources.list(5): both forms). None where there is no apt. */
+async function aptMirrors(directory: string): Promise<string[]> {
+  const listed = await readdir(join(directory, 'sources.list.d')).catch(() => []);
+  const files = ['sources.list', ...listed.sort().map((name) => join('sources.list.d', name))];
+  const sources: Source[] = [];
+  for (const name of files) {
+    const text = await readFile(join(directory, name), 'utf8').catch(() => '');
+    if (name.endsWith('.sources')) sources.push(...stanzaSources(text));
+    else if (name.endsWith('.list')) sources.push(...lineSources(text));
+  }
+  return sources
+    .filter((source) => source.components.includes('main') && source.suites.some((suite) => DEBIAN_SUITES.test(suite)))
+    .flatMap((source) => source.uris.map(httpUrl))
+    .filter((url) => url !== undefined);
+}
+
+interface Source {
+  uris: string[];
+  suites: string[];
+  components: string[];
+}
+
+/** `deb [OPTIONS] URI SUITE COMPONENT…` */
+function lineSources(text: string): Source[] {
+  return text.split('\n').flatMap((line) => {
+    const [, uri, suite, components] = /^\s*deb\s+(?:\[[^\]]*\]\s*)?(\S+)\s+(\S+)\s+([^#]+)/.exec(line) ?? [];
+    return uri && suite && components ? [{ uris: [uri], suites: [suite], components: components.trim().split(/\s+/) }] : [];
+  });
+}
+
+/** Stanzas of `Types`, `URIs`, `Suites`, `Components`. */
+function stanzaSources(text: string): Source[] {
+  return [...parseStanzas(text)].flatMap((stanza) => {
+    const words = (name: string): string[] => (stanza.get(name) ?? '').split(/\s+/).filter(Boolean);
+    if (stanza.get('Enabled') === 'no' || !words('Types').includes('deb')) return [];
+    return [{ uris: words('URIs'), suites: words('Suites'), components: words('Components') }];
+  });
+}
+
+function httpUrl(text: string): string | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  return url.protocol === 'http:' || url.protocol === 'https:' ? url.href.replace(/\/+$/, '') : undefined;
+}

@@ -1,0 +1,89 @@
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import { VmError } from '../bus/vm-error';
+import { debianArchiveKeys } from './debian-keys';
+import { download, downloadText, type Patience } from './download';
+import { type DebianPackage, dependencyNames, readPackages } from './packages';
+import { type Release, verifyRelease } from './release';
+import { decompressXz } from './xz';
+
+const SUITE = 'trixie';
+const ARCHITECTURE = 'riscv64';
+/** Bytes; the real one has 140 KiB. */
+const IN_RELEASE_LIMIT = 4 << 20;
+
+/** The packages that the default guest is made of. */
+export interface GuestPackages {
+  kernel: DebianPackage;
+  busybox: DebianPackage;
+  firmware: DebianPackage;
+}
+
+export interface SuiteOptions {
+  /** Where downloads are kept. */
+  cache: string;
+  /** ASCII-armoured keys that may sign the suite; default: those of the Debian archive. */
+  keys?: readonly string[] | undefined;
+  patience?: Patience | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((received: number, total: number) => void) | undefined;
+}
+
+/**
+ * Looks the guest's packages up in a mirror's index of trixie: the suite's signature, the index's hash, and in it the kernel that
+ * `linux-image-riscv64` stands for today. Throws VmError 'Network' if the mirror does not have them or cannot be believed.
+ */
+export async function findGuestPackages(mirror: string, options: SuiteOptions): Promise<GuestPackages> {
+  const { signal, patience, cache } = options;
+  const inRelease = await downloadText(`${mirror}/dists/${SUITE}/InRelease`, IN_RELEASE_LIMIT, { signal, patience });
+  const release = await verifyRelease(inRelease, options.keys ?? debianArchiveKeys);
+  if (release.codename !== SUITE || !release.architectures.includes(ARCHITECTURE)) {
+    throw new VmError(
+      'Network',
+      `the mirror's suite is ${release.codename} for ${release.architectures.join(' ')}; expected ${SUITE} for ${ARCHITECTURE}`,
+    );
+  }
+  const index = await fetchIndex(mirror, release, cache, options);
+  const wanted = /^(linux-image-.*|busybox-static|opensbi)$/;
+  const packages = await readPackages(decompressXz(createReadStream(index), 'the package index (Packages.xz)'), (name) =>
+    wanted.test(name),
+  );
+
+  const find = (name: string): DebianPackage => {
+    const found = packages.get(name);
+    if (!found) throw new VmError('Network', `the mirror's ${SUITE} has no package ${name} for ${ARCHITECTURE}`);
+    return found;
+  };
+  const image = dependencyNames(find('linux-image-riscv64').depends).find((name) => /^linux-image-\d/.test(name));
+  if (!image) throw new VmError('Network', 'the package linux-image-riscv64 depends on no kernel image');
+  return { kernel: find(image), busybox: find('busybox-static'), firmware: find('opensbi') };
+}
+
+/** Fetches Packages.xz into the cache and returns its path. */
+async function fetchIndex(mirror: string, release: Release, cache: string, options: SuiteOptions): Promise<string> {
+  const folder = `main/binary-${ARCHITECTURE}`;
+  const entry = release.files.get(`${folder}/Packages.xz`);
+  if (!entry) throw new VmError('Network', `the suite index lists no ${folder}/Packages.xz`);
+  const file = join(cache, `Packages-${entry.sha256.slice(0, 16)}.xz`);
+  const fetchFrom = (path: string): Promise<void> =>
+    download({
+      url: `${mirror}/dists/${SUITE}/${path}`,
+      file,
+      ...entry,
+      signal: options.signal,
+      patience: options.patience,
+      onProgress: (received) => options.onProgress?.(received, entry.size),
+    });
+  if (release.byHash) {
+    // Under its hash the index stays while the mirror is updated; not every mirror has it there.
+    const failure = await fetchFrom(`${folder}/by-hash/SHA256/${entry.sha256}`).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (failure === undefined) return file;
+    options.signal?.throwIfAborted();
+    if (!(failure instanceof VmError) || failure.kind !== 'Network') throw failure;
+  }
+  await fetchFrom(`${folder}/Packages.xz`);
+  return file;
+}

@@ -1,0 +1,39 @@
+import xz from 'xz-decompress';
+import { VmError } from '../bus/vm-error';
+
+/**
+ * The decompressed contents of an .xz stream, as it arrives; needs little memory beside the dictionary (8 MiB in Debian's
+ * packages). One stream is decompressed at a time: a second one waits until the first has ended or been closed.
+ * Throws VmError 'Image' if the stream is damaged or ends early.
+ */
+export async function* decompressXz(compressed: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
+  const chunks = compressed[Symbol.asyncIterator]();
+  let failure: unknown;
+  const input = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const next = await chunks.next();
+        if (next.done) controller.close();
+        else controller.enqueue(next.value);
+      } catch (error) {
+        failure = error;
+        controller.error(error);
+      }
+    },
+  });
+  const reader = new xz.XzReadableStream(input).getReader();
+  try {
+    while (true) {
+      const next = await reader.read();
+      if (next.done) return;
+      yield next.value;
+    }
+  } catch (error) {
+    // What the source says is nearer to the cause than what the decoder makes of it.
+    if (failure !== undefined) throw failure;
+    throw new VmError('Image', `${what} cannot be decompressed: its xz stream is damaged or truncated`, { cause: error });
+  } finally {
+    await reader.cancel().catch(() => undefined);
+    await chunks.return?.();
+  }
+}
