@@ -1,5 +1,6 @@
 import vue from '@vitejs/plugin-vue';
 import { defineConfig } from 'vitest/config';
+import { testHome } from './resources/setup/test-home.mjs';
 
 /**
  * `unit` and `renderer` run on the sources and take seconds. `guest` and `conformance` start whole machines, whose
@@ -27,6 +28,7 @@ export default defineConfig({
         test: {
           name: 'guest',
           include: ['test/guest/**/*.test.ts'],
+          env: { HARTBOX_HOME: testHome },
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 600_000,

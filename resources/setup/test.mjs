@@ -2,11 +2,11 @@
  * `npm test`: install what is missing, then every check and every test; the last line sums them up.
  * `npm test -- lint guest` runs only the parts so named.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { electronPath, ensureElectronLibraries } from './electron.mjs';
 import { ensureSystemPackages } from './system-packages.mjs';
+import { testHome } from './test-home.mjs';
 import { ensureBuild, ensurePackages, packageCommand, requireNode, root, run } from './toolchain.mjs';
 
 const MINUTE = 60_000;
@@ -40,14 +40,11 @@ const chosen = (part) => only.length === 0 || only.includes(part.name);
 const total = { passed: 0, failed: 0, skipped: 0 };
 const began = Date.now();
 // Nothing that a test does may touch the VMs of the person who runs it.
-const home = mkdtempSync(join(tmpdir(), 'hartbox-test-'));
-process.env.HARTBOX_HOME = home;
+process.env.HARTBOX_HOME = testHome;
 try {
   await main();
 } catch (error) {
   report('set-up', { passed: 0, failed: 1, skipped: 0 }, Date.now() - began, error.message);
-} finally {
-  rmSync(home, { recursive: true, force: true });
 }
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed > 0 ? 1 : 0);

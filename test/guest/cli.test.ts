@@ -1,0 +1,228 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildElf } from '../support/elf-builder';
+import { freshHome, hartbox, startHartbox } from '../support/hartbox-process';
+
+let folder: string;
+let home: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hartbox-cli-'));
+  home = freshHome();
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+  rmSync(home, { recursive: true, force: true });
+});
+
+/** One clear line, or a few: never a stack trace. */
+function expectPlainError(stderr: string, message: RegExp): void {
+  expect(stderr).toMatch(message);
+  expect(stderr).toMatch(/^hartbox: /);
+  expect(stderr).not.toMatch(/\n\s+at |Error:|internal error/);
+}
+
+/** A program that writes `word` to tohost, then loops. */
+function tohostProgram(word: number): string {
+  const code = new Uint8Array(16);
+  const view = new DataView(code.buffer);
+  [0x0000_1317 /* auipc t1, 1 */, 0x0000_0293 | (word << 20) /* li t0, word */, 0x0053_3023 /* sd t0, (t1) */, 0x0000_006f /* j . */].forEach(
+    (instruction, i) => view.setUint32(4 * i, instruction, true),
+  );
+  const file = join(folder, `tohost-${word}.elf`);
+  const parts = [
+    { address: 0x8000_0000, bytes: code },
+    { address: 0x8000_1000, bytes: new Uint8Array(8) },
+  ];
+  writeFileSync(file, buildElf({ entry: 0x8000_0000, parts, symbols: { tohost: 0x8000_1000 } }));
+  return file;
+}
+
+describe('hartbox exec', () => {
+  it('prints the output of a command alone', async () => {
+    expect(await hartbox(['exec', '--', 'uname', '-m'])).toMatchObject({ code: 0, stdout: 'riscv64\n', stderr: '' });
+  });
+
+  it("passes the command's exit status, its words and both outputs", async () => {
+    const script = 'echo "$1|$2"; echo to stderr >&2; exit 7';
+    expect(await hartbox(['exec', '--', 'sh', '-c', script, 'sh', "it's", 'a  b'])).toMatchObject({ code: 7, stdout: "it's|a  b\n", stderr: 'to stderr\n' });
+  });
+
+  it('streams standard input and output, whole and unchanged', async () => {
+    const input = randomBytes(3_000_000);
+    const { code, bytes } = await hartbox(['exec', '--', 'cat'], { input });
+    expect(code).toBe(0);
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(createHash('sha256').update(input).digest('hex'));
+  });
+
+  it('says 127 for a command that is not there', async () => {
+    const { code, stderr } = await hartbox(['exec', '--', 'no-such-command']);
+    expect(code).toBe(127);
+    expect(stderr).toMatch(/no-such-command.*not found/);
+  });
+
+  it('gives the guest the memory, harts and disks that were asked for', async () => {
+    const disk = join(folder, 'disk.img');
+    writeFileSync(disk, '');
+    truncateSync(disk, 8 << 20);
+    const command = 'nproc; cat /sys/block/vda/size /sys/block/vda/ro; grep MemTotal /proc/meminfo';
+    const { code, stdout } = await hartbox(['exec', '--harts', '2', '--memory', '256M', '--drive', `file=${disk},readonly`, '--', 'sh', '-c', command]);
+    expect(code).toBe(0);
+    const [harts, sectors, readonly, memory] = stdout.split('\n');
+    expect([harts, sectors, readonly]).toEqual(['2', '16384', '1']);
+    const kilobytes = Number(/(\d+) kB/.exec(memory)?.[1]);
+    expect(kilobytes).toBeGreaterThan(180_000);
+    expect(kilobytes).toBeLessThan(256 * 1024);
+  });
+
+  it('ends with 124 when the time is up', async () => {
+    const { code, stderr } = await hartbox(['exec', '--timeout', '3', '--', 'sleep', '1000']);
+    expect(code).toBe(124);
+    expectPlainError(stderr, /stopped after 3 s/);
+  });
+
+  it('ends quickly on Ctrl-C', async () => {
+    const { child, ended, says } = startHartbox(['exec', '--', 'sh', '-c', 'echo ready; sleep 1000']);
+    await says(/ready/);
+    const start = Date.now();
+    child.kill('SIGINT');
+    expect((await ended).code).toBe(130);
+    expect(Date.now() - start).toBeLessThan(3000);
+  });
+
+  it('ends when nobody reads its output any more', async () => {
+    const { child, ended, says } = startHartbox(['exec', '--', 'yes']);
+    await says(/y/);
+    child.stdout.destroy();
+    expect((await ended).code).toBe(141);
+  });
+});
+
+describe('hartbox run', () => {
+  it('returns what a bare-metal program wrote to tohost', async () => {
+    expect(await hartbox(['run', '--kernel', tohostProgram((3 << 1) | 1)])).toMatchObject({ code: 3, stdout: '' });
+    expect(await hartbox(['run', '--kernel', tohostProgram(1)])).toMatchObject({ code: 0 });
+  });
+
+  it('gives the console to pipes, and ends with 0 after a poweroff', async () => {
+    const { child, ended, says } = startHartbox(['run', '--memory', '256M']);
+    await says(/# /);
+    child.stdin.write('echo $((6 * 7))\n');
+    await says(/^42/m);
+    child.stdin.end('poweroff\n');
+    expect((await ended).code).toBe(0);
+  });
+
+  it('ends with 124 when the time is up', async () => {
+    const { code, stderr } = await hartbox(['run', '--kernel', tohostProgram(0), '--timeout', '0.5']);
+    expect(code).toBe(124);
+    expectPlainError(stderr, /stopped after 0.5 s/);
+  });
+
+  it('runs a VM of the library once at a time, and again after a kill -9', async () => {
+    const env = { HARTBOX_HOME: home };
+    const first = startHartbox(['run', 'hartbox-linux'], env);
+    await first.says(/# /);
+    const second = await hartbox(['run', 'Hartbox Linux'], { env });
+    expect(second.code).toBe(125);
+    expectPlainError(second.stderr, /already being run by hartbox run \(process \d+\)/);
+    const [listed] = JSON.parse((await hartbox(['list', '--json'], { env })).stdout) as { state: string }[];
+    expect(listed.state).toBe('running');
+
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const again = startHartbox(['run', 'hartbox-linux'], env);
+    await again.says(/# /);
+    again.child.stdin.end('poweroff\n');
+    expect((await again.ended).code).toBe(0);
+  });
+});
+
+describe('hartbox, when something is wrong', () => {
+  const file = (name: string, bytes: Uint8Array): string => {
+    writeFileSync(join(folder, name), bytes);
+    return join(folder, name);
+  };
+  const guest = async (): Promise<{ kernel: string }> => JSON.parse((await hartbox(['setup', '--json'])).stdout) as { kernel: string };
+
+  it('says which kernel is missing', async () => {
+    const { code, stderr } = await hartbox(['run', '--kernel', join(folder, 'nowhere')]);
+    expect(code).toBe(125);
+    expectPlainError(stderr, /nowhere/);
+  });
+
+  it('refuses a file that is no kernel', async () => {
+    const { code, stderr } = await hartbox(['run', '--kernel', file('noise', randomBytes(100_000))]);
+    expect(code).toBe(125);
+    expectPlainError(stderr, /noise/);
+  });
+
+  it('refuses a truncated kernel', async () => {
+    const { kernel } = await guest();
+    const { code, stderr } = await hartbox(['run', '--kernel', file('truncated', readFileSync(kernel).subarray(0, 5_000_000)), '--timeout', '20']);
+    expect(code).toBe(125);
+    expectPlainError(stderr, /truncated/);
+  });
+
+  it('refuses too little memory for the guest', async () => {
+    const { code, stderr } = await hartbox(['run', '--memory', '16M', '--timeout', '20']);
+    expect(code).toBe(125);
+    expectPlainError(stderr, /memory/);
+  });
+
+  it('refuses a disk that is missing, and one that cannot be written', async () => {
+    const missing = await hartbox(['exec', '--drive', `file=${join(folder, 'no.img')}`, '--', 'true']);
+    expect(missing.code).toBe(125);
+    expectPlainError(missing.stderr, /no\.img/);
+
+    const unwritable = file('unwritable.img', new Uint8Array(1 << 20));
+    chmodSync(unwritable, 0o444);
+    // Root may write any file, but not a directory.
+    const drive = process.getuid?.() === 0 ? folder : unwritable;
+    const { code, stderr } = await hartbox(['exec', '--drive', `file=${drive}`, '--', 'true']);
+    expect(code).toBe(125);
+    expectPlainError(stderr, /hartbox-cli-/);
+  });
+
+  it('takes wrong options back to their help', async () => {
+    for (const [args, message] of [
+      [['run', '--memroy', '1G'], /There is no option --memroy/],
+      [['run', '--memory', '100G'], /--memory takes whole MiB from 16 MiB to 3840 MiB/],
+      [['exec'], /Which command/],
+      [['frobnicate'], /There is no command 'frobnicate'/],
+      [['run', '--drive', 'format=raw'], /names no file/],
+    ] as const) {
+      const { code, stderr, stdout } = await hartbox([...args]);
+      expect([code, stdout]).toEqual([2, '']);
+      expectPlainError(stderr, message);
+      expect(stderr).toMatch(/^Try: hartbox .*--help$/m);
+    }
+  });
+
+  it('names the VMs there are', async () => {
+    const { code, stderr } = await hartbox(['run', 'nope'], { env: { HARTBOX_HOME: home } });
+    expect(code).toBe(125);
+    expectPlainError(stderr, /There is no VM called "nope".*Hartbox Linux/);
+  });
+});
+
+describe('hartbox list and help', () => {
+  it('lists the default VM for people and for programs', async () => {
+    const env = { HARTBOX_HOME: home };
+    expect((await hartbox(['list'], { env })).stdout).toMatch(/^ID .*\nhartbox-linux +Hartbox Linux +stopped +512 MiB +1\n$/);
+    expect(JSON.parse((await hartbox(['list', '--json'], { env })).stdout)).toEqual([
+      { id: 'hartbox-linux', name: 'Hartbox Linux', state: 'stopped', memory: 512 << 20, harts: 1, drives: [] },
+    ]);
+  });
+
+  it('helps on every command', async () => {
+    for (const command of ['run', 'exec', 'list', 'setup']) {
+      const { code, stdout } = await hartbox([command, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Usage: hartbox ${command}`);
+      expect((await hartbox(['help', command])).stdout).toBe(stdout);
+    }
+  });
+});

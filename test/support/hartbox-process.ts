@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const CLI = fileURLToPath(new URL('../../out/main/cli.js', import.meta.url));
+
+/** A `hartbox` command as a process of its own, from the build. */
+export function startHartbox(args: string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, HARTBOX_DEBUG: '', ...env } });
+  const output: Buffer[] = [];
+  const errors: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+  // A process that ends early does not take its input.
+  child.stdin.on('error', () => undefined);
+  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null; stdout: Buffer; stderr: string }>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ code, signal, stdout: Buffer.concat(output), stderr: Buffer.concat(errors).toString() }));
+  });
+  /** Resolves once the output so far matches. */
+  const says = (pattern: RegExp): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (!pattern.test(Buffer.concat(output).toString())) return;
+        child.stdout.off('data', look);
+        resolve();
+      };
+      child.stdout.on('data', look);
+      child.on('close', () => reject(new Error(`it ended before it said ${pattern}: ${Buffer.concat(output).toString()}${Buffer.concat(errors).toString()}`)));
+      look();
+    });
+  return { child, ended, says };
+}
+
+/** Run a `hartbox` command to its end; nothing on its standard input unless `input` is given. */
+export async function hartbox(args: string[], { input, env }: { input?: string | Uint8Array; env?: Record<string, string> } = {}) {
+  const { child, ended } = startHartbox(args, env);
+  child.stdin.end(input);
+  const { code, stdout, stderr } = await ended;
+  return { code, stdout: stdout.toString(), bytes: stdout, stderr };
+}
+
+/** A data directory of its own that shares the default guest of HARTBOX_HOME. */
+export function freshHome(): string {
+  const home = mkdtempSync(join(tmpdir(), 'hartbox-home-'));
+  const shared = join(process.env['HARTBOX_HOME'] ?? '', 'default-guest');
+  mkdirSync(shared, { recursive: true });
+  symlinkSync(shared, join(home, 'default-guest'), 'junction');
+  return home;
+}
