@@ -26,7 +26,10 @@ export const MACHINE_HARTS = 8;
 export const MACHINE_DEVICE_POLLING = 12;
 /** f64: guest time in ticks is (host monotonic nanoseconds × timebase / 1e9) + this offset. */
 export const MACHINE_CLOCK_OFFSET = 16;
-/** u32: bumped whenever a page holding translated code is written by anyone (hart or DMA). */
+/**
+ * u32: bumped whenever a page becomes a code page (its version is the new value) or a code page is written by anyone, hart or DMA
+ * (its version becomes 0).
+ */
 export const MACHINE_CODE_EPOCH = 24;
 /** u32: bumped when every hart must drop its write entries, because a page became a code page. */
 export const MACHINE_FLUSH_REQUEST = 28;
@@ -96,3 +99,10 @@ export const RING_WRITE = 256;
 
 /** Private to the hart's own thread: engine/hart lays out CSRs, decode scratch and TLBs from here on. */
 export const HART_PRIVATE = 8192;
+
+// ---- Decoded pages ----------------------------------------------------------------------------------------------
+
+/** Guest pages whose decoded form one hart keeps at a time. */
+export const DECODED_PAGES = 4096;
+/** One record of 8 bytes per halfword of a page, and a tail that leads to the next page. */
+export const DECODED_PAGE_BYTES = 16416;

@@ -1,5 +1,7 @@
 import { VmError } from '../bus/vm-error';
 import {
+  DECODED_PAGES,
+  DECODED_PAGE_BYTES,
   HARTS_BASE,
   HART_STRIDE,
   HARTS_MAX,
@@ -14,11 +16,6 @@ import {
   REGION_SIZE,
   REGION_VERSIONS,
 } from './layout';
-
-/** Guest pages whose decoded form one hart keeps at a time. */
-export const DECODED_PAGES = 4096;
-/** One record of 8 bytes per halfword of a page, and a tail that leads to the next page. */
-export const DECODED_PAGE_BYTES = 2048 * 8 + 32;
 
 const PAGE = 4096;
 const WASM_PAGE = 65536;
@@ -39,7 +36,7 @@ export interface MemoryPlan {
   /** Offset of hart 0's decoded pages; those of hart n lie n × decodedStride further. */
   decoded: number;
   decodedStride: number;
-  /** Offset of one u32 per 4 KiB page of every region, in order: 0 = never decoded, else its version. */
+  /** Offset of one u32 per 4 KiB page of every region, in order: 0 = not a code page, else its version. */
   pageVersions: number;
   regions: DirectRegion[];
   /** Size of the whole memory in 64 KiB wasm pages. */
