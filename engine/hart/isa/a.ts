@@ -7,8 +7,8 @@ const { list, def } = extension('a');
 const word = (funct5: number): number => bits(0x2f, 2, funct5 << 2);
 const double = (funct5: number): number => bits(0x2f, 3, funct5 << 2);
 
-def('lr.w', 'amo', word(2), (c) => c.rd(c.callFaulting('load_reserved', c.rs1(), c.e.i32.const(2))));
-def('lr.d', 'amo', double(2), (c) => c.rd(c.callFaulting('load_reserved', c.rs1(), c.e.i32.const(3))));
+def('lr.w', 'amo2', word(2), (c) => c.rd(c.callFaulting('load_reserved', c.rs1(), c.e.i32.const(2))));
+def('lr.d', 'amo2', double(2), (c) => c.rd(c.callFaulting('load_reserved', c.rs1(), c.e.i32.const(3))));
 def('sc.w', 'amo', word(3), (c) => c.rd(c.callFaulting('store_conditional', c.rs1(), c.rs2(), c.e.i32.const(2))));
 def('sc.d', 'amo', double(3), (c) => c.rd(c.callFaulting('store_conditional', c.rs1(), c.rs2(), c.e.i32.const(3))));
 

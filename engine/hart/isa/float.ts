@@ -75,8 +75,12 @@ function define(p: Precision): Instruction[] {
     def(`fcvt.${letter}.${suffix}`, 'rm2', code(24, 0, rs2), (c) => c.rd(c.call(`${p}_to_${integer}`, operand(c, c.fs1()), c.rm())));
     const from = (c: Context): I32 | I64 => (rs2 < 2 ? c.e.i32.wrap(c.rs1()) : c.rs1());
     // Every 32-bit integer is a double: nothing to round.
+    // Exact conversions need no rounding mode, but a reserved one is illegal all the same.
     const exact = !single && rs2 < 2;
-    def(`fcvt.${suffix}.${letter}`, 'rm2', code(26, 0, rs2), (c) => result(c, c.call(`${integer}_to_${p}`, from(c), ...(exact ? [] : [c.rm()]))));
+    def(`fcvt.${suffix}.${letter}`, 'rm2', code(26, 0, rs2), (c) => {
+      if (exact) c.e.drop(c.rm());
+      result(c, c.call(`${integer}_to_${p}`, from(c), ...(exact ? [] : [c.rm()])));
+    });
   });
 
   if (single) {
@@ -86,7 +90,10 @@ function define(p: Precision): Instruction[] {
     def('fmv.x.d', 'r2', code(28, 0), (c) => c.rd(c.fs1()));
     def('fmv.d.x', 'r2', code(30, 0), (c) => c.fd(c.rs1()));
     def('fcvt.s.d', 'rm2', bits(0x53, 0, 0x20) | (1 << 20), (c) => c.fd(box(c, c.call('f64_to_f32', c.fs1(), c.rm()))));
-    def('fcvt.d.s', 'rm2', bits(0x53, 0, 0x21), (c) => c.fd(c.call('f32_to_f64', unbox(c, c.fs1()))));
+    def('fcvt.d.s', 'rm2', bits(0x53, 0, 0x21), (c) => {
+      c.e.drop(c.rm());
+      c.fd(c.call('f32_to_f64', unbox(c, c.fs1())));
+    });
   }
   return list;
 }

@@ -3,9 +3,9 @@ import type { HelperName, HelperResult } from '../helper-table';
 
 /**
  * How an instruction's operands lie in its word (unprivileged ISA §2.2, §2.3, §13, §14).
- * `rm`: like R with a rounding mode in funct3. `csr`: the CSR number is the immediate, rs1 a register or a 5-bit constant.
+ * `rm`: like R with a rounding mode in funct3. `amo2`: AMO without rs2. `csr`: the CSR number is the immediate, rs1 a register or a 5-bit constant.
  */
-export type Format = 'r' | 'r2' | 'r4' | 'rm' | 'rm2' | 'i' | 'shift' | 'shiftw' | 's' | 'b' | 'u' | 'j' | 'csr' | 'csri' | 'amo' | 'none';
+export type Format = 'r' | 'r2' | 'r4' | 'rm' | 'rm2' | 'i' | 'shift' | 'shiftw' | 's' | 'b' | 'u' | 'j' | 'csr' | 'csri' | 'amo' | 'amo2' | 'none';
 
 /** The kinds of guest load; the number is what the helpers take: log2 of the bytes, +4 for zero extension. */
 export const LOAD_KINDS = { b: 0, h: 1, w: 2, d: 3, bu: 4, hu: 5, wu: 6 } as const;
@@ -100,6 +100,7 @@ const OPERAND_BITS: Record<Format, number> = {
   csr: 0xffff8f80,
   csri: 0xffff8f80,
   amo: 0x07ff8f80,
+  amo2: 0x060f8f80,
   none: 0,
 };
 
