@@ -68,24 +68,28 @@ describe('MmioBus', () => {
 
   it('finds the same device as a linear search does', () => {
     fc.assert(
-      fc.property(fc.array(fc.record({ base: fc.nat(500), size: fc.integer({ min: 1, max: 60 }) })), fc.array(fc.nat(600)), (ranges, addresses) => {
-        const bus = new MmioBus();
-        const added: MmioDevice[] = [];
-        for (const { base, size } of ranges) {
-          const clash = added.some((other) => base < other.base + other.size && other.base < base + size);
-          const next = device(`d${base}`, base, size, { read: () => base });
-          if (clash) expect(() => bus.add(next)).toThrow(VmError);
-          else {
-            bus.add(next);
-            added.push(next);
+      fc.property(
+        fc.array(fc.record({ base: fc.nat(500), size: fc.integer({ min: 1, max: 60 }) })),
+        fc.array(fc.nat(600)),
+        (ranges, addresses) => {
+          const bus = new MmioBus();
+          const added: MmioDevice[] = [];
+          for (const { base, size } of ranges) {
+            const clash = added.some((other) => base < other.base + other.size && other.base < base + size);
+            const next = device(`d${base}`, base, size, { read: () => base });
+            if (clash) expect(() => bus.add(next)).toThrow(VmError);
+            else {
+              bus.add(next);
+              added.push(next);
+            }
           }
-        }
-        for (const address of addresses) {
-          const hit = added.find((one) => address >= one.base && address < one.base + one.size);
-          if (hit) expect(bus.read(address, 1)).toBe(hit.base);
-          else expect(() => bus.read(address, 1)).toThrow(DeviceError);
-        }
-      }),
+          for (const address of addresses) {
+            const hit = added.find((one) => address >= one.base && address < one.base + one.size);
+            if (hit) expect(bus.read(address, 1)).toBe(hit.base);
+            else expect(() => bus.read(address, 1)).toThrow(DeviceError);
+          }
+        },
+      ),
     );
   });
 });

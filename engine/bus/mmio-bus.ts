@@ -24,7 +24,9 @@ export class MmioBus {
     const at = this.devices.findIndex((other) => other.base + other.size > device.base);
     const next = at < 0 ? undefined : this.devices[at];
     if (next && next.base < device.base + device.size) {
-      throw VmError.config(`${device.name} overlaps ${next.name} at ${hex(Math.max(next.base, device.base))}; give one of them another address.`);
+      throw VmError.config(
+        `${device.name} overlaps ${next.name} at ${hex(Math.max(next.base, device.base))}; give one of them another address.`,
+      );
     }
     this.devices.splice(at < 0 ? this.devices.length : at, 0, device);
   }

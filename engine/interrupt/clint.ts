@@ -48,7 +48,7 @@ export class Clint implements MmioDevice {
     if (offset === MTIME) {
       const ticks = this.time.now();
       this.latchedHigh = Math.floor(ticks / 0x1_0000_0000);
-      return ticks % 0x1_0000_0000 >>> 0;
+      return (ticks % 0x1_0000_0000) >>> 0;
     }
     if (offset === MTIME + 4) return latchedHigh >= 0 ? latchedHigh : Math.floor(this.time.now() / 0x1_0000_0000);
     if (offset < 4 * this.harts) return hartLine(this.words, offset >>> 2, MSIP) ? 1 : 0;
@@ -103,7 +103,12 @@ export class Clint implements MmioDevice {
       properties: {
         compatible: ['sifive,clint0', 'riscv,clint0'],
         reg: [{ u64: this.base }, { u64: this.size }],
-        'interrupts-extended': Array.from({ length: this.harts }, (_, hart) => [{ ref: `cpu${hart}_intc` }, 3, { ref: `cpu${hart}_intc` }, 7]).flat(),
+        'interrupts-extended': Array.from({ length: this.harts }, (_, hart) => [
+          { ref: `cpu${hart}_intc` },
+          3,
+          { ref: `cpu${hart}_intc` },
+          7,
+        ]).flat(),
       },
     };
   }

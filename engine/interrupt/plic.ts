@@ -145,7 +145,10 @@ export class Plic implements MmioDevice {
 
   restore(snapshot: PlicSnapshot): void {
     if (snapshot.state.length !== LOCK + WORDS - LEVELS) {
-      throw new VmError('Image', `The saved state of the PLIC has ${snapshot.state.length} words instead of ${LOCK + WORDS - LEVELS}; it was made by another version.`);
+      throw new VmError(
+        'Image',
+        `The saved state of the PLIC has ${snapshot.state.length} words instead of ${LOCK + WORDS - LEVELS}; it was made by another version.`,
+      );
     }
     this.lock();
     this.words.set(snapshot.state, LEVELS);

@@ -17,16 +17,25 @@ export const driveSchema = z.strictObject({
 export const machineConfigSchema = z.strictObject({
   name: z.string().min(1).max(64).default('Hartbox'),
   /** Bytes of guest RAM: whole MiB. */
-  memory: z.number().int().min(16 * MiB).max(3840 * MiB).multipleOf(MiB).default(512 * MiB),
+  memory: z
+    .number()
+    .int()
+    .min(16 * MiB)
+    .max(3840 * MiB)
+    .multipleOf(MiB)
+    .default(512 * MiB),
   harts: z.number().int().min(1).max(16).default(1),
   firmware: firmware.default('default'),
   /** Path of a Linux Image (raw, gzip, zstd) or an ELF file. */
   kernel: z.string().min(1).optional(),
   initrd: z.string().min(1).optional(),
   append: z.string().default(''),
-  drives: z.array(driveSchema).max(7).default([]),
+  /** The board has 8 virtio slots; console, named ports and entropy take three. */
+  drives: z.array(driveSchema).max(5).default([]),
   /** Size of the console at start; resizing later reaches the guest. */
-  console: z.strictObject({ columns: z.number().int().min(1).max(1000).default(80), rows: z.number().int().min(1).max(1000).default(24) }).prefault({}),
+  console: z
+    .strictObject({ columns: z.number().int().min(1).max(1000).default(80), rows: z.number().int().min(1).max(1000).default(24) })
+    .prefault({}),
 });
 
 export type MachineConfig = z.output<typeof machineConfigSchema>;

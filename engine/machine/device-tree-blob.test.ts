@@ -14,7 +14,9 @@ interface ParsedNode {
 /** A reader written from the specification alone. */
 function parse(blob: Uint8Array): ParsedNode {
   const view = new DataView(blob.buffer, blob.byteOffset, blob.length);
-  const [magic, total, structure, strings, reservations, version, , , stringsSize, structureSize] = Array.from({ length: 10 }, (_, i) => view.getUint32(4 * i));
+  const [magic, total, structure, strings, reservations, version, , , stringsSize, structureSize] = Array.from({ length: 10 }, (_, i) =>
+    view.getUint32(4 * i),
+  );
   expect([magic, total, version, reservations % 8]).toEqual([0xd00dfeed, blob.length, 17, 0]);
   expect(structure + structureSize).toBeLessThanOrEqual(strings);
   expect(strings + stringsSize).toBe(total);
@@ -78,7 +80,7 @@ describe('deviceTreeBlob', () => {
       expect(parsed.name).toBe(parsedName);
       expect(parsed.properties).toEqual(Object.fromEntries(Object.entries(node.properties).map(([key, one]) => [key, bytesOf(one)])));
       expect(parsed.children.length).toBe(node.children?.length ?? 0);
-      node.children?.forEach((child, i) => check(child, parsed.children[i], child.name));
+      for (const [i, child] of (node.children ?? []).entries()) check(child, parsed.children[i], child.name);
     };
     fc.assert(fc.property(treeOfDepth(3), (root) => check(root, parse(deviceTreeBlob(root)), '')));
   });
@@ -87,7 +89,11 @@ describe('deviceTreeBlob', () => {
     name: '',
     properties: { '#address-cells': [2], '#size-cells': [2], compatible: ['riscv-virtio'] },
     children: [
-      { name: 'soc', properties: { ranges: true, 'interrupt-parent': [{ ref: 'plic' }] }, children: [{ name: 'plic@c000000', label: 'plic', properties: { reg: [{ u64: 0xc000000 }, { u64: 0x4_0000_0000 }] } }] },
+      {
+        name: 'soc',
+        properties: { ranges: true, 'interrupt-parent': [{ ref: 'plic' }] },
+        children: [{ name: 'plic@c000000', label: 'plic', properties: { reg: [{ u64: 0xc000000 }, { u64: 0x4_0000_0000 }] } }],
+      },
       { name: 'reboot', properties: { regmap: [{ ref: 'plic' }], seed: Uint8Array.of(1, 2, 3) } },
     ],
   };

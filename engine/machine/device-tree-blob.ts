@@ -64,14 +64,16 @@ function numberLabels(node: DeviceTreeNode, phandles: Map<string, number>): Map<
 }
 
 function writeCell(out: ByteWriter, cell: DeviceTreeCell, phandles: Map<string, number>): void {
-  if (typeof cell === 'number') return out.u32(cell);
-  if ('ref' in cell) {
+  if (typeof cell === 'number') {
+    out.u32(cell);
+  } else if ('u64' in cell) {
+    out.u32(Math.floor(cell.u64 / 0x1_0000_0000));
+    out.u32(cell.u64 % 0x1_0000_0000);
+  } else {
     const phandle = phandles.get(cell.ref);
     if (phandle === undefined) throw new VmError('Internal', `The device tree refers to ${cell.ref}, but no node has that label.`);
-    return out.u32(phandle);
+    out.u32(phandle);
   }
-  out.u32(Math.floor(cell.u64 / 0x1_0000_0000));
-  out.u32(cell.u64 % 0x1_0000_0000);
 }
 
 function encodeValue(value: DeviceTreeValue, phandles: Map<string, number>): Uint8Array {
@@ -125,7 +127,18 @@ export function deviceTreeBlob(root: DeviceTreeNode, bootHart = 0): Uint8Array {
   const stringsAt = structureAt + structure.length;
   const total = stringsAt + strings.length;
   const out = new ByteWriter();
-  const header = [MAGIC, total, structureAt, stringsAt, HEADER_BYTES, VERSION, LAST_COMPATIBLE_VERSION, bootHart, strings.length, structure.length];
+  const header = [
+    MAGIC,
+    total,
+    structureAt,
+    stringsAt,
+    HEADER_BYTES,
+    VERSION,
+    LAST_COMPATIBLE_VERSION,
+    bootHart,
+    strings.length,
+    structure.length,
+  ];
   for (const word of header) out.u32(word);
   out.raw(new Uint8Array(RESERVATIONS_BYTES));
   out.raw(structure.done());

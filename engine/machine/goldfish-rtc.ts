@@ -107,7 +107,15 @@ export class GoldfishRtc implements MmioDevice {
   }
 
   reset(): void {
-    this.restore({ offset: '0', alarm: '0', alarmArmed: false, interruptEnabled: false, interruptPending: false, timeHigh: 0, alarmHigh: 0 });
+    this.restore({
+      offset: '0',
+      alarm: '0',
+      alarmArmed: false,
+      interruptEnabled: false,
+      interruptPending: false,
+      timeHigh: 0,
+      alarmHigh: 0,
+    });
   }
 
   /** Stops the alarm's timer; the device is not used afterwards. */

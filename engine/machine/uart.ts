@@ -318,7 +318,9 @@ export class Uart implements MmioDevice {
 
   private lineStatus(): number {
     return (
-      (this.received.length > 0 ? LSR_DATA_READY : 0) | (this.overrun ? LSR_OVERRUN : 0) | (this.transmitterBusy() ? 0 : LSR_TRANSMITTER_EMPTY)
+      (this.received.length > 0 ? LSR_DATA_READY : 0) |
+      (this.overrun ? LSR_OVERRUN : 0) |
+      (this.transmitterBusy() ? 0 : LSR_TRANSMITTER_EMPTY)
     );
   }
 

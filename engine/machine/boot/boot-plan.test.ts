@@ -10,7 +10,9 @@ function image(what: string, bytes: Uint8Array): ImageFile {
   return { what, path: `${what}.bin`, bytes };
 }
 
-function linuxImage(options: { textOffset?: number; memoryBytes?: number; flags?: number; fileBytes?: number; sectionEnd?: number } = {}): ImageFile {
+function linuxImage(
+  options: { textOffset?: number; memoryBytes?: number; flags?: number; fileBytes?: number; sectionEnd?: number } = {},
+): ImageFile {
   const bytes = new Uint8Array(options.fileBytes ?? 4096);
   const view = new DataView(bytes.buffer);
   bytes.set(Buffer.from('MZ'));
@@ -44,7 +46,10 @@ describe('planBoot', () => {
   });
 
   it('keeps the device tree below 3 GiB, and a kernel behind large firmware', () => {
-    const plan = planBoot({ firmware: image('firmware', new Uint8Array(3 * MiB)), kernel: linuxImage() }, { base: 0x80000000, size: 3072 * MiB });
+    const plan = planBoot(
+      { firmware: image('firmware', new Uint8Array(3 * MiB)), kernel: linuxImage() },
+      { base: 0x80000000, size: 3072 * MiB },
+    );
     expect(plan.deviceTree).toBe(0xbfe00000);
     expect(plan.next).toBe(0x80400000);
   });
@@ -62,7 +67,9 @@ describe('planBoot', () => {
     const kernel = image('kernel', bytes);
     expect(planBoot({ kernel }, ram)).toMatchObject({ entry: 0x80000010, tohost: 0x80000040, fromhost: 0x80000048 });
     expect(isBareMetal(kernel, ram)).toBe(true);
-    expect(() => planBoot({ firmware, kernel }, ram)).toThrow(/kernel \(0x80000000 to 0x80000100\) and the firmware .* want the same memory/);
+    expect(() => planBoot({ firmware, kernel }, ram)).toThrow(
+      /kernel \(0x80000000 to 0x80000100\) and the firmware .* want the same memory/,
+    );
     expect(isBareMetal(linuxImage(), ram)).toBe(false);
   });
 
@@ -83,10 +90,26 @@ describe('planBoot', () => {
   });
 
   it.each([
-    ['a kernel that does not fit', { firmware, kernel: linuxImage({ memoryBytes: 200 * MiB }) }, /kernel does not fit in the machine's memory/],
-    ['an initrd that does not fit', { firmware, kernel: linuxImage({ memoryBytes: 100 * MiB }), initrd: image('initrd', new Uint8Array(30 * MiB)) }, /initrd .* want the same memory/],
-    ['a program for elsewhere', { kernel: image('kernel', buildElf({ entry: 0, parts: [{ address: 0, bytes: new Uint8Array(8) }] })) }, /does not fit.*0x80000000/],
-    ['a file that is no kernel', { firmware, kernel: image('kernel', Buffer.from('hello')) }, /neither a Linux Image for RISC-V .* nor an ELF/],
+    [
+      'a kernel that does not fit',
+      { firmware, kernel: linuxImage({ memoryBytes: 200 * MiB }) },
+      /kernel does not fit in the machine's memory/,
+    ],
+    [
+      'an initrd that does not fit',
+      { firmware, kernel: linuxImage({ memoryBytes: 100 * MiB }), initrd: image('initrd', new Uint8Array(30 * MiB)) },
+      /initrd .* want the same memory/,
+    ],
+    [
+      'a program for elsewhere',
+      { kernel: image('kernel', buildElf({ entry: 0, parts: [{ address: 0, bytes: new Uint8Array(8) }] })) },
+      /does not fit.*0x80000000/,
+    ],
+    [
+      'a file that is no kernel',
+      { firmware, kernel: image('kernel', Buffer.from('hello')) },
+      /neither a Linux Image for RISC-V .* nor an ELF/,
+    ],
     ['a big-endian kernel', { firmware, kernel: linuxImage({ flags: 1 }) }, /big-endian/],
     ['a truncated kernel', { firmware, kernel: linuxImage({ sectionEnd: 5000 }) }, /is truncated: it should have 5000 bytes and has 4096/],
   ])('refuses %s', (_, files, message) => {

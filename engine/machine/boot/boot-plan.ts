@@ -96,7 +96,9 @@ export function planBoot(files: BootFiles, ram: Ram): BootPlan {
     firmwareEnd = Math.max(...map.segments.map((one) => one.address + one.memoryBytes));
   }
   if (files.kernel) {
-    const entry = isElf(files.kernel.bytes) ? placeElfKernel(map, files.kernel, plan) : placeLinuxKernel(map, files.kernel, ram, files.firmware ? firmwareEnd : undefined);
+    const entry = isElf(files.kernel.bytes)
+      ? placeElfKernel(map, files.kernel, plan)
+      : placeLinuxKernel(map, files.kernel, ram, files.firmware ? firmwareEnd : undefined);
     if (files.firmware) plan.next = entry;
     else plan.entry = entry;
   }
@@ -133,7 +135,8 @@ function placeElfKernel(map: RamMap, kernel: ImageFile, plan: BootPlan): number 
   const program = readElf(kernel, ['tohost', 'fromhost']);
   map.placeElf(program, kernel.what);
   const { entry, symbols } = program;
-  const inside = (address: number, size: number): boolean => program.segments.some((one) => address >= one.address && address + size <= one.address + one.memoryBytes);
+  const inside = (address: number, size: number): boolean =>
+    program.segments.some((one) => address >= one.address && address + size <= one.address + one.memoryBytes);
   if (!inside(entry, 2)) throw imageError(kernel, `starts at ${hex(entry)}, where it has no code.`);
   const tohost = symbols.get('tohost');
   const fromhost = symbols.get('fromhost');

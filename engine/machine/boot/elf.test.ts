@@ -52,7 +52,8 @@ describe('readElf', () => {
         const bytes = program.slice();
         for (const [at, value] of damage) bytes[at] = value;
         try {
-          for (const segment of readElf(file(bytes), ['tohost']).segments) expect(segment.bytes.length).toBeLessThanOrEqual(segment.memoryBytes);
+          for (const segment of readElf(file(bytes), ['tohost']).segments)
+            expect(segment.bytes.length).toBeLessThanOrEqual(segment.memoryBytes);
         } catch (error) {
           expect(error).toBeInstanceOf(VmError);
           expect((error as VmError).kind).toBe('Image');

@@ -45,7 +45,8 @@ export function readElf(file: ImageFile, symbolNames: string[] = []): ElfProgram
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const u64 = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
   const within = (offset: number, size: number, part: string): void => {
-    if (offset + size > bytes.length) throw imageError(file, `is truncated: its ${part} ends at byte ${offset + size}, but the file has only ${bytes.length}.`);
+    if (offset + size > bytes.length)
+      throw imageError(file, `is truncated: its ${part} ends at byte ${offset + size}, but the file has only ${bytes.length}.`);
   };
 
   if (!isElf(bytes)) throw imageError(file, 'is not an ELF file.');
@@ -54,11 +55,13 @@ export function readElf(file: ImageFile, symbolNames: string[] = []): ElfProgram
     throw imageError(file, 'is an ELF file for another kind of computer; one for 64-bit little-endian RISC-V is needed.');
   }
   const type = view.getUint16(16, true);
-  if (type !== ET_EXEC && type !== ET_DYN) throw imageError(file, 'is not an executable ELF file; it may be an object file that was not linked.');
+  if (type !== ET_EXEC && type !== ET_DYN)
+    throw imageError(file, 'is not an executable ELF file; it may be an object file that was not linked.');
 
   const programHeaders = u64(32);
   const programHeaderCount = view.getUint16(56, true);
-  if (programHeaderCount > 0 && view.getUint16(54, true) !== PROGRAM_HEADER_BYTES) throw imageError(file, 'is corrupt: its program headers have an impossible size.');
+  if (programHeaderCount > 0 && view.getUint16(54, true) !== PROGRAM_HEADER_BYTES)
+    throw imageError(file, 'is corrupt: its program headers have an impossible size.');
   within(programHeaders, programHeaderCount * PROGRAM_HEADER_BYTES, 'program header table');
   const segments: ElfSegment[] = [];
   for (let i = 0; i < programHeaderCount; i++) {
@@ -84,7 +87,8 @@ export function readElf(file: ImageFile, symbolNames: string[] = []): ElfProgram
   const symbols = new Map<string, number>();
   const sectionHeaders = u64(40);
   const sectionCount = sectionHeaders === 0 ? 0 : view.getUint16(60, true);
-  if (sectionCount > 0 && view.getUint16(58, true) !== SECTION_HEADER_BYTES) throw imageError(file, 'is corrupt: its section headers have an impossible size.');
+  if (sectionCount > 0 && view.getUint16(58, true) !== SECTION_HEADER_BYTES)
+    throw imageError(file, 'is corrupt: its section headers have an impossible size.');
   within(sectionHeaders, sectionCount * SECTION_HEADER_BYTES, 'section header table');
   const section = (i: number): { offset: number; size: number } => {
     const at = sectionHeaders + i * SECTION_HEADER_BYTES;

@@ -22,7 +22,7 @@ function tohost(device: number, command: number, payload: number): void {
 }
 
 function call(...words: number[]): void {
-  words.forEach((word, i) => memory.writeU64(CALL + 8 * i, word));
+  for (const [i, word] of words.entries()) memory.writeU64(CALL + 8 * i, word);
   tohost(0, 0, CALL);
 }
 

@@ -35,7 +35,8 @@ export function readLinuxImage(file: ImageFile): LinuxImage {
   const u64 = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
   if (u64(FLAGS) & FLAG_BIG_ENDIAN) throw imageError(file, 'is a big-endian kernel; a little-endian one is needed.');
   const end = endOfSections(bytes, view);
-  if (end > bytes.length) throw imageError(file, `is truncated: it should have ${end} bytes and has ${bytes.length}. Copy or download it again.`);
+  if (end > bytes.length)
+    throw imageError(file, `is truncated: it should have ${end} bytes and has ${bytes.length}. Copy or download it again.`);
   return { textOffset: u64(TEXT_OFFSET), memoryBytes: Math.max(u64(IMAGE_SIZE), bytes.length) };
 }
 

@@ -1,0 +1,16 @@
+/** Addresses and interrupt sources of the board: those of QEMU's `virt`, for which stock firmware and kernels are built. */
+export const RAM_BASE = 0x80000000;
+export const FINISHER_BASE = 0x100000;
+export const RTC_BASE = 0x101000;
+export const RTC_SOURCE = 11;
+export const CLINT_BASE = 0x2000000;
+export const PLIC_BASE = 0xc000000;
+export const PLIC_SOURCES = 95;
+export const UART_BASE = 0x10000000;
+export const UART_SOURCE = 10;
+export const VIRTIO_BASE = 0x10001000;
+export const VIRTIO_STRIDE = 0x1000;
+export const VIRTIO_SLOTS = 8;
+export const VIRTIO_FIRST_SOURCE = 1;
+/** Ticks of mtime a second. */
+export const TIMEBASE = 10_000_000;

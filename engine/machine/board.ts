@@ -1,0 +1,193 @@
+import { randomBytes } from 'node:crypto';
+import type { AsyncBlockDevice } from '../backend/disk/async-block-device';
+import { RawDisk } from '../backend/disk/raw';
+import { DeviceManager } from '../bus/device-manager';
+import { MmioBus } from '../bus/mmio-bus';
+import { VmError } from '../bus/vm-error';
+import { Clint } from '../interrupt/clint';
+import { Plic } from '../interrupt/plic';
+import type { GuestMemory } from '../memory/guest-memory';
+import { VIRTIO_ISR } from '../memory/layout';
+import { GuestClock } from '../process/guest-clock';
+import type { HartBoard } from '../process/hart-board';
+import { VirtioBlock } from '../virtio/devices/block';
+import { VirtioConsole } from '../virtio/devices/console';
+import { VirtioRng } from '../virtio/devices/rng';
+import type { VirtioDevice } from '../virtio/device';
+import { VirtioMmio } from '../virtio/transport/mmio';
+import {
+  CLINT_BASE,
+  FINISHER_BASE,
+  PLIC_BASE,
+  PLIC_SOURCES,
+  RTC_BASE,
+  RTC_SOURCE,
+  TIMEBASE,
+  UART_BASE,
+  UART_SOURCE,
+  VIRTIO_BASE,
+  VIRTIO_FIRST_SOURCE,
+  VIRTIO_SLOTS,
+  VIRTIO_STRIDE,
+} from './board-map';
+import type { Boot } from './boot/boot-files';
+import type { MachineConfig } from './config';
+import { deviceTreeBlob } from './device-tree-blob';
+import { GoldfishRtc } from './goldfish-rtc';
+import { MachineConsole } from './machine-console';
+import { machineTree } from './machine-tree';
+import { RESET_ROM_BASE, resetRom } from './reset-rom';
+import { type FinisherRequest, TestFinisher } from './test-finisher';
+import { Uart } from './uart';
+
+export interface BoardOptions {
+  config: MachineConfig;
+  memory: GuestMemory;
+  boot: Boot;
+  /** Names of console ports beside the console itself. */
+  ports: string[];
+  finisher: (request: FinisherRequest) => void;
+  warn: (error: VmError) => void;
+  /** Gets the virtio devices' trace, if that is wanted. */
+  traceVirtio?: (line: string) => void;
+}
+
+/** The devices of a machine on their bus: those of QEMU's `virt` board, at the same places. */
+export class Board {
+  readonly bus = new MmioBus();
+  readonly console: MachineConsole;
+  private readonly devices = new DeviceManager(this.bus);
+  private readonly clint: Clint;
+  private readonly plic: Plic;
+  private readonly finisher: TestFinisher;
+  private readonly rtc: GoldfishRtc;
+  private readonly uart: Uart;
+  private readonly slots: VirtioMmio[];
+  private readonly namedPorts: VirtioConsole | undefined;
+
+  private constructor(
+    private readonly options: BoardOptions,
+    private readonly disks: AsyncBlockDevice[],
+  ) {
+    const { config, memory, boot } = options;
+    this.plic = new Plic({ memory: memory.memory, base: PLIC_BASE, sources: PLIC_SOURCES, contexts: 2 * config.harts });
+    this.clint = new Clint({ memory: memory.memory, base: CLINT_BASE, harts: config.harts, time: new GuestClock(memory.memory, TIMEBASE) });
+    this.finisher = new TestFinisher(FINISHER_BASE, options.finisher);
+    this.rtc = new GoldfishRtc({ base: RTC_BASE, source: RTC_SOURCE, line: this.plic.line(RTC_SOURCE) });
+
+    const terminal = new VirtioConsole({ console: config.console });
+    this.namedPorts = options.ports.length > 0 ? new VirtioConsole({ ports: options.ports }) : undefined;
+    this.uart = new Uart({
+      base: UART_BASE,
+      source: UART_SOURCE,
+      line: this.plic.line(UART_SOURCE),
+      output: (data) => this.console.deliver(data),
+      drained: () => this.console.inputDrained(),
+    });
+    this.console = new MachineConsole({
+      virtio: terminal.console,
+      uart: this.uart,
+      inputToVirtio: boot.isDefaultGuest,
+      warn: options.warn,
+    });
+
+    const blocks = disks.map((disk, i) => new VirtioBlock({ disk, serial: config.drives[i].serial }));
+    this.slots = this.fillSlots([terminal, this.namedPorts, new VirtioRng(), ...blocks]);
+    for (const device of [this.clint, this.plic, this.finisher, this.rtc, this.uart, ...this.slots]) this.devices.register(device);
+  }
+
+  /** Opens the drives. Throws VmError if one of them cannot be used. */
+  static async create(options: BoardOptions): Promise<Board> {
+    const disks: AsyncBlockDevice[] = [];
+    try {
+      for (const { file, readonly } of options.config.drives) disks.push(await RawDisk.open(file, { readonly }));
+      return new Board(options, disks);
+    } catch (error) {
+      for (const disk of disks) await disk.close();
+      throw error;
+    }
+  }
+
+  /** A named console port. Throws VmError 'Config' if the machine was made without it. */
+  port(name: string): ReturnType<VirtioConsole['port']> {
+    if (!this.namedPorts) throw VmError.config(`The machine has no console port "${name}": it was made without named ports.`);
+    return this.namedPorts.port(name);
+  }
+
+  /** What the harts have to know. */
+  hartBoard(trace: string[]): HartBoard {
+    return {
+      timebase: TIMEBASE,
+      resetVector: RESET_ROM_BASE,
+      clint: { base: CLINT_BASE },
+      plic: { base: PLIC_BASE, sources: PLIC_SOURCES, contexts: 2 * this.options.config.harts },
+      virtioMmio: { base: VIRTIO_BASE, stride: VIRTIO_STRIDE, count: VIRTIO_SLOTS, firstSource: VIRTIO_FIRST_SOURCE },
+      // The harts serve CLINT and PLIC themselves.
+      ranges: this.bus.ranges().filter(({ base }) => base !== CLINT_BASE && base !== PLIC_BASE),
+      trace,
+    };
+  }
+
+  /** Power-on: devices as new, and memory holding what boots. No hart may be running. */
+  async powerOn(): Promise<void> {
+    this.devices.reset();
+    // Requests from before a reboot may still write to memory.
+    for (const slot of this.slots) await slot.drained();
+    this.load();
+  }
+
+  /** Hands on output that is still gathered. */
+  flush(): void {
+    this.uart.flush();
+  }
+
+  /** Releases timers and files. No hart may be running; the board is not used afterwards. */
+  async close(): Promise<void> {
+    this.rtc.close();
+    for (const slot of this.slots) {
+      slot.reset();
+      await slot.drained();
+    }
+    for (const disk of this.disks) await disk.close();
+  }
+
+  private load(): void {
+    const { boot, config, memory } = this.options;
+    for (const { address, bytes, memoryBytes } of boot.segments) {
+      memory.copyIn(address, bytes);
+      memory.view(address + bytes.length, memoryBytes - bytes.length).fill(0);
+      memory.wrote(address + bytes.length, memoryBytes - bytes.length);
+    }
+    const tree = machineTree({
+      harts: config.harts,
+      memory: config.memory,
+      append: boot.append,
+      initrd: boot.initrd,
+      stdoutPath: `/soc/${this.uart.name}`,
+      rngSeed: randomBytes(32),
+      devices: this.devices.deviceTreeNodes(),
+      others: this.finisher.systemControlNodes(),
+    });
+    memory.copyIn(boot.deviceTree, deviceTreeBlob(tree));
+    memory.copyIn(RESET_ROM_BASE, resetRom(boot));
+  }
+
+  private fillSlots(virtio: (VirtioDevice | undefined)[]): VirtioMmio[] {
+    if (virtio.length > VIRTIO_SLOTS)
+      throw VmError.config(`The board has ${VIRTIO_SLOTS} virtio slots; this machine needs ${virtio.length}. Leave out a drive.`);
+    const { memory, warn, traceVirtio } = this.options;
+    return Array.from({ length: VIRTIO_SLOTS }, (_, slot) => {
+      virtio[slot]?.on('warning', warn);
+      return new VirtioMmio({
+        memory,
+        base: VIRTIO_BASE + slot * VIRTIO_STRIDE,
+        size: VIRTIO_STRIDE,
+        slot,
+        source: VIRTIO_FIRST_SOURCE + slot,
+        interrupt: this.plic.wordLine(VIRTIO_FIRST_SOURCE + slot, VIRTIO_ISR + 4 * slot),
+        device: virtio[slot],
+        trace: traceVirtio,
+      });
+    });
+  }
+}

@@ -1,0 +1,257 @@
+import { EventEmitter } from 'node:events';
+import { VmError } from '../bus/vm-error';
+import { defaultGuest } from '../images/default-guest';
+import { GuestMemory } from '../memory/guest-memory';
+import { createMemory, planMemory } from '../memory/memory-plan';
+import { HartPool } from '../process/harts';
+import type { ConsolePort } from '../virtio/devices/console-port';
+import { Board } from './board';
+import { RAM_BASE } from './board-map';
+import { type Boot, loadBoot } from './boot/boot-files';
+import { Htif } from './boot/htif';
+import { type MachineConfig, type MachineConfigInput, machineConfigSchema } from './config';
+import { RESET_ROM_BASE, RESET_ROM_SIZE } from './reset-rom';
+import type { FinisherRequest } from './test-finisher';
+
+export type MachineState = 'created' | 'running' | 'paused' | 'stopped' | 'failed';
+
+/** How a machine ended. `code` is the guest's exit code, 0 to 2^32 - 1; 1 where the machine itself failed. */
+export interface MachineExit {
+  reason: 'poweroff' | 'finisher' | 'tohost' | 'stopped' | 'error';
+  code: number;
+  error?: VmError;
+}
+
+/** What can be traced: device accesses, virtio registers, traps of the harts. */
+export const TRACES = ['mmio', 'virtio', 'trap'] as const;
+
+export interface VirtualMachineOptions {
+  /** Where the default guest is kept; the platform's usual place unless given. */
+  dataDirectory?: string;
+  /** Names out of TRACES. Lines go to the `trace` event, and to stderr while nobody listens to that. */
+  trace?: string[];
+  /** A cpio archive that the guest gets behind its initrd. */
+  extraInitrd?: Uint8Array;
+  /** Names of extra console ports. */
+  ports?: string[];
+}
+
+interface MachineEvents {
+  state: [MachineState];
+  exit: [MachineExit];
+  warning: [VmError];
+  trace: [string];
+}
+
+/** How often `tohost` is looked at, in milliseconds. */
+const HTIF_INTERVAL = 1;
+
+/**
+ * One RISC-V machine, from its configuration to its end: created → running ⇄ paused → stopped or failed. All methods
+ * take effect in the order of their calls; one that the present state does not allow throws VmError 'State'.
+ */
+export class VirtualMachine extends EventEmitter<MachineEvents> {
+  readonly config: MachineConfig;
+  private readonly board: Board;
+  private readonly harts: HartPool;
+  private readonly htif: Htif | undefined;
+  private htifTimer: NodeJS.Timeout | undefined;
+  private currentState: MachineState = 'created';
+  private readonly ended: Promise<MachineExit>;
+  private resolveEnded: (exit: MachineExit) => void = () => undefined;
+  /** Set when the end begins; the first reason counts. */
+  private exit: MachineExit | undefined;
+  /** Settles when everything asked for so far is done. */
+  private lastStep: Promise<void> = Promise.resolve();
+
+  private constructor(config: MachineConfig, boot: Boot, memory: GuestMemory, board: Board, harts: HartPool) {
+    super();
+    this.config = config;
+    this.board = board;
+    this.harts = harts;
+    this.ended = new Promise((resolve) => {
+      this.resolveEnded = resolve;
+    });
+    if (boot.tohost !== undefined) {
+      this.htif = new Htif({
+        memory,
+        tohost: boot.tohost,
+        fromhost: boot.fromhost,
+        output: (data) => void board.console.deliver(data),
+        exit: (code) => this.end({ reason: 'tohost', code }),
+      });
+    }
+    harts.on('error', (error) => this.end({ reason: 'error', code: 1, error }));
+  }
+
+  /**
+   * Reads the kernel and the other files, opens the drives and lays out the memory. Throws VmError: 'Config', 'Image',
+   * 'Resource', or 'Network' where the default guest is needed and cannot be fetched.
+   */
+  static async create(input: MachineConfigInput, options: VirtualMachineOptions = {}): Promise<VirtualMachine> {
+    const config = parseConfig(input);
+    const trace = options.trace ?? [];
+    const unknown = trace.find((name) => !TRACES.some((known) => known === name));
+    if (unknown !== undefined)
+      throw VmError.config(`There is nothing to trace under the name "${unknown}". It can be ${TRACES.join(', ')}.`);
+
+    const ram = { base: RAM_BASE, size: config.memory };
+    const boot = await loadBoot(config, {
+      ram,
+      extraInitrd: options.extraInitrd,
+      defaultGuest: () => defaultGuest({ dataDirectory: options.dataDirectory }),
+    });
+    const plan = planMemory(config.harts, [ram, { base: RESET_ROM_BASE, size: RESET_ROM_SIZE, readonly: true }]);
+    const memory = new GuestMemory(createMemory(plan), plan);
+
+    // The board reports to the machine, which is made out of it.
+    const traced = (line: string): void => {
+      if (!machine.emit('trace', line)) process.stderr.write(`${line}\n`);
+    };
+    const board = await Board.create({
+      config,
+      memory,
+      boot,
+      ports: options.ports ?? [],
+      finisher: (request) => machine.finish(request),
+      warn: (error) => machine.emit('warning', error),
+      traceVirtio: trace.includes('virtio') ? traced : undefined,
+    });
+    const harts = new HartPool(memory.memory, plan, board.bus, board.hartBoard(trace));
+    harts.on('trace', traced);
+    const machine = new VirtualMachine(config, boot, memory, board, harts);
+    return machine;
+  }
+
+  get state(): MachineState {
+    return this.currentState;
+  }
+
+  /** The terminal: output of UART and virtio console in one, input for the one that the guest uses. */
+  get console(): ConsolePort {
+    return this.board.console;
+  }
+
+  /** One of the extra console ports. Throws VmError 'Config' if the machine was made without it. */
+  port(name: string): ConsolePort {
+    return this.board.port(name);
+  }
+
+  /** Switch on. */
+  start(): Promise<void> {
+    return this.step('start', ['created'], async () => {
+      await this.board.powerOn();
+      await this.harts.start();
+      this.pollHtif();
+      this.enter('running');
+    });
+  }
+
+  /** Hold the harts; guest time stands still. */
+  pause(): Promise<void> {
+    return this.step('pause', ['running'], async () => {
+      await this.harts.pause();
+      clearInterval(this.htifTimer);
+      this.enter('paused');
+    });
+  }
+
+  resume(): Promise<void> {
+    return this.step('resume', ['paused'], async () => {
+      this.harts.resume();
+      this.pollHtif();
+      this.enter('running');
+    });
+  }
+
+  /** Switch off at once, whatever the guest is doing. Resolves when everything is released; a machine that is off stays so. */
+  async stop(): Promise<void> {
+    this.end({ reason: 'stopped', code: 0 });
+    await this.ended;
+  }
+
+  /** Resolves when the machine has ended and everything is released. */
+  wait(): Promise<MachineExit> {
+    return this.ended;
+  }
+
+  /** Do something when everything before is done. Failures end the machine; misuse does not. */
+  private step(what: string, from: MachineState[], work: () => Promise<void>): Promise<void> {
+    const done = this.lastStep.then(async () => {
+      if (!from.includes(this.currentState) || this.exit) {
+        throw new VmError(
+          'State',
+          `The machine cannot ${what}: it is ${this.exit ? 'ending' : this.currentState}, and would have to be ${from.join(' or ')}.`,
+        );
+      }
+      try {
+        await work();
+      } catch (cause) {
+        const error = toVmError(cause);
+        this.end({ reason: 'error', code: 1, error });
+        throw error;
+      }
+    });
+    this.lastStep = done.catch(() => undefined);
+    return done;
+  }
+
+  private finish(request: FinisherRequest): void {
+    if (request.kind === 'reset') this.reboot();
+    else this.end({ reason: request.code === 0 ? 'poweroff' : 'finisher', code: request.code });
+  }
+
+  /** The guest asked for a reset: everything as after power-on, and on it goes. */
+  private reboot(): void {
+    this.step('reboot', ['running'], async () => {
+      await this.harts.pause();
+      await this.board.powerOn();
+      await this.harts.reset();
+      this.harts.resume();
+    }).catch(() => undefined);
+  }
+
+  private end(exit: MachineExit): void {
+    if (this.exit) return;
+    this.exit = exit;
+    clearInterval(this.htifTimer);
+    void this.lastStep.then(() => this.release(exit));
+  }
+
+  private async release(exit: MachineExit): Promise<void> {
+    // Started while the end was already decided.
+    clearInterval(this.htifTimer);
+    try {
+      await this.harts.stop();
+      this.board.flush();
+      await this.board.close();
+    } catch (cause) {
+      exit = { reason: 'error', code: exit.code || 1, error: exit.error ?? toVmError(cause) };
+    }
+    this.enter(exit.reason === 'error' ? 'failed' : 'stopped');
+    this.resolveEnded(exit);
+    this.emit('exit', exit);
+  }
+
+  private enter(state: MachineState): void {
+    this.currentState = state;
+    this.emit('state', state);
+  }
+
+  private pollHtif(): void {
+    const { htif } = this;
+    if (htif) this.htifTimer = setInterval(() => htif.poll(), HTIF_INTERVAL);
+  }
+}
+
+function parseConfig(input: MachineConfigInput): MachineConfig {
+  const parsed = machineConfigSchema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'configuration'}: ${message}`);
+  throw VmError.config(`The machine's configuration is wrong. ${problems.join('; ')}.`, { cause: parsed.error });
+}
+
+function toVmError(cause: unknown): VmError {
+  if (cause instanceof VmError) return cause;
+  return new VmError('Internal', `The machine failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+}
