@@ -76,6 +76,8 @@ export class MockQueue {
   #free: number[];
   #nextAvailable = 0;
   #nextUsed = 0;
+  /** The available index at the last kick. */
+  #kicked = 0;
   #chains = new Map<number, number[]>();
   /** Number of times that the device asked to be notified and was. */
   kicks = 0;
@@ -142,10 +144,11 @@ export class MockQueue {
   /** Notify the device if it wants that (virtio 1.3 §2.7.10), or whatever it wants. */
   kick(always = false): void {
     const { memory, features } = this.driver;
-    const added = (this.#nextAvailable - 1) & 0xffff;
+    const event = memory.readU16(this.used + 4 + 8 * this.size);
     const wanted = features.has(VIRTIO_F_EVENT_IDX)
-      ? memory.readU16(this.used + 4 + 8 * this.size) === added
+      ? ((this.#nextAvailable - event - 1) & 0xffff) < ((this.#nextAvailable - this.#kicked) & 0xffff)
       : (memory.readU16(this.used) & 1) === 0;
+    this.#kicked = this.#nextAvailable;
     if (!wanted && !always) return;
     this.kicks++;
     this.driver.write('QueueNotify', this.index);
