@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { BenchSuite } from '../measurement';
+import { startPeer } from '../peers';
+import { PROMPT } from '../prompt';
+
+const SETTLE_SECONDS = 3;
+const IDLE_SECONDS = 10;
+/** Linux counts process times in these a second (USER_HZ). */
+const TICKS_PER_SECOND = 100;
+
+export const boot: BenchSuite = {
+  description: 'seconds from starting the process to the shell prompt; CPU use of a guest that waits there',
+  async run({ guest, record }, peer) {
+    const start = performance.now();
+    const session = startPeer(peer, guest);
+    try {
+      await session.expect(PROMPT, 120);
+      record(peer, 'boot to the shell prompt', 's', (performance.now() - start) / 1000);
+      await delay(SETTLE_SECONDS * 1000);
+      const [used, at] = [cpuSeconds(session.pid), performance.now()];
+      await delay(IDLE_SECONDS * 1000);
+      record(peer, 'idle at the prompt', '% of a core', ((cpuSeconds(session.pid) - used) / ((performance.now() - at) / 1000)) * 100);
+    } finally {
+      await session.stop();
+    }
+  },
+};
+
+/** CPU time that a process with all its threads has used (proc(5): utime and stime). */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
