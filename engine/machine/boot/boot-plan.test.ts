@@ -73,6 +73,12 @@ describe('planBoot', () => {
     expect(isBareMetal(linuxImage(), ram)).toBe(false);
   });
 
+  it('leaves out the ELF header that lies before RAM', () => {
+    const bytes = buildElf({ entry: 0x80000000, parts: [{ address: 0x7ffff000, bytes: new Uint8Array(0), memoryBytes: 0x1008 }] });
+    new DataView(bytes.buffer).setBigUint64(64 + 8, 0n, true);
+    expect(planBoot({ kernel: image('kernel', bytes) }, ram).segments).toMatchObject([{ address: 0x80000000, memoryBytes: 8 }]);
+  });
+
   it('takes no HTIF words outside the program, and no entry either', () => {
     const parts = [{ address: 0x80200000, bytes: new Uint8Array(64) }];
     const elf = (entry: number, tohost: number) => image('kernel', buildElf({ entry, parts, symbols: { tohost } }));

@@ -80,7 +80,14 @@ class RamMap {
 
   /** `moved` is added to the addresses in the file. */
   placeElf(program: ElfProgram, what: string, moved = 0): void {
-    for (const { address, bytes, memoryBytes } of program.segments) this.place({ what, address: address + moved, bytes, memoryBytes });
+    for (const segment of program.segments) {
+      const address = segment.address + moved;
+      // A program linked to the very start of RAM may have its ELF header in the page before; nobody needs it there.
+      const skip = segment.hasHeader && address < this.ram.base ? Math.min(this.ram.base - address, segment.memoryBytes) : 0;
+      if (skip < segment.memoryBytes) {
+        this.place({ what, address: address + skip, bytes: segment.bytes.subarray(skip), memoryBytes: segment.memoryBytes - skip });
+      }
+    }
   }
 }
 

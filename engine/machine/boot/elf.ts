@@ -20,6 +20,8 @@ export interface ElfSegment {
   /** What the file holds; the rest up to `memoryBytes` is zero. */
   bytes: Uint8Array;
   memoryBytes: number;
+  /** It begins with the ELF header, because the linker mapped the whole first page of the file. */
+  hasHeader: boolean;
 }
 
 export interface ElfProgram {
@@ -74,7 +76,7 @@ export function readElf(file: ImageFile, symbolNames: string[] = []): ElfProgram
     const address = u64(at + 24);
     const virtualAddress = u64(at + 16);
     if (fileBytes > memoryBytes) throw imageError(file, `is corrupt: segment ${i} holds more bytes than it takes in memory.`);
-    segments.push({ address, virtualAddress, bytes: bytes.subarray(offset, offset + fileBytes), memoryBytes });
+    segments.push({ address, virtualAddress, bytes: bytes.subarray(offset, offset + fileBytes), memoryBytes, hasHeader: offset === 0 });
   }
   if (segments.length === 0) throw imageError(file, 'has nothing to load (no PT_LOAD segment).');
 
