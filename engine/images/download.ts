@@ -96,10 +96,9 @@ export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       throw new VmError('Resource', `the disk is full: ${path} cannot be written. Free some space and try again`, { cause: error });
     }
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-      throw new VmError('Resource', `${path} cannot be written: no permission. Set HARTBOX_HOME to a folder of your own`, { cause: error });
-    }
-    throw error;
+    if (code === undefined || error instanceof VmError) throw error;
+    const advice = ['EACCES', 'EPERM', 'EROFS'].includes(code) ? '. Set HARTBOX_HOME to a folder of your own' : '';
+    throw new VmError('Resource', `${path} cannot be written: ${(error as Error).message}${advice}`, { cause: error });
   }
 }
 

@@ -58,7 +58,7 @@ function toPackage(name: string, stanza: Map<string, string>): DebianPackage {
     version: field('Version', /^[\w.+:~-]+$/),
     depends: stanza.get('Depends') ?? '',
     // A relative path that stays below the mirror's root.
-    file: field('Filename', /^(?!.*\.\.\/)[A-Za-z0-9][\w.+:~%/-]*\.deb$/),
+    file: field('Filename', /^(?!.*\.\.\/)[A-Za-z0-9][\w.+~%/-]*\.deb$/),
     size: Number(field('Size', /^[1-9]\d{0,11}$/)),
     sha256: field('SHA256', /^[0-9a-f]{64}$/),
   };

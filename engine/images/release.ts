@@ -25,17 +25,18 @@ export async function verifyRelease(inRelease: string, keys: readonly string[], 
     throw new VmError('Network', 'the suite index (InRelease) is not a signed message', { cause: error });
   });
   const verificationKeys = (await Promise.all(keys.map((armoredKeys) => readKeys({ armoredKeys })))).flat();
-  const { data, signatures } = await verify({ message, verificationKeys, date: now });
+  const { data, signatures } = await verify({ message, verificationKeys, date: new Date(now.getTime() + CLOCK_TOLERANCE_MS) });
   const outcomes = await Promise.allSettled(signatures.map((signature) => signature.verified));
   if (!outcomes.some((outcome) => outcome.status === 'fulfilled' && outcome.value)) {
     const reasons = outcomes.map((outcome) => (outcome.status === 'rejected' ? String((outcome.reason as Error).message) : 'not verified'));
-    throw new VmError('Network', `the suite index (InRelease) is not signed by the Debian archive: ${reasons.join('; ')}`);
+    const advice = reasons.some((reason) => reason.includes('future')) ? ". Is this computer's clock right?" : '';
+    throw new VmError('Network', `the suite index (InRelease) is not signed by the Debian archive: ${reasons.join('; ')}${advice}`);
   }
   return parseRelease(data, now);
 }
 
 function parseRelease(text: string, now: Date): Release {
-  const fields = parseStanzas(text).next().value;
+  const [fields] = [...parseStanzas(text)];
   const field = (name: string): string => {
     const value = fields?.get(name);
     if (value === undefined) throw new VmError('Network', `the suite index (InRelease) has no field ${name}`);

@@ -76,13 +76,13 @@ async function fetchIndex(mirror: string, release: Release, cache: string, optio
     });
   if (release.byHash) {
     // Under its hash the index stays while the mirror is updated; not every mirror has it there.
-    const failure = await fetchFrom(`${folder}/by-hash/SHA256/${entry.sha256}`).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-    if (failure === undefined) return file;
-    options.signal?.throwIfAborted();
-    if (!(failure instanceof VmError) || failure.kind !== 'Network') throw failure;
+    try {
+      await fetchFrom(`${folder}/by-hash/SHA256/${entry.sha256}`);
+      return file;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (!(error instanceof VmError) || error.kind !== 'Network') throw error;
+    }
   }
   await fetchFrom(`${folder}/Packages.xz`);
   return file;

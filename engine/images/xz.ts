@@ -8,7 +8,7 @@ import { VmError } from '../bus/vm-error';
  */
 export async function* decompressXz(compressed: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
   const chunks = compressed[Symbol.asyncIterator]();
-  let failure: unknown;
+  let failure: Error | undefined;
   const input = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
@@ -16,7 +16,7 @@ export async function* decompressXz(compressed: AsyncIterable<Uint8Array>, what:
         if (next.done) controller.close();
         else controller.enqueue(next.value);
       } catch (error) {
-        failure = error;
+        failure = error instanceof Error ? error : new Error(String(error));
         controller.error(error);
       }
     },
@@ -30,7 +30,7 @@ export async function* decompressXz(compressed: AsyncIterable<Uint8Array>, what:
     }
   } catch (error) {
     // What the source says is nearer to the cause than what the decoder makes of it.
-    if (failure !== undefined) throw failure;
+    if (failure) throw failure;
     throw new VmError('Image', `${what} cannot be decompressed: its xz stream is damaged or truncated`, { cause: error });
   } finally {
     await reader.cancel().catch(() => undefined);

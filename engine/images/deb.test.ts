@@ -1,0 +1,107 @@
+import { spawnSync } from 'node:child_process';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { makeAr, makeDeb, makeXz } from '../../test/support/archive-writers';
+import { VmError } from '../bus/vm-error';
+import { readDeb } from './deb';
+import { decompressXz } from './xz';
+
+async function* chunks(bytes: Uint8Array, size = 1000, onEnd?: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    for (let offset = 0; offset < bytes.length; offset += size) yield bytes.subarray(offset, offset + size);
+  } finally {
+    onEnd?.();
+  }
+}
+
+async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const pieces = [];
+  for await (const piece of stream) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+async function files(deb: Uint8Array): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for await (const entry of readDeb(chunks(deb), 'test.deb')) found[entry.path] = (await collect(entry.contents)).toString();
+  return found;
+}
+
+describe('decompressing xz', () => {
+  it('gives back what was compressed', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200_000, size: 'max' }), fc.integer({ min: 1000, max: 100_000 }), async (data, size) => {
+        expect((await collect(decompressXz(chunks(makeXz(data), size), 'x'))).equals(data)).toBe(true);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it.skipIf(spawnSync('xz', ['--version']).error)('reads what xz(1) writes', async () => {
+    const data = Buffer.from('the same words again and again '.repeat(10_000));
+    const compressed = spawnSync('xz', ['-c'], { input: data }).stdout;
+    expect((await collect(decompressXz(chunks(compressed, 7), 'x'))).equals(data)).toBe(true);
+  });
+
+  it('says that a stream is truncated or damaged, and can go on with the next one', async () => {
+    const whole = makeXz(Buffer.alloc(100_000, 3));
+    await expect(collect(decompressXz(chunks(whole.subarray(0, 50_000)), 'Packages.xz'))).rejects.toThrow(
+      /Packages.xz cannot be decompressed/,
+    );
+    await expect(collect(decompressXz(chunks(Buffer.alloc(0)), 'Packages.xz'))).rejects.toThrow(VmError);
+    await expect(collect(decompressXz(chunks(Buffer.from('no xz at all, but long enough')), 'Packages.xz'))).rejects.toThrow(VmError);
+    expect((await collect(decompressXz(chunks(whole), 'x'))).length).toBe(100_000);
+  });
+
+  it('passes on why its source failed', async () => {
+    async function* failing(): AsyncGenerator<Uint8Array> {
+      yield makeXz(Buffer.alloc(100_000)).subarray(0, 100);
+      throw new Error('the cable is out');
+    }
+    await expect(collect(decompressXz(failing(), 'x'))).rejects.toThrow('the cable is out');
+  });
+});
+
+describe('reading a .deb package', () => {
+  it('yields the files that it installs', async () => {
+    const deb = makeDeb([
+      { path: './usr/', flag: '5' },
+      { path: './usr/bin/odd', data: Buffer.from('odd') },
+      { path: `./usr/${'long/'.repeat(30)}name`, data: Buffer.from('long') },
+    ]);
+    expect(await files(deb)).toEqual({ usr: '', 'usr/bin/odd': 'odd', [`usr/${'long/'.repeat(30)}name`]: 'long' });
+  });
+
+  it('lets go of the package when the reader has enough', async () => {
+    let closed = false;
+    const deb = makeDeb(Array.from({ length: 200 }, (_, index) => ({ path: `file${index}`, data: Buffer.alloc(5000) })));
+    for await (const entry of readDeb(
+      chunks(deb, 1000, () => {
+        closed = true;
+      }),
+      'test.deb',
+    )) {
+      if (entry.path === 'file3') break;
+    }
+    expect(closed).toBe(true);
+  });
+
+  it('refuses what is no package', async () => {
+    await expect(files(Buffer.from('<html>no such file</html>'))).rejects.toThrow(/not an ar archive/);
+    await expect(files(makeAr([{ name: 'debian-binary', data: Buffer.from('2.0\n') }]))).rejects.toThrow(/holds no data.tar.xz/);
+    await expect(files(makeAr([{ name: 'data.tar.zst', data: Buffer.alloc(9) }]))).rejects.toThrow(
+      /holds data.tar.zst; expected data.tar.xz/,
+    );
+  });
+
+  it('fails with a VmError, not otherwise, when bytes are damaged or missing', async () => {
+    const deb = makeDeb([{ path: 'a', data: Buffer.from('some contents') }]);
+    await fc.assert(
+      fc.asyncProperty(fc.nat(deb.length - 1), fc.nat(255), fc.integer({ min: 0, max: deb.length }), async (at, value, end) => {
+        const damaged = Buffer.from(deb.subarray(0, end));
+        if (at < end) damaged[at] = value;
+        await files(damaged).catch((error: unknown) => expect(error).toBeInstanceOf(VmError));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
