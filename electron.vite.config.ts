@@ -45,6 +45,7 @@ export default defineConfig({
     build: {
       target: 'chrome130',
       minify: true,
+      chunkSizeWarningLimit: 2000,
       rolldownOptions: { input: here('renderer/index.html') },
     },
     define: {

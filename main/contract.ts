@@ -37,6 +37,8 @@ export interface AppInfo {
   version: string;
   platform: string;
   theme: Theme;
+  /** A screen reader or the like is at work. */
+  assistive: boolean;
 }
 
 /** What to do with running VMs when the window closes. */

@@ -38,7 +38,8 @@ function notify<N extends NoticeName>(name: N, notice: Notices[N]): boolean {
 }
 
 function run(): void {
-  app.enableSandbox();
+  // Root on Linux, who has to switch it off, is the exception.
+  if (!app.commandLine.hasSwitch('no-sandbox')) app.enableSandbox();
   protocol.registerSchemesAsPrivileged([{ scheme: APP_SCHEME, privileges: { standard: true, secure: true, supportFetchAPI: true } }]);
   confinePages();
   // The terminal wants the keys that a menu would take; macOS cannot do without a menu.
@@ -62,7 +63,7 @@ function run(): void {
   );
 
   const handlers: RequestHandlers = {
-    'app.info': () => ({ version: app.getVersion(), platform: process.platform, theme: preferences.theme }),
+    'app.info': () => ({ version: app.getVersion(), platform: process.platform, theme: preferences.theme, assistive: app.accessibilitySupportEnabled }),
     'app.set-theme': async (theme) => {
       nativeTheme.themeSource = theme;
       await preferences.set({ theme });

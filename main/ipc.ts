@@ -48,7 +48,8 @@ export async function answerRequest<N extends RequestName>(
         'Internal',
         `A request "${name}" came from ${sender.url ?? 'a closed page'}, which is not the app's window. It was refused.`,
       );
-    const parsed = argumentSchemas[name].safeParse(args);
+    const schema: z.ZodType<Parameters<Requests[N]>> = argumentSchemas[name];
+    const parsed = schema.safeParse(args);
     if (!parsed.success) throw new VmError('Internal', `The request "${name}" has invalid arguments: ${z.prettifyError(parsed.error)}`);
     return { ok: true, value: await handlers[name](...parsed.data) };
   } catch (error) {

@@ -1,0 +1,15 @@
+import { defineConfig } from '@playwright/test';
+
+/** The real app in the real Electron (test/e2e). Needs `npm run build` first; `npm test` does that. */
+export default defineConfig({
+  testDir: 'test/e2e',
+  testMatch: '*.spec.ts',
+  globalSetup: './test/e2e/support/global-setup.ts',
+  outputDir: 'test-results',
+  // Each test has machines of its own to run, and two cores are few.
+  workers: 1,
+  fullyParallel: false,
+  timeout: 60_000,
+  expect: { timeout: 10_000 },
+  reporter: [['list']],
+});
