@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import asc from 'assemblyscript/asc';
+import { compileAssemblyScript, HELPERS } from './helpers-module';
 import type { Random } from './random';
 
 /** Operand kinds: binary32, binary64, and integers of 32 and 64 bits. */
@@ -53,18 +52,11 @@ export function buildOracle(directory: string): string {
 }
 
 /** Compiles softfloat.ts by itself and returns its exports; flags are OR-ed into the memory's first word. */
-export async function buildSoftFloat(directory: string, memory: WebAssembly.Memory): Promise<WebAssembly.Exports> {
-  const output = join(directory, 'softfloat.wasm');
+export async function buildSoftFloat(memory: WebAssembly.Memory): Promise<WebAssembly.Exports> {
   const options =
     '--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536 --enable threads --runtime stub --use abort= --optimizeLevel 3';
-  const { error, stderr } = await asc.main([
-    join(import.meta.dirname, '../../engine/hart/helpers/softfloat.ts'),
-    '--outFile',
-    output,
-    ...options.split(' '),
-  ]);
-  if (error) throw new Error(`softfloat.ts does not compile: ${stderr.toString()}`, { cause: error });
-  const { instance } = await WebAssembly.instantiate(readFileSync(output), { env: { memory } });
+  const code = await compileAssemblyScript(join(HELPERS, 'softfloat.ts'), ...options.split(' '));
+  const { instance } = await WebAssembly.instantiate(code, { env: { memory } });
   return instance.exports;
 }
 
@@ -185,7 +177,9 @@ function writeFloat(view: DataView, at: number, kind: Kind, random: Random): voi
     view,
     at,
     kind,
-    (BigInt(random.below(2)) << BigInt(kind === 'f32' ? 31 : 63)) | (BigInt(exponent) << BigInt(fractionBits)) | fraction(random, fractionBits),
+    (BigInt(random.below(2)) << BigInt(kind === 'f32' ? 31 : 63)) |
+      (BigInt(exponent) << BigInt(fractionBits)) |
+      fraction(random, fractionBits),
   );
 }
 

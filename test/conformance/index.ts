@@ -1,0 +1,37 @@
+import { parseArgs } from 'node:util';
+import { compileHelpers } from '../support/helpers-module';
+import { missingTools } from '../support/riscv-tools';
+import { runCampaign } from './campaign';
+
+const USAGE = `npm run conformance -- [--count N] [--seed S]
+Compares N random instruction sequences (default 10000), drawn from seed S (default: the time), with qemu-system-riscv64.`;
+
+/** The command for long runs; returns its exit status: 1 where something differed. */
+export async function conformance(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: { count: { type: 'string', default: '10000' }, seed: { type: 'string' }, help: { type: 'boolean' } },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const count = Number(values.count);
+  const seed = Number(values.seed ?? Date.now());
+  if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed))
+    throw new Error(`count and seed are whole numbers\n${USAGE}`);
+  const missing = missingTools('qemu-system-riscv64');
+  if (missing !== undefined) throw new Error(missing);
+  const started = performance.now();
+  console.log(`seed ${seed}`);
+  let shown = 0;
+  const result = runCampaign(await compileHelpers(), seed, count, ({ sequences, instructions, failures }) => {
+    for (const failure of failures.slice(shown)) console.log(failure);
+    shown = failures.length;
+    const seconds = (performance.now() - started) / 1000;
+    console.log(
+      `${sequences} sequences, ${(instructions / 1e6).toFixed(1)} M instructions, ${failures.length} differences, ${seconds.toFixed(0)} s`,
+    );
+  });
+  return result.failures.length > 0 ? 1 : 0;
+}

@@ -1,0 +1,20 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { compileHelpers } from '../support/helpers-module';
+import { missingTools } from '../support/riscv-tools';
+import { runCampaign } from './campaign';
+
+const missing = missingTools('qemu-system-riscv64');
+
+describe.skipIf(missing !== undefined)(`random instructions${missing === undefined ? '' : ` (skipped, ${missing})`}`, () => {
+  let helpers: WebAssembly.Module;
+
+  beforeAll(async () => {
+    helpers = await compileHelpers();
+  });
+
+  it('leave registers, memory and trap CSRs as qemu-system-riscv64 does', () => {
+    const { failures, instructions } = runCampaign(helpers, 1, 2000);
+    expect(failures).toEqual([]);
+    expect(instructions).toBeGreaterThan(1_000_000);
+  });
+});
