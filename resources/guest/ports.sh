@@ -2,18 +2,14 @@
 # Names the virtio console ports: /dev/virtio-ports/NAME. A port's name comes from the host some time after the port.
 # Then obeys the port hartbox.control, on which the host asks for a poweroff.
 tries=0
-while [ $tries -lt 100 ]; do
-  unnamed=0
+while [ $tries -lt 400 ]; do
   for port in /sys/class/virtio-ports/vport*; do
-    [ -e "$port" ] || continue
-    if [ -e "$port/name" ] && read -r name < "$port/name" && [ -n "$name" ]; then
-      [ -e "/dev/virtio-ports/$name" ] || ln -s "../${port##*/}" "/dev/virtio-ports/$name"
-    else
-      unnamed=1
+    if [ -e "$port/name" ] && read -r name < "$port/name" && [ -n "$name" ] && [ ! -e "/dev/virtio-ports/$name" ]; then
+      ln -s "../${port##*/}" "/dev/virtio-ports/$name"
     fi
   done
   [ -e /dev/virtio-ports/hartbox.control ] && break
-  usleep 50000
+  usleep 10000
   tries=$((tries + 1))
 done
 

@@ -4,22 +4,38 @@ export HOME=/root USER=root LOGNAME=root SHELL=/bin/sh TERM=xterm-256color LANG=
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd /root
 
+# Waits until all these files are there; fails after ten seconds.
+await() {
+  tries=1000
+  for file in "$@"; do
+    until [ -e "$file" ]; do
+      tries=$((tries - 1))
+      [ $tries -gt 0 ] || return 1
+      usleep 10000
+    done
+  done
+}
+
 if [ -e /hartbox/exec ]; then
   ports=/dev/virtio-ports/hartbox
-  while [ ! -e $ports.stdin ] || [ ! -e $ports.stdout ] || [ ! -e $ports.stderr ] || [ ! -e $ports.status ]; do
-    usleep 5000
-  done
-  exec 3<> $ports.stdin
-  # Reading from a port to which the host has not connected gives end of file; writing waits for the host. So write
-  # a byte first (the host discards it), then read.
-  echo >&3
-  /bin/sh /hartbox/exec <&3 3<&- > $ports.stdout 2> $ports.stderr
-  echo $? > $ports.status
+  if await $ports.stdin $ports.stdout $ports.stderr $ports.status; then
+    exec 3<> $ports.stdin
+    # Reading from a port to which the host has not connected gives end of file; writing waits for the host. So write
+    # a byte first (the host discards it), then read.
+    echo >&3
+    /bin/sh /hartbox/exec <&3 3<&- > $ports.stdout 2> $ports.stderr
+    echo $? > $ports.status
+  else
+    echo "hartbox exec: the ports $ports.{stdin,stdout,stderr,status} are missing" > /dev/console
+  fi
   umount -a -r 2> /dev/null
   exec poweroff -f
 fi
 
 terminal=/dev/ttyS0
-[ -e /dev/hvc0 ] && terminal=/dev/hvc0
+# A virtio console says only after its driver has started whether it has a terminal.
+for console in /sys/bus/virtio/drivers/virtio_console/virtio*; do
+  [ -e "$console" ] && await /dev/hvc0 && terminal=/dev/hvc0
+done
 # init has made this process a session leader, so the first terminal that it opens becomes its controlling terminal.
 exec /bin/sh -l <> $terminal >&0 2>&1
