@@ -47,7 +47,10 @@ describe('ScatterGatherList', () => {
   });
 
   it('reads numbers also where they are spread over pieces', () => {
-    const list = new ScatterGatherList(memory, true).add(TEST_RAM_BASE, 3).add(TEST_RAM_BASE + 100, 3).add(TEST_RAM_BASE + 200, 6);
+    const list = new ScatterGatherList(memory, true)
+      .add(TEST_RAM_BASE, 3)
+      .add(TEST_RAM_BASE + 100, 3)
+      .add(TEST_RAM_BASE + 200, 6);
     list.copyFrom(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0xff));
     expect(list.readU8(3)).toBe(4);
     expect(list.readU16(2)).toBe(0x0403);
@@ -59,7 +62,10 @@ describe('ScatterGatherList', () => {
   });
 
   it('joins neighbours', () => {
-    const list = new ScatterGatherList(memory, true).add(TEST_RAM_BASE, 4096).add(TEST_RAM_BASE + 4096, 4096).add(TEST_RAM_BASE, 0);
+    const list = new ScatterGatherList(memory, true)
+      .add(TEST_RAM_BASE, 4096)
+      .add(TEST_RAM_BASE + 4096, 4096)
+      .add(TEST_RAM_BASE, 0);
     expect(list.segments).toBe(1);
     expect(list.length).toBe(8192);
   });
@@ -81,7 +87,9 @@ describe('ScatterGatherList', () => {
   it('reports writes to pages that hold translated code', () => {
     const first = memory.plan.pageVersions / 4;
     const versions = (): number[] => [0, 1, 2].map((page) => Atomics.load(memory.words, first + page));
-    const reset = (): void => [0, 1, 2].forEach((page) => Atomics.store(memory.words, first + page, 5));
+    const reset = (): void => {
+      for (const page of [0, 1, 2]) Atomics.store(memory.words, first + page, 5);
+    };
     const list = new ScatterGatherList(memory, true).add(TEST_RAM_BASE, 8192);
     reset();
     list.copyFrom(new Uint8Array(8192));

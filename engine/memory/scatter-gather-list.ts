@@ -160,7 +160,7 @@ export class ScatterGatherList {
   #byte(at: number): number {
     let left = at;
     for (const segment of this.#segments) {
-      if (left < segment.length) return this.memory.bytes[segment.offset + left]!;
+      if (left < segment.length) return this.memory.bytes[segment.offset + left];
       left -= segment.length;
     }
     return 0;

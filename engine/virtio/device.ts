@@ -52,7 +52,7 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
   /** Chains that may still be taken in this turn of the event loop. */
   #budget = 0;
   #depth = 0;
-  #continuing = new Set<number>();
+  readonly #continuing = new Set<number>();
   #generation = 0;
 
   protected constructor(
@@ -75,7 +75,7 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
         return { kind: 'Running' };
       case 'asleep':
         return { kind: 'Stopped' };
-      case 'failed':
+      default:
         return { kind: 'Error', message: this.#error };
     }
   }
@@ -95,7 +95,7 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
     this.#state = 'active';
     for (const queue of activation.queues) queue?.start();
     this.enter(() => this.onActivate());
-    activation.queues.forEach((_, index) => this.notify(index));
+    for (const index of activation.queues.keys()) this.notify(index);
   }
 
   /** Active → asleep: takes no more chains, and resolves with the queues once all requests in flight are completed. */
@@ -104,7 +104,7 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
     const { queues } = this.#activation!;
     this.#state = 'asleep';
     for (const queue of queues) queue?.stop();
-    await Promise.all(queues.map((queue) => queue?.idle()));
+    for (const queue of queues) await queue?.idle();
     return queues;
   }
 
@@ -222,7 +222,9 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
     this.emit(
       'warning',
       isKnown
-        ? new VmError('Guest', `The guest's driver of ${this.name} made a mistake, and the device waits to be reset: ${this.#error}`, { cause: error })
+        ? new VmError('Guest', `The guest's driver of ${this.name} made a mistake, and the device waits to be reset: ${this.#error}`, {
+            cause: error,
+          })
         : new VmError('Internal', `${this.name} failed and waits to be reset by its driver: ${this.#error}`, { cause: error }),
     );
   }

@@ -30,7 +30,8 @@ const devices: Record<string, () => VirtioDevice> = {
   VirtioConsole: () => {
     const device = new VirtioConsole({ console: { columns: 80, rows: 24 }, ports: ['one', 'two'] });
     // An echo, so that both directions work.
-    for (const port of [device.console, device.port('one')]) port.onData((data) => void (port.isOpen && data.length < 4096 && port.write(data)));
+    for (const port of [device.console, device.port('one')])
+      port.onData((data) => void (port.isOpen && data.length < 4096 && port.write(data)));
     device.console.write(new Uint8Array(5000));
     device.port('two').write(new Uint8Array(500));
     device.port('two').end();
@@ -39,7 +40,10 @@ const devices: Record<string, () => VirtioDevice> = {
   VirtioRng: () => new VirtioRng(),
 };
 
-const index = fc.oneof({ weight: 4, arbitrary: fc.integer({ min: 0, max: 7 }) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 0xffff }) });
+const index = fc.oneof(
+  { weight: 4, arbitrary: fc.integer({ min: 0, max: 7 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: 0xffff }) },
+);
 const bufferAddress = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: BUFFERS, max: RAM_END - 1 }) },
   { weight: 1, arbitrary: fc.constantFrom(0, TEST_ROM_BASE, RAM_END - 1, RAM_END, 2 ** 32 - 1, 2 ** 63, 2 ** 64 - 4096) },
@@ -53,7 +57,7 @@ type Step =
   | { kind: 'register'; offset: number; value: number }
   | { kind: 'config'; offset: number; size: 1 | 2 | 4; value: number }
   | { kind: 'descriptor'; queue: number; index: number; address: number; length: number; flags: number; next: number }
-  | { kind: 'request'; queue: number; head: number; type: number; address: number; lengths: number[] }
+  | { kind: 'request'; queue: number; head: number; type: number; address: number; lengths: number[]; target: number | undefined }
   | { kind: 'available'; queue: number; head: number }
   | { kind: 'ring'; queue: number; offset: number; value: number }
   | { kind: 'notify'; queue: number }
@@ -62,10 +66,17 @@ type Step =
 
 const queueIndex = fc.integer({ min: 0, max: 7 });
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('register' as const), offset: fc.nat(64).map((n) => n * 4), value: fc.nat(0xffffffff) }) },
   {
     weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('register' as const), offset: fc.constantFrom(0x30, 0x44, 0x50, 0x64, 0x70), value: fc.nat(15) }),
+    arbitrary: fc.record({ kind: fc.constant('register' as const), offset: fc.nat(64).map((n) => n * 4), value: fc.nat(0xffffffff) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('register' as const),
+      offset: fc.constantFrom(0x30, 0x44, 0x50, 0x64, 0x70),
+      value: fc.nat(15),
+    }),
   },
   {
     weight: 1,
@@ -98,6 +109,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       type: fc.oneof(fc.integer({ min: 0, max: 14 }), fc.nat(0xffffffff)),
       address: fc.integer({ min: BUFFERS, max: RAM_END - 8192 }),
       lengths: fc.array(fc.constantFrom(1, 64, 512, 1024), { minLength: 1, maxLength: 2 }),
+      /** Where the writable buffers lie instead of where they should. */
+      target: fc.option(bufferAddress, { nil: undefined, freq: 5 }),
     }),
   },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('available' as const), queue: queueIndex, head: index }) },
@@ -123,7 +136,7 @@ class HostileDriver {
     this.memory = testGuestMemory(RAM_BYTES);
     this.memory.view(TEST_RAM_BASE, RAM_BYTES).fill(GUARD);
     this.memory.view(TEST_ROM_BASE, 4096).fill(GUARD);
-    this.device.queueSizes.forEach((__, queue) => this.memory.view(this.place(queue), 1024).fill(0));
+    for (const queue of device.queueSizes.keys()) this.memory.view(this.place(queue), 1024).fill(0);
     this.driver = MockDriver.for(device, this.memory);
     device.on('warning', (error) => {
       if (error.kind === 'Internal') this.problems.push(error);
@@ -197,7 +210,14 @@ class HostileDriver {
         this.descriptor(step.queue, step.head, step.address, step.queue === 3 ? 8 : 16, 1, step.head + 1);
         step.lengths.forEach((length, i) => {
           const last = i === step.lengths.length - 1;
-          this.descriptor(step.queue, step.head + 1 + i, step.address + 2048 * (i + 1), length, last ? 2 : 3, step.head + 2 + i);
+          this.descriptor(
+            step.queue,
+            step.head + 1 + i,
+            step.target ?? step.address + 2048 * (i + 1),
+            length,
+            last ? 2 : 3,
+            step.head + 2 + i,
+          );
         });
         this.available(step.queue, step.head);
         driver.write('QueueNotify', step.queue);

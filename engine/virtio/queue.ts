@@ -55,7 +55,7 @@ export abstract class Virtqueue {
   #mode: 'running' | 'stopped' | 'closed' = 'stopped';
   #inFlight = 0;
   #taken: Uint8Array;
-  #idleWaiters: (() => void)[] = [];
+  readonly #idleWaiters: (() => void)[] = [];
 
   protected constructor(
     /** Number of descriptors in the ring. */

@@ -46,8 +46,8 @@ describe('the split virtqueue', () => {
   it.each([false, true])('hands out chains with their readable and writable parts (indirect: %s)', (indirect) => {
     queue.add({ readable: [bytes(1, 2), bytes(3)], writable: [4, 5], indirect });
     const [chain] = takeAll();
-    expect(chain!.readable.toBytes()).toEqual(bytes(1, 2, 3));
-    expect(chain!.writable.length).toBe(9);
+    expect(chain.readable.toBytes()).toEqual(bytes(1, 2, 3));
+    expect(chain.writable.length).toBe(9);
   });
 
   it('follows direct descriptors into an indirect table at their end', () => {
@@ -57,8 +57,8 @@ describe('the split virtqueue', () => {
     queue.setDescriptor(queue.descriptors, 5, table, 16, 4, 0);
     queue.publish(3);
     const [chain] = takeAll();
-    expect(chain!.readable.length).toBe(2);
-    expect(chain!.writable.length).toBe(7);
+    expect(chain.readable.length).toBe(2);
+    expect(chain.writable.length).toBe(7);
   });
 
   it('keeps its place over many rounds of the 16-bit indices', () => {
@@ -79,7 +79,7 @@ describe('the split virtqueue', () => {
     const chains = takeAll();
     for (const chain of chains.reverse()) device.split.complete(chain, 8);
     expect(queue.takeUsed().map(({ id }) => id)).toEqual(ids.reverse());
-    expect(() => device.split.complete(chains[0]!, 0)).toThrow('twice');
+    expect(() => device.split.complete(chains[0], 0)).toThrow('twice');
   });
 
   it('interrupts only at the event that the driver asked for', () => {
@@ -111,16 +111,16 @@ describe('the split virtqueue', () => {
     queue.add({ writable: [1] });
     const [first, second] = takeAll();
     driver.memory.writeU16(queue.available, 1);
-    device.split.complete(first!, 0);
+    device.split.complete(first, 0);
     expect(driver.line.level).toBe(false);
     driver.memory.writeU16(queue.available, 0);
-    device.split.complete(second!, 0);
+    device.split.complete(second, 0);
     expect(driver.line.level).toBe(true);
   });
 
   it('goes on from its saved state', () => {
     queue.add({ writable: [1] });
-    device.split.complete(takeAll()[0]!, 1);
+    device.split.complete(takeAll()[0], 1);
     const state = JSON.parse(JSON.stringify(device.split.snapshot())) as QueueState;
     expect(state).toMatchObject({ nextAvailable: 1, nextUsed: 1, size: 16 });
     const later = new SplitQueue(driver.memory, state, () => undefined);
@@ -141,7 +141,7 @@ describe('the split virtqueue', () => {
     await Promise.resolve();
     expect(idle).toBe(false);
     const before = driver.memory.readU16(queue.used + 2);
-    device.split.complete(chain!, 1);
+    device.split.complete(chain, 1);
     await Promise.resolve();
     expect(idle).toBe(true);
     expect(driver.memory.readU16(queue.used + 2)).toBe(before);
@@ -169,7 +169,11 @@ describe('a chain that breaks the rules', () => {
         at(queue.descriptors, 1, TEST_RAM_BASE, 1, 0);
       },
     ],
-    ['an indirect descriptor that was not negotiated', () => at(queue.descriptors, 0, TEST_RAM_BASE, 16, 4), [VIRTIO_F_VERSION_1, VIRTIO_F_EVENT_IDX]],
+    [
+      'an indirect descriptor that was not negotiated',
+      () => at(queue.descriptors, 0, TEST_RAM_BASE, 16, 4),
+      [VIRTIO_F_VERSION_1, VIRTIO_F_EVENT_IDX],
+    ],
     ['an indirect descriptor that is continued', () => at(queue.descriptors, 0, TEST_RAM_BASE, 16, 5, 1)],
     ['an empty indirect table', () => at(queue.descriptors, 0, TEST_RAM_BASE, 0, 4)],
     ['an indirect table of broken length', () => at(queue.descriptors, 0, TEST_RAM_BASE, 24, 4)],
@@ -235,7 +239,7 @@ describe('a chain that breaks the rules', () => {
     fc.assert(
       fc.property(fc.array(descriptor, { minLength: 16, maxLength: 16 }), fc.array(u16, { maxLength: 16 }), (descriptors, heads) => {
         start();
-        descriptors.forEach(({ address, length, flags, next }, i) => at(queue.descriptors, i, address, length, flags, next));
+        for (const [i, { address, length, flags, next }] of descriptors.entries()) at(queue.descriptors, i, address, length, flags, next);
         for (const head of heads) queue.publish(head);
         try {
           for (const chain of takeAll()) {

@@ -69,7 +69,7 @@ export class SplitQueue extends Virtqueue {
     if (waiting > this.size) {
       throw DeviceError.InvalidParameter(`The available index moved ${waiting} ahead in a queue of ${this.size}.`);
     }
-    const head = this.#halfwords[this.#availableFlags + 2 + (state.nextAvailable & (this.size - 1))]!;
+    const head = this.#halfwords[this.#availableFlags + 2 + (state.nextAvailable & (this.size - 1))];
     const chain = new DescriptorChain(this.#memory, head);
     this.#walk(chain);
     state.nextAvailable = (state.nextAvailable + 1) & 0xffff;

@@ -2,13 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { InterruptLine } from '../../engine/bus/device';
 import type { GuestMemory } from '../../engine/memory/guest-memory';
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1, type VirtioDevice } from '../../engine/virtio/device';
-import {
-  STATUS_ACKNOWLEDGE,
-  STATUS_DRIVER,
-  STATUS_DRIVER_OK,
-  STATUS_FEATURES_OK,
-  VirtioMmio,
-} from '../../engine/virtio/transport/mmio';
+import { STATUS_ACKNOWLEDGE, STATUS_DRIVER, STATUS_DRIVER_OK, STATUS_FEATURES_OK, VirtioMmio } from '../../engine/virtio/transport/mmio';
 import { TEST_RAM_BASE, testGuestMemory } from './guest-memory';
 
 /** An interrupt line that remembers its level and counts its rising edges. */
@@ -73,12 +67,12 @@ export class MockQueue {
   readonly descriptors: number;
   readonly available: number;
   readonly used: number;
-  #free: number[];
+  readonly #free: number[];
   #nextAvailable = 0;
   #nextUsed = 0;
   /** The available index at the last kick. */
   #kicked = 0;
-  #chains = new Map<number, number[]>();
+  readonly #chains = new Map<number, number[]>();
   /** Number of times that the device asked to be notified and was. */
   kicks = 0;
 
@@ -126,16 +120,16 @@ export class MockQueue {
     });
     if (indirect) {
       const table = driver.allocate(16 * buffers.length);
-      buffers.forEach(({ address, length, flags }, i) =>
-        this.setDescriptor(table, i, address, length, flags | (i + 1 < buffers.length ? 1 : 0), i + 1),
-      );
-      this.setDescriptor(this.descriptors, slots[0]!, table, 16 * buffers.length, 4, 0);
+      for (const [i, { address, length, flags }] of buffers.entries()) {
+        this.setDescriptor(table, i, address, length, flags | (i + 1 < buffers.length ? 1 : 0), i + 1);
+      }
+      this.setDescriptor(this.descriptors, slots[0], table, 16 * buffers.length, 4, 0);
     } else {
-      buffers.forEach(({ address, length, flags }, i) =>
-        this.setDescriptor(this.descriptors, slots[i]!, address, length, flags | (i + 1 < count ? 1 : 0), slots[i + 1] ?? 0),
-      );
+      for (const [i, { address, length, flags }] of buffers.entries()) {
+        this.setDescriptor(this.descriptors, slots[i], address, length, flags | (i + 1 < count ? 1 : 0), slots[i + 1] ?? 0);
+      }
     }
-    const id = slots[0]!;
+    const id = slots[0];
     this.#chains.set(id, slots);
     this.publish(id);
     return { id, writable: buffers.filter(({ flags }) => flags === 2) };
@@ -271,7 +265,7 @@ export class MockDriver {
   start({ features, queueSize }: StartOptions = {}): this {
     if (!this.negotiate(features)) throw new Error('The device refused the features.');
     this.queues = [];
-    this.transport.device!.queueSizes.forEach((_, index) => this.setUpQueue(index, queueSize));
+    for (const index of this.transport.device!.queueSizes.keys()) this.setUpQueue(index, queueSize);
     this.driverOk();
     return this;
   }

@@ -57,7 +57,11 @@ async function create(lock: string, path: string, content: string): Promise<bool
     return true;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw new VmError('Resource', `${path} could not be locked for writing: ${(cause as Error).message}. Make its folder writable, or attach it readonly.`, { cause });
+    throw new VmError(
+      'Resource',
+      `${path} could not be locked for writing: ${(cause as Error).message}. Make its folder writable, or attach it readonly.`,
+      { cause },
+    );
   }
 }
 
@@ -76,7 +80,8 @@ async function removeStale(lock: string, content: string): Promise<void> {
 function parse(content: string): Owner | undefined {
   try {
     const owner = JSON.parse(content) as Partial<Owner>;
-    if (Number.isInteger(owner.pid) && typeof owner.host === 'string') return { pid: owner.pid!, host: owner.host, started: owner.started ?? null };
+    if (Number.isInteger(owner.pid) && typeof owner.host === 'string')
+      return { pid: owner.pid!, host: owner.host, started: owner.started ?? null };
   } catch {
     // Not written by us, or not to its end.
   }

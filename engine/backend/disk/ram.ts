@@ -39,7 +39,10 @@ export class RamDisk implements AsyncBlockDevice {
         const within = at % CHUNK;
         const count = Math.min(CHUNK - within, buffer.length - done);
         let chunk = this.#chunks.get(at - within);
-        if (!chunk) this.#chunks.set(at - within, (chunk = new Uint8Array(CHUNK)));
+        if (!chunk) {
+          chunk = new Uint8Array(CHUNK);
+          this.#chunks.set(at - within, chunk);
+        }
         chunk.set(buffer.subarray(done, done + count), within);
         done += count;
         at += count;

@@ -58,7 +58,10 @@ export class RawDisk implements AsyncBlockDevice {
     try {
       while (rest.length > 0) {
         const { bytesRead } = await this.file.readv(rest, at);
-        if (bytesRead === 0) throw DeviceError.IoError(`${this.name} ends before byte ${at}, although the disk has ${this.size} bytes. Was it truncated while in use?`);
+        if (bytesRead === 0)
+          throw DeviceError.IoError(
+            `${this.name} ends before byte ${at}, although the disk has ${this.size} bytes. Was it truncated while in use?`,
+          );
         at += bytesRead;
         rest = remaining(rest, bytesRead);
       }
@@ -128,9 +131,9 @@ export class RawDisk implements AsyncBlockDevice {
 function remaining(buffers: Uint8Array[], count: number): Uint8Array[] {
   let left = count;
   let first = 0;
-  while (first < buffers.length && left >= buffers[first]!.length) left -= buffers[first++]!.length;
+  while (first < buffers.length && left >= buffers[first].length) left -= buffers[first++].length;
   const rest = buffers.slice(first);
-  if (left > 0) rest[0] = rest[0]!.subarray(left);
+  if (left > 0) rest[0] = rest[0].subarray(left);
   return rest;
 }
 

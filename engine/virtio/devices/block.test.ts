@@ -49,12 +49,12 @@ function ranges(...list: [sector: number, sectors: number, flags?: number][]): U
 }
 
 async function request(driver: MockDriver, head: Uint8Array, out: Uint8Array[] = [], into: number[] = [], indirect = false) {
-  const queue = driver.queues[0]!;
+  const queue = driver.queues[0];
   const chain = queue.add({ readable: [head, ...out], writable: [...into, 1], indirect });
   queue.kick();
   const [used] = await queue.waitUsed();
   const bytes = driver.written(chain);
-  return { status: bytes.at(-1)!, data: bytes.subarray(0, -1), written: used!.written };
+  return { status: bytes.at(-1), data: bytes.subarray(0, -1), written: used.written };
 }
 
 const pattern = (length: number, seed = 1): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 13 + seed) & 0xff);
@@ -74,7 +74,12 @@ describe('VirtioBlock', () => {
     const disk = new RamDisk(SIZE);
     const driver = MockDriver.for(new VirtioBlock({ disk })).start();
     const model = new Uint8Array(SIZE);
-    const step = fc.record({ write: fc.boolean(), sector: fc.nat(SIZE / 512 + 4), sectors: fc.integer({ min: 1, max: 8 }), seed: fc.nat(255) });
+    const step = fc.record({
+      write: fc.boolean(),
+      sector: fc.nat(SIZE / 512 + 4),
+      sectors: fc.integer({ min: 1, max: 8 }),
+      seed: fc.nat(255),
+    });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 10 }), async (steps) => {
         for (const { write, sector, sectors, seed } of steps) {
@@ -97,12 +102,12 @@ describe('VirtioBlock', () => {
     const finish: (() => void)[] = [];
     const gate = vi.spyOn(disk, 'readv').mockImplementation(() => new Promise((resolve) => finish.push(resolve)));
     const driver = MockDriver.for(new VirtioBlock({ disk })).start();
-    const queue = driver.queues[0]!;
+    const queue = driver.queues[0];
     const ids = [0, 1, 2].map((sector) => queue.add({ readable: [header(VIRTIO_BLK_T_IN, sector)], writable: [512, 1] }).id);
     queue.kick();
     expect(gate).toHaveBeenCalledTimes(3);
     for (const i of [2, 0, 1]) {
-      finish[i]!();
+      finish[i]();
       expect((await queue.waitUsed()).map(({ id }) => id)).toEqual([ids[i]]);
     }
   });
@@ -132,7 +137,7 @@ describe('VirtioBlock', () => {
     ['without a status byte', { readable: [header(VIRTIO_BLK_T_OUT), pattern(512)] }],
   ])('asks to be reset after a request %s', async (_, chain) => {
     const driver = MockDriver.for(new VirtioBlock({ disk: new RamDisk(SIZE) })).start();
-    const queue = driver.queues[0]!;
+    const queue = driver.queues[0];
     queue.add(chain);
     queue.kick();
     await queue.waitUsed();
@@ -149,7 +154,9 @@ describe('VirtioBlock', () => {
     expect((await request(driver, header(VIRTIO_BLK_T_WRITE_ZEROES), [ranges([1, 2, 1], [5, 1])])).status).toBe(VIRTIO_BLK_S_OK);
     expect((await request(driver, header(VIRTIO_BLK_T_DISCARD), [ranges([8, 8])])).status).toBe(VIRTIO_BLK_S_OK);
     const { data } = await request(driver, header(VIRTIO_BLK_T_IN), [], [8192]);
-    expect(Array.from({ length: 16 }, (_, sector) => data[sector * 512])).toEqual([255, 0, 0, 255, 255, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(Array.from({ length: 16 }, (_, sector) => data[sector * 512])).toEqual([
+      255, 0, 0, 255, 255, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0,
+    ]);
   });
 
   it('offers only what it can do', () => {
@@ -256,14 +263,14 @@ describe('VirtioBlock on a file', () => {
         return real(views, at);
       }) as never;
     }
-    const queue = driver.queues[0]!;
+    const queue = driver.queues[0];
     const data = pattern(256 << 10, 3);
     const write = queue.add({ readable: [header(VIRTIO_BLK_T_OUT, 100), data], writable: [1] });
     const read = queue.add({ readable: [header(VIRTIO_BLK_T_IN, 0)], writable: [10_000, 41_200, 1] });
     let copied = 0;
     const set = vi.spyOn(Uint8Array.prototype, 'set').mockImplementation(function (this: Uint8Array, source, at = 0) {
       copied += source.length;
-      for (let i = 0; i < source.length; i++) this[at + i] = source[i] as number;
+      for (let i = 0; i < source.length; i++) this[at + i] = source[i];
     });
     queue.kick();
     await queue.waitUsed(2);
@@ -278,7 +285,7 @@ describe('VirtioBlock on a file', () => {
 
   it('writes nothing into guest memory after a reset has completed', async () => {
     const driver = MockDriver.for(new VirtioBlock({ disk })).start();
-    const queue = driver.queues[0]!;
+    const queue = driver.queues[0];
     const chains = Array.from({ length: 20 }, (_, i) => queue.add({ readable: [header(VIRTIO_BLK_T_IN, i)], writable: [32_768, 1] }));
     queue.kick();
     driver.write('Status', 0);

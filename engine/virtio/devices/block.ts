@@ -71,7 +71,8 @@ export class VirtioBlock extends VirtioDevice {
 
   constructor({ disk, serial = '' }: VirtioBlockOptions) {
     const id = new TextEncoder().encode(serial);
-    if (id.length > ID_BYTES) throw VmError.config(`The serial number "${serial}" has ${id.length} bytes; a disk's has at most ${ID_BYTES}.`);
+    if (id.length > ID_BYTES)
+      throw VmError.config(`The serial number "${serial}" has ${id.length} bytes; a disk's has at most ${ID_BYTES}.`);
     const features = [VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_TOPOLOGY];
     if (disk.readonly) features.push(VIRTIO_BLK_F_RO);
     else {
@@ -196,7 +197,9 @@ export class VirtioBlock extends VirtioDevice {
         return this.#ranges(readable.slice(HEADER_BYTES), DISCARD_MAX_SECTORS, 0, (offset, length) => this.#disk.discard(offset, length));
       case VIRTIO_BLK_T_WRITE_ZEROES:
         if (!this.hasFeature(VIRTIO_BLK_F_WRITE_ZEROES)) return VIRTIO_BLK_S_UNSUPP;
-        return this.#ranges(readable.slice(HEADER_BYTES), WRITE_ZEROES_MAX_SECTORS, 1, (offset, length) => this.#disk.writeZeroes(offset, length));
+        return this.#ranges(readable.slice(HEADER_BYTES), WRITE_ZEROES_MAX_SECTORS, 1, (offset, length) =>
+          this.#disk.writeZeroes(offset, length),
+        );
       default:
         return VIRTIO_BLK_S_UNSUPP;
     }

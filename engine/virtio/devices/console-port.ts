@@ -93,7 +93,10 @@ export class DevicePort implements ConsolePort {
   write(data: Uint8Array): boolean {
     if (this.#ended) throw new VmError('State', `The port ${this.name} was ended: nothing more can be written to it.`);
     if (this.#waiting > INPUT_MAX) {
-      throw new VmError('State', `${this.#waiting} bytes wait for the guest on the port ${this.name}. Wait for its drain event before writing more.`);
+      throw new VmError(
+        'State',
+        `${this.#waiting} bytes wait for the guest on the port ${this.name}. Wait for its drain event before writing more.`,
+      );
     }
     if (data.length > 0) {
       this.#input.push(data);
@@ -113,7 +116,8 @@ export class DevicePort implements ConsolePort {
 
   resize(columns: number, rows: number): void {
     for (const cells of [columns, rows]) {
-      if (!Number.isInteger(cells) || cells < 1 || cells > 65535) throw VmError.config(`A terminal has 1 to 65535 columns and rows, not ${columns} × ${rows}.`);
+      if (!Number.isInteger(cells) || cells < 1 || cells > 65535)
+        throw VmError.config(`A terminal has 1 to 65535 columns and rows, not ${columns} × ${rows}.`);
     }
     if (this.isConsole) this.owner.resize(this, columns, rows);
   }
@@ -134,7 +138,7 @@ export class DevicePort implements ConsolePort {
   drainTo(room: number, put: (bytes: Uint8Array, at: number) => void): number {
     let done = 0;
     while (done < room && this.#input.length > 0) {
-      const chunk = this.#input[0]!;
+      const chunk = this.#input[0];
       const piece = chunk.subarray(this.#consumed, this.#consumed + room - done);
       put(piece, done);
       done += piece.length;
@@ -212,5 +216,7 @@ function subscribe<T>(listeners: Set<T>, listener: T): () => void {
 }
 
 function listenerError(name: string, cause: unknown): VmError {
-  return new VmError('Internal', `A listener of the port ${name} failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  return new VmError('Internal', `A listener of the port ${name} failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    cause,
+  });
 }

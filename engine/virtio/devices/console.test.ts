@@ -21,20 +21,20 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 /** Give a receive queue `count` buffers of `size` bytes. */
 function offer(driver: MockDriver, index: number, count: number, size: number): AddedChain[] {
-  const chains = Array.from({ length: count }, () => driver.queues[index]!.add({ writable: [size] }));
-  driver.queues[index]!.kick();
+  const chains = Array.from({ length: count }, () => driver.queues[index].add({ writable: [size] }));
+  driver.queues[index].kick();
   return chains;
 }
 
 function collect(driver: MockDriver, index: number, chains: AddedChain[]): Uint8Array {
   return Buffer.concat(
-    driver.queues[index]!.takeUsed().map(({ id, written }) => driver.written(chains.find((chain) => chain.id === id)!).subarray(0, written)),
+    driver.queues[index].takeUsed().map(({ id, written }) => driver.written(chains.find((chain) => chain.id === id)!).subarray(0, written)),
   );
 }
 
 function send(driver: MockDriver, index: number, ...bytes: Uint8Array[]): void {
-  driver.queues[index]!.add({ readable: bytes });
-  driver.queues[index]!.kick();
+  driver.queues[index].add({ readable: bytes });
+  driver.queues[index].kick();
 }
 
 describe('the terminal', () => {
@@ -53,12 +53,14 @@ describe('the terminal', () => {
     leave();
     send(driver, 1, encode('!'));
     expect(seen).toEqual(['a:hello', 'b:hello', 'b:!']);
-    expect(driver.queues[1]!.takeUsed()).toHaveLength(2);
+    expect(driver.queues[1].takeUsed()).toHaveLength(2);
   });
 
   it('gives listeners bytes of their own', () => {
     let kept: Uint8Array | undefined;
-    device.console.onData((data) => void (kept = data));
+    device.console.onData((data) => {
+      kept = data;
+    });
     send(driver, 1, encode('keep'));
     driver.memory.bytes.fill(0, driver.memory.offsetOf(0x8000_0000, 1 << 20), driver.memory.offsetOf(0x8000_0000, 1 << 20) + (1 << 20));
     expect(text(kept!)).toBe('keep');
@@ -72,11 +74,14 @@ describe('the terminal', () => {
       seen.push(text(data));
       return new Promise((resolve) => (release = resolve));
     });
-    for (const word of ['one', 'two', 'three']) driver.queues[1]!.add({ readable: [encode(word)] });
-    driver.queues[1]!.kick();
+    for (const word of ['one', 'two', 'three']) driver.queues[1].add({ readable: [encode(word)] });
+    driver.queues[1].kick();
     expect(seen).toEqual(['one']);
-    expect(driver.queues[1]!.takeUsed()).toHaveLength(1);
-    for (const expected of [['one', 'two'], ['one', 'two', 'three']]) {
+    expect(driver.queues[1].takeUsed()).toHaveLength(1);
+    for (const expected of [
+      ['one', 'two'],
+      ['one', 'two', 'three'],
+    ]) {
       release();
       await turn();
       expect(seen).toEqual(expected);
@@ -96,7 +101,7 @@ describe('the terminal', () => {
     await turn();
     expect(warnings).toHaveLength(4);
     expect(device.status.kind).toBe('Running');
-    expect(driver.queues[1]!.takeUsed()).toHaveLength(2);
+    expect(driver.queues[1].takeUsed()).toHaveLength(2);
   });
 
   it('carries input in order whatever the sizes of pieces and buffers', () => {
@@ -160,20 +165,27 @@ describe('the terminal', () => {
     expect(size()).toEqual([132, 43]);
     expect(driver.read('ConfigGeneration')).not.toBe(generation);
     expect(driver.read('InterruptStatus')).toBe(2);
-    for (const [columns, rows] of [[0, 10], [80, 65536], [1.5, 2]] as const) expect(() => device.console.resize(columns, rows)).toThrow('65535');
+    for (const [columns, rows] of [
+      [0, 10],
+      [80, 65536],
+      [1.5, 2],
+    ] as const)
+      expect(() => device.console.resize(columns, rows)).toThrow('65535');
   });
 
   it('takes emergency output without any queue', () => {
     const fresh = new VirtioConsole({ console: { columns: 80, rows: 24 } });
     const guest = MockDriver.for(fresh);
     let seen = '';
-    fresh.console.onData((data) => void (seen += text(data)));
+    fresh.console.onData((data) => {
+      seen += text(data);
+    });
     for (const letter of 'panic') guest.transport.write(0x108, 4, letter.charCodeAt(0));
     expect(seen).toBe('panic');
   });
 
   it('asks to be reset after an absurdly long message', () => {
-    const queue = driver.queues[1]!;
+    const queue = driver.queues[1];
     const table = driver.allocate(32);
     queue.setDescriptor(table, 0, 0x8000_0000, 1 << 20, 1, 1);
     queue.setDescriptor(table, 1, 0x8000_0000, 1, 0, 0);
@@ -208,12 +220,12 @@ describe('named ports', () => {
     view.setUint16(4, event, true);
     view.setUint16(6, value, true);
     send(driver, 3, bytes);
-    driver.queues[3]!.takeUsed();
+    driver.queues[3].takeUsed();
   }
 
   /** What the device says on the control queue; new buffers replace the used ones. */
   function heard(): Message[] {
-    const messages = driver.queues[2]!.takeUsed().map(({ id, written }) => {
+    const messages = driver.queues[2].takeUsed().map(({ id, written }) => {
       const bytes = driver.written(control.findLast((chain) => chain.id === id)!).slice(0, written);
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
       return { id: view.getUint32(0, true), event: view.getUint16(4, true), value: view.getUint16(6, true), payload: bytes.subarray(8) };
@@ -259,7 +271,7 @@ describe('named ports', () => {
     port.onOpenChange((open) => opened.push(open));
     const buffers = offer(driver, 6, 4, 64);
     port.write(encode('for later'));
-    expect(driver.queues[6]!.takeUsed()).toEqual([]);
+    expect(driver.queues[6].takeUsed()).toEqual([]);
     tell(2, VIRTIO_CONSOLE_PORT_OPEN, 1);
     expect(text(collect(driver, 6, buffers))).toBe('for later');
     tell(2, VIRTIO_CONSOLE_PORT_OPEN, 0);
@@ -269,7 +281,9 @@ describe('named ports', () => {
   it('carry output', () => {
     start({ ports: ['alpha', 'beta'] });
     let seen = '';
-    device.port('alpha').onData((data) => void (seen += text(data)));
+    device.port('alpha').onData((data) => {
+      seen += text(data);
+    });
     greet();
     send(driver, 5, encode('out'));
     send(driver, 7, encode('not listened to'));
@@ -311,7 +325,7 @@ describe('named ports', () => {
       [1, VIRTIO_CONSOLE_PORT_OPEN],
       [1, VIRTIO_CONSOLE_PORT_NAME],
     ]);
-    expect([...messages[1]!.payload]).toEqual([100, 0, 30, 0]);
+    expect([...messages[1].payload]).toEqual([100, 0, 30, 0]);
     device.console.resize(50, 20);
     expect(heard().map(({ event, payload }) => [event, ...payload])).toEqual([[VIRTIO_CONSOLE_RESIZE, 50, 0, 20, 0]]);
   });
@@ -325,7 +339,7 @@ describe('named ports', () => {
     expect(device['snapshot']()).toMatchObject({ control: { length: 64 } });
     expect(device.status.kind).toBe('Running');
     control = offer(driver, 2, 60, 64);
-    expect(driver.queues[2]!.takeUsed()).toHaveLength(60);
+    expect(driver.queues[2].takeUsed()).toHaveLength(60);
   });
 
   it('are not there for a driver without MULTIPORT', () => {

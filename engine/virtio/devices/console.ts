@@ -89,7 +89,7 @@ export class VirtioConsole extends VirtioDevice {
       warn: (error) => this.emit('warning', error),
     };
     if (console) this.#ports.set(0, new DevicePort(owner, 0, 'console', true));
-    ports.forEach((name, i) => this.#ports.set(i + 1, new DevicePort(owner, i + 1, name, false)));
+    for (const [i, name] of ports.entries()) this.#ports.set(i + 1, new DevicePort(owner, i + 1, name, false));
   }
 
   /** The terminal. Throws VmError 'Config' if the device was made without one. */
@@ -128,7 +128,7 @@ export class VirtioConsole extends VirtioDevice {
     this.config.setUint16(CONFIG_COLUMNS, columns, true);
     this.config.setUint16(CONFIG_ROWS, rows, true);
     this.#control = control.map((message) => Buffer.from(message, 'base64'));
-    [...this.#ports.values()].forEach((port, i) => port.restore(ports[i]!));
+    for (const [i, port] of [...this.#ports.values()].entries()) port.restore(ports[i]);
   }
 
   protected override onActivate(): void {
@@ -187,7 +187,10 @@ export class VirtioConsole extends VirtioDevice {
       const { readable } = chain;
       const data = readable.length <= OUTPUT_MAX ? readable.toBytes() : undefined;
       this.queue(index)?.complete(chain, 0);
-      if (!data) throw DeviceError.InvalidParameter(`One message to the port ${port.name} has ${readable.length} bytes; at most ${OUTPUT_MAX} are accepted.`);
+      if (!data)
+        throw DeviceError.InvalidParameter(
+          `One message to the port ${port.name} has ${readable.length} bytes; at most ${OUTPUT_MAX} are accepted.`,
+        );
       if (data.length > 0) port.deliver(data);
     }
   }

@@ -96,7 +96,7 @@ describe.each(kinds)('the lifecycle of $name', ({ create, queue: index, request 
   it('finishes requests in flight before it sleeps, takes no others while asleep, and serves them when it wakes', async () => {
     const device = create();
     const driver = MockDriver.for(device).start();
-    const queue = driver.queues[index]!;
+    const queue = driver.queues[index];
     request(queue, 5);
     queue.kick(true);
     await driver.transport.sleep();
@@ -111,7 +111,7 @@ describe.each(kinds)('the lifecycle of $name', ({ create, queue: index, request 
 
   it('goes on in another machine from its saved state, with requests that wait in the queue', async () => {
     const driver = MockDriver.for(create()).start();
-    const queue = driver.queues[index]!;
+    const queue = driver.queues[index];
     request(queue, 4);
     queue.kick(true);
     await driver.transport.sleep();
@@ -152,14 +152,14 @@ describe.each(kinds)('the lifecycle of $name', ({ create, queue: index, request 
     const driver = MockDriver.for(create());
     for (let round = 0; round < 4; round++) {
       driver.start();
-      const queue = driver.queues[index]!;
+      const queue = driver.queues[index];
       request(queue, 3);
       queue.kick(true);
     }
     driver.write('Status', 0);
     await driver.transport.drained();
     driver.start();
-    const queue = driver.queues[index]!;
+    const queue = driver.queues[index];
     request(queue, 3);
     queue.kick(true);
     expect(await queue.waitUsed(3)).toHaveLength(3);
@@ -187,7 +187,7 @@ describe('restoring', () => {
     other.transport.restore(state);
     expect(other.transport.read(0x100, 2)).toBe(120);
     expect(second.console.isOpen).toBe(true);
-    const chain = driver.queues[0]!.add({ writable: [16] });
+    const chain = driver.queues[0].add({ writable: [16] });
     other.write('QueueNotify', 0);
     expect([...driver.written(chain).subarray(0, 3)]).toEqual([1, 2, 3]);
   });

@@ -6,21 +6,26 @@ import { VirtioRng } from './rng';
 describe('VirtioRng', () => {
   it('fills buffers in guest memory with random bytes', async () => {
     const driver = MockDriver.for(new VirtioRng()).start();
-    const queue = driver.queues[0]!;
+    const queue = driver.queues[0];
     const first = queue.add({ writable: [32, 100] });
     const second = queue.add({ writable: [132] });
     queue.kick();
     expect((await queue.waitUsed(2)).map(({ written }) => written)).toEqual([132, 132]);
     expect(Buffer.compare(driver.written(first), driver.written(second))).not.toBe(0);
-    expect(driver.written(first).subarray(100).some((byte) => byte !== 0)).toBe(true);
+    expect(
+      driver
+        .written(first)
+        .subarray(100)
+        .some((byte) => byte !== 0),
+    ).toBe(true);
   });
 
   it('gives at most 64 KiB at a time', async () => {
     const driver = MockDriver.for(new VirtioRng({ source: (target) => target.fill(1) })).start();
-    const queue = driver.queues[0]!;
+    const queue = driver.queues[0];
     const chain = queue.add({ writable: [40_000, 40_000] });
     queue.kick();
-    expect((await queue.waitUsed())[0]!.written).toBe(65_536);
+    expect((await queue.waitUsed())[0].written).toBe(65_536);
     expect(driver.written(chain).reduce((sum, byte) => sum + byte, 0)).toBe(65_536);
   });
 
@@ -32,7 +37,7 @@ describe('VirtioRng', () => {
         },
       }),
     ).start();
-    const queue = driver.queues[0]!;
+    const queue = driver.queues[0];
     queue.add({ writable: [32] });
     queue.kick();
     expect(await queue.waitUsed()).toEqual([{ id: expect.any(Number) as number, written: 0 }]);

@@ -37,7 +37,10 @@ beforeEach(() => {
 describe('virtio-mmio', () => {
   it('presents itself as version 2 with the device behind it', () => {
     expect([driver.read('MagicValue'), driver.read('Version'), driver.read('DeviceID')]).toEqual([0x74726976, 2, 42]);
-    expect(driver.transport.deviceTreeNode()).toMatchObject({ name: 'virtio_mmio@10001000', properties: { compatible: 'virtio,mmio', 'dma-coherent': true } });
+    expect(driver.transport.deviceTreeNode()).toMatchObject({
+      name: 'virtio_mmio@10001000',
+      properties: { compatible: 'virtio,mmio', 'dma-coherent': true },
+    });
   });
 
   it('reads DeviceID 0 and takes no notice of writes where there is no device', () => {
@@ -123,8 +126,8 @@ describe('virtio-mmio', () => {
     const warnings: string[] = [];
     device.on('warning', (error) => warnings.push(error.message));
     driver.start();
-    driver.queues[0]!.publish(999);
-    driver.queues[0]!.kick();
+    driver.queues[0].publish(999);
+    driver.queues[0].kick();
     expect(driver.read('Status') & STATUS_NEEDS_RESET).not.toBe(0);
     expect(driver.read('InterruptStatus')).toBe(2);
     expect(driver.line.level).toBe(true);
@@ -137,8 +140,8 @@ describe('virtio-mmio', () => {
 
   it('notifies about used buffers through InterruptStatus in shared memory, until acknowledged', () => {
     driver.start();
-    driver.queues[0]!.add({ writable: [1] });
-    driver.queues[0]!.kick();
+    driver.queues[0].add({ writable: [1] });
+    driver.queues[0].kick();
     device.finish();
     expect(Atomics.load(driver.memory.words, VIRTIO_ISR / 4)).toBe(1);
     expect(driver.line.level).toBe(true);
@@ -190,7 +193,7 @@ describe('virtio-mmio', () => {
 
   it('reads a Status other than 0 until requests from before the reset have let go of memory', async () => {
     driver.start();
-    const queue = driver.queues[0]!;
+    const queue = driver.queues[0];
     queue.add({ writable: [8] });
     queue.kick();
     driver.write('Status', 0);
@@ -204,10 +207,10 @@ describe('virtio-mmio', () => {
 
   it('starts a driver that does not wait for the reset once the old requests are done', async () => {
     driver.start();
-    driver.queues[0]!.add({ writable: [8] });
-    driver.queues[0]!.kick();
+    driver.queues[0].add({ writable: [8] });
+    driver.queues[0].kick();
     driver.start();
-    const queue = driver.queues[0]!;
+    const queue = driver.queues[0];
     queue.add({ writable: [8] });
     queue.kick();
     expect(driver.read('Status') & (STATUS_FEATURES_OK | STATUS_DRIVER_OK)).toBe(STATUS_FEATURES_OK | STATUS_DRIVER_OK);
@@ -221,7 +224,7 @@ describe('virtio-mmio', () => {
 
   it('gives other work a turn when a guest fills its queue without end', async () => {
     driver.start();
-    const queue = driver.queues[0]!;
+    const queue = driver.queues[0];
     const refill = (): void => {
       queue.setDescriptor(queue.descriptors, 0, TEST_RAM_BASE, 1, 0, 0);
       queue.publish(0);
@@ -260,10 +263,13 @@ describe('virtio-mmio', () => {
     expect(lines).toEqual(['virtio_mmio@10001000 holding: write Status 0x1', 'virtio_mmio@10001000 holding: read Config+0x0 0x0']);
   });
 
-  it.each<RegisterName>(['MagicValue', 'DeviceFeatures', 'InterruptStatus', 'ConfigGeneration'])('ignores writes to the read-only %s', (register) => {
-    driver.start();
-    const before = driver.read(register);
-    driver.write(register, 0xffffffff);
-    expect(driver.read(register)).toBe(before);
-  });
+  it.each<RegisterName>(['MagicValue', 'DeviceFeatures', 'InterruptStatus', 'ConfigGeneration'])(
+    'ignores writes to the read-only %s',
+    (register) => {
+      driver.start();
+      const before = driver.read(register);
+      driver.write(register, 0xffffffff);
+      expect(driver.read(register)).toBe(before);
+    },
+  );
 });

@@ -203,7 +203,10 @@ export class VirtioMmio implements MmioDevice {
   /** Into a window that is as after power-on, with guest memory already restored. An active device goes on at once. */
   restore(state: VirtioMmioState): void {
     if (state.queues.length !== this.#queues.length) {
-      throw new VmError('State', `The saved state of ${this.name} has ${state.queues.length} queues, the device has ${this.#queues.length}.`);
+      throw new VmError(
+        'State',
+        `The saved state of ${this.name} has ${state.queues.length} queues, the device has ${this.#queues.length}.`,
+      );
     }
     this.#status = state.status;
     this.#deviceFeaturesSelect = state.deviceFeaturesSelect;
@@ -251,7 +254,7 @@ export class VirtioMmio implements MmioDevice {
   }
 
   #acknowledge(bits: number): void {
-    if (((Atomics.and(this.#memory.words, this.#isr, ~bits) as number) & ~bits) !== 0) return;
+    if ((Atomics.and(this.#memory.words, this.#isr, ~bits) & ~bits) !== 0) return;
     this.#line.setLevel(false);
     // Raised again in the meantime?
     if (Atomics.load(this.#memory.words, this.#isr) !== 0) this.#line.setLevel(true);
@@ -279,7 +282,7 @@ export class VirtioMmio implements MmioDevice {
 
   #featuresAcceptable(): boolean {
     for (let word = 0; word < FEATURE_WORDS; word++) {
-      if (this.#driverFeatures[word]! & ~this.#offeredWord(word)) return false;
+      if (this.#driverFeatures[word] & ~this.#offeredWord(word)) return false;
     }
     return this.#negotiated(VIRTIO_F_VERSION_1);
   }
@@ -291,7 +294,7 @@ export class VirtioMmio implements MmioDevice {
   }
 
   #negotiated(bit: number): boolean {
-    return ((this.#driverFeatures[bit >>> 5]! >>> (bit & 31)) & 1) !== 0;
+    return ((this.#driverFeatures[bit >>> 5] >>> (bit & 31)) & 1) !== 0;
   }
 
   /** The selected queue if its registers may change now: between FEATURES_OK and DRIVER_OK, and not while it is ready. */
@@ -370,7 +373,7 @@ export class VirtioMmio implements MmioDevice {
       name: 'QueueSize',
       write: (t, value) => {
         const queue = t.#changeableQueue();
-        if (queue && !queue.ready && value <= t.device!.queueSizes[t.#queueSelect]!) queue.size = value;
+        if (queue && !queue.ready && value <= t.device!.queueSizes[t.#queueSelect]) queue.size = value;
       },
     },
     {

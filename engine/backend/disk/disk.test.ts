@@ -1,0 +1,199 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AsyncBlockDevice } from './async-block-device';
+import { lockFile } from './file-lock';
+import { RamDisk } from './ram';
+import { RawDisk } from './raw';
+
+let folder: string;
+let path: string;
+const SIZE = 3 << 20;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hartbox-disk-'));
+  path = join(folder, 'disk.img');
+  await writeFile(path, new Uint8Array(SIZE));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe.each<[string, () => Promise<AsyncBlockDevice>]>([
+  ['a raw disk', () => RawDisk.open(path)],
+  ['a RAM disk', async () => new RamDisk(SIZE)],
+])('%s', (_, create) => {
+  it('holds what was written, like an array would', async () => {
+    const disk = await create();
+    const model = new Uint8Array(SIZE);
+    const sector = fc.nat(SIZE / 512 - 1);
+    const steps = fc.record({
+      kind: fc.constantFrom('write', 'write', 'zero', 'read'),
+      sector,
+      sectors: fc.oneof(fc.integer({ min: 1, max: 16 }), fc.integer({ min: 1, max: 4500 })),
+      pieces: fc.integer({ min: 1, max: 5 }),
+      seed: fc.nat(255),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 8 }), async (list) => {
+        for (const { kind, sector: at, sectors, pieces, seed } of list) {
+          const offset = at * 512;
+          const length = Math.min(sectors * 512, SIZE - offset);
+          const buffer = new Uint8Array(new SharedArrayBuffer(length));
+          const cut = Math.ceil(length / pieces);
+          const views = Array.from({ length: pieces }, (__, i) => buffer.subarray(i * cut, (i + 1) * cut)).filter(
+            (view) => view.length > 0,
+          );
+          if (kind === 'write') {
+            for (let i = 0; i < length; i++) buffer[i] = (i * 31 + seed) & 0xff;
+            model.set(buffer, offset);
+            await disk.writev(offset, views);
+          } else if (kind === 'zero') {
+            model.fill(0, offset, offset + length);
+            await disk.writeZeroes(offset, length);
+          } else {
+            await disk.readv(offset, views);
+            expect(Buffer.compare(buffer, model.subarray(offset, offset + length))).toBe(0);
+          }
+        }
+        await disk.flush();
+      }),
+      { numRuns: 30 },
+    );
+    const all = new Uint8Array(SIZE);
+    await disk.readv(0, [all]);
+    expect(Buffer.compare(all, model)).toBe(0);
+    await disk.close();
+  });
+
+  it('reads into more buffers than the host takes at once', async () => {
+    const disk = await create();
+    const data = Uint8Array.from({ length: 2048 * 512 }, (__, i) => (i / 512) & 0xff);
+    const split = (bytes: Uint8Array): Uint8Array[] => Array.from({ length: 2048 }, (__, i) => bytes.subarray(i * 512, (i + 1) * 512));
+    await disk.writev(512, split(data));
+    const back = new Uint8Array(data.length);
+    await disk.readv(512, split(back));
+    expect(Buffer.compare(back, data)).toBe(0);
+    await disk.close();
+  });
+});
+
+describe('a RAM disk', () => {
+  it('refuses sizes that are no whole sectors', () => {
+    for (const size of [0, 100, -512, 512.5, NaN]) expect(() => new RamDisk(size)).toThrow('512-byte sectors');
+  });
+});
+
+describe('opening a raw disk', () => {
+  it('says that a file is missing', async () => {
+    await expect(RawDisk.open(join(folder, 'none.img'))).rejects.toMatchObject({
+      kind: 'Image',
+      message: expect.stringContaining('does not exist'),
+    });
+  });
+
+  it.each([0, 511, 1000])('refuses a file of %i bytes', async (size) => {
+    await truncate(path, size);
+    await expect(RawDisk.open(path)).rejects.toMatchObject({ kind: 'Image', message: expect.stringContaining(`${size} bytes`) });
+    expect(existsSync(`${path}.lock`)).toBe(false);
+  });
+
+  it('refuses folders', async () => {
+    await expect(RawDisk.open(folder)).rejects.toMatchObject({ kind: 'Image' });
+    await expect(RawDisk.open(folder, { readonly: true })).rejects.toMatchObject({ kind: 'Image' });
+  });
+
+  it.skipIf(process.getuid?.() === 0)('says that a file may not be written', async () => {
+    await chmod(path, 0o400);
+    await expect(RawDisk.open(path)).rejects.toMatchObject({ kind: 'Resource', message: expect.stringContaining('readonly') });
+  });
+
+  it('does not change what it opened readonly', async () => {
+    const disk = await RawDisk.open(path, { readonly: true });
+    await expect(disk.writev(0, [new Uint8Array(512)])).rejects.toMatchObject({ code: 'IoError' });
+    await disk.flush();
+    await disk.close();
+  });
+
+  it('reports a file that shrinks while in use', async () => {
+    const disk = await RawDisk.open(path);
+    await truncate(path, 512);
+    await expect(disk.readv(1024, [new Uint8Array(512)])).rejects.toMatchObject({
+      code: 'IoError',
+      message: expect.stringContaining('truncated'),
+    });
+    await disk.close();
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('says that the host has no space left', async () => {
+    const disk = await RawDisk.open(path);
+    const { open } = await import('node:fs/promises');
+    const full = await open('/dev/full', 'r+');
+    disk['file'].writev = full.writev.bind(full);
+    await expect(disk.writev(0, [new Uint8Array(512)])).rejects.toMatchObject({
+      code: 'IoError',
+      message: expect.stringContaining('disk is full'),
+    });
+    await full.close();
+    await disk.close();
+  });
+});
+
+describe('the lock of a disk', () => {
+  it('admits one writer, and any number of readers', async () => {
+    const writer = await RawDisk.open(path);
+    await expect(RawDisk.open(path)).rejects.toMatchObject({ kind: 'Resource', message: expect.stringContaining('in use') });
+    const readers = await Promise.all([1, 2, 3].map(() => RawDisk.open(path, { readonly: true })));
+    await Promise.all(readers.map((reader) => reader.close()));
+    await writer.close();
+    await (await RawDisk.open(path)).close();
+    expect(existsSync(`${path}.lock`)).toBe(false);
+  });
+
+  it('sees through symbolic links', async () => {
+    const other = join(folder, 'other.img');
+    await symlink(path, other);
+    const writer = await RawDisk.open(path);
+    await expect(RawDisk.open(other)).rejects.toMatchObject({ kind: 'Resource' });
+    await writer.close();
+  });
+
+  it('holds against another process while that lives, and no longer', async () => {
+    const script = join(folder, 'owner.mjs');
+    await writeFile(script, 'process.send(process.pid); setInterval(() => {}, 1000);');
+    const child = fork(script, { stdio: 'ignore' });
+    const [pid] = (await once(child, 'message')) as [number];
+    await writeFile(`${path}.lock`, JSON.stringify({ pid, host: hostname(), started: null }));
+    await expect(lockFile(path)).rejects.toThrow(`process ${pid}`);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const lock = await lockFile(path);
+    expect(JSON.parse(await readFile(`${path}.lock`, 'utf8'))).toMatchObject({ pid: process.pid });
+    await lock.release();
+  });
+
+  it('is not fooled by a later process with the same number', async () => {
+    if (!existsSync('/proc/self/stat')) return;
+    await writeFile(`${path}.lock`, JSON.stringify({ pid: process.pid, host: hostname(), started: '1' }));
+    await (await lockFile(path)).release();
+  });
+
+  it('respects locks of other computers', async () => {
+    await writeFile(`${path}.lock`, JSON.stringify({ pid: 1, host: 'elsewhere.example', started: null }));
+    await expect(lockFile(path)).rejects.toThrow('elsewhere.example');
+  });
+
+  it('recovers from a lock that was never written to its end', async () => {
+    await writeFile(`${path}.lock`, '');
+    await (await lockFile(path)).release();
+  });
+
+  it('has one winner when many find a stale lock at once', async () => {
+    await writeFile(`${path}.lock`, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), started: null }));
+    const results = await Promise.allSettled(Array.from({ length: 10 }, () => lockFile(path)));
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+});
