@@ -1,53 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type ParsedNode, readDeviceTree } from '../../test/support/device-tree-reader';
 import { VmError } from '../bus/vm-error';
 import type { DeviceTreeNode } from './device-tree';
 import { deviceTreeBlob } from './device-tree-blob';
-
-interface ParsedNode {
-  name: string;
-  properties: Record<string, number[]>;
-  children: ParsedNode[];
-}
-
-/** A reader written from the specification alone. */
-function parse(blob: Uint8Array): ParsedNode {
-  const view = new DataView(blob.buffer, blob.byteOffset, blob.length);
-  const [magic, total, structure, strings, reservations, version, , , stringsSize, structureSize] = Array.from({ length: 10 }, (_, i) =>
-    view.getUint32(4 * i),
-  );
-  expect([magic, total, version, reservations % 8]).toEqual([0xd00dfeed, blob.length, 17, 0]);
-  expect(structure + structureSize).toBeLessThanOrEqual(strings);
-  expect(strings + stringsSize).toBe(total);
-  let at = structure;
-  const word = () => {
-    at += 4;
-    return view.getUint32(at - 4);
-  };
-  const cString = (from: number) => new TextDecoder().decode(blob.subarray(from, blob.indexOf(0, from)));
-  const node = (): ParsedNode => {
-    const name = cString(at);
-    at = (at + new TextEncoder().encode(name).length + 4) & ~3;
-    const parsed: ParsedNode = { name, properties: {}, children: [] };
-    for (;;) {
-      const token = word();
-      if (token === 2) return parsed;
-      if (token === 1) parsed.children.push(node());
-      else {
-        expect(token).toBe(3);
-        const length = word();
-        const key = cString(strings + word());
-        parsed.properties[key] = [...blob.subarray(at, at + length)];
-        at = (at + length + 3) & ~3;
-      }
-    }
-  };
-  expect(word()).toBe(1);
-  const root = node();
-  expect(word()).toBe(9);
-  return root;
-}
 
 const bytesOf = (value: DeviceTreeNode['properties'][string]): number[] => {
   if (value === true) return [];
@@ -82,7 +39,7 @@ describe('deviceTreeBlob', () => {
       expect(parsed.children.length).toBe(node.children?.length ?? 0);
       for (const [i, child] of (node.children ?? []).entries()) check(child, parsed.children[i], child.name);
     };
-    fc.assert(fc.property(treeOfDepth(3), (root) => check(root, parse(deviceTreeBlob(root)), '')));
+    fc.assert(fc.property(treeOfDepth(3), (root) => check(root, readDeviceTree(deviceTreeBlob(root)), '')));
   });
 
   const machine: DeviceTreeNode = {
@@ -99,7 +56,7 @@ describe('deviceTreeBlob', () => {
   };
 
   it('turns labels into phandles', () => {
-    const root = parse(deviceTreeBlob(machine));
+    const root = readDeviceTree(deviceTreeBlob(machine));
     const plic = root.children[0].children[0];
     expect(plic.properties.phandle).toEqual([0, 0, 0, 1]);
     expect(root.children[0].properties['interrupt-parent']).toEqual([0, 0, 0, 1]);
@@ -116,6 +73,6 @@ describe('deviceTreeBlob', () => {
   it.runIf(dtc)('is accepted by dtc, and dtc writes the same tree back', () => {
     const run = (blob: Uint8Array, format: string) => execFileSync('dtc', ['-q', '-I', 'dtb', '-O', format], { input: blob });
     expect(run(deviceTreeBlob(machine), 'dts').toString()).toContain('reg = <0x00 0xc000000 0x04 0x00>;');
-    expect(parse(run(deviceTreeBlob(machine), 'dtb'))).toEqual(parse(deviceTreeBlob(machine)));
+    expect(readDeviceTree(run(deviceTreeBlob(machine), 'dtb'))).toEqual(readDeviceTree(deviceTreeBlob(machine)));
   });
 });

@@ -1,0 +1,149 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type ParsedNode, readDeviceTree } from '../../test/support/device-tree-reader';
+import type { VmError } from '../bus/vm-error';
+import { GuestMemory } from '../memory/guest-memory';
+import { createMemory, planMemory } from '../memory/memory-plan';
+import { Board } from './board';
+import { type MachineConfigInput, machineConfigSchema } from './config';
+import type { FinisherRequest } from './test-finisher';
+
+const RAM = 0x80000000;
+const MiB = 2 ** 20;
+const DEVICE_TREE = RAM + 14 * MiB;
+
+let directory: string;
+let boards: Board[];
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hartbox-board-'));
+  boards = [];
+});
+afterEach(async () => {
+  for (const board of boards) await board.close();
+  rmSync(directory, { recursive: true });
+});
+
+async function setUp(input: MachineConfigInput = {}, ports: string[] = []) {
+  const config = machineConfigSchema.parse({ memory: 16 * MiB, ...input });
+  const plan = planMemory(config.harts, [
+    { base: RAM, size: config.memory },
+    { base: 0x1000, size: 0xf000, readonly: true },
+  ]);
+  const memory = new GuestMemory(createMemory(plan), plan);
+  const requests: FinisherRequest[] = [];
+  const warnings: VmError[] = [];
+  const board = await Board.create({
+    config,
+    memory,
+    ports,
+    boot: {
+      segments: [{ what: 'kernel', address: RAM, bytes: Uint8Array.of(1, 2, 3), memoryBytes: 8 }],
+      entry: RAM,
+      next: 0x80200000,
+      deviceTree: DEVICE_TREE,
+      initrd: { start: 0x80400000, end: 0x80400100 },
+      append: 'quiet',
+      isDefaultGuest: false,
+    },
+    finisher: (request) => requests.push(request),
+    warn: (warning) => warnings.push(warning),
+  });
+  boards.push(board);
+  return { board, memory, requests };
+}
+
+function child(node: ParsedNode, ...names: string[]): ParsedNode {
+  return names.reduce((at, name) => {
+    const found = at.children.find((one) => one.name === name);
+    if (!found) throw new Error(`no node ${name} in ${at.name}`);
+    return found;
+  }, node);
+}
+
+describe('Board', () => {
+  it('fills memory, reset ROM and device tree at power-on, again and again', async () => {
+    const { board, memory } = await setUp();
+    for (let times = 0; times < 2; times++) {
+      await board.powerOn();
+      expect([...memory.view(RAM, 8)]).toEqual([1, 2, 3, 0, 0, 0, 0, 0]);
+      expect(memory.readU32(0x1000)).toBe(0x297);
+      expect([memory.readU64(0x1018), memory.readU64(0x1020)]).toEqual([RAM, DEVICE_TREE]);
+      expect([memory.readU64(0x1028), memory.readU64(0x1030), memory.readU64(0x1038), memory.readU64(0x1040)]).toEqual([
+        0x4942534f, 2, 0x80200000, 1,
+      ]);
+      const chosen = child(readDeviceTree(memory.view(DEVICE_TREE, 65536)), 'chosen').properties;
+      expect(Buffer.from(chosen.bootargs).toString()).toBe('quiet\0');
+      expect(chosen['linux,initrd-end']).toEqual([0, 0, 0, 0, 0x80, 0x40, 1, 0]);
+      expect(new Set(chosen['rng-seed']).size).toBeGreaterThan(10);
+      memory.view(RAM, 16 * MiB).fill(0xee);
+    }
+  });
+
+  it('answers at the addresses of its devices', async () => {
+    const { board, requests } = await setUp({ harts: 2 });
+    expect(board.bus.read(0x10000005, 1)).toBe(0x60);
+    expect(board.bus.read(0x10001000, 4)).toBe(0x74726976);
+    expect(board.bus.read(0x10001008, 4)).toBe(3);
+    expect(board.bus.read(0x10008008, 4)).toBe(0);
+    board.bus.write(0x100000, 4, 0x33333);
+    expect(requests).toEqual([{ kind: 'exit', code: 3 }]);
+    const { ranges } = board.hartBoard([]);
+    expect(ranges.some(({ base }) => base === 0x2000000 || base === 0xc000000)).toBe(false);
+    expect(ranges).toHaveLength(11);
+  });
+
+  it('has named ports only if they were asked for', async () => {
+    const { board } = await setUp({}, ['agent']);
+    expect(board.port('agent').name).toBe('agent');
+    expect(() => board.port('other')).toThrow(/no console port "other"/);
+    const without = await setUp();
+    expect(() => without.board.port('agent')).toThrow(/made without named ports/);
+  });
+
+  it('opens its drives, and leaves none open when one of them fails', async () => {
+    const good = join(directory, 'good.img');
+    writeFileSync(good, new Uint8Array(4096));
+    const drives = [{ file: good }, { file: join(directory, 'missing.img') }];
+    await expect(setUp({ drives })).rejects.toThrow(/missing.img/);
+    const { board } = await setUp({ drives: [{ file: good, serial: 'disk-1' }] });
+    expect(board.bus.read(0x10004008, 4)).toBe(2);
+  });
+
+  const tools = spawnSync('qemu-system-riscv64', ['--version']).status === 0;
+  it.runIf(tools)('describes its devices as QEMU describes those of virt', async () => {
+    const { board, memory } = await setUp({ harts: 2 });
+    await board.powerOn();
+    const file = join(directory, 'virt.dtb');
+    execFileSync('qemu-system-riscv64', ['-M', `virt,dumpdtb=${file}`, '-smp', '2', '-m', '16'], { stdio: 'ignore' });
+    const qemu = readDeviceTree(readFileSync(file));
+    const own = readDeviceTree(memory.view(DEVICE_TREE, 65536));
+    // Numbers of phandles, the harts' extensions, and what versions of QEMU give differently.
+    const free = [
+      'phandle',
+      'interrupt-parent',
+      'interrupts-extended',
+      'regmap',
+      'riscv,isa',
+      'rng-seed',
+      'bootargs',
+      'model',
+      'cpu',
+      'riscv,ndev',
+      'dma-coherent',
+    ];
+    const compare = (ours: ParsedNode, theirs: ParsedNode, path: string): void => {
+      for (const [name, value] of Object.entries(theirs.properties)) {
+        if (!free.includes(name)) expect([path, name, ours.properties[name]]).toEqual([path, name, value]);
+      }
+      for (const one of ours.children) {
+        const counterpart = theirs.children.find(({ name }) => name === one.name);
+        if (counterpart) compare(one, counterpart, `${path}/${one.name}`);
+        else throw new Error(`QEMU has no ${path}/${one.name}`);
+      }
+    };
+    compare(own, qemu, '');
+  });
+});
