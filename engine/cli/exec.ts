@@ -50,9 +50,11 @@ export async function exec(args: string[]): Promise<number> {
     const status = new OutputTail();
     machine.port(PORTS.status).onData((data) => status.push(data));
     const stdin = machine.port(PORTS.stdin);
+    // The guest writes to its input once, when it is about to read. Before that it does not see an end.
+    const isRead = new Promise<void>((resolve) => stdin.onData(() => resolve()));
     await machine.start();
     ending.watch(machine, options.timeout);
-    stopInput = readFrom(process.stdin, stdin, { onEnd: () => stdin.end() });
+    stopInput = readFrom(process.stdin, stdin, { onEnd: () => void isRead.then(() => stdin.end()) });
     const exit = await machine.wait();
     if (ending.code !== undefined) return ending.code;
     if (exit.error) throw exit.error;
