@@ -124,6 +124,7 @@ export class Board {
       virtioMmio: { base: VIRTIO_BASE, stride: VIRTIO_STRIDE, count: VIRTIO_SLOTS, firstSource: VIRTIO_FIRST_SOURCE },
       // The harts serve CLINT and PLIC themselves.
       ranges: this.bus.ranges().filter(({ base }) => base !== CLINT_BASE && base !== PLIC_BASE),
+      jit: this.options.config.jit,
       trace,
     };
   }

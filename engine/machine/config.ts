@@ -25,6 +25,8 @@ export const machineConfigSchema = z.strictObject({
     .multipleOf(MiB)
     .default(512 * MiB),
   harts: z.number().int().min(1).max(16).default(1),
+  /** Translate hot guest code to WebAssembly; off, everything is interpreted. */
+  jit: z.boolean().default(true),
   firmware: firmware.default('default'),
   /** Path of a Linux Image (raw, gzip, zstd) or an ELF file. */
   kernel: z.string().min(1).optional(),

@@ -72,10 +72,26 @@ describe('MachineConsole', () => {
     expect(toUart).toBe('earlyagain');
   });
 
-  it('keeps input for the virtio console where the guest is known to use it', () => {
+  it('keeps what is typed ahead until the guest speaks, where it is known to use the virtio console', () => {
     const console = setUp(true);
-    console.write(bytes('typed ahead'));
+    virtio.setOpen(true);
+    expect(console.write(bytes('typed '))).toBe(true);
+    console.write(bytes('ahead'));
+    expect([toUart, toVirtio()]).toEqual(['', '']);
+    virtio.deliver(bytes('# '));
     expect([toUart, toVirtio()]).toEqual(['', 'typed ahead']);
+  });
+
+  it('asks the sender to wait when much is typed ahead', () => {
+    const console = setUp(true);
+    let drains = 0;
+    console.onDrain(() => drains++);
+    expect(console.write(new Uint8Array(70_000))).toBe(false);
+    virtio.deliver(bytes('# '));
+    expect(drains).toBe(0);
+    virtio.drainTo(70_000, () => undefined);
+    virtio.signalDrain();
+    expect(drains).toBe(1);
   });
 
   it('asks the sender to wait, and says when there is room', () => {

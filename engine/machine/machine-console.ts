@@ -1,5 +1,5 @@
 import { VmError } from '../bus/vm-error';
-import type { ConsolePort, DataListener } from '../virtio/devices/console-port';
+import { type ConsolePort, type DataListener, INPUT_HIGH_WATER } from '../virtio/devices/console-port';
 
 /** What the console needs of the UART. */
 export interface SerialInput {
@@ -10,7 +10,7 @@ export interface SerialInput {
 export interface MachineConsoleOptions {
   virtio: ConsolePort;
   uart: SerialInput;
-  /** The guest is known to have its terminal on the virtio console: input waits for that from the start. */
+  /** The guest is known to have its terminal on the virtio console: what is typed earlier waits for that. */
   inputToVirtio: boolean;
   warn: (error: VmError) => void;
 }
@@ -26,6 +26,9 @@ export class MachineConsole implements ConsolePort {
   private readonly warn: (error: VmError) => void;
   private readonly inputToVirtio: boolean;
   private virtioSpoke = false;
+  /** Input typed ahead. The guest's driver would drop what reaches it before its terminal is set up. */
+  private readonly ahead: Uint8Array[] = [];
+  private aheadBytes = 0;
   private ended = false;
   private readonly dataListeners = new Set<DataListener>();
   private readonly drainListeners = new Set<() => void>();
@@ -35,9 +38,7 @@ export class MachineConsole implements ConsolePort {
     this.uart = options.uart;
     this.inputToVirtio = options.inputToVirtio;
     this.warn = options.warn;
-    this.virtio.onData(() => {
-      this.virtioSpoke = true;
-    });
+    this.virtio.onData(() => this.virtioSpeaks());
     this.virtio.onOpenChange((open) => {
       if (!open) this.virtioSpoke = false;
     });
@@ -50,7 +51,11 @@ export class MachineConsole implements ConsolePort {
 
   write(data: Uint8Array): boolean {
     if (this.ended) throw new VmError('State', 'The console was ended: nothing more can be written to it.');
-    return this.inputToVirtio || this.virtioSpoke ? this.virtio.write(data) : this.uart.receive(data);
+    if (this.virtioSpoke) return this.virtio.write(data);
+    if (!this.inputToVirtio) return this.uart.receive(data);
+    this.ahead.push(data);
+    this.aheadBytes += data.length;
+    return this.aheadBytes < INPUT_HIGH_WATER;
   }
 
   /** A terminal has no end of file: the guest just gets no more input. */
@@ -92,6 +97,16 @@ export class MachineConsole implements ConsolePort {
       }
     }
     return holding.length > 0 ? Promise.all(holding).then(() => undefined) : undefined;
+  }
+
+  private virtioSpeaks(): void {
+    if (this.virtioSpoke) return;
+    this.virtioSpoke = true;
+    if (this.aheadBytes === 0) return;
+    const asked = this.aheadBytes >= INPUT_HIGH_WATER;
+    this.aheadBytes = 0;
+    const hasRoom = this.ahead.splice(0).map((data) => this.virtio.write(data));
+    if (asked && hasRoom.at(-1)) this.inputDrained();
   }
 
   /** There is room for input again. */

@@ -1,0 +1,320 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import type { MachineConfigInput } from '../../engine/machine/config';
+import { VirtualMachine, type VirtualMachineOptions } from '../../engine/machine/virtual-machine';
+import { Assembler, Label } from '../support/assembler';
+import { buildElf } from '../support/elf-builder';
+import { bType, iType, jType, rType, sType, uType } from '../support/riscv-encoding';
+
+const RAM = 0x80000000;
+const CODE = RAM;
+const DATA = RAM + 0x10000;
+const FINISHER = 0x100000;
+const UART = 0x10000000;
+const CLINT = 0x2000000;
+const PLIC = 0xc000000;
+
+const [T0, T1, S0, S1, A0, A1] = [5, 6, 8, 9, 10, 11];
+const MTVEC = 0x305;
+const MIE = 0x304;
+const MIP = 0x344;
+const MHARTID = 0xf14;
+
+const directory = mkdtempSync(join(tmpdir(), 'hartbox-guest-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** A bare-metal program, by the few instructions that these tests need. */
+class Program extends Assembler {
+  /** Any 32-bit value below 2^31, or an address in RAM. */
+  li(rd: number, value: number): void {
+    const low = (value << 20) >> 20;
+    const upper = ((value - low) >>> 12) & 0xfffff;
+    this.word(uType(0x37, rd, upper));
+    this.word(iType(0x1b, 0, rd, rd, low)); // addiw
+    // What lui and addiw sign-extend is an address.
+    if (value >= RAM) {
+      this.word(iType(0x13, 1, rd, rd, 32));
+      this.word(iType(0x13, 5, rd, rd, 32));
+    }
+  }
+  store(size: 1 | 4 | 8, rs2: number, base: number, offset = 0): void {
+    this.word(sType(0x23, { 1: 0, 4: 2, 8: 3 }[size], base, rs2, offset));
+  }
+  load(size: 1 | 4 | 8, rd: number, base: number, offset = 0): void {
+    this.word(iType(0x03, { 1: 4, 4: 2, 8: 3 }[size], rd, base, offset));
+  }
+  /** Store a constant at an address. */
+  poke(size: 1 | 4 | 8, address: number, value: number): void {
+    this.li(T0, address);
+    this.li(T1, value);
+    this.store(size, T1, T0);
+  }
+  csrw(csr: number, rs1: number): void {
+    this.word(iType(0x73, 1, 0, rs1, csr));
+  }
+  csrr(rd: number, csr: number): void {
+    this.word(iType(0x73, 2, rd, 0, csr));
+  }
+  wfi(): void {
+    this.word(0x10500073);
+  }
+  branch(kind: 'beq' | 'bne' | 'bltu', rs1: number, rs2: number, label: Label): void {
+    this.reference(4, label, (distance) => bType({ beq: 0, bne: 1, bltu: 6 }[kind], rs1, rs2, distance));
+  }
+  jump(label: Label): void {
+    this.reference(4, label, (distance) => jType(0, distance));
+  }
+  /** End the machine with an exit code. */
+  exit(code: number): void {
+    this.poke(4, FINISHER, code === 0 ? 0x5555 : (code << 16) | 0x3333);
+    this.wait();
+  }
+  wait(): void {
+    const here = new Label();
+    this.place(here);
+    this.wfi();
+    this.jump(here);
+  }
+}
+
+let machines: VirtualMachine[] = [];
+afterEach(async () => {
+  for (const machine of machines) await machine.stop();
+  machines = [];
+});
+
+async function create(config: MachineConfigInput, options: VirtualMachineOptions = {}) {
+  const machine = await VirtualMachine.create(config, options);
+  machines.push(machine);
+  let output = '';
+  machine.console.onData((data) => {
+    output += Buffer.from(data).toString();
+  });
+  const says = async (text: string | RegExp): Promise<void> => {
+    while (!(typeof text === 'string' ? output.includes(text) : text.test(output))) {
+      if (machine.state === 'stopped' || machine.state === 'failed') throw new Error(`ended before it said ${text}: ${output}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  };
+  return { machine, says, output: () => output };
+}
+
+async function bareMetal(write: (program: Program) => void, config: MachineConfigInput = {}) {
+  const program = new Program();
+  write(program);
+  const kernel = join(directory, `program-${Math.random()}.elf`);
+  const parts = [
+    { address: CODE, bytes: program.bytes() },
+    { address: DATA, bytes: new Uint8Array(64) },
+  ];
+  writeFileSync(kernel, buildElf({ entry: CODE, parts, symbols: { tohost: DATA, fromhost: DATA + 8 } }));
+  return create({ memory: 16 << 20, kernel, ...config });
+}
+
+describe('bare-metal programs', () => {
+  it.each([0, 7, 0xffff])('end with the code %i that they give to the finisher', async (code) => {
+    const { machine } = await bareMetal((program) => program.exit(code));
+    await machine.start();
+    expect(await machine.wait()).toEqual({ reason: code === 0 ? 'poweroff' : 'finisher', code });
+  });
+
+  it('print through HTIF and end with tohost', async () => {
+    const { machine, output } = await bareMetal((program) => {
+      const text = DATA + 32;
+      for (const [i, letter] of [...'hi!'].entries()) program.poke(1, text + i, letter.charCodeAt(0));
+      const call = DATA + 0x40;
+      for (const [i, word] of [64, 1, text, 3].entries()) program.poke(8, call + 8 * i, word);
+      program.poke(8, DATA, call);
+      const answered = new Label();
+      program.li(T0, DATA + 8);
+      program.place(answered);
+      program.load(8, T1, T0);
+      program.branch('beq', T1, 0, answered);
+      program.li(T0, call);
+      program.load(8, A0, T0);
+      // The result, 3, becomes the exit code: value << 1 | 1.
+      program.word(iType(0x13, 1, A0, A0, 1));
+      program.word(iType(0x13, 0, A0, A0, 1));
+      program.li(T0, DATA);
+      program.store(8, A0, T0);
+      program.wait();
+    });
+    await machine.start();
+    expect(await machine.wait()).toEqual({ reason: 'tohost', code: 3 });
+    expect(output()).toBe('hi!');
+  });
+
+  it('start afresh after a reset, with memory outside of the program as it was', async () => {
+    const { machine } = await bareMetal((program) => {
+      const again = new Label();
+      program.li(S0, RAM + 0x100000);
+      program.load(4, S1, S0);
+      program.branch('bne', S1, 0, again);
+      program.poke(4, RAM + 0x100000, 1);
+      program.poke(4, FINISHER, 0x7777);
+      program.wait();
+      program.place(again);
+      program.exit(9);
+    });
+    await machine.start();
+    expect(await machine.wait()).toEqual({ reason: 'finisher', code: 9 });
+  });
+
+  it('echo what is typed at the UART, woken by its interrupt through the PLIC', async () => {
+    const { machine, says } = await bareMetal((program) => {
+      const loop = new Label();
+      const quit = new Label();
+      program.poke(4, PLIC + 4 * 10, 1);
+      program.poke(4, PLIC + 0x2000, 1 << 10);
+      program.poke(1, UART + 1, 1);
+      program.li(T0, 1 << 11);
+      program.csrw(MIE, T0);
+      program.place(loop);
+      program.wfi();
+      program.li(T0, PLIC + 0x200004);
+      program.load(4, S0, T0);
+      program.li(T0, UART);
+      program.load(1, A0, T0);
+      program.store(1, A0, T0);
+      program.li(T1, 'q'.charCodeAt(0));
+      program.branch('beq', A0, T1, quit);
+      program.li(T0, PLIC + 0x200004);
+      program.store(4, S0, T0);
+      program.jump(loop);
+      program.place(quit);
+      program.exit(0);
+    });
+    await machine.start();
+    for (const part of ['hello, ', 'world']) {
+      machine.console.write(Buffer.from(part));
+      await says(part);
+    }
+    machine.console.write(Buffer.from('q'));
+    expect(await machine.wait()).toEqual({ reason: 'poweroff', code: 0 });
+  });
+
+  it('sleep until the machine timer, whose time stands still while the machine is paused', async () => {
+    const ticks = 5_000_000; // 0.5 s
+    const { machine } = await bareMetal((program) => {
+      const asleep = new Label();
+      program.li(T0, CLINT + 0xbff8);
+      program.load(8, S0, T0);
+      program.li(T1, ticks);
+      program.word(rType(0x33, 0, 0, S0, S0, T1));
+      program.li(T0, CLINT + 0x4000);
+      program.store(8, S0, T0);
+      program.li(T0, 1 << 7);
+      program.csrw(MIE, T0);
+      program.place(asleep);
+      program.wfi();
+      program.csrr(A0, MIP);
+      program.word(iType(0x13, 7, A0, A0, 1 << 7)); // andi
+      program.branch('beq', A0, 0, asleep);
+      program.exit(1);
+    });
+    const start = Date.now();
+    await machine.start();
+    await machine.pause();
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(machine.state).toBe('paused');
+    await machine.resume();
+    expect(await machine.wait()).toMatchObject({ reason: 'finisher', code: 1 });
+    expect(Date.now() - start).toBeGreaterThan(1150);
+  });
+
+  it('run on two harts, which wake each other', async () => {
+    const { machine } = await bareMetal(
+      (program) => {
+        const second = new Label();
+        const wake = new Label();
+        program.csrr(A0, MHARTID);
+        program.branch('bne', A0, 0, second);
+        program.li(S0, DATA + 16);
+        program.place(wake);
+        // Until the other hart is there, then interrupt it.
+        program.load(4, A1, S0);
+        program.branch('beq', A1, 0, wake);
+        program.poke(4, CLINT + 4, 1);
+        program.wait();
+        program.place(second);
+        program.li(T0, 1 << 3);
+        program.csrw(MIE, T0);
+        program.poke(4, DATA + 16, 1);
+        program.wfi();
+        program.csrr(A0, MIP);
+        program.word(iType(0x13, 7, A0, A0, 1 << 3));
+        const never = new Label();
+        program.branch('beq', A0, 0, never);
+        program.exit(2);
+        program.place(never);
+        program.exit(3);
+      },
+      { harts: 2 },
+    );
+    await machine.start();
+    expect(await machine.wait()).toMatchObject({ code: 2 });
+  });
+
+  it('that run wild go on until they are stopped', async () => {
+    const { machine } = await bareMetal((program) => {
+      program.csrw(MTVEC, 0);
+      program.word(0);
+    });
+    await machine.start();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(machine.state).toBe('running');
+    await machine.stop();
+    expect(await machine.wait()).toEqual({ reason: 'stopped', code: 0 });
+  });
+
+  it('take an access fault where no device answers', async () => {
+    const { machine } = await bareMetal((program) => {
+      const trap = new Label();
+      program.reference(4, trap, (distance) => uType(0x17, T0, (distance + 0x800) >>> 12));
+      program.reference(4, trap, (distance) => iType(0x13, 0, T0, T0, distance + 4));
+      program.csrw(MTVEC, T0);
+      program.li(T0, 0x50000000);
+      program.load(4, A0, T0);
+      program.exit(1);
+      while (program.offset % 4 !== 0) program.half(1);
+      program.place(trap);
+      program.exit(5);
+    });
+    await machine.start();
+    expect(await machine.wait()).toMatchObject({ code: 5 });
+  });
+});
+
+describe('the default guest', () => {
+  const dataDirectory = process.env.HARTBOX_HOME;
+
+  it('takes commands typed ahead, is paused and resumed, and powers off', async () => {
+    const { machine, says } = await create({}, { dataDirectory });
+    await machine.start();
+    machine.console.write(Buffer.from('echo $((6 * 7)) answers\n'));
+    await says('42 answers');
+    await machine.pause();
+    await machine.resume();
+    machine.console.write(Buffer.from('poweroff\n'));
+    expect(await machine.wait()).toEqual({ reason: 'poweroff', code: 0 });
+  });
+
+  it('reboots into a fresh system, on two harts, with its ports', async () => {
+    const { machine, says, output } = await create({ harts: 2 }, { dataDirectory, ports: ['test.port'] });
+    await machine.start();
+    await says('poweroff` switches');
+    machine.console.write(Buffer.from('touch /root/mark; reboot\n'));
+    await says(/(poweroff` switches[\s\S]*){2}/);
+    let fromPort = '';
+    machine.port('test.port').onData((data) => {
+      fromPort += Buffer.from(data).toString();
+    });
+    machine.console.write(Buffer.from('nproc | tr 2 Z; ls /root; echo to the port > /dev/virtio-ports/test.port; poweroff\n'));
+    expect(await machine.wait()).toMatchObject({ reason: 'poweroff' });
+    expect(output()).toMatch(/\nZ\r?\n/);
+    expect(output().split('reboot\n').at(-1)).not.toContain('mark\r\n');
+    expect(fromPort).toBe('to the port\n');
+  });
+});
