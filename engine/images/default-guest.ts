@@ -25,9 +25,12 @@ import { decompressXz } from './xz';
 /**
  * The kernel's command line: messages (warnings and worse) to the UART. Left out is what this guest has no use for and what
  * would be two thirds of its boot (millions of instructions): the crypto self-tests (400), the test of the jitter entropy source (175), the
- * keys of module signatures (26) and the names of enums in trace events (80).
+ * keys of module signatures (26) and the names of enums in trace events (80). The early console is for a panic before the UART's driver.
  */
-const COMMAND_LINE = 'console=ttyS0 quiet cryptomgr.notests initcall_blacklist=jent_mod_init,load_system_certificate_list,trace_eval_init';
+const COMMAND_LINE =
+  'console=ttyS0 earlycon=sbi quiet cryptomgr.notests initcall_blacklist=jent_mod_init,load_system_certificate_list,trace_eval_init';
+/** Bytes of RAM in which kernel and unpacked initramfs have room: with 112 MiB the kernel panics. */
+const MINIMUM_MEMORY = 128 << 20;
 /** Bytes of a file kept in memory while unpacking; busybox has 2 MiB, the largest module 7 MiB. */
 const PART_LIMIT = 64 << 20;
 /** Identifies what is kept of the packages: another value means that they are needed again. */
@@ -41,6 +44,8 @@ export interface DefaultGuest {
   initrd: string;
   firmware: string;
   append: string;
+  /** Bytes of RAM that it needs at least. */
+  minimumMemory: number;
 }
 
 export interface SetupProgress {
@@ -346,7 +351,13 @@ async function intact(root: string, manifest: Manifest, names: PartName[]): Prom
 
 function toGuest(root: string, { folder }: Manifest): DefaultGuest {
   const path = (name: PartName): string => join(root, folder, name);
-  return { kernel: path('kernel'), initrd: path('initrd'), firmware: path('firmware'), append: COMMAND_LINE };
+  return {
+    kernel: path('kernel'),
+    initrd: path('initrd'),
+    firmware: path('firmware'),
+    append: COMMAND_LINE,
+    minimumMemory: MINIMUM_MEMORY,
+  };
 }
 
 /** The same packages give the same folder. */

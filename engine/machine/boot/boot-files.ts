@@ -1,3 +1,4 @@
+import { VmError } from '../../bus/vm-error';
 import type { DefaultGuest } from '../../images/default-guest';
 import type { MachineConfig } from '../config';
 import { type BootPlan, isBareMetal, planBoot } from './boot-plan';
@@ -24,6 +25,10 @@ export async function loadBoot(config: MachineConfig, options: BootOptions): Pro
   const read = async (what: string, path: string): Promise<ImageFile> => unpack(await readImageFile(what, path, ram.size), ram.size);
   const isDefaultGuest = config.kernel === undefined;
   const guest = isDefaultGuest ? await options.defaultGuest() : undefined;
+  if (guest && ram.size < guest.minimumMemory) {
+    const [has, needs] = [ram.size, guest.minimumMemory].map((bytes) => `${bytes / (1 << 20)} MiB`);
+    throw VmError.config(`the default guest needs at least ${needs} of memory, and the machine has ${has}: give it more`);
+  }
 
   const kernel = await read('kernel', config.kernel ?? guest?.kernel ?? '');
   const initrdPath = config.initrd ?? guest?.initrd;
