@@ -2,9 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildElf } from '../support/elf-builder';
-import { freshHome, hartbox, startHartbox } from '../support/hartbox-process';
+import { freshHome, hartbox, killHartboxes, startHartbox } from '../support/hartbox-process';
 
 let folder: string;
 let home: string;
@@ -12,6 +12,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'hartbox-cli-'));
   home = freshHome();
 });
+afterEach(killHartboxes);
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
   rmSync(home, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,9 +6,18 @@ import { fileURLToPath } from 'node:url';
 
 const CLI = fileURLToPath(new URL('../../out/main/cli.js', import.meta.url));
 
+const running = new Set<ChildProcess>();
+
+/** End what a test that failed left running. */
+export function killHartboxes(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
 /** A `hartbox` command as a process of its own, from the build. */
 export function startHartbox(args: string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, HARTBOX_DEBUG: '', ...env } });
+  running.add(child);
+  child.on('close', () => running.delete(child));
   const output: Buffer[] = [];
   const errors: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
@@ -19,16 +28,19 @@ export function startHartbox(args: string[], env: Record<string, string> = {}) {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal, stdout: Buffer.concat(output), stderr: Buffer.concat(errors).toString() }));
   });
+  /** What it has printed so far, without colours and other escape sequences. */
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what an escape sequence is made of
+  const text = (): string => Buffer.concat(output).toString().replace(/\x1b\[[\d;?]*[A-Za-z]|\r/g, '');
   /** Resolves once the output so far matches. */
   const says = (pattern: RegExp): Promise<void> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        if (!pattern.test(Buffer.concat(output).toString())) return;
+        if (!pattern.test(text())) return;
         child.stdout.off('data', look);
         resolve();
       };
       child.stdout.on('data', look);
-      child.on('close', () => reject(new Error(`it ended before it said ${pattern}: ${Buffer.concat(output).toString()}${Buffer.concat(errors).toString()}`)));
+      child.on('close', () => reject(new Error(`it ended before it said ${pattern}: ${text()}${Buffer.concat(errors).toString()}`)));
       look();
     });
   return { child, ended, says };

@@ -198,7 +198,7 @@ static uint32_t chase(void) {
     next[j] = t;
   }
   uint32_t at = 0;
-  for (int i = 0; i < 12000000; i++) at = next[at];
+  for (int i = 0; i < 2000000; i++) at = next[at];
   return at;
 }
 

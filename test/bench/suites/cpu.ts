@@ -23,7 +23,7 @@ const WORKLOADS: [name: string, command: string][] = [
   ['system calls', '/bench/cpu syscall'],
   ['fork and wait', '/bench/cpu fork'],
   ['busybox: shell loop', `/bench/cpu run sh -c 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done'`],
-  ['busybox: gzip 4 MB', `/bench/cpu run sh -c 'seq 600000 | gzip > /dev/null'`],
+  ['busybox: gzip 1.3 MB', `/bench/cpu run sh -c 'seq 200000 | gzip > /dev/null'`],
   ['busybox: awk', `/bench/cpu run awk 'BEGIN { for (i = 0; i < 250000; i++) s += i % 7; exit s % 2 }'`],
   ['busybox: start 100 programs', `/bench/cpu run sh -c 'i=0; while [ $i -lt 100 ]; do /bin/busybox true; i=$((i+1)); done'`],
 ];
