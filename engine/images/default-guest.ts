@@ -125,7 +125,7 @@ async function make(root: string, options: DefaultGuestOptions, report: Report):
 
   const cache = join(options.dataDirectory ?? dataDirectory(), 'cache');
   const packages = await fetchPackages(cache, reusable, options, report);
-  const made = packages ? await unpack(root, cache, packages, report) : undefined;
+  const made = packages ? await unpack(root, cache, packages, report).catch((error: unknown) => discard(root, packages, error)) : undefined;
   const guest = await assemble(root, made ?? (reusable as Manifest), report);
   // From here on nothing needs the packages, nor what an earlier version was made of.
   if (made) {
@@ -186,6 +186,12 @@ async function fetchPackages(
     'Network',
     `the default guest needs packages of Debian trixie, and no mirror gave them:\n${failures.join('\n')}\nCheck the network connection, or set HARTBOX_DEBIAN_MIRROR to a mirror that can be reached`,
   );
+}
+
+/** Leaves nothing half unpacked on a disk that may be full. */
+async function discard(root: string, packages: GuestPackages, error: unknown): Promise<never> {
+  await rm(join(root, folderName(packages)), { recursive: true, force: true }).catch(() => undefined);
+  throw error;
 }
 
 /** Takes out of the packages what the guest is made of. The manifest returned has no initramfs yet. */
