@@ -1,18 +1,51 @@
 import { Random } from '../support/random';
-import { randomUnits } from './instruction-generator';
-import { buildProgram, compareRuns, randomValues, type Difference, type Program } from './program';
 import { runInEngine } from './engine';
+import { randomUnits } from './instruction-generator';
+import { PRIVILEGED_RUN_BYTES, privilegedSequence } from './privileged-generator';
+import {
+  buildProgram,
+  compareRuns,
+  MACHINE_RUN_BYTES,
+  machineState,
+  randomValues,
+  type Difference,
+  type Program,
+  type Sequence,
+} from './program';
 import { runInQemu } from './qemu';
-import { listing, shrink } from './shrink';
 import type { Unit } from './sequence';
+import { listing, shrink } from './shrink';
 
-/** How much is run at once; a program is some 15 MB. */
-const SEQUENCES = 1000;
+/** What kind of sequences: plain instructions in M-mode, or all privileges with paging and PMP. */
+export type Kind = 'machine' | 'privileged';
+
+interface Recipe {
+  /** Sequences that are run at once; a program is then some 15 MB. */
+  readonly sequences: number;
+  readonly runBytes: number;
+  generate(random: Random, values: readonly ArrayBuffer[]): Sequence;
+}
+
 const UNITS = 40;
-const ROUNDS = 5;
 const VALUES = 1999;
 /** Differing sequences that are made small and reported, per program. */
 const REPORTED = 5;
+
+const RECIPES: Record<Kind, Recipe> = {
+  machine: {
+    sequences: 1000,
+    runBytes: MACHINE_RUN_BYTES,
+    generate: (random, values) => ({
+      units: randomUnits(random, UNITS),
+      states: Array.from({ length: 5 }, () => machineState(random.pick(values))),
+    }),
+  },
+  privileged: {
+    sequences: 200,
+    runBytes: PRIVILEGED_RUN_BYTES,
+    generate: (random, values) => privilegedSequence(random, UNITS, 2, values),
+  },
+};
 
 export interface CampaignResult {
   sequences: number;
@@ -22,27 +55,28 @@ export interface CampaignResult {
   failures: string[];
 }
 
-/** Compares `sequences` random sequences, each run from several random states, with qemu-system-riscv64. */
+/** Compares `count` random sequences, each run from several random states, with qemu-system-riscv64. */
 export function runCampaign(
   helpers: WebAssembly.Module,
+  kind: Kind,
   seed: number,
-  sequences: number,
+  count: number,
   progress?: (result: CampaignResult) => void,
 ): CampaignResult {
   const random = new Random(seed);
+  const recipe = RECIPES[kind];
   const values = Array.from({ length: VALUES }, () => randomValues(random));
   const result: CampaignResult = { sequences: 0, instructions: 0, failures: [] };
-  while (result.sequences < sequences) {
-    const count = Math.min(SEQUENCES, sequences - result.sequences);
+  while (result.sequences < count) {
+    const now = Math.min(recipe.sequences, count - result.sequences);
     const program = buildProgram(
-      Array.from({ length: count }, () => randomUnits(random, UNITS)),
-      ROUNDS,
-      values,
+      Array.from({ length: now }, () => recipe.generate(random, values)),
+      recipe.runBytes,
     );
     const { differences, instructions } = compare(helpers, program);
-    result.sequences += count;
+    result.sequences += now;
     result.instructions += instructions;
-    for (const difference of differences.slice(0, REPORTED)) result.failures.push(explain(helpers, program, difference, values));
+    for (const difference of differences.slice(0, REPORTED)) result.failures.push(explain(helpers, program, difference));
     if (differences.length > REPORTED) result.failures.push(`and ${differences.length - REPORTED} more`);
     progress?.(result);
   }
@@ -56,15 +90,14 @@ function compare(helpers: WebAssembly.Module, program: Program): { differences: 
 }
 
 /** The shortest part of the sequence that still differs, and how. */
-function explain(helpers: WebAssembly.Module, program: Program, difference: Difference, values: readonly ArrayBuffer[]): string {
-  const run = difference.sequence + difference.round * program.sequences.length;
-  const state = values.slice(run % values.length, (run % values.length) + 1);
+function explain(helpers: WebAssembly.Module, program: Program, difference: Difference): string {
   let lines = difference.lines;
   const failing = (candidates: readonly (readonly Unit[])[]): number => {
-    const found = compare(helpers, buildProgram(candidates, 1, state)).differences[0];
+    const sequences = candidates.map((units) => ({ units, states: [difference.state] }));
+    const found = compare(helpers, buildProgram(sequences, program.runBytes)).differences[0];
     if (found) lines = found.lines;
     return found ? found.sequence : -1;
   };
-  const smallest = shrink(program.sequences[difference.sequence] ?? [], failing);
+  const smallest = shrink(program.sequences[difference.sequence]?.units ?? [], failing);
   return `${listing(smallest)}\n  differs in\n    ${lines.slice(0, 8).join('\n    ')}`;
 }

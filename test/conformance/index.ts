@@ -3,19 +3,27 @@ import { compileHelpers } from '../support/helpers-module';
 import { missingTools } from '../support/riscv-tools';
 import { runCampaign } from './campaign';
 
-const USAGE = `npm run conformance -- [--count N] [--seed S]
-Compares N random instruction sequences (default 10000), drawn from seed S (default: the time), with qemu-system-riscv64.`;
+const USAGE = `npm run conformance -- [--kind machine|privileged] [--count N] [--seed S]
+Compares N random instruction sequences (default 10000), drawn from seed S (default: the time), with qemu-system-riscv64:
+plain code in M-mode (the default), or code of all privileges with paging, protection and delegated traps.`;
 
 /** The command for long runs; returns its exit status: 1 where something differed. */
 export async function conformance(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
-    options: { count: { type: 'string', default: '10000' }, seed: { type: 'string' }, help: { type: 'boolean' } },
+    options: {
+      kind: { type: 'string', default: 'machine' },
+      count: { type: 'string', default: '10000' },
+      seed: { type: 'string' },
+      help: { type: 'boolean' },
+    },
   });
   if (values.help) {
     console.log(USAGE);
     return 0;
   }
+  const kind = values.kind;
+  if (kind !== 'machine' && kind !== 'privileged') throw new Error(`there is no kind '${kind}'\n${USAGE}`);
   const count = Number(values.count);
   const seed = Number(values.seed ?? Date.now());
   if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed))
@@ -25,7 +33,7 @@ export async function conformance(args: string[]): Promise<number> {
   const started = performance.now();
   console.log(`seed ${seed}`);
   let shown = 0;
-  const result = runCampaign(await compileHelpers(), seed, count, ({ sequences, instructions, failures }) => {
+  const result = runCampaign(await compileHelpers(), kind, seed, count, ({ sequences, instructions, failures }) => {
     for (const failure of failures.slice(shown)) console.log(failure);
     shown = failures.length;
     const seconds = (performance.now() - started) / 1000;

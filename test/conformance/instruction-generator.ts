@@ -7,7 +7,7 @@ import { BASE, DATA_BEFORE, DATA_BYTES, half, LOOP, loop, SP, SP_ABOVE_BASE, tog
  * The same random numbers give the same code.
  */
 export function randomUnits(random: Random, count: number): Unit[] {
-  const generator = new Generator(random);
+  const generator = new InstructionGenerator(random);
   return Array.from({ length: count }, () => generator.unit());
 }
 
@@ -79,15 +79,27 @@ const SHIFTS: readonly (readonly [number, number, number, number])[] = [
 ];
 const AMO_FUNCTIONS: readonly number[] = [0, 1, 4, 8, 12, 16, 20, 24, 28];
 
-class Generator {
+export interface GeneratorOptions {
+  /** Registers that are not written, beside SP, LOOP and BASE. */
+  readonly kept?: readonly number[];
+  /** Whether LR and SC are drawn. */
+  readonly reserving?: boolean;
+  /** Whether code is drawn that writes over code. */
+  readonly selfModifying?: boolean;
+}
+
+/** Draws units, one at a time. */
+export class InstructionGenerator {
   readonly #random: Random;
   /** Kinds of unit with how often they come up. */
   readonly #kinds: readonly (readonly [number, () => Unit])[];
   readonly #total: number;
+  readonly #kept: readonly number[];
   #depth = 0;
 
-  constructor(random: Random) {
+  constructor(random: Random, { kept = [], reserving = true, selfModifying = true }: GeneratorOptions = {}) {
     this.#random = random;
+    this.#kept = [SP, LOOP, BASE, ...kept];
     this.#kinds = [
       [10, () => this.#register(REGISTER)],
       [8, () => this.#immediate()],
@@ -99,7 +111,7 @@ class Generator {
       [12, () => this.#memory()],
       [4, () => this.#memoryByPointer()],
       [6, () => this.#atomic()],
-      [3, () => this.#loadReserved()],
+      [reserving ? 3 : 0, () => this.#loadReserved()],
       [22, () => this.#floatArithmetic()],
       [8, () => this.#floatOther()],
       [6, () => this.#floatFused()],
@@ -112,7 +124,7 @@ class Generator {
       [3, () => this.#reserved()],
       [2, () => this.#fault()],
       [2, () => this.#fence()],
-      [2, () => this.#selfModifying()],
+      [selfModifying ? 2 : 0, () => this.#selfModifying()],
       [1, () => this.#machineReturn()],
     ];
     this.#total = this.#kinds.reduce((sum, [weight]) => sum + weight, 0);
@@ -128,10 +140,14 @@ class Generator {
   }
 
   /** Any destination but the reserved registers; x0 is one. */
+  destination(...besides: number[]): number {
+    return this.#rd(...besides);
+  }
+
   #rd(...besides: number[]): number {
     for (;;) {
       const rd = this.#random.below(32);
-      if (rd !== SP && rd !== LOOP && rd !== BASE && !besides.includes(rd)) return rd;
+      if (!this.#kept.includes(rd) && !besides.includes(rd)) return rd;
     }
   }
 

@@ -13,7 +13,13 @@ describe.skipIf(missing !== undefined)(`random instructions${missing === undefin
   });
 
   it('leave registers, memory and trap CSRs as qemu-system-riscv64 does', () => {
-    const { failures, instructions } = runCampaign(helpers, 1, 2000);
+    const { failures, instructions } = runCampaign(helpers, 'machine', 1, 2000);
+    expect(failures).toEqual([]);
+    expect(instructions).toBeGreaterThan(1_000_000);
+  });
+
+  it('do so in every privilege, with paging, protection and delegated traps', () => {
+    const { failures, instructions } = runCampaign(helpers, 'privileged', 1, 600);
     expect(failures).toEqual([]);
     expect(instructions).toBeGreaterThan(1_000_000);
   });
