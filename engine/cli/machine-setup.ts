@@ -31,6 +31,10 @@ export async function createMachine(
     if (path[0] === 'drives' && path.length === 1) throw new UsageError('A machine takes at most 5 drives.', command);
     throw new UsageError(`${path.join('.')}: ${message}.`, command);
   }
-  if (config.kernel === undefined) await prepareDefaultGuest();
-  return VirtualMachine.create(config, { dataDirectory: dataDirectory(), ...options });
+  const line = new ProgressLine(process.stderr);
+  try {
+    return await VirtualMachine.create(config, { dataDirectory: dataDirectory(), onProgress: line.update, ...options });
+  } finally {
+    line.end();
+  }
 }

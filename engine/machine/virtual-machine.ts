@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { VmError } from '../bus/vm-error';
-import { defaultGuest } from '../images/default-guest';
+import { defaultGuest, type SetupProgress } from '../images/default-guest';
 import { GuestMemory } from '../memory/guest-memory';
 import { createMemory, planMemory } from '../memory/memory-plan';
 import { HartPool } from '../process/harts';
@@ -34,6 +34,10 @@ export interface VirtualMachineOptions {
   extraInitrd?: Uint8Array;
   /** Names of extra console ports. */
   ports?: string[];
+  /** Called while the default guest, or the firmware that comes with it, is fetched and made. */
+  onProgress?: (progress: SetupProgress) => void;
+  /** Ends that preparation; `create` then throws the signal's reason. */
+  signal?: AbortSignal;
 }
 
 interface MachineEvents {
@@ -90,7 +94,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
    */
   static async create(input: MachineConfigInput, options: VirtualMachineOptions = {}): Promise<VirtualMachine> {
     const config = parseConfig(input);
-    const trace = options.trace ?? [];
+    const { trace = [], dataDirectory, onProgress, signal } = options;
     const unknown = trace.find((name) => !TRACES.some((known) => known === name));
     if (unknown !== undefined)
       throw VmError.config(`There is nothing to trace under the name "${unknown}". It can be ${TRACES.join(', ')}.`);
@@ -99,7 +103,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     const boot = await loadBoot(config, {
       ram,
       extraInitrd: options.extraInitrd,
-      defaultGuest: () => defaultGuest({ dataDirectory: options.dataDirectory }),
+      defaultGuest: () => defaultGuest({ dataDirectory, onProgress, signal }),
     });
     const plan = planMemory(config.harts, [ram, { base: RESET_ROM_BASE, size: RESET_ROM_SIZE, readonly: true }]);
     const memory = new GuestMemory(createMemory(plan), plan);
