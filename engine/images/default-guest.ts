@@ -28,7 +28,7 @@ import { decompressXz } from './xz';
  * keys of module signatures (26) and the names of enums in trace events (80). The early console is for a panic before the UART's driver.
  */
 const COMMAND_LINE =
-  'console=ttyS0 earlycon=sbi quiet cryptomgr.notests initcall_blacklist=jent_mod_init,load_system_certificate_list,trace_eval_init';
+  'console=ttyS0 quiet earlycon=sbi cryptomgr.notests initcall_blacklist=jent_mod_init,load_system_certificate_list,trace_eval_init';
 /** Bytes of RAM in which kernel and unpacked initramfs have room: with 112 MiB the kernel panics. */
 const MINIMUM_MEMORY = 128 << 20;
 /** Bytes of a file kept in memory while unpacking; busybox has 2 MiB, the largest module 7 MiB. */
