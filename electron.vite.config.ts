@@ -11,6 +11,7 @@ const nodeEntries = {
   index: here('main/index.ts'),
   'engine-process': here('engine/process/engine-process.ts'),
   'hart-worker': here('engine/process/hart-worker.ts'),
+  'compile-worker': here('engine/process/compile-worker.ts'),
   engine: here('engine/index.ts'),
   cli: here('engine/cli/index.ts'),
 };
@@ -46,6 +47,8 @@ export default defineConfig({
       target: 'chrome130',
       minify: true,
       chunkSizeWarningLimit: 2000,
+      // Everything is a file: the content security policy allows no data URLs for fonts.
+      assetsInlineLimit: 0,
       rolldownOptions: { input: here('renderer/index.html') },
     },
     define: {

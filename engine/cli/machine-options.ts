@@ -15,6 +15,7 @@ export interface MachineOptions {
 export const MACHINE_OPTIONS = {
   memory: { type: 'string', short: 'm' },
   harts: { type: 'string' },
+  'no-jit': { type: 'boolean' },
   kernel: { type: 'string' },
   initrd: { type: 'string' },
   append: { type: 'string' },
@@ -32,6 +33,7 @@ export function parseMachineOptions(command: string, args: string[]): { options:
   const config: MachineOptions['config'] = {};
   if (values.memory !== undefined) config.memory = parseSize('--memory', values.memory);
   if (values.harts !== undefined) config.harts = parseCount('--harts', values.harts, 1, 16);
+  if (values['no-jit']) config.jit = false;
   for (const name of ['kernel', 'initrd', 'firmware'] as const) {
     const value = values[name];
     if (value === '') throw new UsageError(`--${name} expects a file.`, command);

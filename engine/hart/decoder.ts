@@ -1,13 +1,4 @@
-import {
-  HART_SLOTS,
-  PAGE_RECORDS,
-  RECORD_A,
-  RECORD_B,
-  RECORD_BYTES,
-  RECORD_IMM,
-  SLOT_BYTES,
-  SLOT_HOST,
-} from './hart-layout';
+import { HART_SLOTS, PAGE_RECORDS, RECORD_A, RECORD_B, RECORD_BYTES, RECORD_IMM, SLOT_BYTES, SLOT_HOST } from './hart-layout';
 import { DECODED_PAGE_BYTES } from '../memory/layout';
 import { DECODE, handlerFor, ILLEGAL, NOP_2, NOP_4, PAGE_END, STRADDLE } from './handlers';
 import { expandCompressed } from './isa/c';
@@ -65,10 +56,11 @@ export class Decoder {
     }
   }
 
-  /** Decode one instruction that straddles two pages into the scratch records. */
-  decodeStraddling(place: number, word: number): void {
-    this.write(place, word, 4, -1);
-    this.halves[(place >>> 1) + RECORD_BYTES] = PAGE_END;
+  /** Decode one instruction by itself into scratch records: one that straddles two pages, or must be fetched each time. */
+  decodeAlone(place: number, word: number): void {
+    const length = (word & 3) === 3 ? 4 : 2;
+    this.write(place, length === 4 ? word : expandCompressed(word & 0xffff), length, -1);
+    this.halves[(place + (length * RECORD_BYTES) / 2) >>> 1] = PAGE_END;
   }
 
   /**

@@ -25,7 +25,8 @@ export const SPECIAL_HANDLERS = 6;
 /** Instructions that write an integer register. */
 export function writesX(instruction: Instruction): boolean {
   const { format, name, extension } = instruction;
-  if (format === 's' || format === 'b' || format === 'none' || name === 'fence' || name === 'fence.i' || name === 'sfence.vma') return false;
+  if (format === 's' || format === 'b' || format === 'none' || name === 'fence' || name === 'fence.i' || name === 'sfence.vma')
+    return false;
   if (extension !== 'f' && extension !== 'd') return true;
   return /^(feq|flt|fle|fclass|fmv\.x|fcvt\.(w|wu|l|lu)\.)/.test(name);
 }
@@ -49,7 +50,8 @@ instructions.forEach((instruction, number) => {
   const discards = writesX(instruction) && !instruction.pure;
   for (const length of [4, 2] as const) {
     for (const discard of discards ? [false, true] : [false]) {
-      const spelled = length === 4 || (discards ? short.has(number * 2 + (discard ? 1 : 0)) : short.has(number * 2) || short.has(number * 2 + 1));
+      const spelled =
+        length === 4 || (discards ? short.has(number * 2 + (discard ? 1 : 0)) : short.has(number * 2) || short.has(number * 2 + 1));
       if (!spelled) continue;
       for (const near of relative ? [false, true] : [false]) {
         const handler = SPECIAL_HANDLERS + handlers.push({ instruction, length, discard, near }) - 1;

@@ -85,6 +85,10 @@ export const STAT_INTERRUPTS = HART_PRIVATE + 1048;
 export const STAT_FLUSHES = HART_PRIVATE + 1056;
 export const STAT_PAGES_DECODED = HART_PRIVATE + 1064;
 
+/** Instructions executed in regions, and regions entered. */
+export const STAT_REGION_INSTRUCTIONS = HART_PRIVATE + 1072;
+export const STAT_REGION_ENTRIES = HART_PRIVATE + 1080;
+
 // ---- TLBs --------------------------------------------------------------------------------------------------------
 
 /**
@@ -127,6 +131,8 @@ export const RECORD_BYTES = 8;
 export const PAGE_RECORDS = 2048;
 /** Records for the one instruction that straddles two pages. */
 export const HART_SCRATCH_RECORDS = 262144;
+/** A record that decodes and runs one instruction alone; for pages of which only some bytes may be executed. */
+export const HART_SINGLE_RECORD = HART_SCRATCH_RECORDS + 64;
 
 /** A record: u16 handler, u8 and u8 register offsets (8 × number), i32 immediate or up to three more fields. */
 export const RECORD_HANDLER = 0;
@@ -136,3 +142,18 @@ export const RECORD_IMM = 4;
 
 /** Bytes from HART_PRIVATE that reset clears: all of the above but TLBs and decoded pages. */
 export const HART_PRIVATE_BYTES = 4096;
+
+// ---- Regions: translated code (engine/hart/jit) ------------------------------------------------------------------
+
+/** i32: 1 while the hart counts jumps to find hot code. */
+export const HART_COUNTING = HART_PRIVATE + 80;
+/** u32: number of messages from the compile worker that wait for the hart; others increment it. */
+export const HART_MAIL = HART_PRIVATE + 84;
+/** A record whose handler is REGION_HANDLER + n enters region n. */
+export const REGION_HANDLER = 1024;
+export const REGIONS_MAX = 16384;
+/** u16 per region: the handler that its first record had. */
+export const HART_REGION_ORIGINALS = 327680;
+/** u16 counters of jumps to a record, hashed by its address. */
+export const HART_COUNTERS = 393216;
+export const HART_COUNTER_COUNT = 32768;

@@ -1,12 +1,5 @@
 import { VmError } from '../bus/vm-error';
-import {
-  HARTS_BASE,
-  HART_LINES,
-  HART_MTIMECMP,
-  HART_PC,
-  HART_STRIDE,
-  HART_X,
-} from '../memory/layout';
+import { HARTS_BASE, HART_LINES, HART_MTIMECMP, HART_PC, HART_STRIDE, HART_X } from '../memory/layout';
 import type { MemoryPlan } from '../memory/memory-plan';
 import { Decoder } from './decoder';
 import {
@@ -14,6 +7,8 @@ import {
   CSR_MSTATUS,
   CSR_STIMECMP,
   HART_BUDGET,
+  HART_COUNTERS,
+  HART_COUNTER_COUNT,
   HART_FFLAGS,
   HART_FS_OFF,
   HART_ID,
@@ -21,10 +16,13 @@ import {
   HART_PRIV,
   HART_PRIVATE_BYTES,
   HART_SCRATCH_RECORDS,
+  HART_SINGLE_RECORD,
   HART_SLICE,
 } from './hart-layout';
-import { helperNames } from './helper-table';
+import { STRADDLE } from './handlers';
+import { helperNames, type HelperName } from './helper-table';
 import { buildInterpreter } from './interpreter';
+import { Regions, type Translator } from './jit/regions';
 import { HART_PRIVATE } from '../memory/layout';
 
 /** What a hart needs from its surroundings. All calls come from the hart's own thread. */
@@ -36,6 +34,18 @@ export interface HartEnvironment {
   mmioWrite(address: number, size: 1 | 2 | 4, value: number): boolean;
   /** Told of every trap, when tracing. */
   traceTrap?(cause: number, interrupt: boolean): void;
+  /** Translates hot code; without it the hart only interprets. */
+  translator?: Translator;
+}
+
+/** What tests turn to bring rare things about soon. */
+export interface HartTuning {
+  /** Instructions between two looks at timers, interrupts and requests. */
+  slice?: number;
+  /** Jumps to a place after which its code is translated; a power of two. */
+  hot?: number;
+  /** Translated regions at a time. */
+  regions?: number;
 }
 
 interface HelperExports {
@@ -46,10 +56,12 @@ interface HelperExports {
   selectTlbs(): void;
   pmpUpdate(): void;
   fetch_address(address: bigint): number;
+  dropAllCode(): void;
 }
 
 /** Instructions between two looks at timers, interrupts and requests: about 40 µs of work. */
 const SLICE = 8192;
+const HOT = 2048;
 const MSTATUS_UXL_SXL = 0xa_0000_0000n;
 const MENVCFG_ADUE = 1n << 61n;
 const NEVER = (1n << 64n) - 1n;
@@ -60,6 +72,7 @@ export class Hart {
   private readonly data: DataView;
   private readonly helpers: HelperExports;
   private readonly loop: () => void;
+  private readonly regions: Regions | undefined;
 
   /**
    * @param helpers compiled helpers.wasm, shared between harts
@@ -71,6 +84,7 @@ export class Hart {
     readonly id: number,
     helpers: WebAssembly.Module,
     environment: HartEnvironment,
+    private readonly tuning: HartTuning = {},
   ) {
     this.base = HARTS_BASE + id * HART_STRIDE;
     const base = this.base;
@@ -84,6 +98,7 @@ export class Hart {
     this.helpers = new WebAssembly.Instance(helpers, {
       env: {
         memory,
+        mail: () => this.regions?.receive(),
         time: () => environment.time(),
         trace_trap: (cause: number, interrupt: number) => environment.traceTrap?.(cause, interrupt !== 0),
         mmio_read: (address: number, size: 1 | 2 | 4) => {
@@ -104,14 +119,38 @@ export class Hart {
     const straddle = (): number => {
       const pc = this.pc;
       const first = this.helpers.fetch_address(pc);
-      const second = first === 0 ? 0 : this.helpers.fetch_address(pc + 2n);
-      if (second === 0) return 0;
-      decoder.decodeStraddling(scratch, (halves[first >>> 1] | (halves[second >>> 1] << 16)) >>> 0);
+      if (first === 0) return 0;
+      let word = halves[first >>> 1];
+      if ((word & 3) === 3) {
+        const second = this.helpers.fetch_address(pc + 2n);
+        if (second === 0) return 0;
+        word = (word | (halves[second >>> 1] << 16)) >>> 0;
+      }
+      decoder.decodeAlone(scratch, word);
       return scratch;
     };
-    const helperImports = Object.fromEntries(helperNames.map((name) => [name, (this.helpers as unknown as Record<string, WebAssembly.ExportValue>)[name]]));
-    const interpreter = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter(base)), {
-      env: { memory, decode: (record: number) => decoder.decode(record), straddle },
+    const helperImports = Object.fromEntries(
+      helperNames.map((name) => [name, (this.helpers as unknown as Record<string, WebAssembly.ExportValue>)[name]]),
+    );
+    if (environment.translator) {
+      this.regions = new Regions(
+        memory,
+        base,
+        decoded,
+        helperImports as Record<HelperName, WebAssembly.ExportValue>,
+        environment.translator,
+        () => this.helpers.dropAllCode(),
+        tuning.regions,
+      );
+    }
+    const interpreter = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter(base, tuning.hot ?? HOT)), {
+      env: {
+        memory,
+        decode: (record: number) => decoder.decode(record),
+        straddle,
+        hot: (record: number) => this.regions?.hot(record),
+        regions: this.regions?.table ?? new WebAssembly.Table({ element: 'anyfunc', initial: 1 }),
+      },
       helpers: helperImports,
     });
     this.loop = interpreter.exports.run as () => void;
@@ -123,19 +162,23 @@ export class Hart {
     const bytes = new Uint8Array(this.memory.buffer);
     bytes.fill(0, base + HART_X, base + HART_LINES);
     bytes.fill(0, base + HART_PRIVATE, base + HART_PRIVATE + HART_PRIVATE_BYTES);
+    bytes.fill(0, base + HART_COUNTERS, base + HART_COUNTERS + 2 * HART_COUNTER_COUNT);
     data.setBigUint64(base + HART_PC, BigInt(pc), true);
     data.setUint32(base + HART_PRIV, 3, true);
     data.setUint32(base + HART_FS_OFF, 1, true);
-    data.setUint32(base + HART_SLICE, SLICE, true);
-    data.setUint32(base + HART_BUDGET, SLICE, true);
+    const slice = this.tuning.slice ?? SLICE;
+    data.setUint32(base + HART_SLICE, slice, true);
+    data.setUint32(base + HART_BUDGET, slice, true);
     data.setBigUint64(base + HART_ID, BigInt(this.id), true);
     data.setBigUint64(base + CSR_MSTATUS, MSTATUS_UXL_SXL, true);
     data.setBigUint64(base + CSR_MENVCFG, MENVCFG_ADUE, true);
     data.setBigUint64(base + CSR_STIMECMP, NEVER, true);
     data.setBigUint64(base + HART_MTIMECMP, NEVER, true);
+    data.setUint16(base + HART_SINGLE_RECORD, STRADDLE, true);
     this.helpers.pmpUpdate();
     this.helpers.flushAll();
     this.helpers.selectTlbs();
+    this.regions?.start();
   }
 
   /** Run until the machine's run state is no longer RUN_RUNNING. */

@@ -75,7 +75,7 @@ const SIGNATURES = {
 } as const;
 
 export type HelperName = keyof typeof SIGNATURES;
-type ResultOf<S extends string> = S extends `${string}:l` ? I64 : S extends `${string}:i` ? I32 : void;
+type ResultOf<S extends string> = S extends `${string}:l` ? I64 : S extends `${string}:i` ? I32 : undefined;
 export type HelperResult<N extends HelperName> = ResultOf<(typeof SIGNATURES)[N]>;
 
 export const helperNames = Object.keys(SIGNATURES) as HelperName[];

@@ -7,10 +7,14 @@ import {
   FETCH_RECORDS,
   FETCH_TAG,
   HART_BUDGET,
+  HART_COUNTERS,
+  HART_COUNTER_COUNT,
+  HART_COUNTING,
   HART_FETCH_TLB,
   HART_FRM,
   HART_FS_DIRTY,
   HART_FS_OFF,
+  HART_REGION_ORIGINALS,
   HART_TLB,
   HART_TRAP,
   HART_UNSETTLED,
@@ -19,29 +23,45 @@ import {
   RECORD_BYTES,
   RECORD_HANDLER,
   RECORD_IMM,
+  REGION_HANDLER,
+  STAT_REGION_ENTRIES,
+  STAT_REGION_INSTRUCTIONS,
   TLB_ADDEND,
   TLB_ENTRIES,
   TLB_READ,
   TLB_WRITE,
 } from './hart-layout';
+import { REFUSED, REGION_TYPE } from './jit/region-emitter';
 import { helperNames, helperType, type HelperName, type HelperResult } from './helper-table';
 import { LOAD_KINDS, type Context, type LoadKind, type LogSize } from './isa/instruction';
 
 /**
  * Tier 0: one WebAssembly function that runs decoded records (DESIGN §3). A `br_table` chooses the handler, whose body comes
  * from the instruction's own description. The module is made for one hart: its registers lie at constant addresses.
+ *
+ * @param hot after so many jumps to a record, and again after as many more, it is reported as hot; a power of two below 65536
  */
-export function buildInterpreter(hart: number): Uint8Array<ArrayBuffer> {
+export function buildInterpreter(hart: number, hot: number): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 65536);
   const helpers = new Map<HelperName, number>();
   for (const name of helperNames) helpers.set(name, module.importFunction('helpers', name, helperType(name)));
   const decode = module.importFunction('env', 'decode', { parameters: [I32_TYPE], results: [] });
   const straddle = module.importFunction('env', 'straddle', { parameters: [], results: [I32_TYPE] });
-  const run = new RunLoop(hart, helpers);
-  run.emit(decode, straddle);
+  const reportHot = module.importFunction('env', 'hot', { parameters: [I32_TYPE], results: [] });
+  module.importTable('env', 'regions');
+  const run = new RunLoop(hart, helpers, { decode, straddle, reportHot, regionType: module.typeIndex(REGION_TYPE) }, hot);
+  run.emit();
   module.addFunction({ parameters: [], results: [] }, run.e, 'run');
   return module.build();
+}
+
+/** Function indices of the imports, and the type index of regions. */
+interface Imports {
+  decode: number;
+  straddle: number;
+  reportHot: number;
+  regionType: number;
 }
 
 class RunLoop implements Context {
@@ -55,6 +75,8 @@ class RunLoop implements Context {
   private readonly tlb = this.e.local<I32>(I32_TYPE);
   /** Target of a jump through the fetch TLB. */
   private readonly target = this.e.local<I64>(I64_TYPE);
+  /** The handler of the record being executed. */
+  private readonly operation = this.e.local<I32>(I32_TYPE);
   private jumpLabel: Label = 0;
   private nextLabel: Label = 0;
   private trapLabel: Label = 0;
@@ -65,9 +87,11 @@ class RunLoop implements Context {
   constructor(
     private readonly hart: number,
     private readonly helpers: Map<HelperName, number>,
+    private readonly imports: Imports,
+    private readonly hot: number,
   ) {}
 
-  emit(decode: number, straddle: number): void {
+  emit(): void {
     const { e } = this;
     this.reload();
     e.loop((jump) => {
@@ -78,10 +102,10 @@ class RunLoop implements Context {
         this.nextLabel = next;
         e.block((trap) => {
           this.trapLabel = trap;
-          this.emitHandlers(decode, straddle);
+          this.emitHandlers();
         });
-        // A trap: the instruction at HART_PC did not retire.
-        e.set(this.budget, e.i32.add(e.get(this.budget), e.i32.const(1)));
+        // A trap: the instruction at HART_PC did not retire, which take_trap books. It uses up the slice all the same, so that a
+        // hart whose trap vector traps again still polls.
         this.callHelper('take_trap');
         this.reloadState();
         e.br(jump);
@@ -131,13 +155,17 @@ class RunLoop implements Context {
       () => {
         e.set(
           this.record,
-          e.i32.add(e.i32.load(e.get(entry), FETCH_RECORDS), e.i32.shl(e.i32.and(e.i32.wrap(e.get(this.target)), e.i32.const(4095)), e.i32.const(2))),
+          e.i32.add(
+            e.i32.load(e.get(entry), FETCH_RECORDS),
+            e.i32.shl(e.i32.and(e.i32.wrap(e.get(this.target)), e.i32.const(4095)), e.i32.const(2)),
+          ),
         );
       },
       () => {
         e.i64.store(e.i32.const(0), e.get(this.target), this.hart + HART_PC);
         e.get(this.target);
         e.if(e.i32.eqz(e.tee(this.record, this.callHelper('fetch_miss'))), () => {
+          e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(1)));
           this.callHelper('take_trap');
           this.reloadState();
           e.br(this.jumpLabel);
@@ -146,6 +174,7 @@ class RunLoop implements Context {
       'likely',
     );
     this.setBase(e.get(this.target));
+    this.countJump();
     e.releaseTemporaries();
   }
 
@@ -154,13 +183,21 @@ class RunLoop implements Context {
     e.set(this.pcBase, e.i64.sub(pc, e.i64.extend_u(e.i32.shr_u(e.get(this.record), e.i32.const(2)))));
   }
 
-  private emitHandlers(decode: number, straddle: number): void {
+  private emitHandlers(): void {
     const { e } = this;
+    e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(1)));
+    e.set(this.operation, e.i32.load16_u(e.get(this.record), RECORD_HANDLER));
+    e.loop((dispatch) => this.emitLadder(dispatch));
+  }
+
+  private emitLadder(dispatch: Label): void {
+    const { e } = this;
+    const { decode, straddle } = this.imports;
     const labels: Label[] = [];
     const count = SPECIAL_HANDLERS + handlers.length;
-    for (let i = 0; i < count; i++) labels.unshift(e.openBlock());
-    e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(1)));
-    e.brTable(labels.slice(0, -1), labels[count - 1], e.i32.load16_u(e.get(this.record), RECORD_HANDLER));
+    for (let i = 0; i <= count; i++) labels.unshift(e.openBlock());
+    // Whatever is no handler is a region.
+    e.brTable(labels.slice(0, -1), labels[count], e.get(this.operation));
 
     const specials: (() => void)[] = [
       // DECODE
@@ -212,6 +249,78 @@ class RunLoop implements Context {
       if (!this.left) this.advance(handler.length);
       e.releaseTemporaries();
     }
+    e.end();
+    this.enterRegion(dispatch);
+  }
+
+  /** Run translated code (engine/hart/jit), which returns the next pc. */
+  private enterRegion(dispatch: Label): void {
+    const { e } = this;
+    const { i32, i64 } = e;
+    this.creditOne();
+    i32.const(this.hart);
+    i64.and(this.pc(), i64.const(-4096));
+    e.get(this.budget);
+    e.get(this.tlb);
+    e.callIndirect(this.imports.regionType, i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)));
+    e.set(this.target, { wasm: 'i64' });
+    e.if(
+      i64.eq(e.get(this.target), i64.const(REFUSED)),
+      () => {
+        e.set(this.budget, i32.sub(e.get(this.budget), i32.const(1)));
+        const index = i32.shl(i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), i32.const(1));
+        e.set(this.operation, i32.load16_u(index, this.hart + HART_REGION_ORIGINALS));
+        e.br(dispatch);
+      },
+      undefined,
+      'unlikely',
+    );
+    const left = e.keep(i32.load(i32.const(0), this.hart + HART_BUDGET));
+    i64.store(
+      i32.const(0),
+      i64.add(i64.load(i32.const(0), this.hart + STAT_REGION_INSTRUCTIONS), i64.extend_s(i32.sub(e.get(this.budget), e.get(left)))),
+      this.hart + STAT_REGION_INSTRUCTIONS,
+    );
+    i64.store(
+      i32.const(0),
+      i64.add(i64.load(i32.const(0), this.hart + STAT_REGION_ENTRIES), i64.const(1)),
+      this.hart + STAT_REGION_ENTRIES,
+    );
+    e.set(this.budget, e.get(left));
+    e.if(
+      i32.load(i32.const(0), this.hart + HART_TRAP),
+      () => {
+        e.set(this.budget, i32.sub(e.get(this.budget), i32.const(1)));
+        this.callHelper('take_trap');
+        this.reloadState();
+      },
+      undefined,
+      'unlikely',
+    );
+    e.br(this.jumpLabel);
+    e.releaseTemporaries();
+  }
+
+  /** Count a jump to the record, and report it when it is hot. */
+  private countJump(): void {
+    const { e } = this;
+    const { i32 } = e;
+    e.if(i32.load(i32.const(0), this.hart + HART_COUNTING), () => {
+      const counter = e.keep(
+        i32.shl(i32.and(i32.shr_u(e.get(this.record), i32.const(3)), i32.const(HART_COUNTER_COUNT - 1)), i32.const(1)),
+      );
+      const count = e.keep(i32.add(i32.load16_u(e.get(counter), this.hart + HART_COUNTERS), i32.const(1)));
+      i32.store16(e.get(counter), e.get(count), this.hart + HART_COUNTERS);
+      e.if(
+        i32.eqz(i32.and(e.get(count), i32.const(this.hot - 1))),
+        () => {
+          e.get(this.record);
+          e.call(this.imports.reportHot);
+        },
+        undefined,
+        'unlikely',
+      );
+    });
   }
 
   // ---- going on ---------------------------------------------------------------------------------------------------
@@ -316,13 +425,10 @@ class RunLoop implements Context {
   rm(): I32 {
     const { e } = this;
     const mode = e.keep(this.field(RECORD_IMM + 2));
-    e.if(
-      e.i32.eq(e.get(mode), e.i32.const(7)),
-      () => {
-        e.set(mode, e.i32.load(e.i32.const(0), this.hart + HART_FRM));
-        e.if(e.i32.gt_u(e.get(mode), e.i32.const(4)), () => this.illegal(), undefined, 'unlikely');
-      },
-    );
+    e.if(e.i32.eq(e.get(mode), e.i32.const(7)), () => {
+      e.set(mode, e.i32.load(e.i32.const(0), this.hart + HART_FRM));
+      e.if(e.i32.gt_u(e.get(mode), e.i32.const(4)), () => this.illegal(), undefined, 'unlikely');
+    });
     return e.get(mode);
   }
   pc(): I64 {
@@ -357,7 +463,15 @@ class RunLoop implements Context {
     const at = e.keep(address);
     const entry = this.tlbEntry(at);
     const value = e.temporary<I64>(I64_TYPE);
-    const loads = { b: e.i64.load8_s, h: e.i64.load16_s, w: e.i64.load32_s, d: e.i64.load, bu: e.i64.load8_u, hu: e.i64.load16_u, wu: e.i64.load32_u };
+    const loads = {
+      b: e.i64.load8_s,
+      h: e.i64.load16_s,
+      w: e.i64.load32_s,
+      d: e.i64.load,
+      bu: e.i64.load8_u,
+      hu: e.i64.load16_u,
+      wu: e.i64.load32_u,
+    };
     e.if(
       this.hit(at, entry, TLB_READ, (LOAD_KINDS[kind] & 3) as LogSize),
       () => e.set(value, loads[kind](this.hostAddress(at, entry))),
@@ -422,7 +536,12 @@ class RunLoop implements Context {
       this.goto(e.i64.add(this.pc(), this.imm()));
       return;
     }
-    e.set(this.record, e.i32.add(e.get(this.record), this.imm32()));
+    const distance = e.keep(this.imm32());
+    e.set(this.record, e.i32.add(e.get(this.record), e.get(distance)));
+    // Loops and calls are where hot code begins.
+    const { instruction, discard } = this.handler;
+    if (instruction.name === 'jal' && !discard) this.countJump();
+    else e.if(e.i32.lt_s(e.get(distance), e.i32.const(0)), () => this.countJump());
     e.brIf(this.nextLabel, e.i32.gt_s(e.get(this.budget), e.i32.const(0)));
     this.goto(this.pc());
   }

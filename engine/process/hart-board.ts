@@ -14,6 +14,8 @@ export interface HartBoard {
   virtioMmio: { base: number; stride: number; count: number; firstSource: number };
   /** What the device thread's bus answers. */
   ranges: { base: number; size: number }[];
+  /** Whether hot code is translated to WebAssembly. */
+  jit: boolean;
   /** What to trace: `trap`, `mmio`, … */
   trace?: string[];
 }
@@ -77,6 +79,8 @@ export class LocalDevices {
 
   private answers(address: number): boolean {
     const { plic, board } = this;
-    return (address >= plic.base && address < plic.base + plic.size) || (address >= board.clint.base && address < board.clint.base + 0x10000);
+    return (
+      (address >= plic.base && address < plic.base + plic.size) || (address >= board.clint.base && address < board.clint.base + 0x10000)
+    );
   }
 }

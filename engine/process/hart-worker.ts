@@ -1,7 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import { DeviceError } from '../bus/vm-error';
 import { Hart } from '../hart/hart';
+import type { Translation } from '../hart/jit/compiler';
 import type { MemoryPlan } from '../memory/memory-plan';
 import { GuestClock } from './guest-clock';
 import { LocalDevices, type HartBoard } from './hart-board';
@@ -14,6 +14,8 @@ export interface HartWorkerData {
   id: number;
   helpers: WebAssembly.Module;
   board: HartBoard;
+  /** To the compile worker; without it the hart only interprets. */
+  compiler?: MessagePort;
 }
 
 /** To the worker. `run`: run until the machine's run state says otherwise, then answer `parked`. */
@@ -21,13 +23,9 @@ export type HartCommand = 'reset' | 'run';
 /** From the worker. 0 is the doorbell of the MMIO ring. */
 export type HartReport = 0 | 'ready' | 'parked' | { failed: string } | { trace: string };
 
-// The run loop is entered once and stays, so V8 would never replace baseline code: have it optimised at once (70 ms).
-setFlagsFromString('--no-liftoff');
-setFlagsFromString('--experimental-wasm-branch-hinting');
-
 const port = parentPort;
 if (!port) throw new Error('hart-worker runs as a worker thread only');
-const { memory, plan, id, helpers, board } = workerData as HartWorkerData;
+const { memory, plan, id, helpers, board, compiler } = workerData as HartWorkerData;
 const report = (message: HartReport): void => port.postMessage(message);
 
 const clock = new GuestClock(memory, board.timebase);
@@ -41,7 +39,9 @@ function mapped(address: number): boolean {
 }
 
 function traced(kind: string, address: number, size: number, value: number | undefined): void {
-  report({ trace: `mmio hart ${id} ${kind} 0x${address.toString(16)} ${size} ${value === undefined ? 'fault' : `0x${value.toString(16)}`}` });
+  report({
+    trace: `mmio hart ${id} ${kind} 0x${address.toString(16)} ${size} ${value === undefined ? 'fault' : `0x${value.toString(16)}`}`,
+  });
 }
 
 const hart = new Hart(memory, plan, id, helpers, {
@@ -70,6 +70,14 @@ const hart = new Hart(memory, plan, id, helpers, {
     if (traceMmio) traced('write', address, size, answered ? value : undefined);
     return answered;
   },
+  ...(compiler
+    ? {
+        translator: {
+          request: (spot) => compiler.postMessage(spot),
+          receive: () => receiveMessageOnPort(compiler)?.message as Translation | undefined,
+        },
+      }
+    : {}),
   ...(traceTraps
     ? {
         traceTrap: (cause: number, interrupt: boolean) => {

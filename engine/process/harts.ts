@@ -1,12 +1,14 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import { setFlagsFromString } from 'node:v8';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import type { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
 import { wakeHart } from '../interrupt/hart-lines';
 import { MACHINE_RUN_STATE, RUN_PAUSED, RUN_RUNNING, RUN_STOPPED } from '../memory/layout';
 import type { MemoryPlan } from '../memory/memory-plan';
 import { builtFile } from './built-file';
+import type { CompileWorkerData } from './compile-worker';
 import { GuestClock } from './guest-clock';
 import type { HartBoard } from './hart-board';
 import type { HartCommand, HartReport, HartWorkerData } from './hart-worker';
@@ -24,6 +26,7 @@ interface Member {
 /** The harts of one machine: a worker thread each, run, paused and reset together. Lives on the device thread. */
 export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }> {
   private members: Member[] = [];
+  private compiler: Worker | undefined;
   private readonly words: Int32Array;
   private readonly server: MmioServer;
   private readonly clock: GuestClock;
@@ -48,9 +51,24 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
     this.setRunState(RUN_PAUSED);
     const helpers = new WebAssembly.Module(readFileSync(builtFile('helpers.wasm')));
     const script = builtFile('hart-worker.js');
+    // The run loop is entered once and stays, so V8 would never replace baseline code; and a hart must not wait for V8 to
+    // compile what the compile worker hands over. Both are to be optimised code at once.
+    setFlagsFromString('--no-liftoff');
+    setFlagsFromString('--no-wasm-lazy-compilation');
+    setFlagsFromString('--experimental-wasm-branch-hinting');
+    const channels = Array.from({ length: this.board.jit ? this.plan.harts : 0 }, () => new MessageChannel());
+    if (this.board.jit) {
+      const ports = channels.map(({ port2 }) => port2);
+      const workerData: CompileWorkerData = { memory: this.memory, ports };
+      this.compiler = new Worker(builtFile('compile-worker.js'), { workerData, transferList: ports, name: 'compiler' });
+      this.compiler.on('error', (cause) =>
+        this.emit('error', new VmError('Internal', `The compile worker failed: ${String(cause)}`, { cause })),
+      );
+    }
     for (let id = 0; id < this.plan.harts; id++) {
-      const workerData: HartWorkerData = { memory: this.memory, plan: this.plan, id, helpers, board: this.board };
-      const worker = new Worker(script, { workerData, name: `hart-${id}` });
+      const compiler = channels[id]?.port1;
+      const workerData: HartWorkerData = { memory: this.memory, plan: this.plan, id, helpers, board: this.board, compiler };
+      const worker = new Worker(script, { workerData, transferList: compiler ? [compiler] : [], name: `hart-${id}` });
       const member: Member = { worker, answer: Promise.resolve() };
       member.answer = this.awaitAnswer(worker);
       worker.on('message', (message: HartReport) => {
@@ -98,7 +116,8 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
     await Promise.race([this.answers().catch(() => {}), patience]);
     clearTimeout(timer);
     this.server.close();
-    await Promise.all(this.members.map(({ worker }) => worker.terminate()));
+    await Promise.all([this.compiler?.terminate(), ...this.members.map(({ worker }) => worker.terminate())]);
+    this.compiler = undefined;
     this.members = [];
   }
 

@@ -92,7 +92,13 @@ export class Emitter {
 
   get<T extends Value>(local: Local<T>): T {
     this.op(0x20, local.index);
-    return (local.type === I32_TYPE ? I32_VALUE : local.type === I64_TYPE ? I64_VALUE : local.type === F32_TYPE ? F32_VALUE : F64_VALUE) as unknown as T;
+    return (local.type === I32_TYPE
+      ? I32_VALUE
+      : local.type === I64_TYPE
+        ? I64_VALUE
+        : local.type === F32_TYPE
+          ? F32_VALUE
+          : F64_VALUE) as unknown as T;
   }
   set<T extends Value>(local: Local<T>, _value: T): void {
     this.op(0x21, local.index);
@@ -162,6 +168,12 @@ export class Emitter {
     this.op(0x10, index);
   }
 
+  /** Call through the module's table; the arguments and, last, the index in the table must have been emitted. */
+  callIndirect(type: number, _index: I32): void {
+    this.op(0x11, type);
+    this.code.byte(0x00);
+  }
+
   /** The finished body with its local declarations, as the code section wants it, and its branch hints. */
   body(): { code: CodeBuffer; hints: { at: number; likely: boolean }[] } {
     const body = new CodeBuffer();
@@ -224,6 +236,7 @@ export class Emitter {
     load16_u: this.loadOp(0x2f, 1, I32_VALUE),
     store: this.storeOp<I32>(0x36, 2),
     store8: this.storeOp<I32>(0x3a, 0),
+    store16: this.storeOp<I32>(0x3b, 1),
   };
 
   readonly i64 = {

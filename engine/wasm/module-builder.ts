@@ -12,11 +12,17 @@ export class ModuleBuilder {
   private readonly imports: { module: string; name: string; type: number }[] = [];
   private readonly functions: { type: number; body: ReturnType<Emitter['body']> }[] = [];
   private readonly exports: { name: string; index: number }[] = [];
+  private table: { module: string; name: string } | undefined;
   private memory: { module: string; name: string; maximum: number } | undefined;
 
   /** Import the shared memory; `maximum` in 64 KiB pages. */
   importMemory(module: string, name: string, maximum: number): void {
     this.memory = { module, name, maximum };
+  }
+
+  /** Import the table that call_indirect uses. */
+  importTable(module: string, name: string): void {
+    this.table = { module, name };
   }
 
   importFunction(module: string, name: string, type: FunctionType): number {
@@ -40,7 +46,7 @@ export class ModuleBuilder {
       at.u32(type.results.length);
       for (const result of type.results) at.byte(result);
     });
-    const { memory } = this;
+    const { memory, table } = this;
     const imports: ((at: CodeBuffer) => void)[] = this.imports.map(({ module, name, type }) => (at) => {
       at.name(module);
       at.name(name);
@@ -57,6 +63,16 @@ export class ModuleBuilder {
         at.u32(memory.maximum);
       });
     }
+    if (table) {
+      imports.push((at) => {
+        at.name(table.module);
+        at.name(table.name);
+        at.byte(1);
+        at.byte(0x70);
+        at.byte(0);
+        at.u32(0);
+      });
+    }
     this.section(out, 2, imports, (at, write) => write(at));
     this.section(out, 3, this.functions, (at, { type }) => at.u32(type));
     this.section(out, 7, this.exports, (at, { name, index }) => {
@@ -71,7 +87,9 @@ export class ModuleBuilder {
 
   /** The custom section of the branch hinting proposal; it stands before the code section. */
   private branchHints(out: CodeBuffer): void {
-    const hinted = this.functions.map(({ body }, i) => ({ index: this.imports.length + i, hints: body.hints })).filter(({ hints }) => hints.length > 0);
+    const hinted = this.functions
+      .map(({ body }, i) => ({ index: this.imports.length + i, hints: body.hints }))
+      .filter(({ hints }) => hints.length > 0);
     if (hinted.length === 0) return;
     const content = new CodeBuffer();
     content.name('metadata.code.branch_hint');
@@ -98,7 +116,8 @@ export class ModuleBuilder {
     out.section(content);
   }
 
-  private typeIndex(type: FunctionType): number {
+  /** Index of a function type, for call_indirect. */
+  typeIndex(type: FunctionType): number {
     const same = (a: ValueType[], b: ValueType[]): boolean => a.length === b.length && a.every((t, i) => t === b[i]);
     const known = this.types.findIndex((t) => same(t.parameters, type.parameters) && same(t.results, type.results));
     return known >= 0 ? known : this.types.push(type) - 1;

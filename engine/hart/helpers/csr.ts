@@ -118,9 +118,34 @@ export function writeMstatus(value: u64): void {
   store<i32>(hart + HART_UNSETTLED, 1);
 }
 
+/** Instructions retired, the present one included: its increment comes before its own write (unprivileged ISA §6.1). */
 @inline
 function retired(): u64 {
   return load<u64>(hart + HART_INSTRET) + <u64>(<i64>(load<i32>(hart + HART_SLICE) - load<i32>(hart + HART_BUDGET)));
+}
+
+const INHIBIT_CYCLE: u64 = 1;
+const INHIBIT_INSTRET: u64 = 4;
+
+/** mcycle or minstret as it was before this instruction. While inhibited, its offset is its value. */
+function readCounter(inhibit: u64, offset: u32): u64 {
+  const value = load<u64>(hart + offset);
+  return load<u64>(hart + CSR_MCOUNTINHIBIT) & inhibit ? value : value + retired() - 1;
+}
+
+function writeCounter(inhibit: u64, offset: u32, value: u64): void {
+  store<u64>(hart + offset, load<u64>(hart + CSR_MCOUNTINHIBIT) & inhibit ? value : value - retired());
+}
+
+function writeCountInhibit(value: u64): void {
+  const changed = load<u64>(hart + CSR_MCOUNTINHIBIT) ^ value;
+  const count = retired();
+  for (let i = 0; i < 2; i++) {
+    const inhibit = i == 0 ? INHIBIT_CYCLE : INHIBIT_INSTRET;
+    const at = hart + (i == 0 ? CSR_MCYCLE_OFFSET : CSR_MINSTRET_OFFSET);
+    if (changed & inhibit) store<u64>(at, load<u64>(at) + (value & inhibit ? count : 0 - count));
+  }
+  store<u64>(hart + CSR_MCOUNTINHIBIT, value);
 }
 
 /** Whether the present privilege may read counter `index` (mcounteren, scounteren). */
@@ -190,10 +215,10 @@ function read(number: u32): u64 {
       return <u64>(load<u32>(hart + HART_FFLAGS) | (load<u32>(hart + HART_FRM) << 5));
     case 0xc00:
       if (!counterAllowed(0)) break;
-      return retired() + load<u64>(hart + CSR_MCYCLE_OFFSET);
+      return readCounter(INHIBIT_CYCLE, CSR_MCYCLE_OFFSET);
     case 0xc02:
       if (!counterAllowed(2)) break;
-      return retired() + load<u64>(hart + CSR_MINSTRET_OFFSET);
+      return readCounter(INHIBIT_INSTRET, CSR_MINSTRET_OFFSET);
 
     case 0x300:
       return readMstatus();
@@ -229,9 +254,9 @@ function read(number: u32): u64 {
     case 0x3a2:
       return pmpReadConfig(8);
     case 0xb00:
-      return retired() + load<u64>(hart + CSR_MCYCLE_OFFSET);
+      return readCounter(INHIBIT_CYCLE, CSR_MCYCLE_OFFSET);
     case 0xb02:
-      return retired() + load<u64>(hart + CSR_MINSTRET_OFFSET);
+      return readCounter(INHIBIT_INSTRET, CSR_MINSTRET_OFFSET);
     case 0xf11: // mvendorid
     case 0xf12: // marchid
     case 0xf13: // mimpid
@@ -349,12 +374,14 @@ function write(number: u32, value: u64): void {
       return;
     case 0x30a:
       store<u64>(hart + CSR_MENVCFG, value & (ENVCFG_FIOM | MENVCFG_STCE | MENVCFG_ADUE));
+      // From now on STIP is the comparator's alone.
+      if (value & MENVCFG_STCE) store<u64>(hart + CSR_MIP_SOFT, load<u64>(hart + CSR_MIP_SOFT) & ~IP_STIP);
       flushTranslated();
       updateTimers();
       unsettle();
       return;
     case 0x320:
-      store<u64>(hart + CSR_MCOUNTINHIBIT, value & 5);
+      writeCountInhibit(value & (INHIBIT_CYCLE | INHIBIT_INSTRET));
       return;
     case 0x340:
       store<u64>(hart + CSR_MSCRATCH, value);
@@ -387,10 +414,10 @@ function write(number: u32, value: u64): void {
       unsettle();
       return;
     case 0xb00:
-      store<u64>(hart + CSR_MCYCLE_OFFSET, value - retired());
+      writeCounter(INHIBIT_CYCLE, CSR_MCYCLE_OFFSET, value);
       return;
     case 0xb02:
-      store<u64>(hart + CSR_MINSTRET_OFFSET, value - retired());
+      writeCounter(INHIBIT_INSTRET, CSR_MINSTRET_OFFSET, value);
       return;
   }
   if (number >= 0x3b0 && number < 0x3c0) {

@@ -6,6 +6,7 @@ export { byte_swap, mulh, mulhsu, mulhu, or_combine } from './integer';
 export { csr_access } from './csr';
 export {
   atomic_address,
+  dropAllCode,
   fetch_address,
   fetch_miss,
   flushAll,

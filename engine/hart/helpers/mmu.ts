@@ -17,6 +17,7 @@ import {
   HART_PRIV,
   HART_RESERVED,
   HART_RESERVED_VALUE,
+  HART_SINGLE_RECORD,
   HART_SLOTS,
   HART_TLB,
   HART_TLBS,
@@ -352,7 +353,10 @@ function writeHost(host: u32, bytes: u32, value: u64): void {
   }
 }
 
-/** A load that missed the TLB: page walk, misalignment, devices. The value is extended as `kind` says. */
+/**
+ * A load that missed the TLB: page walk, misalignment, devices. Misaligned accesses to devices are access faults, which
+ * tells firmware not to emulate them (privileged ISA §3.6.3.3). The value is extended as `kind` says.
+ */
 export function load_slow(va: u64, kind: u32): u64 {
   const bytes: u32 = 1 << (kind & 3);
   if (((va & PAGE_MASK) + <u64>bytes) > 4096) {
@@ -360,11 +364,8 @@ export function load_slow(va: u64, kind: u32): u64 {
     const low = locate(va, first, ACCESS_READ);
     if (low == TRAPPED) return 0;
     const high = low == DEVICE ? TRAPPED : locate(va + <u64>first, bytes - first, ACCESS_READ);
-    if (low == DEVICE || high == DEVICE) {
-      raise(CAUSE_LOAD_MISALIGNED, va);
-      return 0;
-    }
-    if (high == TRAPPED) return 0;
+    if (low == DEVICE || high == DEVICE) accessFault(ACCESS_READ, low == DEVICE ? va : va + <u64>first);
+    if (high <= TRAPPED) return 0;
     let value: u64 = 0;
     for (let i: u32 = 0; i < bytes; i++) {
       value |= (<u64>load<u8>(i < first ? low + i : high + i - first)) << (i * 8);
@@ -375,7 +376,7 @@ export function load_slow(va: u64, kind: u32): u64 {
   if (host == TRAPPED) return 0;
   if (host == DEVICE) {
     if (va & <u64>(bytes - 1)) {
-      raise(CAUSE_LOAD_MISALIGNED, va);
+      accessFault(ACCESS_READ, va);
       return 0;
     }
     return extend(deviceRead(va, devicePhysical, bytes), kind);
@@ -392,11 +393,8 @@ export function store_slow(va: u64, value: u64, size: u32): void {
     const low = locate(va, first, ACCESS_WRITE);
     if (low == TRAPPED) return;
     const high = low == DEVICE ? TRAPPED : locate(va + <u64>first, bytes - first, ACCESS_WRITE);
-    if (low == DEVICE || high == DEVICE) {
-      raise(CAUSE_STORE_MISALIGNED, va);
-      return;
-    }
-    if (high == TRAPPED) return;
+    if (low == DEVICE || high == DEVICE) accessFault(ACCESS_WRITE, low == DEVICE ? va : va + <u64>first);
+    if (high <= TRAPPED) return;
     for (let i: u32 = 0; i < bytes; i++) {
       store<u8>(i < first ? low + i : high + i - first, <u8>(value >> (i * 8)));
     }
@@ -406,7 +404,7 @@ export function store_slow(va: u64, value: u64, size: u32): void {
   if (host == TRAPPED) return;
   if (host == DEVICE) {
     if (va & <u64>(bytes - 1)) {
-      raise(CAUSE_STORE_MISALIGNED, va);
+      accessFault(ACCESS_WRITE, va);
       return;
     }
     deviceWrite(va, devicePhysical, bytes, value);
@@ -479,15 +477,13 @@ export function fetch_miss(va: u64): u32 {
   if (host == 0) return 0;
   const pa = fetchPhysical;
   const level = foundLevel;
+  if ((pmpRights(pa & ~PAGE_MASK, pa | PAGE_MASK, load<i32>(hart + HART_PRIV)) & ACCESS_FETCH) == 0) return hart + HART_SINGLE_RECORD;
   const records = slotFor(<u32>(pa >> 12), host & ~0xfff, regionVersion);
-  const page = va & ~PAGE_MASK;
-  if (pmpRights(pa & ~PAGE_MASK, pa | PAGE_MASK, load<i32>(hart + HART_PRIV)) & ACCESS_FETCH) {
-    const entry = load<u32>(hart + HART_FETCH_TLB) + ((<u32>(va >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY_BYTES);
-    store<u64>(entry + FETCH_TAG, page);
-    store<u32>(entry + FETCH_RECORDS, records);
-    store<u32>(entry + FETCH_LEVEL, level);
-    if (level != 12) store<u32>(hart + HART_LARGE_PAGES, load<u32>(hart + HART_LARGE_PAGES) + 1);
-  }
+  const entry = load<u32>(hart + HART_FETCH_TLB) + ((<u32>(va >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY_BYTES);
+  store<u64>(entry + FETCH_TAG, va & ~PAGE_MASK);
+  store<u32>(entry + FETCH_RECORDS, records);
+  store<u32>(entry + FETCH_LEVEL, level);
+  if (level != 12) store<u32>(hart + HART_LARGE_PAGES, load<u32>(hart + HART_LARGE_PAGES) + 1);
   return records + (<u32>(va & PAGE_MASK) << 2);
 }
 
@@ -584,6 +580,11 @@ export function dropStaleCode(): void {
     if (atomic.load<u32>(regionVersion) != load<u32>(slot + SLOT_VERSION)) emptySlot(index);
   }
   if (!unsettled) store<u32>(hart + HART_EPOCH_SEEN, epoch);
+}
+
+/** Forget all decoded pages, and with them all translated regions. */
+export function dropAllCode(): void {
+  for (let index: u32 = 0; index < <u32>DECODED_PAGES; index++) emptySlot(index);
 }
 
 // ---- flushing ------------------------------------------------------------------------------------------------------

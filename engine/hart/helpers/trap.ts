@@ -16,6 +16,7 @@ import {
   CSR_STVAL,
   CSR_STVEC,
   HART_BUDGET,
+  HART_MAIL,
   HART_PRIV,
   HART_SLICE,
   HART_TRAP,
@@ -60,13 +61,20 @@ declare function time(): f64;
 @external('env', 'trace_trap')
 declare function trace_trap(cause: i32, interrupt: i32): void;
 
+/** Translated code has arrived. */
+@external('env', 'mail')
+declare function mail(): void;
+
 export let tracing: bool = false;
 export function setTracing(on: bool): void {
   tracing = on;
 }
 
+/** Guest time; the clock may be anything, as the guest can set it. */
 export function now(): u64 {
-  return <u64>time();
+  const ticks = time();
+  if (ticks >= 1.8446744073709552e19) return u64.MAX_VALUE;
+  return ticks > 0 ? <u64>ticks : 0;
 }
 
 // ---- taking a trap ------------------------------------------------------------------------------------------------
@@ -105,9 +113,10 @@ function enter(cause: i32, interrupt: bool, value: u64, pc: u64): void {
   selectTlbs();
 }
 
-/** Take the exception that HART_TRAP holds, raised by the instruction at HART_PC. */
+/** Take the exception that HART_TRAP holds, raised by the instruction at HART_PC, which the slice counts though it did not retire. */
 export function take_trap(): void {
   count(STAT_TRAPS);
+  store<u64>(hart + HART_INSTRET, load<u64>(hart + HART_INSTRET) - 1);
   const cause = load<i32>(hart + HART_TRAP) - 1;
   store<i32>(hart + HART_TRAP, 0);
   enter(cause, false, load<u64>(hart + HART_TVAL), load<u64>(hart + HART_PC));
@@ -153,6 +162,7 @@ export function checkInterrupts(): void {
 export function poll(): i32 {
   account();
   honourFlushRequests();
+  if (atomic.load<u32>(hart + HART_MAIL) != 0) mail();
   if (atomic.load<u32>(MACHINE_RUN_STATE) != 0) return 1;
   updateTimers();
   checkInterrupts();

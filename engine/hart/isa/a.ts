@@ -20,7 +20,9 @@ const simple: [string, number, AtomicOp][] = [
   ['amoor', 8, 'or'],
 ];
 for (const [name, funct5, op] of simple) {
-  def(`${name}.w`, 'amo', word(funct5), (c) => c.rd(c.e.i64.extend_s(c.e.atomic.rmw32(op, c.atomicAddress(2, c.rs1()), c.e.i32.wrap(c.rs2())))));
+  def(`${name}.w`, 'amo', word(funct5), (c) =>
+    c.rd(c.e.i64.extend_s(c.e.atomic.rmw32(op, c.atomicAddress(2, c.rs1()), c.e.i32.wrap(c.rs2())))),
+  );
   def(`${name}.d`, 'amo', double(funct5), (c) => c.rd(c.e.atomic.rmw64(op, c.atomicAddress(3, c.rs1()), c.rs2())));
 }
 

@@ -14,7 +14,9 @@ const unary = (opcode: number, funct3: number, funct12: number): number => (bits
 [1, 2, 3].forEach((n) => {
   const funct3 = n * 2;
   zba.def(`sh${n}add`, 'r', bits(0x33, funct3, 0x10), (c) => c.rd(c.e.i64.add(c.e.i64.shl(c.rs1(), c.e.i64.const(n)), c.rs2())));
-  zba.def(`sh${n}add.uw`, 'r', bits(0x3b, funct3, 0x10), (c) => c.rd(c.e.i64.add(c.e.i64.shl(zext32(c, c.rs1()), c.e.i64.const(n)), c.rs2())));
+  zba.def(`sh${n}add.uw`, 'r', bits(0x3b, funct3, 0x10), (c) =>
+    c.rd(c.e.i64.add(c.e.i64.shl(zext32(c, c.rs1()), c.e.i64.const(n)), c.rs2())),
+  );
 });
 zba.def('add.uw', 'r', bits(0x3b, 0, 0x04), (c) => c.rd(c.e.i64.add(zext32(c, c.rs1()), c.rs2())));
 zba.def('slli.uw', 'shift', bits(0x1b, 1, 0x04), (c) => c.rd(c.e.i64.shl(zext32(c, c.rs1()), c.imm())));

@@ -29,26 +29,110 @@ const signed = (value: number, width: number): number => (value << (32 - width))
 
 const imm6 = (h: number): number => signed(((h >>> 7) & 32) | ((h >>> 2) & 31), 6);
 const shamt = (h: number): number => ((h >>> 7) & 32) | ((h >>> 2) & 31);
-const offsetW = (h: number): number => gather(h, [[12, 5], [11, 4], [10, 3], [6, 2], [5, 6]]);
-const offsetD = (h: number): number => gather(h, [[12, 5], [11, 4], [10, 3], [6, 7], [5, 6]]);
-const spLoadW = (h: number): number => gather(h, [[12, 5], [6, 4], [5, 3], [4, 2], [3, 7], [2, 6]]);
-const spLoadD = (h: number): number => gather(h, [[12, 5], [6, 4], [5, 3], [4, 8], [3, 7], [2, 6]]);
-const spStoreW = (h: number): number => gather(h, [[12, 5], [11, 4], [10, 3], [9, 2], [8, 7], [7, 6]]);
-const spStoreD = (h: number): number => gather(h, [[12, 5], [11, 4], [10, 3], [9, 8], [8, 7], [7, 6]]);
-const jump = (h: number): number => signed(gather(h, [[12, 11], [11, 4], [10, 9], [9, 8], [8, 10], [7, 6], [6, 7], [5, 3], [4, 2], [3, 1], [2, 5]]), 12);
-const branch = (h: number): number => signed(gather(h, [[12, 8], [11, 4], [10, 3], [6, 7], [5, 6], [4, 2], [3, 1], [2, 5]]), 9);
+const offsetW = (h: number): number =>
+  gather(h, [
+    [12, 5],
+    [11, 4],
+    [10, 3],
+    [6, 2],
+    [5, 6],
+  ]);
+const offsetD = (h: number): number =>
+  gather(h, [
+    [12, 5],
+    [11, 4],
+    [10, 3],
+    [6, 7],
+    [5, 6],
+  ]);
+const spLoadW = (h: number): number =>
+  gather(h, [
+    [12, 5],
+    [6, 4],
+    [5, 3],
+    [4, 2],
+    [3, 7],
+    [2, 6],
+  ]);
+const spLoadD = (h: number): number =>
+  gather(h, [
+    [12, 5],
+    [6, 4],
+    [5, 3],
+    [4, 8],
+    [3, 7],
+    [2, 6],
+  ]);
+const spStoreW = (h: number): number =>
+  gather(h, [
+    [12, 5],
+    [11, 4],
+    [10, 3],
+    [9, 2],
+    [8, 7],
+    [7, 6],
+  ]);
+const spStoreD = (h: number): number =>
+  gather(h, [
+    [12, 5],
+    [11, 4],
+    [10, 3],
+    [9, 8],
+    [8, 7],
+    [7, 6],
+  ]);
+const jump = (h: number): number =>
+  signed(
+    gather(h, [
+      [12, 11],
+      [11, 4],
+      [10, 9],
+      [9, 8],
+      [8, 10],
+      [7, 6],
+      [6, 7],
+      [5, 3],
+      [4, 2],
+      [3, 1],
+      [2, 5],
+    ]),
+    12,
+  );
+const branch = (h: number): number =>
+  signed(
+    gather(h, [
+      [12, 8],
+      [11, 4],
+      [10, 3],
+      [6, 7],
+      [5, 6],
+      [4, 2],
+      [3, 1],
+      [2, 5],
+    ]),
+    9,
+  );
 
 // ---- encoders of the 32-bit formats ---------------------------------------------------------------------------
 
-const i = (opcode: number, funct3: number, rd: number, rs1: number, imm: number): number => (opcode | (rd << 7) | (funct3 << 12) | (rs1 << 15) | (imm << 20)) >>> 0;
+const i = (opcode: number, funct3: number, rd: number, rs1: number, imm: number): number =>
+  (opcode | (rd << 7) | (funct3 << 12) | (rs1 << 15) | (imm << 20)) >>> 0;
 const r = (opcode: number, funct3: number, funct7: number, rd: number, rs1: number, rs2: number): number =>
   (opcode | (rd << 7) | (funct3 << 12) | (rs1 << 15) | (rs2 << 20) | (funct7 << 25)) >>> 0;
 const s = (opcode: number, funct3: number, rs1: number, rs2: number, imm: number): number =>
   (opcode | ((imm & 31) << 7) | (funct3 << 12) | (rs1 << 15) | (rs2 << 20) | ((imm >> 5) << 25)) >>> 0;
 const b = (funct3: number, rs1: number, imm: number): number =>
-  (0x63 | (((imm >> 11) & 1) << 7) | (((imm >> 1) & 15) << 8) | (funct3 << 12) | (rs1 << 15) | (((imm >> 5) & 63) << 25) | (((imm >> 12) & 1) << 31)) >>> 0;
+  (0x63 |
+    (((imm >> 11) & 1) << 7) |
+    (((imm >> 1) & 15) << 8) |
+    (funct3 << 12) |
+    (rs1 << 15) |
+    (((imm >> 5) & 63) << 25) |
+    (((imm >> 12) & 1) << 31)) >>>
+  0;
 const j = (rd: number, imm: number): number =>
-  (0x6f | (rd << 7) | (((imm >> 12) & 255) << 12) | (((imm >> 11) & 1) << 20) | (((imm >> 1) & 1023) << 21) | (((imm >> 20) & 1) << 31)) >>> 0;
+  (0x6f | (rd << 7) | (((imm >> 12) & 255) << 12) | (((imm >> 11) & 1) << 20) | (((imm >> 1) & 1023) << 21) | (((imm >> 20) & 1) << 31)) >>>
+  0;
 
 const ADDI = 0x13;
 const ADDIW = 0x1b;
@@ -64,7 +148,16 @@ const def = (name: string, mask: number, match: number, expand: (h: number) => n
 
 // Quadrant 0
 def('c.addi4spn', 0xe003, 0x0000, (h) => {
-  const imm = gather(h, [[12, 5], [11, 4], [10, 9], [9, 8], [8, 7], [7, 6], [6, 2], [5, 3]]);
+  const imm = gather(h, [
+    [12, 5],
+    [11, 4],
+    [10, 9],
+    [9, 8],
+    [8, 7],
+    [7, 6],
+    [6, 2],
+    [5, 3],
+  ]);
   return imm === 0 ? 0 : i(ADDI, 0, short2(h), SP, imm);
 });
 def('c.fld', 0xe003, 0x2000, (h) => i(0x07, 3, short2(h), short1(h), offsetD(h)));
@@ -79,7 +172,17 @@ def('c.addi', 0xe003, 0x0001, (h) => i(ADDI, 0, full(h), full(h), imm6(h)));
 def('c.addiw', 0xe003, 0x2001, (h) => (full(h) === 0 ? 0 : i(ADDIW, 0, full(h), full(h), imm6(h))));
 def('c.li', 0xe003, 0x4001, (h) => i(ADDI, 0, full(h), 0, imm6(h)));
 def('c.addi16sp', 0xef83, 0x6101, (h) => {
-  const imm = signed(gather(h, [[12, 9], [6, 4], [5, 6], [4, 8], [3, 7], [2, 5]]), 10);
+  const imm = signed(
+    gather(h, [
+      [12, 9],
+      [6, 4],
+      [5, 6],
+      [4, 8],
+      [3, 7],
+      [2, 5],
+    ]),
+    10,
+  );
   return imm === 0 ? 0 : i(ADDI, 0, SP, SP, imm);
 });
 def('c.lui', 0xe003, 0x6001, (h) => (imm6(h) === 0 ? 0 : (0x37 | (full(h) << 7) | (imm6(h) << 12)) >>> 0));

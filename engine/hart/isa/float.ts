@@ -11,7 +11,11 @@ type Precision = 'f32' | 'f64';
 function unbox(c: Context, raw: I64): I32 {
   const { e } = c;
   const value = e.keep(raw);
-  return e.select(e.i32.wrap(e.get(value)), e.i32.const(0x7fc00000), e.i64.eq(e.i64.shr_u(e.get(value), e.i64.const(32)), e.i64.constHalves(-1, 0)));
+  return e.select(
+    e.i32.wrap(e.get(value)),
+    e.i32.const(0x7fc00000),
+    e.i64.eq(e.i64.shr_u(e.get(value), e.i64.const(32)), e.i64.constHalves(-1, 0)),
+  );
 }
 
 function box(c: Context, value: I32): I64 {
@@ -29,9 +33,12 @@ function define(p: Precision): Instruction[] {
   const result = (c: Context, value: I32 | I64): void => c.fd(single ? box(c, value as I32) : (value as I64));
   const sign = (c: Context): I32 | I64 => (single ? c.e.i32.const(0x80000000) : c.e.i64.constHalves(0, 0x80000000));
   const magnitude = (c: Context): I32 | I64 => (single ? c.e.i32.const(0x7fffffff) : c.e.i64.constHalves(-1, 0x7fffffff));
-  const xor = (c: Context, a: I32 | I64, b: I32 | I64): I32 | I64 => (single ? c.e.i32.xor(a as I32, b as I32) : c.e.i64.xor(a as I64, b as I64));
-  const and = (c: Context, a: I32 | I64, b: I32 | I64): I32 | I64 => (single ? c.e.i32.and(a as I32, b as I32) : c.e.i64.and(a as I64, b as I64));
-  const or = (c: Context, a: I32 | I64, b: I32 | I64): I32 | I64 => (single ? c.e.i32.or(a as I32, b as I32) : c.e.i64.or(a as I64, b as I64));
+  const xor = (c: Context, a: I32 | I64, b: I32 | I64): I32 | I64 =>
+    single ? c.e.i32.xor(a as I32, b as I32) : c.e.i64.xor(a as I64, b as I64);
+  const and = (c: Context, a: I32 | I64, b: I32 | I64): I32 | I64 =>
+    single ? c.e.i32.and(a as I32, b as I32) : c.e.i64.and(a as I64, b as I64);
+  const or = (c: Context, a: I32 | I64, b: I32 | I64): I32 | I64 =>
+    single ? c.e.i32.or(a as I32, b as I32) : c.e.i64.or(a as I64, b as I64);
   const negate = (c: Context, value: I32 | I64): I32 | I64 => xor(c, value, sign(c));
 
   if (single) {
@@ -59,14 +66,20 @@ function define(p: Precision): Instruction[] {
   });
   def(`fsqrt.${suffix}`, 'rm2', code(11), (c) => result(c, c.call(`${p}_sqrt`, operand(c, c.fs1()), c.rm())));
 
-  def(`fsgnj.${suffix}`, 'r', code(4, 0), (c) => result(c, or(c, and(c, operand(c, c.fs1()), magnitude(c)), and(c, operand(c, c.fs2()), sign(c)))));
-  def(`fsgnjn.${suffix}`, 'r', code(4, 1), (c) => result(c, or(c, and(c, operand(c, c.fs1()), magnitude(c)), and(c, negate(c, operand(c, c.fs2())), sign(c)))));
+  def(`fsgnj.${suffix}`, 'r', code(4, 0), (c) =>
+    result(c, or(c, and(c, operand(c, c.fs1()), magnitude(c)), and(c, operand(c, c.fs2()), sign(c)))),
+  );
+  def(`fsgnjn.${suffix}`, 'r', code(4, 1), (c) =>
+    result(c, or(c, and(c, operand(c, c.fs1()), magnitude(c)), and(c, negate(c, operand(c, c.fs2())), sign(c)))),
+  );
   def(`fsgnjx.${suffix}`, 'r', code(4, 2), (c) => result(c, xor(c, operand(c, c.fs1()), and(c, operand(c, c.fs2()), sign(c)))));
   def(`fmin.${suffix}`, 'r', code(5, 0), (c) => result(c, c.call(`${p}_min`, operand(c, c.fs1()), operand(c, c.fs2()))));
   def(`fmax.${suffix}`, 'r', code(5, 1), (c) => result(c, c.call(`${p}_max`, operand(c, c.fs1()), operand(c, c.fs2()))));
 
   (['le', 'lt', 'eq'] as const).forEach((op, funct3) => {
-    def(`f${op}.${suffix}`, 'r', code(20, funct3), (c) => c.rd(c.e.i64.extend_u(c.call(`${p}_${op}`, operand(c, c.fs1()), operand(c, c.fs2())))));
+    def(`f${op}.${suffix}`, 'r', code(20, funct3), (c) =>
+      c.rd(c.e.i64.extend_u(c.call(`${p}_${op}`, operand(c, c.fs1()), operand(c, c.fs2())))),
+    );
   });
   def(`fclass.${suffix}`, 'r2', code(28, 1), (c) => c.rd(c.e.i64.extend_u(c.call(`${p}_class`, operand(c, c.fs1())))));
 

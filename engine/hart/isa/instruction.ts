@@ -5,7 +5,24 @@ import type { HelperName, HelperResult } from '../helper-table';
  * How an instruction's operands lie in its word (unprivileged ISA §2.2, §2.3, §13, §14).
  * `rm`: like R with a rounding mode in funct3. `amo2`: AMO without rs2. `csr`: the CSR number is the immediate, rs1 a register or a 5-bit constant.
  */
-export type Format = 'r' | 'r2' | 'r4' | 'rm' | 'rm2' | 'i' | 'shift' | 'shiftw' | 's' | 'b' | 'u' | 'j' | 'csr' | 'csri' | 'amo' | 'amo2' | 'none';
+export type Format =
+  | 'r'
+  | 'r2'
+  | 'r4'
+  | 'rm'
+  | 'rm2'
+  | 'i'
+  | 'shift'
+  | 'shiftw'
+  | 's'
+  | 'b'
+  | 'u'
+  | 'j'
+  | 'csr'
+  | 'csri'
+  | 'amo'
+  | 'amo2'
+  | 'none';
 
 /** The kinds of guest load; the number is what the helpers take: log2 of the bytes, +4 for zero extension. */
 export const LOAD_KINDS = { b: 0, h: 1, w: 2, d: 3, bu: 4, hu: 5, wu: 6 } as const;
@@ -109,7 +126,17 @@ export function extension(name: string, defaults: Options = {}) {
   const list: Instruction[] = [];
   const def = (mnemonic: string, format: Format, match: number, emit: (c: Context) => void, options: Options = {}): void => {
     const o = { flow: 'next' as const, pure: false, fp: false as const, ...defaults, ...options };
-    list.push({ name: mnemonic, extension: name, format, match: match >>> 0, mask: ~OPERAND_BITS[format] >>> 0, emit, flow: o.flow, pure: o.pure, fp: o.fp });
+    list.push({
+      name: mnemonic,
+      extension: name,
+      format,
+      match: match >>> 0,
+      mask: ~OPERAND_BITS[format] >>> 0,
+      emit,
+      flow: o.flow,
+      pure: o.pure,
+      fp: o.fp,
+    });
   };
   return { list, def };
 }

@@ -1,0 +1,466 @@
+import { Emitter, I32_TYPE, I64_TYPE, type I32, type I64, type Label, type Local } from '../../wasm/emitter';
+import type { FunctionType } from '../../wasm/module-builder';
+import { HART_F, HART_PC, HART_X } from '../../memory/layout';
+import { HART_BUDGET, HART_FRM, HART_FS_DIRTY, HART_FS_OFF, HART_TRAP, TLB_ADDEND, TLB_ENTRIES, TLB_READ, TLB_WRITE } from '../hart-layout';
+import { writesX } from '../handlers';
+import { helperType, type HelperName, type HelperResult } from '../helper-table';
+import { immediateOf, LOAD_KINDS, rdOf, rmOf, rs1Of, rs2Of, rs3Of, type Context, type LoadKind, type LogSize } from '../isa/instruction';
+import type { Edge, Region, RegionInstruction } from './region';
+import { analyse, type Structure } from './structure';
+
+/** Parameters: base of the hart, virtual address of the page, budget, data TLB. Result: next pc, or REFUSED. */
+export const REGION_TYPE: FunctionType = { parameters: [I32_TYPE, I64_TYPE, I32_TYPE, I32_TYPE], results: [I64_TYPE] };
+/** The region has done nothing: interpret its first instruction. (A pc is never odd.) */
+export const REFUSED = 1;
+
+/** Registers as bit sets: x0 to x31 and f0 to f31. */
+interface RegisterSet {
+  x: number;
+  f: number;
+}
+
+/** Which registers an instruction reads and writes, by its format. */
+function usesOf({ instruction, word }: RegionInstruction): { reads: RegisterSet; writes: RegisterSet } {
+  const reads = { x: 0, f: 0 };
+  const writes = { x: 0, f: 0 };
+  const { format, extension, name } = instruction;
+  const float = extension === 'f' || extension === 'd';
+  const rs1 = 1 << rs1Of(word);
+  const rs2 = 1 << rs2Of(word);
+  const rd = 1 << rdOf(word);
+  const two = format === 'r' || format === 'rm' || format === 'r4' || format === 's' || format === 'b' || format === 'amo';
+  const one =
+    two || format === 'r2' || format === 'rm2' || format === 'i' || format === 'shift' || format === 'shiftw' || format === 'amo2';
+  const integerSource = !float || format === 'i' || format === 's' || /^(fmv\.[wd]\.x|fcvt\.[sd]\.(w|wu|l|lu))$/.test(name);
+  if (one && integerSource) reads.x |= rs1;
+  if (one && !integerSource) reads.f |= rs1;
+  if (two && !float) reads.x |= rs2;
+  if (two && float) reads.f |= rs2;
+  if (format === 'r4') reads.f |= 1 << rs3Of(word);
+  if (writesX(instruction)) writes.x |= rd;
+  else if (float && format !== 's') writes.f |= rd;
+  reads.x &= ~1;
+  writes.x &= ~1;
+  return { reads, writes };
+}
+
+/** Emits one region as a wasm function: guest registers in locals, control flow structured (DESIGN §3). */
+export class RegionEmitter implements Context {
+  readonly e = new Emitter(REGION_TYPE.parameters);
+  private readonly hart = this.e.parameter<I32>(0);
+  private readonly page = this.e.parameter<I64>(1);
+  private readonly budget = this.e.parameter<I32>(2);
+  private readonly tlb = this.e.parameter<I32>(3);
+  /** Where a fault happened: offset of the instruction, and above bit 12 the instructions of its block not executed. */
+  private readonly site = this.e.local<I32>(I32_TYPE);
+  private readonly x: Local<I64>[];
+  private readonly f: Local<I64>[];
+  private readonly structure: Structure;
+  /** Registers that may differ from memory on entry to each block. */
+  private readonly dirtyAtStart: RegisterSet[];
+  private readonly everDirty: RegisterSet = { x: 0, f: 0 };
+  private readonly loopLabels = new Map<number, Label>();
+  private readonly mergeLabels = new Map<number, Label>();
+  private faultLabel: Label = 0;
+
+  // The instruction being emitted.
+  private block = 0;
+  private index = 0;
+  private here!: RegionInstruction;
+  private dirty: RegisterSet = { x: 0, f: 0 };
+  private left = false;
+
+  constructor(
+    private readonly region: Region,
+    /** Function index of a helper. */
+    private readonly helperIndex: (name: HelperName) => number,
+  ) {
+    const reads: RegisterSet = { x: 0, f: 0 };
+    const writes = region.blocks.map((block) => {
+      const set: RegisterSet = { x: 0, f: 0 };
+      for (const instruction of block.body) {
+        const uses = usesOf(instruction);
+        reads.x |= uses.reads.x;
+        reads.f |= uses.reads.f;
+        set.x |= uses.writes.x;
+        set.f |= uses.writes.f;
+      }
+      this.everDirty.x |= set.x;
+      this.everDirty.f |= set.f;
+      return set;
+    });
+    const used = { x: reads.x | this.everDirty.x, f: reads.f | this.everDirty.f };
+    const locals = (set: number): Local<I64>[] =>
+      Array.from({ length: 32 }, (_, i) => ((set >>> i) & 1 ? this.e.local<I64>(I64_TYPE) : { index: -1, type: I64_TYPE }));
+    this.x = locals(used.x);
+    this.f = locals(used.f);
+    this.structure = analyse(region.blocks);
+    this.dirtyAtStart = region.blocks.map(() => ({ x: 0, f: 0 }));
+    for (let changed = true; changed; ) {
+      changed = false;
+      region.blocks.forEach((block, i) => {
+        const x = this.dirtyAtStart[i].x | writes[i].x;
+        const f = this.dirtyAtStart[i].f | writes[i].f;
+        for (const edge of [block.next, block.taken]) {
+          if (!edge || !('block' in edge)) continue;
+          const to = this.dirtyAtStart[edge.block];
+          if ((to.x | x) === to.x && (to.f | f) === to.f) continue;
+          to.x |= x;
+          to.f |= f;
+          changed = true;
+        }
+      });
+    }
+  }
+
+  emit(): Emitter {
+    const { e, region } = this;
+    const fp = region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp));
+    if (fp) {
+      const dirties = region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp === 'dirty'));
+      e.if(e.i32.load(e.get(this.hart), HART_FS_OFF), () => e.return(e.i64.const(REFUSED)), undefined, 'unlikely');
+      if (dirties) e.i32.store(e.get(this.hart), e.i32.const(1), HART_FS_DIRTY);
+    }
+    this.x.forEach((local, i) => {
+      if (local.index >= 0) e.set(local, e.i64.load(e.get(this.hart), HART_X + 8 * i));
+    });
+    this.f.forEach((local, i) => {
+      if (local.index >= 0) e.set(local, e.i64.load(e.get(this.hart), HART_F + 8 * i));
+    });
+    e.block((fault) => {
+      this.faultLabel = fault;
+      this.emitTree(0);
+    });
+    // A fault: the pc of the instruction, and only what was executed booked.
+    const { i32, i64 } = e;
+    this.writeBack(this.everDirty);
+    i64.store(e.get(this.hart), i64.add(e.get(this.page), i64.extend_u(i32.and(e.get(this.site), i32.const(4095)))), HART_PC);
+    i32.store(e.get(this.hart), i32.add(e.get(this.budget), i32.shr_u(e.get(this.site), i32.const(12))), HART_BUDGET);
+    e.return(i64.const(0));
+    e.unreachable();
+    return e;
+  }
+
+  // ---- control flow -----------------------------------------------------------------------------------------------
+
+  private emitTree(block: number): void {
+    const { structure, e } = this;
+    const inner = (): void => {
+      this.emitWithin(
+        block,
+        structure.children[block].filter((child) => structure.merge[child]),
+        0,
+      );
+    };
+    if (!structure.loopHeader[block]) {
+      inner();
+      return;
+    }
+    e.loop((label) => {
+      this.loopLabels.set(block, label);
+      const { i32 } = e;
+      e.if(
+        i32.le_s(e.get(this.budget), i32.const(0)),
+        () => {
+          this.dirty = { ...this.dirtyAtStart[block] };
+          this.leaveTo(this.region.blocks[block].offset);
+        },
+        undefined,
+        'unlikely',
+      );
+      inner();
+    });
+    e.unreachable();
+  }
+
+  /** The block inside one wasm block for each merge point that it dominates; each merge point's code follows its end. */
+  private emitWithin(block: number, merges: number[], from: number): void {
+    if (from === merges.length) {
+      this.emitBlock(block);
+      return;
+    }
+    const { e } = this;
+    e.block((label) => {
+      this.mergeLabels.set(merges[from], label);
+      this.emitWithin(block, merges, from + 1);
+    });
+    this.emitTree(merges[from]);
+  }
+
+  private emitBlock(number: number): void {
+    const { e } = this;
+    const block = this.region.blocks[number];
+    this.block = number;
+    this.dirty = { ...this.dirtyAtStart[number] };
+    this.left = false;
+    if (block.body.length > 0) e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(block.body.length)));
+    for (this.index = 0; this.index < block.body.length; this.index++) {
+      this.here = block.body[this.index];
+      const { instruction, word } = this.here;
+      if (instruction.pure && rdOf(word) === 0) continue;
+      instruction.emit(this);
+      e.releaseTemporaries();
+    }
+    if (!this.left) this.follow(number, block.next);
+  }
+
+  private follow(from: number, edge: Edge | undefined): void {
+    if (!edge) throw new Error('a block without successor ends in an indirect jump');
+    if ('leave' in edge) {
+      this.leaveTo(edge.leave);
+      return;
+    }
+    const { structure, e } = this;
+    const to = edge.block;
+    if (!structure.allowed(from, to)) {
+      this.leaveTo(this.region.blocks[to].offset);
+      return;
+    }
+    const back = structure.order[to] <= structure.order[from];
+    const label = back ? this.loopLabels.get(to) : structure.merge[to] ? this.mergeLabels.get(to) : undefined;
+    if (label !== undefined) {
+      e.br(label);
+      return;
+    }
+    const saved = { block: this.block, index: this.index, here: this.here, dirty: this.dirty };
+    this.emitTree(to);
+    Object.assign(this, saved);
+  }
+
+  /** Leave the region for an offset relative to the page. */
+  private leaveTo(offset: number): void {
+    const { e } = this;
+    this.leave(() => e.i64.add(e.get(this.page), e.i64.const(offset)));
+  }
+
+  private leave(target: () => I64): void {
+    const { e } = this;
+    this.writeBack(this.dirty);
+    e.i32.store(e.get(this.hart), e.get(this.budget), HART_BUDGET);
+    e.return(target());
+  }
+
+  private writeBack(set: RegisterSet): void {
+    const { e } = this;
+    for (let i = 0; i < 32; i++) if ((set.x >>> i) & 1) e.i64.store(e.get(this.hart), e.get(this.x[i]), HART_X + 8 * i);
+    for (let i = 0; i < 32; i++) if ((set.f >>> i) & 1) e.i64.store(e.get(this.hart), e.get(this.f[i]), HART_F + 8 * i);
+  }
+
+  /** Note where a fault would be, before anything that may fault. */
+  private markSite(): void {
+    const { e } = this;
+    const unexecuted = this.region.blocks[this.block].body.length - this.index;
+    e.set(this.site, e.i32.const(this.here.offset | (unexecuted << 12)));
+  }
+
+  private faultIfRaised(): void {
+    const { e } = this;
+    e.brIf(this.faultLabel, e.i32.load(e.get(this.hart), HART_TRAP));
+  }
+
+  private callHelper<N extends HelperName>(name: N): HelperResult<N> {
+    this.e.call(this.helperIndex(name));
+    const result = helperType(name).results[0];
+    return (result === undefined ? undefined : { wasm: result === I64_TYPE ? 'i64' : 'i32' }) as HelperResult<N>;
+  }
+
+  // ---- Context: operands -----------------------------------------------------------------------------------------
+
+  private readX(register: number): I64 {
+    return register === 0 ? this.e.i64.const(0) : this.e.get(this.x[register]);
+  }
+  rs1(): I64 {
+    return this.readX(rs1Of(this.here.word));
+  }
+  rs2(): I64 {
+    return this.readX(rs2Of(this.here.word));
+  }
+  rd(value: I64): void {
+    const register = rdOf(this.here.word);
+    if (register === 0) {
+      this.e.drop(value);
+      return;
+    }
+    this.e.set(this.x[register], value);
+    this.dirty.x |= 1 << register;
+  }
+  fs1(): I64 {
+    return this.e.get(this.f[rs1Of(this.here.word)]);
+  }
+  fs2(): I64 {
+    return this.e.get(this.f[rs2Of(this.here.word)]);
+  }
+  fs3(): I64 {
+    return this.e.get(this.f[rs3Of(this.here.word)]);
+  }
+  fd(value: I64): void {
+    const register = rdOf(this.here.word);
+    this.e.set(this.f[register], value);
+    this.dirty.f |= 1 << register;
+  }
+  private immediate(): number {
+    return immediateOf(this.here.instruction.format, this.here.word);
+  }
+  imm(): I64 {
+    return this.e.i64.const(this.immediate());
+  }
+  imm32(): I32 {
+    return this.e.i32.const(this.immediate());
+  }
+  constant(): I64 {
+    return this.e.i64.const(rs1Of(this.here.word));
+  }
+  rs1IsZero(): I32 {
+    return this.e.i32.const(rs1Of(this.here.word) === 0 ? 1 : 0);
+  }
+  rm(): I32 {
+    const { e } = this;
+    const mode = rmOf(this.here.word);
+    if (mode !== 7) return e.i32.const(mode);
+    const dynamic = e.keep(e.i32.load(e.get(this.hart), HART_FRM));
+    e.if(
+      e.i32.gt_u(e.get(dynamic), e.i32.const(4)),
+      () => {
+        this.markSite();
+        e.i64.store(e.get(this.hart), this.pc(), HART_PC);
+        this.callHelper('illegal');
+        e.br(this.faultLabel);
+      },
+      undefined,
+      'unlikely',
+    );
+    return e.get(dynamic);
+  }
+  pc(): I64 {
+    return this.e.i64.add(this.e.get(this.page), this.e.i64.const(this.here.offset));
+  }
+  link(): I64 {
+    return this.e.i64.add(this.e.get(this.page), this.e.i64.const(this.here.offset + this.here.length));
+  }
+
+  // ---- Context: memory ---------------------------------------------------------------------------------------------
+
+  private tlbEntry(address: Local<I64>): Local<I32> {
+    const { e } = this;
+    return e.keep(
+      e.i32.add(e.get(this.tlb), e.i32.and(e.i32.wrap(e.i64.shr_u(e.get(address), e.i64.const(7))), e.i32.const((TLB_ENTRIES - 1) << 5))),
+    );
+  }
+  private hit(address: Local<I64>, entry: Local<I32>, tag: number, size: LogSize): I32 {
+    const { e } = this;
+    return e.i64.eq(e.i64.load(e.get(entry), tag), e.i64.and(e.get(address), e.i64.const(-4096 + (1 << size) - 1)));
+  }
+  private hostAddress(address: Local<I64>, entry: Local<I32>): I32 {
+    const { e } = this;
+    return e.i32.add(e.i32.wrap(e.get(address)), e.i32.load(e.get(entry), TLB_ADDEND));
+  }
+  load(kind: LoadKind, address: I64): I64 {
+    const { e } = this;
+    const at = e.keep(address);
+    const entry = this.tlbEntry(at);
+    const value = e.temporary<I64>(I64_TYPE);
+    const loads = {
+      b: e.i64.load8_s,
+      h: e.i64.load16_s,
+      w: e.i64.load32_s,
+      d: e.i64.load,
+      bu: e.i64.load8_u,
+      hu: e.i64.load16_u,
+      wu: e.i64.load32_u,
+    };
+    e.if(
+      this.hit(at, entry, TLB_READ, (LOAD_KINDS[kind] & 3) as LogSize),
+      () => e.set(value, loads[kind](this.hostAddress(at, entry))),
+      () => {
+        this.markSite();
+        e.get(at);
+        e.i32.const(LOAD_KINDS[kind]);
+        e.set(value, this.callHelper('load_slow'));
+        this.faultIfRaised();
+      },
+      'likely',
+    );
+    return e.get(value);
+  }
+  store(size: LogSize, address: I64, value: I64): void {
+    const { e } = this;
+    const kept = e.keep(value);
+    const at = e.keep(address);
+    const entry = this.tlbEntry(at);
+    const stores = [e.i64.store8, e.i64.store16, e.i64.store32, e.i64.store];
+    e.if(
+      this.hit(at, entry, TLB_WRITE, size),
+      () => stores[size](this.hostAddress(at, entry), e.get(kept)),
+      () => {
+        this.markSite();
+        e.get(at);
+        e.get(kept);
+        e.i32.const(size);
+        this.callHelper('store_slow');
+        this.faultIfRaised();
+      },
+      'likely',
+    );
+  }
+  atomicAddress(size: 2 | 3, address: I64): I32 {
+    const { e } = this;
+    const at = e.keep(address);
+    const entry = this.tlbEntry(at);
+    const host = e.temporary<I32>(I32_TYPE);
+    e.if(
+      this.hit(at, entry, TLB_WRITE, size),
+      () => e.set(host, this.hostAddress(at, entry)),
+      () => {
+        this.markSite();
+        e.get(at);
+        e.i32.const(size);
+        e.brIf(this.faultLabel, e.i32.eqz(e.tee(host, this.callHelper('atomic_address'))));
+      },
+      'likely',
+    );
+    return e.get(host);
+  }
+
+  // ---- Context: control --------------------------------------------------------------------------------------------
+
+  branch(condition: I32): void {
+    const number = this.block;
+    const { taken, next } = this.region.blocks[number];
+    this.e.if(
+      condition,
+      () => this.follow(number, taken),
+      () => this.follow(number, next),
+    );
+    this.e.unreachable();
+    this.left = true;
+  }
+  jump(): void {
+    this.follow(this.block, this.region.blocks[this.block].next);
+    this.left = true;
+  }
+  jumpTo(target: I64): void {
+    const kept = this.e.keep(target);
+    this.leave(() => this.e.get(kept));
+    this.left = true;
+  }
+
+  // ---- Context: helpers --------------------------------------------------------------------------------------------
+
+  call<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
+    return this.callHelper(name);
+  }
+  callFaulting<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
+    const { e } = this;
+    const result = this.callHelper(name);
+    const kept = e.keep(result as I64);
+    this.markSite();
+    this.faultIfRaised();
+    return e.get(kept) as HelperResult<N>;
+  }
+  transfer(name: HelperName): void {
+    throw new Error(`${name} ends a region; it is never inside one`);
+  }
+  settle(): void {
+    throw new Error('CSR instructions end a region');
+  }
+}

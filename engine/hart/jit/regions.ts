@@ -1,0 +1,111 @@
+import { DECODED_PAGE_BYTES } from '../../memory/layout';
+import {
+  HART_COUNTING,
+  HART_MAIL,
+  HART_REGION_ORIGINALS,
+  HART_SLOTS,
+  REGION_HANDLER,
+  REGIONS_MAX,
+  SLOT_BYTES,
+  SLOT_HOST,
+  SLOT_PAGE,
+  SLOT_VERSION,
+} from '../hart-layout';
+import type { HelperName } from '../helper-table';
+import type { HotSpot, Translation } from './compiler';
+
+/** Who translates: usually the compile worker, which answers later. */
+export interface Translator {
+  request(spot: HotSpot): void;
+  /** The next finished translation, if there is one. */
+  receive(): Translation | undefined;
+}
+
+/**
+ * The translated regions of one hart: asks for hot code to be translated and puts the results in the place of the records
+ * where they begin. A region lives as long as those records: when the page is evicted or `fence.i` finds it changed, the
+ * records go, and with them the way into the region.
+ */
+export class Regions {
+  readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: REGIONS_MAX });
+  private readonly halves: Uint16Array;
+  private readonly words: Int32Array;
+  private readonly requested = new Set<number>();
+  private used = 0;
+  private evictions = 0;
+
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    private readonly hart: number,
+    private readonly decoded: number,
+    private readonly helpers: Record<HelperName, WebAssembly.ExportValue>,
+    private readonly translator: Translator,
+    /** Empties all decoded pages. */
+    private readonly dropAllCode: () => void,
+    /** Regions at a time; beyond that all are dropped and the hot ones come back. */
+    private readonly limit = REGIONS_MAX,
+  ) {
+    this.halves = new Uint16Array(memory.buffer);
+    this.words = new Int32Array(memory.buffer);
+  }
+
+  /** Begin to look for hot code. */
+  start(): void {
+    this.words[(this.hart + HART_COUNTING) >>> 2] = 1;
+  }
+
+  /** Regions that can be entered or wait for their table entry to be used again, and how often all were dropped. */
+  get statistics(): { live: number; evictions: number } {
+    return { live: this.used, evictions: this.evictions };
+  }
+
+  /** A record has become hot. */
+  hot(record: number): void {
+    if (this.requested.has(record) || this.halves[record >>> 1] >= REGION_HANDLER) return;
+    const slot = Math.floor((record - this.decoded) / DECODED_PAGE_BYTES);
+    // The scratch records of a straddling instruction belong to no page.
+    if (slot < 0) return;
+    const at = (this.hart + HART_SLOTS + slot * SLOT_BYTES) >>> 2;
+    this.requested.add(record);
+    this.translator.request({
+      record,
+      records: this.decoded + slot * DECODED_PAGE_BYTES,
+      host: this.words[at + (SLOT_HOST >>> 2)] >>> 0,
+      page: this.words[at + (SLOT_PAGE >>> 2)],
+      version: this.words[at + (SLOT_VERSION >>> 2)],
+    });
+  }
+
+  /** Take up what has been translated. Only between slices: no record may be in use. */
+  receive(): void {
+    Atomics.store(this.words, (this.hart + HART_MAIL) >>> 2, 0);
+    for (let next = this.translator.receive(); next; next = this.translator.receive()) this.install(next);
+  }
+
+  private install({ module, spots, declined }: Translation): void {
+    for (const spot of declined) this.requested.delete(spot.record);
+    if (!module) return;
+    if (this.used + spots.length > this.limit) this.evictAll();
+    let functions: WebAssembly.Exports | undefined;
+    spots.forEach((spot, i) => {
+      this.requested.delete(spot.record);
+      const slot = (spot.records - this.decoded) / DECODED_PAGE_BYTES;
+      const at = (this.hart + HART_SLOTS + slot * SLOT_BYTES) >>> 2;
+      const good = this.words[at + (SLOT_PAGE >>> 2)] === spot.page && this.words[at + (SLOT_VERSION >>> 2)] === spot.version;
+      const handler = this.halves[spot.record >>> 1];
+      if (!good || handler === 0 || handler >= REGION_HANDLER) return;
+      functions ??= new WebAssembly.Instance(module, { env: { memory: this.memory }, helpers: this.helpers }).exports;
+      const index = this.used++;
+      this.table.set(index, functions[`r${i}`]);
+      this.halves[(this.hart + HART_REGION_ORIGINALS + index * 2) >>> 1] = handler;
+      this.halves[spot.record >>> 1] = REGION_HANDLER + index;
+    });
+  }
+
+  private evictAll(): void {
+    this.dropAllCode();
+    for (let i = 0; i < this.used; i++) this.table.set(i, null);
+    this.used = 0;
+    this.evictions++;
+  }
+}

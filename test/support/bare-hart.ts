@@ -1,0 +1,72 @@
+import { Hart, type HartEnvironment, type HartTuning } from '../../engine/hart/hart';
+import { HART_MAIL } from '../../engine/hart/hart-layout';
+import { translate, type HotSpot, type Translation } from '../../engine/hart/jit/compiler';
+import { HART_INSTRET, HART_X, MACHINE_RUN_STATE, RUN_RUNNING, RUN_STOPPED } from '../../engine/memory/layout';
+import { GuestMemory } from '../../engine/memory/guest-memory';
+import { createMemory, planMemory } from '../../engine/memory/memory-plan';
+
+export const RAM = 0x8000_0000;
+/** A store here ends the run. */
+export const FINISH = 0x100000;
+
+/**
+ * One hart with some RAM on the calling thread and nothing else: for tests of the hart itself. With `jit`, hot code is
+ * translated at once and used from the next slice on.
+ */
+export class BareHart {
+  readonly memory: GuestMemory;
+  readonly hart: Hart;
+  private readonly data: DataView;
+  private readonly finished: Translation[] = [];
+  /** Regions that were translated. */
+  translated = 0;
+
+  constructor(
+    helpers: WebAssembly.Module,
+    options: { jit?: boolean; tuning?: HartTuning; environment?: Partial<HartEnvironment>; ramBytes?: number } = {},
+  ) {
+    const plan = planMemory(1, [{ base: RAM, size: options.ramBytes ?? 1 << 20 }]);
+    const shared = createMemory(plan);
+    this.memory = new GuestMemory(shared, plan);
+    this.data = new DataView(shared.buffer);
+    const halves = new Uint16Array(shared.buffer);
+    const translator = {
+      request: (spot: HotSpot) => {
+        const translation = translate(halves, [spot]);
+        this.translated += translation.spots.length;
+        this.finished.push(translation);
+        Atomics.store(this.memory.words, (this.hart.base + HART_MAIL) >>> 2, 1);
+      },
+      receive: () => this.finished.shift(),
+    };
+    const environment: HartEnvironment = {
+      time: () => 0,
+      mmioRead: () => undefined,
+      mmioWrite: (address) => {
+        if (address !== FINISH) return false;
+        Atomics.store(this.memory.words, MACHINE_RUN_STATE >>> 2, RUN_STOPPED);
+        return true;
+      },
+      ...(options.jit ? { translator } : {}),
+      ...options.environment,
+    };
+    this.hart = new Hart(shared, plan, 0, helpers, environment, options.tuning);
+  }
+
+  /** Run code placed at the start of RAM until it stores to FINISH. */
+  run(code: Uint8Array): void {
+    this.memory.copyIn(RAM, code);
+    Atomics.store(this.memory.words, MACHINE_RUN_STATE >>> 2, RUN_RUNNING);
+    this.hart.reset(RAM);
+    this.hart.run();
+  }
+
+  x(register: number): bigint {
+    return this.data.getBigUint64(this.hart.base + HART_X + 8 * register, true);
+  }
+
+  /** Instructions retired up to the last poll. */
+  get retired(): bigint {
+    return this.data.getBigUint64(this.hart.base + HART_INSTRET, true);
+  }
+}
