@@ -1,5 +1,4 @@
 import { VmError } from '../../bus/vm-error';
-import { VmError } from '../../bus/vm-error';
 import type { DefaultGuest } from '../../images/default-guest';
 import type { MachineConfig } from '../config';
 import { type BootPlan, isBareMetal, planBoot } from './boot-plan';
@@ -20,21 +19,15 @@ export interface BootOptions {
   defaultGuest: () => Promise<DefaultGuest>;
 }
 
-/** Read what a configuration says shall boot. Throws VmError: 'Image' for files that cannot be loaded, 'Config' for too little memory. */
+/** Read what a configuration says shall boot. Throws VmError 'Image' for files that cannot be loaded. */
 export async function loadBoot(config: MachineConfig, options: BootOptions): Promise<Boot> {
   const { ram } = options;
   const read = async (what: string, path: string): Promise<ImageFile> => unpack(await readImageFile(what, path, ram.size), ram.size);
   const isDefaultGuest = config.kernel === undefined;
   const guest = isDefaultGuest ? await options.defaultGuest() : undefined;
   if (guest && ram.size < guest.minimumMemory) {
-    const [needed, given] = [guest.minimumMemory, ram.size].map((bytes) => Math.ceil(bytes / 2 ** 20));
-    throw VmError.config(
-      `The default guest needs at least ${needed} MiB of memory, and the machine has ${given} MiB. Give the machine more memory.`,
-    );
-  }
-  if (guest && ram.size < guest.minimumMemory) {
     const [has, needs] = [ram.size, guest.minimumMemory].map((bytes) => `${bytes / (1 << 20)} MiB`);
-    throw VmError.config(`the default guest needs at least ${needs} of memory, and the machine has ${has}: give it more`);
+    throw VmError.config(`The default guest needs at least ${needs} of memory, and the machine has ${has}. Give it more.`);
   }
 
   const kernel = await read('kernel', config.kernel ?? guest?.kernel ?? '');
