@@ -46,12 +46,12 @@ module.exports = {
     },
     {
       name: 'renderer-sees-only-types',
-      comment: 'From the engine and the main process the renderer takes types, and the schemas of the two contracts.',
+      comment: 'From the engine and the main process the renderer takes types, and what the contracts are made of.',
       severity: 'error',
       from: { path: '^renderer/', pathNot: '\\.test\\.ts$' },
       to: {
         path: '^(engine|main)/',
-        pathNot: '^(engine/process/contract|engine/machine/config|main/contract)\\.ts$',
+        pathNot: '^(engine/process/(contract|console-channel|console-sender)|engine/machine/config|main/contract)\\.ts$',
         dependencyTypesNot: ['type-only'],
       },
     },

@@ -1,6 +1,6 @@
 import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import type { ConsolePort } from '../virtio/devices/console-port';
+import type { ConsolePort } from '../index';
 import { flush, readFrom, writeTo } from './host-streams';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

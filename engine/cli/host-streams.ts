@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { ConsolePort, DataListener } from '../virtio/devices/console-port';
+import type { ConsolePort, DataListener } from '../index';
 
 /** A listener for a port's output that writes it to a stream of this process, at the pace of who reads that. */
 export function writeTo(stream: Writable): DataListener {

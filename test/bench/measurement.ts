@@ -7,9 +7,9 @@ export interface BenchContext {
   guest: DefaultGuest;
   /** A folder for what it makes; removed afterwards. */
   folder: string;
-  record(peer: Peer, name: string, unit: Unit, value: number): void;
+  record: (peer: Peer, name: string, unit: Unit, value: number) => void;
   /** Tell whoever watches what happens now. */
-  say(message: string): void;
+  say: (message: string) => void;
 }
 
 /** Of each, less is better. */

@@ -4,7 +4,8 @@ import type { BenchSuite } from '../measurement';
 import { startPeer } from '../peers';
 import { PROMPT } from '../prompt';
 
-const SETTLE_SECONDS = 3;
+/** The default guest looks for its ports for a few seconds after it is up. */
+const SETTLE_SECONDS = 10;
 const IDLE_SECONDS = 10;
 /** Linux counts process times in these a second (USER_HZ). */
 const TICKS_PER_SECOND = 100;
