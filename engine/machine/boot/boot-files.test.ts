@@ -25,14 +25,14 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-async function load(input: MachineConfigInput, extraInitrd?: Uint8Array, memory = 32 << 20) {
+async function load(input: MachineConfigInput, extraInitrd?: Uint8Array, minimumMemory = 32 << 20) {
   let asked = 0;
   const boot = await loadBoot(machineConfigSchema.parse(input), {
-    ram: { base: 0x80000000, size: 32 << 20 },
+    ram: { base: 0x80000000, size: memory },
     extraInitrd,
     defaultGuest: async () => {
       asked++;
-      return { kernel: at('Image'), initrd: at('initrd'), firmware: at('firmware'), append: 'console=ttyS0', minimumMemory: 32 << 20 };
+      return { kernel: at('Image'), initrd: at('initrd'), firmware: at('firmware'), append: 'console=ttyS0', minimumMemory };
     },
   });
   const segments = boot.segments.map(({ what, address }) => `${what} ${address.toString(16)}`);
@@ -46,6 +46,10 @@ describe('loadBoot', () => {
     expect(boot).toMatchObject({ isDefaultGuest: true, append: 'console=ttyS0 debug', entry: 0x80000000, next: 0x80200000 });
     expect(segments).toEqual(['firmware 80000000', 'kernel 80200000', 'initrd 81dff000']);
     expect(asked).toBe(1);
+  });
+
+  it('says that the default guest needs more memory', async () => {
+    await expect(load({}, undefined, 64 << 20)).rejects.toThrow('needs at least 64 MiB of memory, and the machine has 32 MiB');
   });
 
   it('boots a kernel through the default firmware, without the default guest', async () => {
@@ -78,9 +82,9 @@ describe('loadBoot', () => {
   });
 
   it('refuses to boot the default guest in less memory than it needs', async () => {
-    await expect(load({}, undefined, 64 << 20)).rejects.toMatchObject({
+    await expect(load({}, undefined, 16 << 20)).rejects.toMatchObject({
       kind: 'Config',
-      message: expect.stringContaining('needs at least 64 MiB'),
+      message: expect.stringContaining('needs at least 32 MiB'),
     });
   });
 
