@@ -418,6 +418,22 @@ function emitDriver(a: Assembler, runs: Label, end: Label, runBytes: number): vo
   jump(here);
 }
 
+// ---- Results ----------------------------------------------------------------------------------------------------------------
+
+export type Trap = Record<(typeof TRAP_FIELDS)[number], bigint>;
+
+/** What a machine's memory says of a run after the program: integer registers (0 in x0's place) and the traps that were logged. */
+export function readRun(program: Program, memory: Uint8Array, run: number): { x: bigint[]; traps: Trap[] } {
+  const view = new DataView(memory.buffer, memory.byteOffset + program.start + run * program.runBytes, program.runBytes);
+  const x = Array.from({ length: 32 }, (_, i) => (i === 0 ? 0n : view.getBigUint64(FINAL_X + 8 * i, true)));
+  const count = Math.min(Number(view.getBigUint64(FINAL_X, true)), TRAPS_LOGGED);
+  const traps = Array.from({ length: count }, (_, trap) => {
+    const field = (i: number): bigint => view.getBigUint64(TRAP_LOG + trap * TRAP_BYTES + 8 * i, true);
+    return Object.fromEntries(TRAP_FIELDS.map((name, i) => [name, field(i)])) as Trap;
+  });
+  return { x, traps };
+}
+
 // ---- Comparing -----------------------------------------------------------------------------------------------------------
 
 /** How one run differed. */
