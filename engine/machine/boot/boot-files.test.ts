@@ -28,7 +28,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 async function load(input: MachineConfigInput, extraInitrd?: Uint8Array, minimumMemory = 32 << 20) {
   let asked = 0;
   const boot = await loadBoot(machineConfigSchema.parse(input), {
-    ram: { base: 0x80000000, size: memory },
+    ram: { base: 0x80000000, size: 32 << 20 },
     extraInitrd,
     defaultGuest: async () => {
       asked++;
@@ -82,9 +82,9 @@ describe('loadBoot', () => {
   });
 
   it('refuses to boot the default guest in less memory than it needs', async () => {
-    await expect(load({}, undefined, 16 << 20)).rejects.toMatchObject({
+    await expect(load({}, undefined, 64 << 20)).rejects.toMatchObject({
       kind: 'Config',
-      message: expect.stringContaining('needs at least 32 MiB'),
+      message: expect.stringContaining('needs at least 64 MiB'),
     });
   });
 
