@@ -265,8 +265,21 @@ describe('bare-metal programs', () => {
     await machine.start();
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(machine.state).toBe('running');
+    await machine.pause();
+    await machine.resume();
     await machine.stop();
     expect(await machine.wait()).toEqual({ reason: 'stopped', code: 0 });
+  });
+
+  it('fail with an error when the thread of a hart dies', async () => {
+    const { machine } = await bareMetal((program) => program.wait());
+    await machine.start();
+    const ended = machine.wait();
+    await machine['harts']['members'][0].worker.terminate();
+    const exit = await ended;
+    expect(exit).toMatchObject({ reason: 'error', code: 1 });
+    expect(exit.error?.message).toMatch(/thread ended unexpectedly/);
+    expect(machine.state).toBe('failed');
   });
 
   it('take an access fault where no device answers', async () => {
