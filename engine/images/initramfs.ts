@@ -18,7 +18,7 @@ const FORMAT = 1;
 export const guestModules: readonly string[] = [
   ...['virtio_mmio', 'virtio_blk', 'virtio_net', 'virtio_rng', 'virtio_input', '9pnet_virtio', 'evdev', 'loop'],
   ...['ext4', 'vfat', 'isofs', 'squashfs', 'overlay', '9p', 'nls_cp437', 'nls_iso8859_1', 'nls_ascii', 'nls_utf8'],
-  ...['failover', 'net_failover', '9pnet', 'netfs', 'jbd2', 'mbcache', 'crc16', 'fat', 'cdrom'],
+  ...['failover', 'net_failover', '9pnet', 'netfs', 'jbd2', 'mbcache', 'crc16', 'crc32c_generic', 'fat', 'cdrom'],
 ];
 
 const scripts = { inittab, ports, profile, rc, session, udhcpc };

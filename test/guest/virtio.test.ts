@@ -1,0 +1,99 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GuestShell } from '../support/guest-shell';
+
+/** MiB moved through the disk; HARTBOX_DISK_MIB=200 for the large run. */
+const MIB = Number(process.env.HARTBOX_DISK_MIB ?? 16);
+
+const folder = mkdtempSync(join(tmpdir(), 'hartbox-virtio-'));
+const disk = join(folder, 'disk.img');
+const readonly = join(folder, 'readonly.img');
+let shell: GuestShell;
+
+beforeAll(async () => {
+  const file = await open(disk, 'w');
+  await file.truncate((MIB + 8) << 20);
+  await file.close();
+  writeFileSync(readonly, randomBytes(1 << 20));
+  const drives = [
+    { file: disk, serial: 'HARTBOX-1' },
+    { file: readonly, readonly: true },
+  ];
+  shell = await GuestShell.boot({ drives, console: { columns: 90, rows: 30 } });
+});
+afterAll(async () => {
+  await shell?.machine.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function sha256(path: string, length: number): Promise<string> {
+  const hash = createHash('sha256');
+  const file = await open(path);
+  for await (const chunk of file.createReadStream({ end: length - 1 })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+describe("Linux's own drivers", () => {
+  it('find disks with their size, serial number and abilities', async () => {
+    const { output } = await shell.run(
+      'cd /sys/block/vda; cat size ro; cat serial; echo; cat queue/write_cache queue/max_segments; cat /sys/block/vdb/ro; cd',
+    );
+    expect(output.split('\n')).toEqual([String((MIB + 8) * 2048), '0', 'HARTBOX-1', 'write back', '254', '1', '']);
+  });
+
+  it('write what the host then finds in the file, byte for byte', async () => {
+    const write = await shell.run(`dd if=/dev/urandom of=/dev/vda bs=1M count=${MIB} conv=fsync 2>&1`);
+    expect(write).toMatchObject({ status: 0, output: expect.stringContaining(`${MIB}+0 records out`) });
+    const { output } = await shell.run(`echo 3 > /proc/sys/vm/drop_caches; head -c ${MIB << 20} /dev/vda | sha256sum`);
+    expect(output.slice(0, 64)).toBe(await sha256(disk, MIB << 20));
+  });
+
+  it('read what the host has put into a file, and cannot write where they must not', async () => {
+    const { output } = await shell.run('sha256sum < /dev/vdb; dd if=/dev/zero of=/dev/vdb count=1 2>&1; blockdev --getro /dev/vdb');
+    expect(output.slice(0, 64)).toBe(await sha256(readonly, 1 << 20));
+    expect(output).toMatch(/not permitted|Read-only|Permission denied/);
+    expect(await sha256(readonly, 1 << 20)).toBe(output.slice(0, 64));
+  });
+
+  it('carry a file system that is still there after it was mounted again', async () => {
+    const { status, output } = await shell.run(
+      'mke2fs /dev/vda > /dev/null && mount -t ext4 /dev/vda /mnt && seq 1 5000 > /mnt/numbers && umount /mnt && mount -t ext4 /dev/vda /mnt && sha256sum < /mnt/numbers && umount /mnt',
+    );
+    expect(status).toBe(0);
+    const numbers = Array.from({ length: 5000 }, (_, i) => `${i + 1}\n`).join('');
+    expect(output.slice(0, 64)).toBe(createHash('sha256').update(numbers).digest('hex'));
+  });
+
+  it('get random numbers from the host', async () => {
+    const { output } = await shell.run(
+      'cat /sys/class/misc/hw_random/rng_current; for i in 1 2; do head -c 64 /dev/hwrng | sha256sum; done',
+    );
+    const [name, first, second] = output.split('\n');
+    expect(name).toBe('virtio_rng.0');
+    expect(first).toMatch(/^[0-9a-f]{64}/);
+    expect(first).not.toBe(second);
+  });
+
+  it('follow the size of the terminal, and tell programs', async () => {
+    expect((await shell.run('stty size')).output).toBe('30 90\n');
+    await shell.run("trap 'echo resized to $(stty size)' WINCH");
+    const from = shell.transcript.length;
+    shell.machine.console.resize(132, 43);
+    // The shell handles the signal when its next command has ended.
+    shell.type('\n');
+    await shell.says(/resized to 43 132/, from);
+    await shell.run('trap - WINCH');
+  });
+
+  it('take a large paste without losing anything', async () => {
+    const text = Array.from({ length: 400 }, (_, i) => `line ${i} ${'x'.repeat(i % 60)}\n`).join('');
+    await shell.run('stty -echo');
+    shell.type(`cat > /tmp/paste\n${text}\x04`);
+    const { output } = await shell.run('sha256sum < /tmp/paste; stty echo');
+    expect(output.slice(0, 64)).toBe(createHash('sha256').update(text).digest('hex'));
+  });
+});

@@ -1,0 +1,64 @@
+import type { MachineConfigInput } from '../../engine/machine/config';
+import { VirtualMachine, type VirtualMachineOptions } from '../../engine/machine/virtual-machine';
+
+export interface CommandResult {
+  status: number;
+  /** What the command printed, with plain line ends. */
+  output: string;
+}
+
+/** The default guest at its shell prompt, driven through its terminal like a user would. */
+export class GuestShell {
+  /** Everything that came from the console. */
+  transcript = '';
+  #commands = 0;
+  readonly #waiters = new Set<() => void>();
+
+  private constructor(readonly machine: VirtualMachine) {
+    machine.console.onData((data) => {
+      this.transcript += Buffer.from(data).toString('latin1');
+      for (const look of [...this.#waiters]) look();
+    });
+    machine.on('exit', () => {
+      for (const look of [...this.#waiters]) look();
+    });
+  }
+
+  /** Boots; resolves at the prompt. */
+  static async boot(config: MachineConfigInput = {}, options: VirtualMachineOptions = {}): Promise<GuestShell> {
+    const machine = await VirtualMachine.create(config, options);
+    const shell = new GuestShell(machine);
+    await machine.start();
+    await shell.says(/root@hartbox:[^\n]*#/);
+    return shell;
+  }
+
+  /** Resolves with the first match in what came after `from`. Rejects if the machine ends before. */
+  says(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const found = pattern.exec(this.transcript.slice(from));
+        if (!found && this.machine.state !== 'stopped' && this.machine.state !== 'failed') return;
+        this.#waiters.delete(look);
+        if (found) resolve(found);
+        else reject(new Error(`The guest ended before it said ${pattern}: ${this.transcript.slice(-2000)}`));
+      };
+      this.#waiters.add(look);
+      look();
+    });
+  }
+
+  type(text: string): void {
+    this.machine.console.write(Buffer.from(text));
+  }
+
+  /** Run a command line in the shell. */
+  async run(command: string): Promise<CommandResult> {
+    const id = ++this.#commands;
+    const from = this.transcript.length;
+    // The quotes keep the markers apart from the terminal's echo of this very line.
+    this.type(`echo 'be'gin-${id}; ${command}; echo 'e'nd-${id}-$?\n`);
+    const [, output, status] = await this.says(new RegExp(`begin-${id}\r?\n([^]*?)end-${id}-(\\d+)`), from);
+    return { status: Number(status), output: output.replaceAll('\r\n', '\n') };
+  }
+}
