@@ -1,5 +1,5 @@
 import { Random } from '../support/random';
-import { runInEngine } from './engine';
+import { runInEngine, type Tier } from './engine';
 import { randomUnits } from './instruction-generator';
 import { PRIVILEGED_RUN_BYTES, privilegedSequence } from './privileged-generator';
 import {
@@ -51,6 +51,8 @@ export interface CampaignResult {
   sequences: number;
   /** Instructions that retired here and whose effects were compared, those of the driver included. */
   instructions: number;
+  /** Those of them that ran in translated code. */
+  translated: number;
   /** A description of each difference. */
   failures: string[];
 }
@@ -61,40 +63,45 @@ export function runCampaign(
   kind: Kind,
   seed: number,
   count: number,
-  progress?: (result: CampaignResult) => void,
+  { tier = 'interpreted', progress }: { tier?: Tier; progress?: (result: CampaignResult) => void } = {},
 ): CampaignResult {
   const random = new Random(seed);
   const recipe = RECIPES[kind];
   const values = Array.from({ length: VALUES }, () => randomValues(random));
-  const result: CampaignResult = { sequences: 0, instructions: 0, failures: [] };
+  const result: CampaignResult = { sequences: 0, instructions: 0, translated: 0, failures: [] };
   while (result.sequences < count) {
     const now = Math.min(recipe.sequences, count - result.sequences);
     const program = buildProgram(
       Array.from({ length: now }, () => recipe.generate(random, values)),
       recipe.runBytes,
     );
-    const { differences, instructions } = compare(helpers, program);
+    const { differences, instructions, translated } = compare(helpers, program, tier);
     result.sequences += now;
     result.instructions += instructions;
-    for (const difference of differences.slice(0, REPORTED)) result.failures.push(explain(helpers, program, difference));
+    result.translated += translated;
+    for (const difference of differences.slice(0, REPORTED)) result.failures.push(explain(helpers, program, difference, tier));
     if (differences.length > REPORTED) result.failures.push(`and ${differences.length - REPORTED} more`);
     progress?.(result);
   }
   return result;
 }
 
-function compare(helpers: WebAssembly.Module, program: Program): { differences: Difference[]; instructions: number } {
+function compare(
+  helpers: WebAssembly.Module,
+  program: Program,
+  tier: Tier,
+): { differences: Difference[]; instructions: number; translated: number } {
   const expected = runInQemu(program.image);
-  const found = runInEngine(helpers, program.image);
-  return { differences: compareRuns(program, expected, found.memory), instructions: found.instructions };
+  const found = runInEngine(helpers, program.image, tier);
+  return { differences: compareRuns(program, expected, found.memory), instructions: found.instructions, translated: found.translated };
 }
 
 /** The shortest part of the sequence that still differs, and how. */
-function explain(helpers: WebAssembly.Module, program: Program, difference: Difference): string {
+function explain(helpers: WebAssembly.Module, program: Program, difference: Difference, tier: Tier): string {
   let lines = difference.lines;
   const failing = (candidates: readonly (readonly Unit[])[]): number => {
     const sequences = candidates.map((units) => ({ units, states: [difference.state] }));
-    const found = compare(helpers, buildProgram(sequences, program.runBytes)).differences[0];
+    const found = compare(helpers, buildProgram(sequences, program.runBytes), tier).differences[0];
     if (found) lines = found.lines;
     return found ? found.sequence : -1;
   };

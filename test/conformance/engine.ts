@@ -1,4 +1,7 @@
-import { Hart } from '../../engine/hart/hart';
+import { Hart, type HartEnvironment, type HartTuning } from '../../engine/hart/hart';
+import { HART_MAIL, STAT_REGION_INSTRUCTIONS } from '../../engine/hart/hart-layout';
+import { translate, type HotSpot, type Translation } from '../../engine/hart/jit/compiler';
+import type { Translator } from '../../engine/hart/jit/regions';
 import { HART_INSTRET, HARTS_BASE, MACHINE_RUN_STATE, RUN_STOPPED } from '../../engine/memory/layout';
 import { createMemory, planMemory } from '../../engine/memory/memory-plan';
 import { RAM_BASE } from './program';
@@ -7,11 +10,34 @@ const MEBIBYTE = 2 ** 20;
 const TEST_FINISHER = 0x100000;
 const TIMEOUT_MILLISECONDS = 60_000;
 
+/** How the hart runs code: `translated` turns everything that is jumped to into a region as soon as can be. */
+export type Tier = 'interpreted' | 'translated';
+
+const TUNING: Record<Tier, HartTuning> = { interpreted: {}, translated: { slice: 128, hot: 1 } };
+
+/** Translates at once, on this thread; the hart takes it up at its next poll. */
+function translator(memory: WebAssembly.Memory): Translator {
+  const halves = new Uint16Array(memory.buffer);
+  const words = new Int32Array(memory.buffer);
+  const finished: Translation[] = [];
+  return {
+    request: (spot: HotSpot) => {
+      finished.push(translate(halves, [spot]));
+      Atomics.store(words, (HARTS_BASE + HART_MAIL) >>> 2, 1);
+    },
+    receive: () => finished.shift(),
+  };
+}
+
 /**
  * Runs an image from the start of RAM in M-mode on one hart of ours, on this thread, until it writes the test finisher; returns
- * what is then in RAM, as much as the image is long, and how many instructions retired.
+ * what is then in RAM, as much as the image is long, and how many instructions retired, in all and in translated code.
  */
-export function runInEngine(helpers: WebAssembly.Module, image: Uint8Array): { memory: Uint8Array; instructions: number } {
+export function runInEngine(
+  helpers: WebAssembly.Module,
+  image: Uint8Array,
+  tier: Tier = 'interpreted',
+): { memory: Uint8Array; instructions: number; translated: number } {
   const plan = planMemory(1, [{ base: RAM_BASE, size: (Math.ceil(image.length / MEBIBYTE) + 1) * MEBIBYTE }]);
   const memory = createMemory(plan);
   const bytes = new Uint8Array(memory.buffer);
@@ -21,7 +47,7 @@ export function runInEngine(helpers: WebAssembly.Module, image: Uint8Array): { m
   const stop = (): void => void Atomics.store(words, MACHINE_RUN_STATE >>> 2, RUN_STOPPED);
   const started = performance.now();
   let finished = false;
-  const hart = new Hart(memory, plan, 0, helpers, {
+  const environment: HartEnvironment = {
     time: () => {
       if (performance.now() - started > TIMEOUT_MILLISECONDS) stop();
       return 0;
@@ -33,10 +59,12 @@ export function runInEngine(helpers: WebAssembly.Module, image: Uint8Array): { m
       stop();
       return true;
     },
-  });
+    ...(tier === 'translated' ? { translator: translator(memory) } : {}),
+  };
+  const hart = new Hart(memory, plan, 0, helpers, environment, TUNING[tier]);
   hart.reset(RAM_BASE);
   hart.run();
   if (!finished) throw new Error(`the hart did not finish; it is at pc 0x${hart.pc.toString(16)}`);
-  const retired = new DataView(memory.buffer).getBigUint64(HARTS_BASE + HART_INSTRET, true);
-  return { memory: bytes.slice(ram, ram + image.length), instructions: Number(retired) };
+  const count = (offset: number): number => Number(new DataView(memory.buffer).getBigUint64(HARTS_BASE + offset, true));
+  return { memory: bytes.slice(ram, ram + image.length), instructions: count(HART_INSTRET), translated: count(STAT_REGION_INSTRUCTIONS) };
 }

@@ -3,7 +3,7 @@ import { compileHelpers } from '../support/helpers-module';
 import { missingTools } from '../support/riscv-tools';
 import { runCampaign } from './campaign';
 
-const USAGE = `npm run conformance -- [--kind machine|privileged] [--count N] [--seed S]
+const USAGE = `npm run conformance -- [--kind machine|privileged] [--tier interpreted|translated] [--count N] [--seed S]
 Compares N random instruction sequences (default 10000), drawn from seed S (default: the time), with qemu-system-riscv64:
 plain code in M-mode (the default), or code of all privileges with paging, protection and delegated traps.`;
 
@@ -13,6 +13,7 @@ export async function conformance(args: string[]): Promise<number> {
     args,
     options: {
       kind: { type: 'string', default: 'machine' },
+      tier: { type: 'string', default: 'interpreted' },
       count: { type: 'string', default: '10000' },
       seed: { type: 'string' },
       help: { type: 'boolean' },
@@ -24,6 +25,8 @@ export async function conformance(args: string[]): Promise<number> {
   }
   const kind = values.kind;
   if (kind !== 'machine' && kind !== 'privileged') throw new Error(`there is no kind '${kind}'\n${USAGE}`);
+  const tier = values.tier;
+  if (tier !== 'interpreted' && tier !== 'translated') throw new Error(`there is no tier '${tier}'\n${USAGE}`);
   const count = Number(values.count);
   const seed = Number(values.seed ?? Date.now());
   if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed))
@@ -33,13 +36,16 @@ export async function conformance(args: string[]): Promise<number> {
   const started = performance.now();
   console.log(`seed ${seed}`);
   let shown = 0;
-  const result = runCampaign(await compileHelpers(), kind, seed, count, ({ sequences, instructions, failures }) => {
-    for (const failure of failures.slice(shown)) console.log(failure);
-    shown = failures.length;
-    const seconds = (performance.now() - started) / 1000;
-    console.log(
-      `${sequences} sequences, ${(instructions / 1e6).toFixed(1)} M instructions, ${failures.length} differences, ${seconds.toFixed(0)} s`,
-    );
+  const result = runCampaign(await compileHelpers(), kind, seed, count, {
+    tier,
+    progress: ({ sequences, instructions, translated, failures }) => {
+      for (const failure of failures.slice(shown)) console.log(failure);
+      shown = failures.length;
+      const seconds = (performance.now() - started) / 1000;
+      console.log(
+        `${sequences} sequences, ${(instructions / 1e6).toFixed(1)} M instructions (${(translated / 1e6).toFixed(1)} M translated), ${failures.length} differences, ${seconds.toFixed(0)} s`,
+      );
+    },
   });
   return result.failures.length > 0 ? 1 : 0;
 }

@@ -23,4 +23,12 @@ describe.skipIf(missing !== undefined)(`random instructions${missing === undefin
     expect(failures).toEqual([]);
     expect(instructions).toBeGreaterThan(1_000_000);
   });
+
+  it('do so when they are translated too', () => {
+    for (const kind of ['machine', 'privileged'] as const) {
+      const { failures, translated } = runCampaign(helpers, kind, 2, 100, { tier: 'translated' });
+      expect(failures).toEqual([]);
+      expect(translated).toBeGreaterThan(10_000);
+    }
+  });
 });
