@@ -18,6 +18,8 @@ export interface VmView {
   /** Bytes; 0 if broken. */
   memory: number;
   harts: number;
+  /** Name of the kernel's file; undefined: the default guest. */
+  kernel?: string;
   state: VmState;
   /** With `preparing`. */
   progress?: Progress;

@@ -59,11 +59,16 @@ function run(): void {
   const guard = new CloseGuard(
     machines,
     (running) => notify('app.close-requested', running),
-    () => window,
+    () => (window?.isDestroyed() ? undefined : window),
   );
 
   const handlers: RequestHandlers = {
-    'app.info': () => ({ version: app.getVersion(), platform: process.platform, theme: preferences.theme, assistive: app.accessibilitySupportEnabled }),
+    'app.info': () => ({
+      version: app.getVersion(),
+      platform: process.platform,
+      theme: preferences.theme,
+      assistive: app.accessibilitySupportEnabled,
+    }),
     'app.set-theme': async (theme) => {
       nativeTheme.themeSource = theme;
       await preferences.set({ theme });

@@ -60,7 +60,8 @@ async function view(id: string): Promise<VmView> {
 
 async function running(id: string): Promise<TestEngine> {
   await machines.start(id);
-  const engine = engines.at(-1) as TestEngine;
+  const engine = engines.at(-1);
+  if (!engine) throw new Error('no engine was started');
   engine.emit('event', { type: 'state', state: 'running' });
   return engine;
 }

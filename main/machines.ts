@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { basename } from 'node:path';
 import type { MessagePortMain } from 'electron';
 import { VmError } from '../engine/bus/vm-error';
 import type { MachineConfig } from '../engine/machine/config';
@@ -71,8 +72,7 @@ export class Machines extends EventEmitter<{ changed: [VmView] }> {
     if (this.running.has(id)) return;
     const running: Running = { engine: this.options.startEngine(id) };
     this.running.set(id, running);
-    const { name, memory, harts } = config;
-    this.update(id, { ...before, ...idle, name, memory, harts, state: 'starting', error: undefined, warning: undefined });
+    this.update(id, { ...before, ...idle, ...described(config), state: 'starting', error: undefined, warning: undefined });
     running.engine.on('event', (event) => this.onEvent(id, running, event));
     running.engine.on('responsive', (responsive) => this.update(id, { unresponsive: !responsive }));
     running.engine.on('gone', (code) => this.onGone(id, running, code));
@@ -170,11 +170,15 @@ export class Machines extends EventEmitter<{ changed: [VmView] }> {
   }
 }
 
+/** What a card says about a configuration. */
+function described({ name, memory, harts, kernel }: MachineConfig): Pick<VmView, 'name' | 'memory' | 'harts' | 'kernel'> {
+  return { name, memory, harts, kernel: kernel === undefined ? undefined : basename(kernel) };
+}
+
 /** A VM that does not run; a failure that it ended with stays on it until it is started again. */
 function viewOf(entry: VmEntry, before: VmView | undefined): VmView {
   if (entry.error)
     return { id: entry.id, name: before?.name ?? entry.id, memory: 0, harts: 0, state: 'broken', error: reportError(entry.error), ...idle };
-  const { name, memory, harts } = entry.config;
   const failed = before?.state === 'failed';
-  return { id: entry.id, name, memory, harts, state: failed ? 'failed' : 'off', error: failed ? before.error : undefined, ...idle };
+  return { id: entry.id, ...described(entry.config), state: failed ? 'failed' : 'off', error: failed ? before.error : undefined, ...idle };
 }

@@ -19,8 +19,8 @@ describe('ConsoleSender', () => {
   it('collects what comes within a few milliseconds into one message', () => {
     const posted: Uint8Array[] = [];
     const sender = new ConsoleSender((data) => posted.push(data), limits);
-    sender.send(bytes(3));
-    sender.send(bytes(2, 3));
+    void sender.send(bytes(3));
+    void sender.send(bytes(2, 3));
     expect(posted).toHaveLength(0);
     vi.advanceTimersByTime(5);
     expect(posted).toEqual([bytes(5)]);

@@ -1,4 +1,4 @@
-import { VmError } from '../bus/vm-error';
+import type { VmError } from '../bus/vm-error';
 import { type SetupProgress, defaultGuest } from '../images/default-guest';
 import type { MachineConfig } from '../machine/config';
 import { VirtualMachine } from '../machine/virtual-machine';

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { VmError } from '../bus/vm-error';
 import type { ErrorReport } from './contract';
 
@@ -14,7 +15,7 @@ export function reportError(error: unknown): ErrorReport {
 function causes(error: unknown): string {
   const lines: string[] = [];
   for (let cause = causeOf(error); cause !== undefined && lines.length < 8; cause = causeOf(cause)) {
-    lines.push(cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause));
+    lines.push(cause instanceof Error ? `${cause.name}: ${cause.message}` : inspect(cause));
   }
   return lines.join('\n');
 }

@@ -36,14 +36,15 @@ export const useTerminals = defineStore('terminals', () => {
 
   /** Keep a VM's terminal connected while it runs. */
   function follow(vm: VmView, active: boolean): void {
-    const known = sessions.get(vm.id);
-    if (active && !(known?.isConnected ?? false)) {
-      session(vm.id).expectConnection();
-      // If the VM has ended meanwhile there is nothing to connect to, and its state says so.
-      request('vm.console', vm.id).catch(() => known?.disconnect());
-    } else if (!active) {
-      known?.disconnect();
+    if (!active) {
+      sessions.get(vm.id)?.disconnect();
+      return;
     }
+    const terminal = session(vm.id);
+    if (terminal.isConnected) return;
+    terminal.expectConnection();
+    // If the VM has ended meanwhile there is nothing to connect to, and its state says so.
+    request('vm.console', vm.id).catch(() => terminal.disconnect());
   }
 
   return { previews, listen, session, follow };

@@ -13,6 +13,8 @@ export interface TerminalSessionOptions {
   onScreen: (lines: string[]) => void;
 }
 
+const FONT = '"JetBrains Mono Variable"';
+const FONT_SIZE = 13;
 /** How long output may change before `onScreen` is told, in milliseconds. */
 const SCREEN_MS = 250;
 
@@ -27,6 +29,7 @@ export class TerminalSession {
   private sender: ConsoleSender | undefined;
   private expecting = false;
   private used = false;
+  private fitFrame: number | undefined;
   private screenTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly options: TerminalSessionOptions) {
@@ -34,13 +37,14 @@ export class TerminalSession {
     this.terminal = new Terminal({
       allowProposedApi: true,
       cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
-      fontFamily: '"JetBrains Mono Variable", ui-monospace, monospace',
-      fontSize: 13,
-      lineHeight: 1.25,
+      fontFamily: `${FONT}, ui-monospace, monospace`,
+      fontSize: FONT_SIZE,
+      lineHeight: 1.2,
       scrollback: 10_000,
       screenReaderMode: options.screenReaderMode,
       macOptionIsMeta: true,
       theme: terminalTheme,
+      overviewRuler: { width: 12 },
     });
     this.terminal.loadAddon(this.fitting);
     this.terminal.loadAddon(this.search);
@@ -67,9 +71,13 @@ export class TerminalSession {
   }
 
   connect(port: MessagePort): void {
+    // It comes too late: the machine has ended meanwhile.
+    if (!this.expecting) {
+      port.close();
+      return;
+    }
     this.disconnect();
-    // What an earlier run left behind stays readable; its modes do not.
-    if (this.used) this.terminal.write('\x1b[!p\x1b[?1049l\x1b[?25h\x1b[0m\r\n');
+    if (this.used) this.markRestart();
     this.used = true;
     this.port = port;
     this.sender = new ConsoleSender((data) => this.post({ type: 'data', data }), { ...CONSOLE_LIMITS, batchMs: 0 });
@@ -85,22 +93,30 @@ export class TerminalSession {
     this.port = undefined;
   }
 
-  /** Show the terminal in an element of the page, filling it. */
-  mount(container: HTMLElement): void {
+  /** Show the terminal in an element of the page; call `fit` whenever that has a new size. */
+  async mount(container: HTMLElement): Promise<void> {
+    // Measured before its font is there, the terminal would have cells of another font's size.
+    await Promise.all(['normal', 'bold'].map((weight) => document.fonts.load(`${weight} ${FONT_SIZE}px ${FONT}`)));
     container.append(this.element);
     if (!this.terminal.element) {
       this.terminal.open(this.element);
       this.useWebgl();
     }
-    this.fit();
   }
 
   unmount(): void {
     this.element.remove();
   }
 
+  /** Fill the element that the terminal is shown in, with the next frame: only then has xterm noticed that it is visible. */
   fit(): void {
-    if (this.element.isConnected && this.element.clientWidth > 0) this.fitting.fit();
+    this.fitFrame ??= requestAnimationFrame(() => {
+      this.fitFrame = undefined;
+      if (!this.element.isConnected || this.element.clientWidth === 0) return;
+      const { viewportY, baseY } = this.terminal.buffer.active;
+      this.fitting.fit();
+      if (viewportY === baseY) this.terminal.scrollToBottom();
+    });
   }
 
   /** The lines on screen. */
@@ -111,9 +127,16 @@ export class TerminalSession {
     return lines;
   }
 
+  /** What an earlier run left behind stays readable above a line with the time; its modes do not stay. */
+  private markRestart(): void {
+    if (this.terminal.buffer.active.type === 'alternate') this.terminal.write('\x1b[?1049l');
+    this.terminal.write(`\x1b[!p\x1b[?25h\r\n\x1b[2m── ${new Date().toLocaleTimeString(document.documentElement.lang)} ──\x1b[0m\r\n\r\n`);
+  }
+
   private receive(port: MessagePort, message: ConsoleMessage): void {
     if (message.type === 'ack') this.sender?.acknowledge(message.bytes);
-    else if (message.type === 'data') this.terminal.write(message.data, () => port.postMessage({ type: 'ack', bytes: message.data.length } satisfies ConsoleMessage));
+    else if (message.type === 'data')
+      this.terminal.write(message.data, () => port.postMessage({ type: 'ack', bytes: message.data.length } satisfies ConsoleMessage));
   }
 
   private post(message: ConsoleMessage): void {

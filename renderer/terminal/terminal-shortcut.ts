@@ -6,7 +6,9 @@ type Key = Pick<KeyboardEvent, 'code' | 'ctrlKey' | 'shiftKey' | 'altKey' | 'met
 export function shortcutOf(key: Key, isMac: boolean): TerminalShortcut | undefined {
   const plain = !key.ctrlKey && !key.shiftKey && !key.altKey && !key.metaKey;
   if (key.code === 'F6' && plain) return 'leave';
-  const chord = isMac ? key.metaKey && !key.ctrlKey && !key.altKey && !key.shiftKey : key.ctrlKey && key.shiftKey && !key.altKey && !key.metaKey;
+  const chord = isMac
+    ? key.metaKey && !key.ctrlKey && !key.altKey && !key.shiftKey
+    : key.ctrlKey && key.shiftKey && !key.altKey && !key.metaKey;
   if (!chord) return undefined;
   switch (key.code) {
     case 'KeyC':

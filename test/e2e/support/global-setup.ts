@@ -10,7 +10,9 @@ export default async function globalSetup(): Promise<(() => Promise<void>) | und
   if (!existsSync(main)) throw new Error('The app is not built: run `npm run build` first.');
   await ensureElectronLibraries(await electronPath(), { display: true });
   if (process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY) return undefined;
-  const xvfb = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x960x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
+  const xvfb = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x960x24', '-nolisten', 'tcp'], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  });
   process.env.DISPLAY = `:${await displayNumber(xvfb)}`;
   return async () => {
     xvfb.kill();
@@ -20,7 +22,9 @@ export default async function globalSetup(): Promise<(() => Promise<void>) | und
 /** Xvfb picks a free display and writes its number when it is ready. */
 function displayNumber(xvfb: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
-    xvfb.once('error', (cause) => reject(new Error('Xvfb could not be started. Install it (Debian: xvfb), or run the tests where there is a display.', { cause })));
+    xvfb.once('error', (cause) =>
+      reject(new Error('Xvfb could not be started. Install it (Debian: xvfb), or run the tests where there is a display.', { cause })),
+    );
     xvfb.once('exit', (code) => reject(new Error(`Xvfb ended with code ${code}.`)));
     xvfb.stdio[3]?.once('data', (data: Buffer) => resolve(data.toString().trim()));
   });

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +19,7 @@ export class TestHome {
   private constructor(readonly path: string) {}
 
   /** `guest`: with the default guest in it, as `hartbox setup` made it in the data directory of this environment. */
-  static async create({ guest = true } = {}): Promise<TestHome> {
+  static async create({ guest }: { guest: boolean }): Promise<TestHome> {
     const path = await mkdtemp(join(tmpdir(), 'hartbox-e2e-'));
     if (guest) await symlink(join(dataDirectory(), 'default-guest'), join(path, 'default-guest'));
     await mkdir(join(path, 'machines'));
@@ -46,7 +48,7 @@ export class HartboxApp {
     this.machine = new MachinePage(page);
   }
 
-  static async launch(home: TestHome, { env = {} }: { env?: Record<string, string> } = {}): Promise<HartboxApp> {
+  static async launch(home: TestHome, env: Record<string, string> = {}): Promise<HartboxApp> {
     const electron = await _electron.launch({
       executablePath: await electronPath(),
       args: ['.', ...(await electronArguments()), ...testArguments],
@@ -55,6 +57,22 @@ export class HartboxApp {
     });
     const page = await electron.firstWindow();
     return new HartboxApp(electron, page);
+  }
+
+  /** Start the app a second time on the same data; resolves with what it printed when it has ended. */
+  static async launchExpectingExit(home: TestHome): Promise<string> {
+    const child = spawn(await electronPath(), ['.', ...(await electronArguments()), ...testArguments], {
+      cwd: root,
+      env: { ...definedEnvironment(), HARTBOX_HOME: home.path },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (data: Buffer) => {
+        output += data.toString();
+      });
+    await once(child, 'close');
+    return output;
   }
 
   /** The operating-system processes that host machines. */

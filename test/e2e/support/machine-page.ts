@@ -24,7 +24,13 @@ export class MachinePage {
   /** Wait for the shell's prompt. */
   async shell(timeout = 60_000): Promise<void> {
     await expect(this.state).toHaveText('Running', { timeout });
-    await expect(this.screen).toContainText(/[#$] ?$/m, { timeout });
+    await expect.poll(() => this.lastLine(), { timeout }).toMatch(/^root@\S+# ?$/);
+  }
+
+  /** The last line on screen that is not empty. */
+  private async lastLine(): Promise<string> {
+    const lines = await this.screen.getByRole('listitem').allTextContents();
+    return lines.map((line) => line.trim()).findLast((line) => line !== '') ?? '';
   }
 
   /** Type a command and return when its output is there. */
