@@ -31,7 +31,8 @@ export const machineConfigSchema = z.strictObject({
   /** Path of a Linux Image (raw, gzip, zstd) or an ELF file. */
   kernel: z.string().min(1).optional(),
   initrd: z.string().min(1).optional(),
-  append: z.string().default(''),
+  /** The kernel's command line; Linux for RISC-V uses the first 1024 bytes. */
+  append: z.string().max(4096).default(''),
   /** The board has 8 virtio slots; console, named ports and entropy take three. */
   drives: z.array(driveSchema).max(5).default([]),
   /** Size of the console at start; resizing later reaches the guest. */

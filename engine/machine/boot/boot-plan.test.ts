@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildElf } from '../../../test/support/elf-builder';
+import { VmError } from '../../bus/vm-error';
 import { isBareMetal, planBoot } from './boot-plan';
 import type { ImageFile } from './image-file';
 
@@ -124,5 +126,25 @@ describe('planBoot', () => {
 
   it('takes a kernel whose sections are all there', () => {
     expect(planBoot({ firmware, kernel: linuxImage({ sectionEnd: 4096 }) }, ram).next).toBe(0x80200000);
+  });
+
+  it('loads a kernel with a damaged header inside RAM, or refuses it with an Image error', () => {
+    const good = linuxImage({ sectionEnd: 4096 }).bytes;
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(200), fc.nat(255)), { minLength: 1, maxLength: 8 }), (damage) => {
+        const bytes = good.slice();
+        for (const [at, value] of damage) bytes[at] = value;
+        try {
+          for (const { address, memoryBytes } of planBoot({ firmware, kernel: image('kernel', bytes) }, ram).segments) {
+            expect(address).toBeGreaterThanOrEqual(ram.base);
+            expect(address + memoryBytes).toBeLessThanOrEqual(ram.base + ram.size);
+          }
+        } catch (error) {
+          if (!(error instanceof VmError)) throw error;
+          expect(error.kind).toBe('Image');
+        }
+      }),
+      { numRuns: 1000 },
+    );
   });
 });

@@ -46,6 +46,11 @@ describe('readElf', () => {
     }
   });
 
+  it('refuses more segments than any program has', () => {
+    const parts = Array.from({ length: 257 }, (_, i) => ({ address: 0x80000000 + 4 * i, bytes: new Uint8Array(4) }));
+    expect(() => readElf(file(buildElf({ entry: 0x80000000, parts })))).toThrow(/more than 256 segments/);
+  });
+
   it('reads any damaged file within its bounds, or refuses it with an Image error', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(program.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }), (damage) => {

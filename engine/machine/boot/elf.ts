@@ -12,6 +12,8 @@ const ET_DYN = 3;
 const EM_RISCV = 243;
 const PT_LOAD = 1;
 const SHT_SYMTAB = 2;
+/** Linkers make a handful; every one is compared with all others for overlaps. */
+const SEGMENTS_MAX = 256;
 
 export interface ElfSegment {
   /** Physical and virtual address of the first byte. */
@@ -76,6 +78,8 @@ export function readElf(file: ImageFile, symbolNames: string[] = []): ElfProgram
     const address = u64(at + 24);
     const virtualAddress = u64(at + 16);
     if (fileBytes > memoryBytes) throw imageError(file, `is corrupt: segment ${i} holds more bytes than it takes in memory.`);
+    if (segments.length === SEGMENTS_MAX)
+      throw imageError(file, `has more than ${SEGMENTS_MAX} segments to load; it is corrupt, or no program for this board.`);
     segments.push({ address, virtualAddress, bytes: bytes.subarray(offset, offset + fileBytes), memoryBytes, hasHeader: offset === 0 });
   }
   if (segments.length === 0) throw imageError(file, 'has nothing to load (no PT_LOAD segment).');
@@ -114,6 +118,8 @@ export function readElf(file: ImageFile, symbolNames: string[] = []): ElfProgram
         if (end <= nameEnd && encoded.compare(bytes, nameAt, end) === 0) symbols.set(name, physical(u64(symbol + 8)));
       }
     }
+    // An executable has one symbol table at most.
+    break;
   }
   return { entry: physical(u64(24)), relocatable: type === ET_DYN, segments, symbols };
 }
