@@ -35,10 +35,9 @@ export async function lockFile(path: string): Promise<FileLock> {
       continue;
     }
     if (holder && lives(holder)) {
-      const where = holder.host === owner.host ? `process ${holder.pid}` : `process ${holder.pid} on the computer ${holder.host}`;
       throw new VmError(
         'Resource',
-        `${path} is in use: ${where} has it open for writing. Stop the machine that uses it, or attach it readonly. (If that process is gone, delete ${lock}.)`,
+        `${path} is in use: ${describe(holder)} has it open for writing. Stop the machine that uses it, or attach it readonly. (If that process is gone, delete ${lock}.)`,
       );
     }
     await removeStale(lock, content);
@@ -97,6 +96,11 @@ function lives(owner: Owner): boolean {
   }
   const started = startTime(owner.pid);
   return started === null || owner.started === null || started === owner.started;
+}
+
+function describe({ pid, host }: Owner): string {
+  if (host !== hostname()) return `process ${pid} on the computer ${host}`;
+  return pid === process.pid ? 'another drive of this process' : `process ${pid}`;
 }
 
 /** Linux: ticks since boot at which a process started (proc(5), field 22 of stat). */
