@@ -30,8 +30,8 @@ export interface ResetTarget {
 export function resetRom(target: ResetTarget): Uint8Array {
   const rom = new Uint8Array(88);
   const view = new DataView(rom.buffer);
-  CODE.forEach((instruction, i) => view.setUint32(4 * i, instruction, true));
+  for (const [i, instruction] of CODE.entries()) view.setUint32(4 * i, instruction, true);
   const quads = [target.entry, target.deviceTree, FW_DYNAMIC_MAGIC, FW_DYNAMIC_VERSION, target.next, NEXT_MODE_S, 0, 0];
-  quads.forEach((value, i) => view.setBigUint64(24 + 8 * i, BigInt(value), true));
+  for (const [i, value] of quads.entries()) view.setBigUint64(24 + 8 * i, BigInt(value), true);
   return rom;
 }

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { MachineConfigInput } from '../../engine/machine/config';
 import { VirtualMachine, type VirtualMachineOptions } from '../../engine/machine/virtual-machine';
@@ -273,10 +274,13 @@ describe('bare-metal programs', () => {
 
   it('fail with an error when the thread of a hart dies', async () => {
     const { machine } = await bareMetal((program) => program.wait());
+    const threads: Worker[] = [];
+    const remember = (thread: Worker): void => void threads.push(thread);
+    process.on('worker', remember);
     await machine.start();
-    const ended = machine.wait();
-    await machine['harts']['members'][0].worker.terminate();
-    const exit = await ended;
+    process.off('worker', remember);
+    for (const thread of threads) void thread.terminate();
+    const exit = await machine.wait();
     expect(exit).toMatchObject({ reason: 'error', code: 1 });
     expect(exit.error?.message).toMatch(/thread ended unexpectedly/);
     expect(machine.state).toBe('failed');
