@@ -27,13 +27,13 @@ describe('ConsoleEscape', () => {
   });
 
   it('gives the same result however the input is split', () => {
-    const typed = fc.array(fc.constantFrom(...'ab\x01hx'), { maxLength: 20 }).map((keys) => bytes(keys.join('')));
+    const typed = fc.array(fc.constantFrom(...'ab\x01hx'), { maxLength: 20 }).map((typed) => bytes(typed.join('')));
     fc.assert(
       fc.property(typed, fc.nat(20), (input, cut) => {
         const whole = new ConsoleEscape().filter(input);
-        const escape = new ConsoleEscape();
-        const first = escape.filter(input.subarray(0, cut));
-        const second = first.commands.includes('quit') ? { forward: new Uint8Array(), commands: [] } : escape.filter(input.subarray(cut));
+        const keys = new ConsoleEscape();
+        const first = keys.filter(input.subarray(0, cut));
+        const second = first.commands.includes('quit') ? { forward: new Uint8Array(), commands: [] } : keys.filter(input.subarray(cut));
         expect([...first.forward, ...second.forward]).toEqual([...whole.forward]);
         expect([...first.commands, ...second.commands]).toEqual(whole.commands);
       }),

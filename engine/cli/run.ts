@@ -48,13 +48,13 @@ async function runMachine(config: MachineConfigInput, options: MachineOptions): 
     machine.console.onData(writeTo(process.stdout));
     terminal.onResize((columns, rows) => machine.console.resize(columns, rows));
 
-    const escape = new ConsoleEscape();
+    const consoleEscape = new ConsoleEscape();
     const obey = (command: EscapeCommand): void => {
       if (command === 'quit') ending.now(0);
       else terminal.tell(KEYS);
     };
     const filter = (typed: Uint8Array): Uint8Array => {
-      const { forward, commands } = escape.filter(typed);
+      const { forward, commands } = consoleEscape.filter(typed);
       commands.forEach(obey);
       return forward;
     };

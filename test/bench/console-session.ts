@@ -39,7 +39,6 @@ export class ConsoleSession {
   async expect(pattern: RegExp, seconds: number): Promise<RegExpExecArray> {
     const deadline = Date.now() + seconds * 1000;
     for (;;) {
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what an escape sequence is made of
       const text = this.#output.replace(/\x1b\[[\d;?]*[A-Za-z]|\r/g, '');
       const match = pattern.exec(text);
       if (match) {

@@ -29,9 +29,13 @@ function expectPlainError(stderr: string, message: RegExp): void {
 function tohostProgram(word: number): string {
   const code = new Uint8Array(16);
   const view = new DataView(code.buffer);
-  [0x0000_1317 /* auipc t1, 1 */, 0x0000_0293 | (word << 20) /* li t0, word */, 0x0053_3023 /* sd t0, (t1) */, 0x0000_006f /* j . */].forEach(
-    (instruction, i) => view.setUint32(4 * i, instruction, true),
-  );
+  const instructions = [
+    0x0000_1317, // auipc t1, 1
+    0x0000_0293 | (word << 20), // li t0, word
+    0x0053_3023, // sd t0, (t1)
+    0x0000_006f, // j .
+  ];
+  for (const [i, instruction] of instructions.entries()) view.setUint32(4 * i, instruction, true);
   const file = join(folder, `tohost-${word}.elf`);
   const parts = [
     { address: 0x8000_0000, bytes: code },

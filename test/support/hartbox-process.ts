@@ -29,8 +29,10 @@ export function startHartbox(args: string[], env: Record<string, string> = {}) {
     child.on('close', (code, signal) => resolve({ code, signal, stdout: Buffer.concat(output), stderr: Buffer.concat(errors).toString() }));
   });
   /** What it has printed so far, without colours and other escape sequences. */
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what an escape sequence is made of
-  const text = (): string => Buffer.concat(output).toString().replace(/\x1b\[[\d;?]*[A-Za-z]|\r/g, '');
+  const text = (): string =>
+    Buffer.concat(output)
+      .toString()
+      .replace(/\x1b\[[\d;?]*[A-Za-z]|\r/g, '');
   /** Resolves once the output so far matches. */
   const says = (pattern: RegExp): Promise<void> =>
     new Promise((resolve, reject) => {
