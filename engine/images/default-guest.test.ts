@@ -124,6 +124,19 @@ describe('the default guest', () => {
     expect((await readFile(guest.initrd)).equals(initrd)).toBe(true);
   });
 
+  it('is made again of the packages when a newer version of Hartbox needs more modules, but not when it needs fewer', async () => {
+    await defaultGuest(options);
+    const manifest = join(home, 'default-guest', 'guest.json');
+    const text = await readFile(manifest, 'utf8');
+    server.requests.length = 0;
+    await writeFile(manifest, text.replace('"ext4",', '"ext4", "one_more",'));
+    await defaultGuest(options);
+    expect(server.requests).toEqual([]);
+    await writeFile(manifest, text.replace('"ext4",', ''));
+    await defaultGuest(options);
+    expect(server.requests.length).toBeGreaterThan(0);
+  });
+
   it('is made once when several ask at the same time', async () => {
     const guests = await Promise.all([defaultGuest(options), defaultGuest(options), defaultGuest(options)]);
     expect(new Set(guests.map((guest) => guest.kernel)).size).toBe(1);

@@ -33,8 +33,6 @@ const COMMAND_LINE =
 const MINIMUM_MEMORY = 128 << 20;
 /** Bytes of a file kept in memory while unpacking; busybox has 2 MiB, the largest module 7 MiB. */
 const PART_LIMIT = 64 << 20;
-/** Identifies what is kept of the packages: another value means that they are needed again. */
-const PARTS_RECIPE = `1 ${[...guestModules].sort().join(' ')}`;
 /** A lock that its holder has not touched for this long is left over from a crash. */
 const LOCK_STALE_MS = 20_000;
 
@@ -79,7 +77,8 @@ type Part = z.output<typeof partSchema>;
 const manifestSchema = z.object({
   folder: z.string().regex(/^[0-9a-f]{16}$/),
   recipe: z.string(),
-  partsRecipe: z.literal(PARTS_RECIPE),
+  /** Modules that were asked for when the parts were taken out of the kernel package. */
+  modules: z.array(z.string()).refine((modules) => guestModules.every((name) => modules.includes(name))),
   kernelVersion: z.string(),
   packages: z.record(z.string(), z.string()),
   parts: z.object({ kernel: partSchema, firmware: partSchema, parts: partSchema, initrd: partSchema }),
@@ -210,7 +209,7 @@ async function unpack(root: string, cache: string, packages: GuestPackages, repo
   return {
     folder,
     recipe: '',
-    partsRecipe: PARTS_RECIPE,
+    modules: [...guestModules],
     kernelVersion: kernel.version,
     packages: Object.fromEntries(Object.values(packages).map(({ name, version }: DebianPackage) => [name, version])),
     parts: {
@@ -343,7 +342,7 @@ async function readManifest(root: string): Promise<Manifest | undefined> {
   try {
     return manifestSchema.parse(JSON.parse(text));
   } catch {
-    // A manifest that cannot be read, or tells of other parts, is as good as none: the guest is made again.
+    // A manifest that cannot be read, or tells of too few parts, is as good as none: the guest is made again.
     return undefined;
   }
 }

@@ -9,7 +9,7 @@ import { type CpioEntry, writeCpio } from './cpio';
 import { moduleName, readModuleInfo, withoutSignature } from './kernel-module';
 
 /** Counts changes of this file that change what it builds; the rest of the recipe is counted by its contents. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /**
  * Modules, by their names, to take from the kernel package, with their dependencies: the virtio drivers, and what a mount asks for.
@@ -70,6 +70,8 @@ export function buildInitramfs(parts: InitramfsParts): Uint8Array {
     text('etc/session', session, 0o755),
     text('etc/udhcpc.sh', udhcpc, 0o755),
     text('etc/hostname', 'hartbox\n'),
+    // What mount tries where no type is given; the kernel loads the module of each.
+    text('etc/filesystems', 'ext4\nvfat\niso9660\nsquashfs\n'),
     text('etc/hosts', '127.0.0.1 localhost hartbox\n::1 localhost\n'),
     text('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'),
     text('etc/group', 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n'),
