@@ -3,7 +3,8 @@ import { defineConfig } from '@playwright/test';
 /** The real app in the real Electron (test/e2e). Needs `npm run build` first; `npm test` does that. */
 export default defineConfig({
   testDir: 'test/e2e',
-  testMatch: '*.spec.ts',
+  // HARTBOX_SCREENSHOT=1 makes the picture in the README anew, instead of testing.
+  testMatch: process.env.HARTBOX_SCREENSHOT ? 'readme-screenshot.ts' : '*.spec.ts',
   globalSetup: './test/e2e/support/global-setup.ts',
   outputDir: 'test-results',
   // Each test has machines of its own to run, and two cores are few.

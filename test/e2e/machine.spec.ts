@@ -1,7 +1,11 @@
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect } from '@playwright/test';
 import { VmLibrary } from '../../engine/machine/vm-library';
+import { HartboxApp } from './support/hartbox-app';
 import { test } from './support/test';
 
 const NAME = 'Hartbox Linux';
@@ -149,5 +153,26 @@ test.describe('with no default guest and no mirror', () => {
     await expect(app.machine.error).toContainText(/mirror/i);
     await app.machine.back.click();
     await expect(app.library.card(NAME).button('Start again')).toBeEnabled();
+  });
+
+  test('shows the preparation on the card, where it can be cancelled', async ({ home }) => {
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const app = await HartboxApp.launch(home, { HARTBOX_DEBIAN_MIRROR: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/debian` });
+    try {
+      const card = app.library.card(NAME);
+      await card.button('Start').click();
+      await expect(app.page.getByRole('heading', { name: 'Getting Linux ready' })).toBeVisible();
+      await app.machine.back.click();
+      await expect(card.state).toHaveText('Preparing');
+      await expect(card.element.getByRole('progressbar')).toBeVisible();
+      await card.button('Cancel').click();
+      await expect(card.state).toHaveText('Off');
+      await expect(card.button('Start')).toBeEnabled();
+    } finally {
+      await app.end();
+      silent.closeAllConnections();
+      silent.close();
+    }
   });
 });
