@@ -4,10 +4,10 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GuestShell } from '../support/guest-shell';
+import { GuestShell, PROMPT } from '../support/guest-shell';
 
 /** MiB moved through the disk; HARTBOX_DISK_MIB=200 for the large run. */
-const MIB = Number(process.env.HARTBOX_DISK_MIB ?? 16);
+const MIB = Number(process.env.HARTBOX_DISK_MIB ?? 8);
 
 const folder = mkdtempSync(join(tmpdir(), 'hartbox-virtio-'));
 const disk = join(folder, 'disk.img');
@@ -95,5 +95,15 @@ describe("Linux's own drivers", () => {
     shell.type(`cat > /tmp/paste\n${text}\x04`);
     const { output } = await shell.run('sha256sum < /tmp/paste; stty echo');
     expect(output.slice(0, 64)).toBe(createHash('sha256').update(text).digest('hex'));
+  });
+
+  it('find their devices again after a reboot in the middle of their work', async () => {
+    const before = await sha256(disk, 1 << 20);
+    const from = shell.transcript.length;
+    shell.type('dd if=/dev/vda of=/dev/null bs=64k iflag=direct & reboot -f\n');
+    const firmware = await shell.says(/OpenSBI/, from);
+    await shell.says(PROMPT, from + firmware.index);
+    const { output } = await shell.run('stty size; head -c 1048576 /dev/vda | sha256sum; head -c 16 /dev/hwrng | wc -c');
+    expect(output.split('\n')).toEqual(['43 132', `${before}  -`, '16', '']);
   });
 });

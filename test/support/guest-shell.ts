@@ -1,6 +1,9 @@
 import type { MachineConfigInput } from '../../engine/machine/config';
 import { VirtualMachine, type VirtualMachineOptions } from '../../engine/machine/virtual-machine';
 
+/** The shell's prompt, with what colours it. */
+export const PROMPT = /root@hartbox:[^\n]*#/;
+
 export interface CommandResult {
   status: number;
   /** What the command printed, with plain line ends. */
@@ -29,7 +32,7 @@ export class GuestShell {
     const machine = await VirtualMachine.create(config, options);
     const shell = new GuestShell(machine);
     await machine.start();
-    await shell.says(/root@hartbox:[^\n]*#/);
+    await shell.says(PROMPT);
     return shell;
   }
 
