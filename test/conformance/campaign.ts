@@ -20,10 +20,12 @@ import { listing, shrink } from './shrink';
 export type Kind = 'machine' | 'privileged';
 
 interface Recipe {
-  /** Sequences that are run at once; a program is then some 15 MB. */
-  readonly sequences: number;
+  /** Runs in one program, which is then some 15 MB. */
+  readonly runs: number;
   readonly runBytes: number;
-  generate(random: Random, values: readonly ArrayBuffer[]): Sequence;
+  /** How often each sequence is run: translated code has to become hot first. */
+  readonly rounds: Record<Tier, number>;
+  generate(random: Random, rounds: number, values: readonly ArrayBuffer[]): Sequence;
 }
 
 const UNITS = 40;
@@ -33,17 +35,19 @@ const REPORTED = 5;
 
 const RECIPES: Record<Kind, Recipe> = {
   machine: {
-    sequences: 1000,
+    runs: 5000,
     runBytes: MACHINE_RUN_BYTES,
-    generate: (random, values) => ({
+    rounds: { interpreted: 5, translated: 25 },
+    generate: (random, rounds, values) => ({
       units: randomUnits(random, UNITS),
-      states: Array.from({ length: 5 }, () => machineState(random.pick(values))),
+      states: Array.from({ length: rounds }, () => machineState(random.pick(values))),
     }),
   },
   privileged: {
-    sequences: 200,
+    runs: 400,
     runBytes: PRIVILEGED_RUN_BYTES,
-    generate: (random, values) => privilegedSequence(random, UNITS, 2, values),
+    rounds: { interpreted: 2, translated: 10 },
+    generate: (random, rounds, values) => privilegedSequence(random, UNITS, rounds, values),
   },
 };
 
@@ -70,16 +74,17 @@ export function runCampaign(
   const values = Array.from({ length: VALUES }, () => randomValues(random));
   const result: CampaignResult = { sequences: 0, instructions: 0, translated: 0, failures: [] };
   while (result.sequences < count) {
-    const now = Math.min(recipe.sequences, count - result.sequences);
+    const now = Math.min(recipe.runs / recipe.rounds[tier], count - result.sequences);
     const program = buildProgram(
-      Array.from({ length: now }, () => recipe.generate(random, values)),
+      Array.from({ length: now }, () => recipe.generate(random, recipe.rounds[tier], values)),
       recipe.runBytes,
     );
     const { differences, instructions, translated } = compare(helpers, program, tier);
     result.sequences += now;
     result.instructions += instructions;
     result.translated += translated;
-    for (const difference of differences.slice(0, REPORTED)) result.failures.push(explain(helpers, program, difference, tier));
+    for (const difference of differences.slice(0, REPORTED))
+      result.failures.push(explain(helpers, program, difference, tier, recipe.rounds[tier]));
     if (differences.length > REPORTED) result.failures.push(`and ${differences.length - REPORTED} more`);
     progress?.(result);
   }
@@ -97,10 +102,12 @@ function compare(
 }
 
 /** The shortest part of the sequence that still differs, and how. */
-function explain(helpers: WebAssembly.Module, program: Program, difference: Difference, tier: Tier): string {
+function explain(helpers: WebAssembly.Module, program: Program, difference: Difference, tier: Tier, rounds: number): string {
+  // Again as often as before: translated code may be at fault.
+  const states = Array.from({ length: rounds }, () => difference.state);
   let lines = difference.lines;
   const failing = (candidates: readonly (readonly Unit[])[]): number => {
-    const sequences = candidates.map((units) => ({ units, states: [difference.state] }));
+    const sequences = candidates.map((units) => ({ units, states }));
     const found = compare(helpers, buildProgram(sequences, program.runBytes), tier).differences[0];
     if (found) lines = found.lines;
     return found ? found.sequence : -1;
