@@ -140,19 +140,30 @@ export function pendingInterrupts(): u64 {
 
 /** Take the most urgent interrupt that may be taken now; HART_PC is where the hart would go on. */
 export function checkInterrupts(): void {
+  let take = deliverable();
+  if (take & (IP_MTIP | IP_STIP)) {
+    // A deadline may have been put off since the timers were last looked at.
+    updateTimers();
+    take = deliverable();
+  }
+  if (take == 0) return;
+  // MEI, MSI, MTI, SEI, SSI, STI (§3.1.9).
+  const cause: i32 = take & 0x800 ? 11 : take & 8 ? 3 : take & 0x80 ? 7 : take & 0x200 ? 9 : take & 2 ? 1 : 5;
+  count(STAT_INTERRUPTS);
+  enter(cause, true, 0, load<u64>(hart + HART_PC));
+}
+
+/** The pending interrupts that may be taken now: those for M-mode, else those for S-mode. */
+function deliverable(): u64 {
   const pending = pendingInterrupts() & load<u64>(hart + CSR_MIE);
-  if (pending == 0) return;
+  if (pending == 0) return 0;
   const priv = load<i32>(hart + HART_PRIV);
   const mstatus = load<u64>(hart + CSR_MSTATUS);
   const delegated = load<u64>(hart + CSR_MIDELEG);
   let take: u64 = 0;
   if (priv != PRIV_M || (mstatus & MSTATUS_MIE) != 0) take = pending & ~delegated;
   if (take == 0 && (priv == PRIV_U || (priv == PRIV_S && (mstatus & MSTATUS_SIE) != 0))) take = pending & delegated;
-  if (take == 0) return;
-  // MEI, MSI, MTI, SEI, SSI, STI (§3.1.9).
-  const cause: i32 = take & 0x800 ? 11 : take & 8 ? 3 : take & 0x80 ? 7 : take & 0x200 ? 9 : take & 2 ? 1 : 5;
-  count(STAT_INTERRUPTS);
-  enter(cause, true, 0, load<u64>(hart + HART_PC));
+  return take;
 }
 
 /**

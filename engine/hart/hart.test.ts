@@ -1,0 +1,672 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { Assembler, Label } from '../../test/support/assembler';
+import { BareHart, FINISH, RAM } from '../../test/support/bare-hart';
+import { compileHelpers } from '../../test/support/helpers-module';
+import { bType, iType, jType, rType, sType, uType } from '../../test/support/riscv-encoding';
+import { HART_LINES, HART_MTIMECMP, MACHINE_RUN_STATE, RUN_STOPPED } from '../memory/layout';
+import type { HartEnvironment } from './hart';
+
+// What test/conformance cannot compare with QEMU 7.2, because it differs, or because the surroundings play a part.
+
+let helpers: WebAssembly.Module;
+beforeAll(async () => {
+  helpers = await compileHelpers();
+}, 60_000);
+
+const CSR = {
+  stvec: 0x105,
+  stimecmp: 0x14d,
+  satp: 0x180,
+  mstatus: 0x300,
+  medeleg: 0x302,
+  mideleg: 0x303,
+  mie: 0x304,
+  mtvec: 0x305,
+  mcounteren: 0x306,
+  menvcfg: 0x30a,
+  mcountinhibit: 0x320,
+  mepc: 0x341,
+  mcause: 0x342,
+  mtval: 0x343,
+  mip: 0x344,
+  pmpcfg0: 0x3a0,
+  pmpaddr0: 0x3b0,
+  minstret: 0xb02,
+  time: 0xc01,
+};
+const [A0, A1, A2, A3, T0, T1, LOG, RESUME] = [10, 11, 12, 13, 5, 6, 30, 31];
+const NOP = 0x13;
+const ECALL = 0x73;
+const MRET = 0x30200073;
+const WFI = 0x10500073;
+const FENCE_I = 0x100f;
+const RET = 0x8067;
+const MPP_S = 1n << 11n;
+const ADUE = 1n << 61n;
+const STCE = 1n << 63n;
+const PTE = { v: 1n, r: 2n, w: 4n, x: 8n, u: 16n, a: 64n, d: 128n };
+
+/** Where tests keep things in RAM. */
+const LOG_AT = RAM + 0x8000;
+const TABLES = RAM + 0x10000;
+const DATA = RAM + 0x20000;
+/** A device's registers, and where nothing is. */
+const DEVICE = 0x1000_0000;
+const NOWHERE = 0x4000_0000;
+
+/** Machine code in the making. Traps are logged (mcause, mtval, mepc) and disable interrupts; execution goes on at x31 in M-mode. */
+class Program {
+  readonly code = new Assembler();
+  private readonly handler = new Label();
+
+  constructor(build: (p: Program) => void) {
+    const start = new Label();
+    this.jump(start);
+    this.code.place(this.handler);
+    for (const [i, csr] of [CSR.mcause, CSR.mtval, CSR.mepc].entries()) {
+      this.csrr(T0, csr);
+      this.word(sType(0x23, 3, LOG, T0, 8 * i));
+    }
+    this.word(iType(0x13, 0, LOG, LOG, 24));
+    this.csrw(CSR.mepc, RESUME);
+    this.csrw(CSR.mie, 0);
+    this.li(T0, 3n << 11n);
+    this.word(iType(0x73, 2, 0, T0, CSR.mstatus));
+    this.word(MRET);
+    this.code.place(start);
+    this.la(T0, this.handler);
+    this.csrw(CSR.mtvec, T0);
+    this.li(LOG, BigInt(LOG_AT));
+    // Everything is allowed to S and U.
+    this.set(CSR.pmpaddr0 + 15, (1n << 54n) - 1n);
+    this.set(CSR.pmpcfg0 + 2, 0x1fn << 56n);
+    build(this);
+    this.finish();
+  }
+
+  word(bits: number): void {
+    this.code.word(bits);
+  }
+  jump(to: Label): void {
+    this.code.reference(4, to, (d) => jType(0, d));
+  }
+  la(rd: number, to: Label): void {
+    this.code.reference(4, to, (d) => uType(0x17, rd, (d + 0x800) >> 12));
+    this.code.reference(4, to, (d) => iType(0x13, 0, rd, rd, ((d + 4) << 20) >> 20));
+  }
+  li(rd: number, value: bigint): void {
+    const v = BigInt.asIntN(64, value);
+    const low = BigInt.asIntN(12, v);
+    if (v === low) {
+      this.word(iType(0x13, 0, rd, 0, Number(low)));
+      return;
+    }
+    this.li(rd, (v - low) >> 12n);
+    this.word(iType(0x13, 1, rd, rd, 12));
+    this.word(iType(0x13, 0, rd, rd, Number(low)));
+  }
+  csrr(rd: number, csr: number): void {
+    this.word(iType(0x73, 2, rd, 0, csr));
+  }
+  csrw(csr: number, rs1: number): void {
+    this.word(iType(0x73, 1, 0, rs1, csr));
+  }
+  set(csr: number, value: bigint): void {
+    this.li(T0, value);
+    this.csrw(csr, T0);
+  }
+  store(address: number, value: bigint): void {
+    this.li(T0, BigInt(address));
+    this.li(T1, value);
+    this.word(sType(0x23, 3, T0, T1, 0));
+  }
+  /** Do something that may trap; go on behind it. */
+  attempt(body: () => void): void {
+    const after = new Label();
+    this.la(RESUME, after);
+    body();
+    this.code.place(after);
+  }
+  /** Continue at an address with the given mstatus; come back by a trap. */
+  enter(mstatus: bigint, address: bigint): void {
+    this.attempt(() => {
+      this.set(CSR.mepc, address);
+      // Clear MPP first.
+      this.li(T0, 3n << 11n);
+      this.word(iType(0x73, 3, 0, T0, CSR.mstatus));
+      this.li(T0, mstatus);
+      this.word(iType(0x73, 2, 0, T0, CSR.mstatus));
+      this.word(MRET);
+    });
+  }
+  finish(): void {
+    this.li(T0, BigInt(FINISH));
+    this.word(sType(0x23, 2, T0, 0, 0));
+    const here = new Label();
+    this.code.place(here);
+    this.jump(here);
+  }
+}
+
+interface Trap {
+  cause: number;
+  value: bigint;
+  pc: bigint;
+}
+
+class Run {
+  readonly machine: BareHart;
+  private readonly started = performance.now();
+  private finished = false;
+  constructor(environment: Partial<HartEnvironment> = {}) {
+    this.machine = new BareHart(helpers, {
+      environment: {
+        ...environment,
+        time: () => {
+          if (performance.now() - this.started > 5000) this.stop();
+          return environment.time?.() ?? 0;
+        },
+        mmioWrite: (address, size, value) => this.write(address, size, value, environment),
+      },
+    });
+  }
+  private write(address: number, size: 1 | 2 | 4, value: number, environment: Partial<HartEnvironment>): boolean {
+    if (address !== FINISH) return environment.mmioWrite?.(address, size, value) ?? false;
+    this.finished = true;
+    this.stop();
+    return true;
+  }
+  stop(): void {
+    Atomics.store(this.machine.memory.words, MACHINE_RUN_STATE >>> 2, RUN_STOPPED);
+  }
+  run(build: (p: Program) => void, expectFinish = true): Trap[] {
+    const code = new Program(build).code.bytes();
+    if (code.length > LOG_AT - RAM) throw new Error('program too long');
+    this.machine.run(code);
+    if (!this.finished && expectFinish) throw new Error(`the program did not finish; pc 0x${this.machine.hart.pc.toString(16)}`);
+    const traps: Trap[] = [];
+    for (let at = LOG_AT; this.u64(at + 16) !== 0n; at += 24) {
+      traps.push({ cause: Number(BigInt.asUintN(63, this.u64(at))), value: this.u64(at + 8), pc: this.u64(at + 16) });
+    }
+    return traps;
+  }
+  u64(address: number): bigint {
+    const at = this.machine.memory.offsetOf(address, 8);
+    return this.machine.memory.data.getBigUint64(at, true);
+  }
+  put(address: number, value: bigint): void {
+    this.machine.memory.data.setBigUint64(this.machine.memory.offsetOf(address, 8), value, true);
+  }
+  code(address: number, ...words: number[]): void {
+    for (const [i, word] of words.entries()) this.machine.memory.writeU32(address + 4 * i, word);
+  }
+  /** Sv39: a gigabyte identity for RAM, and pages from `virtual` on, all in one last-level table. Returns satp. */
+  map(virtual: bigint, entries: bigint[]): bigint {
+    const leaf = PTE.v | PTE.r | PTE.w | PTE.x | PTE.a | PTE.d;
+    const pointer = (address: number): bigint => (BigInt(address) >> 2n) | PTE.v;
+    this.put(TABLES + 8 * 2, (BigInt(RAM) >> 2n) | leaf);
+    this.put(TABLES + 8 * Number((virtual >> 30n) & 511n), pointer(TABLES + 4096));
+    this.put(TABLES + 4096 + 8 * Number((virtual >> 21n) & 511n), pointer(TABLES + 8192));
+    for (const [i, entry] of entries.entries()) this.put(TABLES + 8192 + 8 * (Number((virtual >> 12n) & 511n) + i), entry);
+    return (8n << 60n) | (BigInt(TABLES) >> 12n);
+  }
+  entry(i: number): bigint {
+    return this.u64(TABLES + 8192 + 8 * i);
+  }
+}
+
+const page = (address: number, flags: bigint): bigint => (BigInt(address) >> 2n) | PTE.v | flags;
+const load = (rd: number, rs1: number, funct3 = 3): number => iType(0x03, funct3, rd, rs1, 0);
+const store = (rs2: number, rs1: number, funct3 = 3): number => sType(0x23, funct3, rs1, rs2, 0);
+const causes = (traps: Trap[]): number[] => traps.map(({ cause }) => cause);
+
+describe('Hart: traps', () => {
+  it('polls while its trap vector traps again and again', () => {
+    let polls = 0;
+    const run = new Run({
+      time: () => {
+        if (++polls > 5) run.stop();
+        return 0;
+      },
+    });
+    run.run((p) => {
+      p.set(CSR.mtvec, BigInt(NOWHERE));
+      p.word(ECALL);
+    }, false);
+    expect(polls).toBeGreaterThan(5);
+    expect(run.machine.hart.pc).toBe(BigInt(NOWHERE));
+    const illegal = new Run({
+      time: () => {
+        if (++polls > 12) illegal.stop();
+        return 0;
+      },
+    });
+    illegal.run((p) => {
+      p.set(CSR.mtvec, BigInt(DATA));
+      p.word(ECALL);
+    }, false);
+    expect(illegal.machine.hart.pc).toBe(BigInt(DATA));
+  });
+
+  it('takes pending interrupts in the order MEI, MSI, MTI, SEI, SSI, STI', () => {
+    const all = new Run({
+      mmioWrite: () => {
+        const { words, data } = all.machine.memory;
+        Atomics.or(words, (all.machine.hart.base + HART_LINES) >>> 2, 0x808);
+        data.setBigUint64(all.machine.hart.base + HART_MTIMECMP, 0n, true);
+        return true;
+      },
+    });
+    const order = all.run((p) => {
+      p.set(CSR.mip, 0x222n);
+      p.li(A0, BigInt(DEVICE));
+      p.word(store(0, A0, 2));
+      p.csrr(A1, CSR.mip);
+      for (const enabled of [0xaaan, 0x2aan, 0x2a2n, 0x222n, 0x22n, 0x20n]) {
+        p.attempt(() => {
+          p.set(CSR.mie, enabled);
+          p.word(iType(0x73, 6, 0, 8, CSR.mstatus));
+          p.word(NOP);
+        });
+        p.word(iType(0x73, 7, 0, 8, CSR.mstatus));
+      }
+    });
+    expect(causes(order)).toEqual([11, 3, 7, 9, 1, 5]);
+  });
+
+  it('takes no timer interrupt whose time was just put off', () => {
+    const run = new Run({
+      mmioWrite: (_, __, value) => {
+        run.machine.memory.data.setBigUint64(run.machine.hart.base + HART_MTIMECMP, value === 0 ? 0n : 1n << 60n, true);
+        return true;
+      },
+    });
+    const traps = run.run((p) => {
+      p.set(CSR.mie, 0x80n);
+      p.li(A1, BigInt(DEVICE));
+      p.word(store(0, A1, 2));
+      p.csrr(A0, CSR.mip);
+      p.word(store(A1, A1, 2));
+      p.attempt(() => {
+        p.word(iType(0x73, 6, 0, 8, CSR.mstatus));
+        p.word(NOP);
+      });
+    });
+    expect(run.machine.x(A0)).toBe(0x80n);
+    expect(traps).toEqual([]);
+  });
+
+  it('counts retired instructions: not those that trapped, a write replacing its own increment', () => {
+    const run = new Run();
+    run.run((p) => {
+      p.csrr(A0, CSR.minstret);
+      p.word(NOP);
+      p.word(NOP);
+      p.csrr(A1, CSR.minstret);
+      p.word(rType(0x33, 0, 0x20, A0, A1, A0));
+      p.set(CSR.minstret, 100n);
+      p.csrr(A1, CSR.minstret);
+      p.set(CSR.mcountinhibit, 4n);
+      p.csrr(A2, CSR.minstret);
+      p.word(NOP);
+      p.csrr(A3, CSR.minstret);
+      p.word(rType(0x33, 0, 0x20, A2, A3, A2));
+      p.set(CSR.minstret, 7n);
+      p.set(CSR.mcountinhibit, 0n);
+      p.csrr(A3, CSR.minstret);
+    });
+    expect([A0, A1, A2, A3].map((i) => run.machine.x(i))).toEqual([3n, 100n, 0n, 7n]);
+    const trapping = new Run();
+    trapping.run((p) => {
+      const handler = new Label();
+      const over = new Label();
+      p.jump(over);
+      while (p.code.offset % 4 !== 0) p.code.half(1);
+      p.code.place(handler);
+      p.csrr(A1, CSR.minstret);
+      p.finish();
+      p.code.place(over);
+      p.la(T0, handler);
+      p.csrw(CSR.mtvec, T0);
+      p.csrr(A0, CSR.minstret);
+      p.word(ECALL);
+    });
+    expect(trapping.machine.x(A1) - trapping.machine.x(A0)).toBe(1n);
+  });
+
+  it('keeps fields within what they can hold', () => {
+    const run = new Run();
+    run.run((p) => {
+      p.set(CSR.mstatus, 2n << 11n);
+      p.csrr(A0, CSR.mstatus);
+      p.set(CSR.satp, (10n << 60n) | 5n);
+      p.csrr(A1, CSR.satp);
+      p.csrr(A2, CSR.mtvec);
+      p.set(CSR.mtvec, BigInt(RAM + 2));
+      p.csrr(T0, CSR.mtvec);
+      p.word(rType(0x33, 0, 0x20, A2, A2, T0));
+      p.set(CSR.mepc, BigInt(RAM + 3));
+      p.csrr(A3, CSR.mepc);
+    });
+    expect((run.machine.x(A0) >> 11n) & 3n).toBe(0n);
+    expect(run.machine.x(A1)).toBe(0n);
+    expect(run.machine.x(A2)).toBe(0n);
+    expect(run.machine.x(A3)).toBe(BigInt(RAM + 2));
+  });
+});
+
+describe('Hart: translation', () => {
+  const VA = 0x5000_0000n;
+
+  it('sets A and D itself only where menvcfg.ADUE says so', () => {
+    const rw = PTE.r | PTE.w;
+    const run = new Run();
+    const satp = run.map(VA, [page(DATA, rw), page(DATA, rw | PTE.a)]);
+    run.code(DATA + 0x1000, load(A0, A1), ECALL);
+    run.code(DATA + 0x1100, store(A0, A1), ECALL);
+    const attempts = (p: Program): void => {
+      p.set(CSR.satp, satp);
+      p.li(A1, VA);
+      p.enter(MPP_S, BigInt(DATA + 0x1000));
+      p.li(A1, VA + 4096n);
+      p.enter(MPP_S, BigInt(DATA + 0x1000));
+      p.enter(MPP_S, BigInt(DATA + 0x1100));
+    };
+    const traps = run.run((p) => {
+      p.set(CSR.menvcfg, 0n);
+      attempts(p);
+      p.set(CSR.menvcfg, ADUE);
+      attempts(p);
+    });
+    expect(traps.map(({ cause, value }) => [cause, value])).toEqual([
+      [13, VA],
+      [9, 0n],
+      [15, VA + 4096n],
+      [9, 0n],
+      [9, 0n],
+      [9, 0n],
+    ]);
+    expect(run.entry(256) & 0xffn).toBe(0n);
+    expect([run.entry(0), run.entry(1)].map((entry) => entry & 0xc0n)).toEqual([PTE.a, PTE.a | PTE.d]);
+  });
+
+  it('takes a table outside memory for an access fault', () => {
+    const run = new Run();
+    const satp = run.map(VA, []);
+    run.put(TABLES + 4096 + 8 * Number((VA >> 21n) & 511n), (BigInt(NOWHERE) >> 2n) | PTE.v);
+    run.code(DATA, load(A0, A1), ECALL);
+    const traps = run.run((p) => {
+      p.set(CSR.satp, satp);
+      p.li(A1, VA);
+      p.enter(MPP_S, BigInt(DATA));
+      p.enter(MPP_S, VA);
+    });
+    expect(traps.map(({ cause, value }) => [cause, value])).toEqual([
+      [5, VA],
+      [1, VA],
+    ]);
+  });
+
+  it('reports the second page where an instruction straddles two', () => {
+    const run = new Run();
+    const flags = PTE.r | PTE.x | PTE.a;
+    const satp = run.map(VA, [page(DATA, flags), 0n, page(DATA, flags), page(DATA + 4096, flags)]);
+    // addi a0, a0, 1 over the end of the page; then ecall.
+    const addi = iType(0x13, 0, A0, A0, 1);
+    run.machine.memory.writeU16(DATA + 4094, addi & 0xffff);
+    run.machine.memory.writeU16(DATA + 4096, addi >>> 16);
+    run.code(DATA + 4098, ECALL);
+    const traps = run.run((p) => {
+      p.set(CSR.satp, satp);
+      p.li(A0, 0n);
+      p.enter(MPP_S, VA + 4094n);
+      p.enter(MPP_S, VA + 8192n + 4094n);
+    });
+    expect(traps).toEqual([
+      { cause: 12, value: VA + 4096n, pc: VA + 4094n },
+      { cause: 9, value: 0n, pc: VA + 8192n + 4098n },
+    ]);
+    expect(run.machine.x(A0)).toBe(1n);
+  });
+
+  it('writes nothing of a store whose second page faults', () => {
+    const run = new Run();
+    const rw = PTE.r | PTE.w | PTE.a | PTE.d;
+    const satp = run.map(VA, [page(DATA + 0x4000, rw), page(DATA + 0x4000, PTE.r | PTE.a)]);
+    run.code(DATA, store(A0, A1), ECALL);
+    run.code(DATA + 0x100, load(A0, A1), ECALL);
+    const traps = run.run((p) => {
+      p.set(CSR.satp, satp);
+      p.li(A0, -1n);
+      p.li(A1, VA + 4093n);
+      p.enter(MPP_S, BigInt(DATA));
+      p.enter(MPP_S, BigInt(DATA + 0x100));
+    });
+    expect(traps.map(({ cause, value }) => [cause, value])).toEqual([
+      [15, VA + 4096n],
+      [9, 0n],
+    ]);
+    expect(run.u64(DATA + 0x4000 + 4088)).toBe(0n);
+  });
+});
+
+describe('Hart: physical memory protection', () => {
+  const boundary = DATA + 0x800;
+
+  it('stops code where a protection begins in the middle of its page', () => {
+    const run = new Run();
+    run.code(DATA + 0x7f0, NOP, NOP, NOP, NOP, ECALL);
+    // A compressed instruction, then one half of which may not be fetched.
+    run.machine.memory.writeU16(DATA + 0x400 - 4, 1);
+    run.code(DATA + 0x400 - 2, NOP);
+    const traps = run.run((p) => {
+      // TOR up to 0x400: all; to 0x408: nothing; to the boundary: all; then a page of nothing.
+      [DATA + 0x400, DATA + 0x404, boundary, DATA + 0x1000].forEach((address, i) => {
+        p.set(CSR.pmpaddr0 + i, BigInt(address / 4));
+      });
+      p.set(CSR.pmpcfg0, 0x080f080fn);
+      p.enter(0n, BigInt(DATA + 0x7f0));
+      p.enter(0n, BigInt(DATA + 0x400 - 4));
+      p.enter(0n, BigInt(boundary));
+    });
+    expect(traps).toEqual([
+      { cause: 1, value: BigInt(boundary), pc: BigInt(boundary) },
+      { cause: 1, value: BigInt(DATA + 0x400), pc: BigInt(DATA + 0x400 - 2) },
+      { cause: 1, value: BigInt(boundary), pc: BigInt(boundary) },
+    ]);
+  });
+
+  it('binds machine mode by locked entries, which stay', () => {
+    const run = new Run();
+    const traps = run.run((p) => {
+      p.set(CSR.pmpaddr0, BigInt(DATA / 4));
+      p.set(CSR.pmpaddr0 + 1, BigInt((DATA + 0x1000) / 4));
+      p.set(CSR.pmpcfg0, 0x8900n);
+      p.li(A1, BigInt(DATA));
+      p.attempt(() => p.word(store(A0, A1)));
+      p.attempt(() => p.word(load(A0, A1)));
+      // Neither the entry, nor its address, nor the address below it may change.
+      p.set(CSR.pmpcfg0, 0n);
+      p.set(CSR.pmpaddr0, 0n);
+      p.set(CSR.pmpaddr0 + 1, 0n);
+      p.attempt(() => p.word(store(A0, A1)));
+      p.csrr(A2, CSR.pmpcfg0);
+      p.csrr(A3, CSR.pmpaddr0);
+    });
+    expect(causes(traps)).toEqual([7, 7]);
+    expect(run.machine.x(A2)).toBe(0x8900n);
+    expect(run.machine.x(A3)).toBe(BigInt(DATA / 4));
+  });
+});
+
+describe('Hart: code that changes', () => {
+  const returns = (value: number): [number, number] => [iType(0x13, 0, A0, 0, value), RET];
+  const call = (p: Program): void => {
+    p.li(T1, BigInt(DATA));
+    p.word(iType(0x67, 0, 1, T1, 0));
+  };
+
+  it('runs what a device wrote, after fence.i', () => {
+    const run = new Run({
+      mmioWrite: (address) => {
+        if (address !== DEVICE) return false;
+        const bytes = new Uint8Array(new Uint32Array(returns(2)).buffer);
+        run.machine.memory.copyIn(DATA, bytes);
+        return true;
+      },
+    });
+    run.code(DATA, ...returns(1));
+    run.run((p) => {
+      call(p);
+      p.word(iType(0x13, 0, A1, A0, 0));
+      p.li(T0, BigInt(DEVICE));
+      p.word(store(0, T0, 2));
+      p.word(FENCE_I);
+      call(p);
+    });
+    expect([run.machine.x(A1), run.machine.x(A0)]).toEqual([1n, 2n]);
+  });
+
+  it('runs what it wrote itself, again and again', () => {
+    const run = new Run();
+    run.code(DATA, ...returns(0));
+    run.run((p) => {
+      p.li(A2, 0n);
+      for (let i = 1; i <= 5; i++) {
+        call(p);
+        p.word(rType(0x33, 0, 0, A2, A2, A0));
+        p.li(T1, BigInt(DATA));
+        p.li(T0, BigInt(returns(i)[0]));
+        p.word(store(T0, T1, 2));
+        p.word(FENCE_I);
+      }
+      call(p);
+      p.word(rType(0x33, 0, 0, A2, A2, A0));
+    });
+    expect(run.machine.x(A2)).toBe(15n);
+  });
+});
+
+describe('Hart: devices', () => {
+  it('faults where an access is not for devices', () => {
+    const reads: number[] = [];
+    const run = new Run({
+      mmioRead: (address) => {
+        reads.push(address);
+        return address >= DEVICE && address < DEVICE + 0x1000 ? 0x80 : undefined;
+      },
+    });
+    const traps = run.run((p) => {
+      p.li(A1, BigInt(DEVICE));
+      p.attempt(() => p.word(rType(0x2f, 2, 0, A0, A1, 0)));
+      p.attempt(() => p.word(rType(0x2f, 2, 2 << 2, A0, A1, 0)));
+      p.attempt(() => p.word(iType(0x67, 0, 0, A1, 0)));
+      p.attempt(() => p.word(iType(0x03, 2, A0, A1, 1)));
+      p.attempt(() => p.word(sType(0x23, 2, A1, A0, 2)));
+      expect(reads).toEqual([]);
+      p.word(iType(0x03, 0, A2, A1, 0));
+      p.word(iType(0x03, 4, 0, A1, 4));
+      p.li(A1, BigInt(NOWHERE));
+      p.li(A3, 99n);
+      p.attempt(() => p.word(load(A3, A1)));
+    });
+    expect(traps.map(({ cause, value }) => [cause, Number(value)])).toEqual([
+      [7, DEVICE],
+      [5, DEVICE],
+      [1, DEVICE],
+      [5, DEVICE + 1],
+      [7, DEVICE + 2],
+      [5, NOWHERE],
+    ]);
+    expect(reads.slice(0, 2)).toEqual([DEVICE, DEVICE + 4]);
+    expect(run.machine.x(A2)).toBe(BigInt.asUintN(64, -128n));
+    expect(run.machine.x(A3)).toBe(99n);
+  });
+});
+
+describe('Hart: time', () => {
+  it('compares stimecmp only where the machine gave it to the supervisor', () => {
+    const run = new Run({ time: () => 1000 });
+    run.code(DATA, iType(0x73, 2, A0, 0, CSR.stimecmp), ECALL);
+    const traps = run.run((p) => {
+      p.set(CSR.mip, 0x20n);
+      p.csrr(A1, CSR.mip);
+      p.enter(MPP_S, BigInt(DATA));
+      p.set(CSR.mcounteren, 2n);
+      p.enter(MPP_S, BigInt(DATA));
+      p.set(CSR.menvcfg, STCE);
+      p.enter(MPP_S, BigInt(DATA));
+      // What software had pending is gone; the comparator decides.
+      p.csrr(A2, CSR.mip);
+      p.set(CSR.stimecmp, 1000n);
+      p.csrr(A3, CSR.mip);
+      p.set(CSR.mcounteren, 0n);
+      p.enter(MPP_S, BigInt(DATA));
+    });
+    expect(causes(traps)).toEqual([2, 2, 9, 2]);
+    expect([A1, A2, A3].map((i) => run.machine.x(i))).toEqual([0x20n, 0n, 0x20n]);
+    expect(run.machine.x(A0)).toBe((1n << 64n) - 1n);
+  });
+
+  it('survives whatever the guest makes of the clock', () => {
+    for (const [ticks, seen] of [
+      [-5, 0n],
+      [2 ** 64, (1n << 64n) - 1n],
+      [Number.NaN, 0n],
+    ] as const) {
+      const run = new Run({ time: () => ticks });
+      run.run((p) => p.csrr(A0, CSR.time));
+      expect(run.machine.x(A0)).toBe(seen);
+    }
+  });
+
+  it('sleeps in wfi until its timer is due', () => {
+    const start = performance.now();
+    const ticks = (): number => Math.floor((performance.now() - start) * 10_000);
+    let looks = 0;
+    const run = new Run({
+      time: () => {
+        looks++;
+        return ticks();
+      },
+      mmioWrite: () => {
+        run.machine.memory.data.setBigUint64(run.machine.hart.base + HART_MTIMECMP, BigInt(ticks() + 500_000), true);
+        return true;
+      },
+    });
+    run.run((p) => {
+      p.li(T0, BigInt(DEVICE));
+      p.word(store(0, T0, 2));
+      p.set(CSR.mie, 0x80n);
+      p.word(WFI);
+      p.csrr(A0, CSR.mip);
+    });
+    expect(run.machine.x(A0) & 0x80n).toBe(0x80n);
+    expect(performance.now() - start).toBeGreaterThanOrEqual(50);
+    expect(looks).toBeLessThan(50);
+  });
+});
+
+describe('Hart: results without a place', () => {
+  it('does all but write x0', () => {
+    const run = new Run();
+    run.put(DATA, 5n);
+    run.run((p) => {
+      p.li(A1, BigInt(DATA));
+      p.li(A0, 7n);
+      p.word(rType(0x2f, 3, 0, 0, A1, A0));
+      p.word(load(0, A1));
+      p.word(iType(0x73, 1, 0, A0, 0x340));
+      p.csrr(A2, 0x340);
+      const target = new Label();
+      p.la(T0, target);
+      p.word(iType(0x67, 0, 0, T0, 1));
+      p.li(A2, 0n);
+      p.code.place(target);
+      p.word(rType(0x33, 0, 0, A3, 0, 0));
+      p.code.reference(4, target, () => bType(1, 0, 0, 8));
+    });
+    expect(run.u64(DATA)).toBe(12n);
+    expect([A2, A3, 0].map((i) => run.machine.x(i))).toEqual([7n, 0n, 0n]);
+  });
+});
