@@ -10,7 +10,7 @@ export default defineConfig({
   // Each test has machines of its own to run, and two cores are few.
   workers: 1,
   fullyParallel: false,
-  timeout: 60_000,
-  expect: { timeout: 10_000 },
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
   reporter: [['list']],
 });

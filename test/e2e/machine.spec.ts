@@ -158,7 +158,9 @@ test.describe('with no default guest and no mirror', () => {
   test('shows the preparation on the card, where it can be cancelled', async ({ home }) => {
     const silent = createServer(() => undefined).listen(0, '127.0.0.1');
     await once(silent, 'listening');
-    const app = await HartboxApp.launch(home, { HARTBOX_DEBIAN_MIRROR: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/debian` });
+    const app = await HartboxApp.launch(home, {
+      HARTBOX_DEBIAN_MIRROR: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/debian`,
+    });
     try {
       const card = app.library.card(NAME);
       await card.button('Start').click();
