@@ -4,8 +4,6 @@ import { DeviceError, VmError } from '../../bus/vm-error';
 import { VirtioDevice } from '../device';
 import { DevicePort, type ConsolePort, type PortOwner } from './console-port';
 
-export type { ConsolePort, DataListener } from './console-port';
-
 // Feature bits (virtio 1.3 §5.3.3).
 export const VIRTIO_CONSOLE_F_SIZE = 0;
 export const VIRTIO_CONSOLE_F_MULTIPORT = 1;
