@@ -134,7 +134,7 @@ export class Emitter {
     this.code.byte(0x0b);
   }
   /** `hint`: whether the condition is expected to hold (branch hinting proposal). */
-  if(_condition: I32, then: () => void, otherwise?: (() => void) | undefined, hint?: 'likely' | 'unlikely'): void {
+  if(_condition: I32, then: () => void, otherwise?: (() => void)  , hint?: 'likely' | 'unlikely'): void {
     if (hint) this.hints.push({ at: this.code.length, likely: hint === 'likely' });
     this.code.byte(0x04);
     this.code.byte(VOID_BLOCK);
@@ -169,9 +169,10 @@ export class Emitter {
   }
 
   /** Call through the module's table; the arguments and, last, the index in the table must have been emitted. */
-  callIndirect(type: number, _index: I32): void {
+  callIndirect<T extends Value>(type: number, _index: I32, result: T): T {
     this.op(0x11, type);
     this.code.byte(0x00);
+    return result;
   }
 
   /** The finished body with its local declarations, as the code section wants it, and its branch hints. */
