@@ -18,7 +18,7 @@ try {
     process.exitCode = await open(electron, [root, ...(await electronArguments()), ...process.argv.slice(2)]);
   } else if (setup === 0) {
     console.error('There is no display here, so the default VM boots in this terminal. Leave it with Ctrl-A x.');
-    process.exitCode = await open(process.execPath, [cli, 'run', ...process.argv.slice(2)]);
+    process.exitCode = await open(process.execPath, [cli, 'run', 'hartbox-linux', ...process.argv.slice(2)]);
   } else {
     process.exitCode = setup;
   }
