@@ -14,6 +14,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{engine,main,test/support,test/bench}/**/*.test.ts'],
           testTimeout: 20_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -85,9 +85,8 @@ export const STAT_INTERRUPTS = HART_PRIVATE + 1048;
 export const STAT_FLUSHES = HART_PRIVATE + 1056;
 export const STAT_PAGES_DECODED = HART_PRIVATE + 1064;
 
-/** Instructions executed in regions, and regions entered. */
+/** Instructions executed in regions. */
 export const STAT_REGION_INSTRUCTIONS = HART_PRIVATE + 1072;
-export const STAT_REGION_ENTRIES = HART_PRIVATE + 1080;
 
 // ---- TLBs --------------------------------------------------------------------------------------------------------
 

@@ -24,14 +24,13 @@ import {
   RECORD_HANDLER,
   RECORD_IMM,
   REGION_HANDLER,
-  STAT_REGION_ENTRIES,
   STAT_REGION_INSTRUCTIONS,
   TLB_ADDEND,
   TLB_ENTRIES,
   TLB_READ,
   TLB_WRITE,
 } from './hart-layout';
-import { REFUSED, REGION_TYPE } from './jit/region-emitter';
+import { FAULTED, REFUSED, REGION_TYPE } from './jit/region-emitter';
 import { helperNames, helperType, type HelperName, type HelperResult } from './helper-table';
 import { LOAD_KINDS, type Context, type LoadKind, type LogSize } from './isa/instruction';
 
@@ -174,8 +173,23 @@ class RunLoop implements Context {
       'likely',
     );
     this.setBase(e.get(this.target));
-    this.countJump();
+    this.loadOperation();
+    e.if(
+      e.i32.ge_u(e.get(this.operation), e.i32.const(REGION_HANDLER)),
+      () => this.enterRegion(),
+      () => this.countJump(),
+    );
     e.releaseTemporaries();
+  }
+
+  /** The handler of the record that comes next; every way to the next record goes through here. */
+  private loadOperation(): void {
+    const { e } = this;
+    e.set(this.operation, e.i32.load16_u(e.get(this.record), RECORD_HANDLER));
+  }
+  private next(): void {
+    this.loadOperation();
+    this.e.br(this.nextLabel);
   }
 
   private setBase(pc: I64): void {
@@ -185,18 +199,12 @@ class RunLoop implements Context {
 
   private emitHandlers(): void {
     const { e } = this;
-    e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(1)));
-    e.set(this.operation, e.i32.load16_u(e.get(this.record), RECORD_HANDLER));
-    e.loop((dispatch) => this.emitLadder(dispatch));
-  }
-
-  private emitLadder(dispatch: Label): void {
-    const { e } = this;
     const { decode, straddle } = this.imports;
     const labels: Label[] = [];
     const count = SPECIAL_HANDLERS + handlers.length;
     for (let i = 0; i <= count; i++) labels.unshift(e.openBlock());
-    // Whatever is no handler is a region.
+    e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(1)));
+    // Whatever is no handler is a region: those are entered by jumps.
     e.brTable(labels.slice(0, -1), labels[count], e.get(this.operation));
 
     const specials: (() => void)[] = [
@@ -205,7 +213,7 @@ class RunLoop implements Context {
         this.creditOne();
         e.get(this.record);
         e.call(decode);
-        e.br(this.nextLabel);
+        this.next();
       },
       // ILLEGAL
       () => this.illegal(),
@@ -228,7 +236,7 @@ class RunLoop implements Context {
         this.creditOne();
         e.set(this.record, e.get(scratch));
         this.setBase(e.get(this.target));
-        e.br(this.nextLabel);
+        this.next();
       },
     ];
     for (const special of specials) {
@@ -250,55 +258,51 @@ class RunLoop implements Context {
       e.releaseTemporaries();
     }
     e.end();
-    this.enterRegion(dispatch);
+    this.creditOne();
+    this.goto(this.pc());
   }
 
-  /** Run translated code (engine/hart/jit), which returns the next pc. */
-  private enterRegion(dispatch: Label): void {
+  /**
+   * Run translated code (engine/hart/jit), which says where to go on. If it declines, its first instruction is interpreted: what
+   * follows runs `operation`.
+   */
+  private enterRegion(): void {
     const { e } = this;
     const { i32, i64 } = e;
-    this.creditOne();
     i32.const(this.hart);
-    i64.and(this.pc(), i64.const(-4096));
+    i64.and(e.get(this.target), i64.const(-4096));
     e.get(this.budget);
     e.get(this.tlb);
-    e.callIndirect(this.imports.regionType, i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)));
-    e.set(this.target, { wasm: 'i64' });
+    e.set(
+      this.target,
+      e.callIndirect<I64>(this.imports.regionType, i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), { wasm: 'i64' }),
+    );
     e.if(
-      i64.eq(e.get(this.target), i64.const(REFUSED)),
+      i64.ne(e.get(this.target), i64.const(REFUSED)),
       () => {
-        e.set(this.budget, i32.sub(e.get(this.budget), i32.const(1)));
-        const index = i32.shl(i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), i32.const(1));
-        e.set(this.operation, i32.load16_u(index, this.hart + HART_REGION_ORIGINALS));
-        e.br(dispatch);
+        const left = e.keep(i32.load(i32.const(0), this.hart + HART_BUDGET));
+        i64.store(
+          i32.const(0),
+          i64.add(i64.load(i32.const(0), this.hart + STAT_REGION_INSTRUCTIONS), i64.extend_s(i32.sub(e.get(this.budget), e.get(left)))),
+          this.hart + STAT_REGION_INSTRUCTIONS,
+        );
+        e.set(this.budget, e.get(left));
+        e.if(
+          i64.eq(e.get(this.target), i64.const(FAULTED)),
+          () => {
+            this.callHelper('take_trap');
+            this.reloadState();
+          },
+          undefined,
+          'unlikely',
+        );
+        e.br(this.jumpLabel);
       },
       undefined,
-      'unlikely',
+      'likely',
     );
-    const left = e.keep(i32.load(i32.const(0), this.hart + HART_BUDGET));
-    i64.store(
-      i32.const(0),
-      i64.add(i64.load(i32.const(0), this.hart + STAT_REGION_INSTRUCTIONS), i64.extend_s(i32.sub(e.get(this.budget), e.get(left)))),
-      this.hart + STAT_REGION_INSTRUCTIONS,
-    );
-    i64.store(
-      i32.const(0),
-      i64.add(i64.load(i32.const(0), this.hart + STAT_REGION_ENTRIES), i64.const(1)),
-      this.hart + STAT_REGION_ENTRIES,
-    );
-    e.set(this.budget, e.get(left));
-    e.if(
-      i32.load(i32.const(0), this.hart + HART_TRAP),
-      () => {
-        e.set(this.budget, i32.sub(e.get(this.budget), i32.const(1)));
-        this.callHelper('take_trap');
-        this.reloadState();
-      },
-      undefined,
-      'unlikely',
-    );
-    e.br(this.jumpLabel);
-    e.releaseTemporaries();
+    const index = i32.shl(i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), i32.const(1));
+    e.set(this.operation, i32.load16_u(index, this.hart + HART_REGION_ORIGINALS));
   }
 
   /** Count a jump to the record, and report it when it is hot. */
@@ -329,7 +333,7 @@ class RunLoop implements Context {
   private advance(bytes: number): void {
     const { e } = this;
     e.set(this.record, e.i32.add(e.get(this.record), e.i32.const((bytes * RECORD_BYTES) / 2)));
-    e.br(this.nextLabel);
+    this.next();
   }
 
   private goto(target: I64): void {
@@ -542,7 +546,7 @@ class RunLoop implements Context {
     const { instruction, discard } = this.handler;
     if (instruction.name === 'jal' && !discard) this.countJump();
     else e.if(e.i32.lt_s(e.get(distance), e.i32.const(0)), () => this.countJump());
-    e.brIf(this.nextLabel, e.i32.gt_s(e.get(this.budget), e.i32.const(0)));
+    e.if(e.i32.gt_s(e.get(this.budget), e.i32.const(0)), () => this.next(), undefined, 'likely');
     this.goto(this.pc());
   }
   branch(condition: I32): void {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
@@ -21,7 +21,23 @@ export async function compileAssemblyScript(source: string, ...options: string[]
   }
 }
 
-/** Compiles engine/hart/helpers as the build does, from the sources as they are now. */
+const root = join(import.meta.dirname, '../..');
+const built = join(root, 'out/main/helpers.wasm');
+
+/** Whether the build's helpers.wasm is younger than everything that it is made from. */
+function builtIsFresh(): boolean {
+  if (!existsSync(built)) return false;
+  const inputs = [
+    ...readdirSync(HELPERS).map((name) => join(HELPERS, name)),
+    join(root, 'engine/hart/hart-layout.ts'),
+    join(root, 'engine/memory/layout.ts'),
+  ];
+  const age = statSync(built).mtimeMs;
+  return inputs.every((input) => statSync(input).mtimeMs < age);
+}
+
+/** engine/hart/helpers compiled from the sources as they are now: the build's result where it is up to date. */
 export async function compileHelpers(): Promise<WebAssembly.Module> {
+  if (builtIsFresh()) return WebAssembly.compile(readFileSync(built));
   return WebAssembly.compile(await compileAssemblyScript(join(HELPERS, 'index.ts'), '--config', join(HELPERS, 'asconfig.json')));
 }

@@ -8,10 +8,12 @@ import { immediateOf, LOAD_KINDS, rdOf, rmOf, rs1Of, rs2Of, rs3Of, type Context,
 import type { Edge, Region, RegionInstruction } from './region';
 import { analyse, type Structure } from './structure';
 
-/** Parameters: base of the hart, virtual address of the page, budget, data TLB. Result: next pc, or REFUSED. */
+/** Parameters: base of the hart, virtual address of the page, budget, data TLB. Result: next pc, or REFUSED or FAULTED. */
 export const REGION_TYPE: FunctionType = { parameters: [I32_TYPE, I64_TYPE, I32_TYPE, I32_TYPE], results: [I64_TYPE] };
 /** The region has done nothing: interpret its first instruction. (A pc is never odd.) */
 export const REFUSED = 1;
+/** An exception was raised; HART_PC is the instruction's. */
+export const FAULTED = 3;
 
 /** Registers as bit sets: x0 to x31 and f0 to f31. */
 interface RegisterSet {
@@ -51,7 +53,7 @@ export class RegionEmitter implements Context {
   private readonly page = this.e.parameter<I64>(1);
   private readonly budget = this.e.parameter<I32>(2);
   private readonly tlb = this.e.parameter<I32>(3);
-  /** Where a fault happened: offset of the instruction, and above bit 12 the instructions of its block not executed. */
+  /** Where a fault happened: offset of the instruction, and above bit 12 the number of instructions after it in its block. */
   private readonly site = this.e.local<I32>(I32_TYPE);
   private readonly x: Local<I64>[];
   private readonly f: Local<I64>[];
@@ -131,12 +133,12 @@ export class RegionEmitter implements Context {
       this.faultLabel = fault;
       this.emitTree(0);
     });
-    // A fault: the pc of the instruction, and only what was executed booked.
+    // A fault: the pc of the instruction, and what comes after it not booked; take_trap sees to the instruction itself.
     const { i32, i64 } = e;
     this.writeBack(this.everDirty);
     i64.store(e.get(this.hart), i64.add(e.get(this.page), i64.extend_u(i32.and(e.get(this.site), i32.const(4095)))), HART_PC);
     i32.store(e.get(this.hart), i32.add(e.get(this.budget), i32.shr_u(e.get(this.site), i32.const(12))), HART_BUDGET);
-    e.return(i64.const(0));
+    e.return(i64.const(FAULTED));
     e.unreachable();
     return e;
   }
@@ -249,7 +251,7 @@ export class RegionEmitter implements Context {
   /** Note where a fault would be, before anything that may fault. */
   private markSite(): void {
     const { e } = this;
-    const unexecuted = this.region.blocks[this.block].body.length - this.index;
+    const unexecuted = this.region.blocks[this.block].body.length - this.index - 1;
     e.set(this.site, e.i32.const(this.here.offset | (unexecuted << 12)));
   }
 
