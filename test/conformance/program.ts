@@ -23,7 +23,9 @@ export const INITIAL_MEDELEG = 536;
 export const INITIAL_PMPCFG = 544;
 export const INITIAL_PMPADDR = 552;
 export const PMP_ADDRESSES = 4;
-const FINAL_X = INITIAL_PMPADDR + 8 * PMP_ADDRESSES;
+/** Instructions that the run took: no oracle's affair, but alike in all our tiers. */
+const FINAL_INSTRET = INITIAL_PMPADDR + 8 * PMP_ADDRESSES;
+const FINAL_X = FINAL_INSTRET + 8;
 const FINAL_F = FINAL_X + 256;
 const FINAL_FCSR = FINAL_F + 256;
 const TRAP_LOG = FINAL_FCSR + 8;
@@ -239,6 +241,7 @@ const MCAUSE = 0x342;
 const MTVAL = 0x343;
 const PMPCFG0 = 0x3a0;
 const PMPADDR0 = 0x3b0;
+const MINSTRET = 0xb02;
 const MHARTID = 0xf14;
 const FCSR = 3;
 const CAUSE_FETCH_ACCESS = 1;
@@ -327,6 +330,7 @@ function emitDriver(a: Assembler, runs: Label, end: Label, runBytes: number): vo
     ld(t0, RUN, offset);
     csrw(csr, t0);
   }
+  csrw(MINSTRET, 0);
   a.word(SFENCE_VMA);
   for (let i = 0; i < 32; i++) fld(i, INITIAL_F + 8 * i);
   for (let i = 1; i < 32; i++) ld(i, RUN, INITIAL_X + 8 * i);
@@ -405,6 +409,8 @@ function emitDriver(a: Assembler, runs: Label, end: Label, runBytes: number): vo
   for (let i = 0; i < 32; i++) fsd(i, FINAL_F + 8 * i);
   csrr(t0, FCSR);
   sd(t0, RUN, FINAL_FCSR);
+  csrr(t0, MINSTRET);
+  sd(t0, RUN, FINAL_INSTRET);
   li(t0, runBytes);
   a.word(code.rType(0x33, 0, 0, RUN, RUN, t0));
   jump(next);
@@ -436,6 +442,8 @@ export function readRun(program: Program, memory: Uint8Array, run: number): { x:
 
 // ---- Comparing -----------------------------------------------------------------------------------------------------------
 
+const DIFFERENCES_MAX = 20;
+
 /** How one run differed. */
 export interface Difference {
   readonly sequence: number;
@@ -444,25 +452,26 @@ export interface Difference {
   readonly lines: readonly string[];
 }
 
-/** Compares what is in two machines' memory after the program. */
-export function compareRuns(program: Program, oracle: Uint8Array, engine: Uint8Array, limit = 20): Difference[] {
+/** Compares what is in two machines' memory after the program; with `counting`, instruction counts as well. */
+export function compareRuns(program: Program, oracle: Uint8Array, engine: Uint8Array, counting = false): Difference[] {
   const differences: Difference[] = [];
+  const from = counting ? FINAL_INSTRET : FINAL_X;
   for (const [i, { sequence, state }] of program.runs.entries()) {
     const at = program.start + i * program.runBytes;
     const expected = oracle.subarray(at, at + program.runBytes);
     const found = engine.subarray(at, at + program.runBytes);
-    if (Buffer.compare(expected, found) === 0) continue;
-    const lines = differingLines(expected, found);
+    if (Buffer.compare(expected.subarray(from), found.subarray(from)) === 0) continue;
+    const lines = differingLines(expected, found, from);
     if (lines.length > 0) differences.push({ sequence, state, lines });
-    if (differences.length >= limit) break;
+    if (differences.length >= DIFFERENCES_MAX) break;
   }
   return differences;
 }
 
-function differingLines(expected: Uint8Array, found: Uint8Array): string[] {
+function differingLines(expected: Uint8Array, found: Uint8Array, from: number): string[] {
   const lines: string[] = [];
   const [e, f] = [expected, found].map((bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)) as [DataView, DataView];
-  for (let offset = FINAL_X; offset < expected.length; offset += 8) {
+  for (let offset = from; offset < expected.length; offset += 8) {
     const [wanted, got] = [e.getBigUint64(offset, true), f.getBigUint64(offset, true)];
     if (wanted === got || mayDiffer(e, offset)) continue;
     lines.push(`${nameOf(offset)}: expected 0x${wanted.toString(16)}, found 0x${got.toString(16)}`);
@@ -480,6 +489,7 @@ function mayDiffer(view: DataView, offset: number): boolean {
 }
 
 function nameOf(offset: number): string {
+  if (offset === FINAL_INSTRET) return 'instructions';
   if (offset === FINAL_X) return 'number of traps';
   if (offset < FINAL_F) return `x${(offset - FINAL_X) / 8} (${REGISTERS[(offset - FINAL_X) / 8]})`;
   if (offset < FINAL_FCSR) return `f${(offset - FINAL_F) / 8}`;
