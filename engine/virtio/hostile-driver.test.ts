@@ -62,6 +62,7 @@ type Step =
   | { kind: 'ring'; queue: number; offset: number; value: number }
   | { kind: 'notify'; queue: number }
   | { kind: 'restart' }
+  | { kind: 'anywhere'; addresses: number[]; size: number }
   | { kind: 'turn' };
 
 const queueIndex = fc.integer({ min: 0, max: 7 });
@@ -122,6 +123,19 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.constant({ kind: 'restart' as const }) },
   { weight: 2, arbitrary: fc.constant({ kind: 'turn' as const }) },
 );
+
+/** Queues that lie anywhere: over each other, over buffers, at the edges, outside. */
+const anywhere: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('anywhere' as const),
+  addresses: fc.array(
+    fc.oneof(
+      { weight: 3, arbitrary: fc.integer({ min: TEST_RAM_BASE / 16, max: RAM_END / 16 }).map((n) => n * 16) },
+      { weight: 1, arbitrary: bufferAddress },
+    ),
+    { minLength: 3, maxLength: 3 },
+  ),
+  size: fc.oneof(fc.constantFrom(1, 8, 64, 256), fc.nat(70_000)),
+});
 
 /** Where the driver of a step stands: its queues lie at fixed places, so that any ring write hits some queue of any restart. */
 class HostileDriver {
@@ -235,6 +249,21 @@ class HostileDriver {
       case 'restart':
         this.restart();
         return;
+      case 'anywhere': {
+        const [descriptors, available, used] = step.addresses;
+        driver.negotiate();
+        for (const queue of this.device.queueSizes.keys()) {
+          driver.write('QueueSel', queue);
+          driver.write('QueueSize', step.size);
+          driver.setAddress('QueueDescLow', 'QueueDescHigh', descriptors);
+          driver.setAddress('QueueDriverLow', 'QueueDriverHigh', available);
+          driver.setAddress('QueueDeviceLow', 'QueueDeviceHigh', used);
+          driver.write('QueueReady', 1);
+        }
+        driver.driverOk();
+        for (const queue of this.device.queueSizes.keys()) driver.write('QueueNotify', queue);
+        return;
+      }
       case 'turn':
         await nextTurn();
         return;
@@ -282,5 +311,21 @@ describe.each(Object.entries(devices))('a hostile driver of %s', (_, create) => 
     // The steps reach the device's own code, and also its refusals.
     expect(answered).toBeGreaterThan(RUNS * 2);
     expect(mistakes).toBeGreaterThan(RUNS);
+  });
+
+  it('does no more harm with queues that lie anywhere', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.oneof(anywhere, step), { minLength: 20, maxLength: 60, size: 'max' }), async (steps) => {
+        const hostile = new HostileDriver(create());
+        for (const one of steps) await hostile.run(one);
+        expect(hostile.problems).toEqual([]);
+        expect(hostile.memory.view(TEST_ROM_BASE, 4096).every((byte) => byte === GUARD)).toBe(true);
+        hostile.driver.write('Status', 0);
+        await hostile.driver.transport.drained();
+        hostile.restart();
+        expect(hostile.device.isActive).toBe(true);
+      }),
+      { numRuns: RUNS },
+    );
   });
 });
