@@ -32,7 +32,9 @@ function describe(entry: VmEntry, isRunning: boolean): Description {
 
 function table(vms: Description[]): string {
   const rows = vms.map((vm) =>
-    vm.state === 'unusable' ? [vm.id, '', vm.state, '', '', vm.error] : [vm.id, vm.name, vm.state, formatSize(vm.memory), `${vm.harts}`, vm.drives.join(' ')],
+    vm.state === 'unusable'
+      ? [vm.id, '', vm.state, '', '', vm.error]
+      : [vm.id, vm.name, vm.state, formatSize(vm.memory), `${vm.harts}`, vm.drives.join(' ')],
   );
   return formatTable([['ID', 'NAME', 'STATE', 'MEMORY', 'HARTS', 'DRIVES'], ...rows]);
 }

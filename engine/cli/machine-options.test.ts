@@ -7,8 +7,29 @@ const parse = (...args: string[]) => parseMachineOptions('run', args);
 describe('parseMachineOptions', () => {
   it('reads every option', () => {
     const { options, rest } = parse(
-      '--kernel', 'Image', '--initrd=initrd.cpio', '--append', 'console=hvc0 quiet', '--firmware', 'none', '--memory', '1G', '--harts', '2',
-      '--drive', 'file=a.img', '--drive', 'file=b.img,readonly', '--nographic', '--timeout', '2.5', '--trace', 'mmio,virtio', '--trace', 'trap', 'My VM',
+      '--kernel',
+      'Image',
+      '--initrd=initrd.cpio',
+      '--append',
+      'console=hvc0 quiet',
+      '--firmware',
+      'none',
+      '--memory',
+      '1G',
+      '--harts',
+      '2',
+      '--drive',
+      'file=a.img',
+      '--drive',
+      'file=b.img,readonly',
+      '--nographic',
+      '--timeout',
+      '2.5',
+      '--trace',
+      'mmio,virtio',
+      '--trace',
+      'trap',
+      'My VM',
     );
     expect(options).toEqual({
       config: {
@@ -61,7 +82,12 @@ describe('parseMachineOptions', () => {
 
 describe('parseDrive', () => {
   it('takes commas within a file name written twice', () => {
-    expect(parseDrive('file=a,,b.img,format=raw,readonly=on,serial=one')).toEqual({ file: 'a,b.img', format: 'raw', readonly: true, serial: 'one' });
+    expect(parseDrive('file=a,,b.img,format=raw,readonly=on,serial=one')).toEqual({
+      file: 'a,b.img',
+      format: 'raw',
+      readonly: true,
+      serial: 'one',
+    });
   });
 
   it('takes an equals sign within a file name', () => {

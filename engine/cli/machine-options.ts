@@ -54,8 +54,7 @@ export function parseMachineOptions(command: string, args: string[]): { options:
 
 /** `file=disk.img,format=raw,readonly`; a comma within a value is written twice, as in QEMU. */
 export function parseDrive(text: string): NonNullable<MachineConfigInput['drives']>[number] {
-  const wrong = (what: string): UsageError =>
-    new UsageError(`--drive expects file=F[,format=raw][,readonly][,serial=S], but ${what}.`);
+  const wrong = (what: string): UsageError => new UsageError(`--drive expects file=F[,format=raw][,readonly][,serial=S], but ${what}.`);
   const given = new Map<string, string>();
   for (const part of text.split(/(?<!,),(?!,)/)) {
     const [, key = '', value] = /^([^=]*)(?:=(.*))?$/s.exec(part.replaceAll(',,', ',')) ?? [];

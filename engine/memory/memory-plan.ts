@@ -59,7 +59,8 @@ export function planMemory(harts: number, regions: { base: number; size: number;
   for (const region of regions) at += (region.size / PAGE) * 4;
   const placed: DirectRegion[] = [];
   for (const region of regions) {
-    if (region.base % PAGE || region.size % PAGE) throw VmError.config(`Memory at 0x${region.base.toString(16)} is not made of whole 4 KiB pages.`);
+    if (region.base % PAGE || region.size % PAGE)
+      throw VmError.config(`Memory at 0x${region.base.toString(16)} is not made of whole 4 KiB pages.`);
     at = Math.ceil(at / WASM_PAGE) * WASM_PAGE;
     placed.push({ base: region.base, size: region.size, offset: at, readonly: region.readonly ?? false });
     at += region.size;
@@ -78,7 +79,11 @@ export function createMemory(plan: MemoryPlan): WebAssembly.Memory {
   try {
     memory = new WebAssembly.Memory({ initial: plan.wasmPages, maximum: plan.wasmPages, shared: true });
   } catch (cause) {
-    throw new VmError('Resource', `This computer could not give the machine ${(plan.wasmPages / 16).toFixed(0)} MiB of memory. Close other programs or give the machine less.`, { cause });
+    throw new VmError(
+      'Resource',
+      `This computer could not give the machine ${(plan.wasmPages / 16).toFixed(0)} MiB of memory. Close other programs or give the machine less.`,
+      { cause },
+    );
   }
   const view = new DataView(memory.buffer);
   view.setUint32(MACHINE_HARTS, plan.harts, true);

@@ -134,7 +134,7 @@ export class Emitter {
     this.code.byte(0x0b);
   }
   /** `hint`: whether the condition is expected to hold (branch hinting proposal). */
-  if(_condition: I32, then: () => void, otherwise?: (() => void)  , hint?: 'likely' | 'unlikely'): void {
+  if(_condition: I32, then: () => void, otherwise?: () => void, hint?: 'likely' | 'unlikely'): void {
     if (hint) this.hints.push({ at: this.code.length, likely: hint === 'likely' });
     this.code.byte(0x04);
     this.code.byte(VOID_BLOCK);

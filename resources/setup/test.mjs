@@ -33,7 +33,9 @@ const suites = [
 requireNode();
 const unknown = only.filter((name) => ![...checks, ...suites].some((part) => part.name === name));
 if (unknown.length > 0) {
-  console.error(`No part of the tests is called ${unknown.join(' or ')}. There are: ${[...checks, ...suites].map((part) => part.name).join(', ')}.`);
+  console.error(
+    `No part of the tests is called ${unknown.join(' or ')}. There are: ${[...checks, ...suites].map((part) => part.name).join(', ')}.`,
+  );
   process.exit(2);
 }
 const chosen = (part) => only.length === 0 || only.includes(part.name);
@@ -54,24 +56,44 @@ async function main() {
   rmSync(reports, { recursive: true, force: true });
   mkdirSync(reports, { recursive: true });
   const queue = checks.filter(chosen);
-  await Promise.all([1, 2].map(async () => {
-    for (let check = queue.shift(); check; check = queue.shift()) await runCheck(check.name, process.execPath, check.command());
-  }));
+  await Promise.all(
+    [1, 2].map(async () => {
+      for (let check = queue.shift(); check; check = queue.shift()) await runCheck(check.name, process.execPath, check.command());
+    }),
+  );
 
   const wanted = suites.filter(chosen);
   const missing = wanted.some((suite) => suite.needs) ? await ensureSystemPackages() : {};
   const runnable = [];
   for (const suite of wanted) {
     const lacking = (suite.needs ?? []).flatMap((group) => missing[group]);
-    const reason = lacking.length > 0 ? `needs what these Debian packages hold: ${lacking.join(' ')}` : suite.name === 'e2e' ? await lackOfElectron() : '';
+    const reason =
+      lacking.length > 0
+        ? `needs what these Debian packages hold: ${lacking.join(' ')}`
+        : suite.name === 'e2e'
+          ? await lackOfElectron()
+          : '';
     if (reason) report(suite.name, { passed: 0, failed: 0, skipped: 1 }, 0, reason);
     else runnable.push(suite);
   }
-  const built = await attempt('build', runnable.some((suite) => suite.built), () => ensureBuild());
-  const guest = built && (await attempt('default guest', runnable.some((suite) => suite.guest), async () => {
-    const { code, output } = await run(process.execPath, [join(root, 'out', 'main', 'cli.js'), 'setup'], { output: 'capture', timeout: 10 * MINUTE });
-    if (code !== 0) throw new Error(output.trim());
-  }));
+  const built = await attempt(
+    'build',
+    runnable.some((suite) => suite.built),
+    () => ensureBuild(),
+  );
+  const guest =
+    built &&
+    (await attempt(
+      'default guest',
+      runnable.some((suite) => suite.guest),
+      async () => {
+        const { code, output } = await run(process.execPath, [join(root, 'out', 'main', 'cli.js'), 'setup'], {
+          output: 'capture',
+          timeout: 10 * MINUTE,
+        });
+        if (code !== 0) throw new Error(output.trim());
+      },
+    ));
   for (const suite of runnable) {
     if ((suite.built && !built) || (suite.guest && !guest)) {
       report(suite.name, { passed: 0, failed: 1, skipped: 0 }, 0, 'not run, because of the failure above');
@@ -99,7 +121,12 @@ async function runCheck(name, command, args) {
   const start = Date.now();
   const { code, output, timedOut } = await run(command, args, { output: 'capture', timeout: 4 * MINUTE });
   const passed = code === 0 ? 1 : 0;
-  report(name, { passed, failed: 1 - passed, skipped: 0 }, Date.now() - start, passed ? '' : timedOut ? 'took more than 4 minutes' : output.trim());
+  report(
+    name,
+    { passed, failed: 1 - passed, skipped: 0 },
+    Date.now() - start,
+    passed ? '' : timedOut ? 'took more than 4 minutes' : output.trim(),
+  );
 }
 
 async function runSuite(suite) {
@@ -107,7 +134,10 @@ async function runSuite(suite) {
   console.log(`\n--- ${suite.name} ---`);
   const file = join(reports, `${suite.name}.json`);
   const { args, env } = suite.command(file);
-  const { code, timedOut } = await run(process.execPath, args, { env: { ...(process.stdout.isTTY ? {} : { NO_COLOR: '1', FORCE_COLOR: undefined }), ...env }, timeout: suite.minutes * MINUTE });
+  const { code, timedOut } = await run(process.execPath, args, {
+    env: { ...(process.stdout.isTTY ? {} : { NO_COLOR: '1', FORCE_COLOR: undefined }), ...env },
+    timeout: suite.minutes * MINUTE,
+  });
   let note = timedOut ? `ended after ${suite.minutes} minutes` : '';
   let counts = { passed: 0, failed: 0, skipped: 0 };
   if (existsSync(file)) counts = suite.read(JSON.parse(readFileSync(file, 'utf8')));
@@ -134,7 +164,9 @@ function vitest(...projects) {
 
 function readVitest(report) {
   // A file that fails before its first test counts as one.
-  const broken = report.testResults.filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'));
+  const broken = report.testResults.filter(
+    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
+  );
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests + broken.length,
@@ -158,7 +190,11 @@ function playwright(file) {
 }
 
 function readPlaywright({ stats, errors }) {
-  return { passed: stats.expected + stats.flaky, failed: stats.unexpected + (errors.length > 0 && stats.unexpected === 0 ? 1 : 0), skipped: stats.skipped };
+  return {
+    passed: stats.expected + stats.flaky,
+    failed: stats.unexpected + (errors.length > 0 && stats.unexpected === 0 ? 1 : 0),
+    skipped: stats.skipped,
+  };
 }
 
 function report(name, { passed, failed, skipped }, milliseconds, note = '') {

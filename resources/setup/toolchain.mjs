@@ -26,7 +26,8 @@ export function requireNode() {
  * @returns {Promise<{ code: number, output: string, timedOut: boolean }>}
  */
 export function run(command, args, { env = {}, output = 'inherit', timeout } = {}) {
-  const stdio = output === 'capture' ? ['ignore', 'pipe', 'pipe'] : output === 'stderr' ? ['ignore', 2, 2] : ['ignore', 'inherit', 'inherit'];
+  const stdio =
+    output === 'capture' ? ['ignore', 'pipe', 'pipe'] : output === 'stderr' ? ['ignore', 2, 2] : ['ignore', 'inherit', 'inherit'];
   // On Windows npm is a .cmd file, which only a shell can start; nothing from outside is in these arguments.
   const shell = process.platform === 'win32' && command === 'npm';
   // A process group of its own, so that a command that ran too long ends with all that it started.

@@ -47,7 +47,9 @@ export class ConsoleSession {
       }
       const left = deadline - Date.now();
       if (left <= 0 || this.#ended) {
-        throw new Error(`${this.name} ${this.#ended ? 'ended' : `took more than ${seconds} s`} before ${pattern}. Its last output:\n${text.slice(-1000)}${this.#errors}`);
+        throw new Error(
+          `${this.name} ${this.#ended ? 'ended' : `took more than ${seconds} s`} before ${pattern}. Its last output:\n${text.slice(-1000)}${this.#errors}`,
+        );
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);

@@ -31,7 +31,12 @@ export async function bench(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { runs: { type: 'string', default: '3' }, peer: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      runs: { type: 'string', default: '3' },
+      peer: { type: 'string' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
   if (values.help) {
     process.stdout.write(HELP);
@@ -51,7 +56,12 @@ export async function bench(args: string[]): Promise<number> {
   try {
     const guest = await defaultGuest();
     for (const name of names) {
-      const context: BenchContext = { guest, folder, say, record: (peer, what, unit, value) => recordIn(rows, name, peer, what, unit, value) };
+      const context: BenchContext = {
+        guest,
+        folder,
+        say,
+        record: (peer, what, unit, value) => recordIn(rows, name, peer, what, unit, value),
+      };
       await SUITES[name].prepare?.(context);
       for (let turn = 0; turn < runs; turn++) {
         // By turns, and each first as often as the other: what else the host does hits both.
@@ -66,10 +76,16 @@ export async function bench(args: string[]): Promise<number> {
   }
   const host = describeHost();
   if (values.json) {
-    const results = rows.map((row) => ({ ...row, medians: { qemu: medianOf(row.qemu), hartbox: medianOf(row.hartbox) }, ratio: ratio(row) }));
+    const results = rows.map((row) => ({
+      ...row,
+      medians: { qemu: medianOf(row.qemu), hartbox: medianOf(row.hartbox) },
+      ratio: ratio(row),
+    }));
     process.stdout.write(`${JSON.stringify({ host, runs, results }, null, 2)}\n`);
   } else {
-    process.stdout.write(`${host.cpu}, ${host.cores} cores, load ${host.load}; ${host.qemu}; Node ${host.node}; ${runs} run(s) each\n\n${formatRows(rows)}`);
+    process.stdout.write(
+      `${host.cpu}, ${host.cores} cores, load ${host.load}; ${host.qemu}; Node ${host.node}; ${runs} run(s) each\n\n${formatRows(rows)}`,
+    );
   }
   return 0;
 }
@@ -89,5 +105,11 @@ function medianOf(values: number[]): number | undefined {
 
 function describeHost() {
   const qemu = execFileSync('qemu-system-riscv64', ['--version'], { encoding: 'utf8' }).split('\n')[0].replace(' emulator version', '');
-  return { cpu: cpus()[0]?.model.trim() ?? 'unknown CPU', cores: availableParallelism(), load: loadavg()[0].toFixed(1), qemu, node: process.versions.node };
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown CPU',
+    cores: availableParallelism(),
+    load: loadavg()[0].toFixed(1),
+    qemu,
+    node: process.versions.node,
+  };
 }

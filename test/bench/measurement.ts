@@ -46,7 +46,14 @@ export function ratio({ qemu, hartbox }: Row): number | undefined {
 /** Medians and ratios (above 1: faster than QEMU), with the geometric mean of the ratios of each suite that has several in seconds. */
 export function formatRows(rows: Row[]): string {
   const number = (values: number[], unit: Unit): string => (values.length > 0 ? median(values).toFixed(unit === 's' ? 3 : 1) : '-');
-  const lines = rows.map((row) => [row.suite, row.name, row.unit, number(row.qemu, row.unit), number(row.hartbox, row.unit), ratio(row)?.toFixed(2) ?? '-']);
+  const lines = rows.map((row) => [
+    row.suite,
+    row.name,
+    row.unit,
+    number(row.qemu, row.unit),
+    number(row.hartbox, row.unit),
+    ratio(row)?.toFixed(2) ?? '-',
+  ]);
   for (const suite of new Set(rows.map((row) => row.suite))) {
     const ratios = rows.filter((row) => row.suite === suite && row.unit === 's').flatMap((row) => ratio(row) ?? []);
     if (ratios.length > 1) {

@@ -52,7 +52,11 @@ describe('hartbox exec', () => {
 
   it("passes the command's exit status, its words and both outputs", async () => {
     const script = 'echo "$1|$2"; echo to stderr >&2; exit 7';
-    expect(await hartbox(['exec', '--', 'sh', '-c', script, 'sh', "it's", 'a  b'])).toMatchObject({ code: 7, stdout: "it's|a  b\n", stderr: 'to stderr\n' });
+    expect(await hartbox(['exec', '--', 'sh', '-c', script, 'sh', "it's", 'a  b'])).toMatchObject({
+      code: 7,
+      stdout: "it's|a  b\n",
+      stderr: 'to stderr\n',
+    });
   });
 
   it('streams standard input and output, whole and unchanged', async () => {
@@ -73,7 +77,19 @@ describe('hartbox exec', () => {
     writeFileSync(disk, '');
     truncateSync(disk, 8 << 20);
     const command = 'nproc; cat /sys/block/vda/size /sys/block/vda/ro; grep MemTotal /proc/meminfo';
-    const { code, stdout } = await hartbox(['exec', '--harts', '2', '--memory', '256M', '--drive', `file=${disk},readonly`, '--', 'sh', '-c', command]);
+    const { code, stdout } = await hartbox([
+      'exec',
+      '--harts',
+      '2',
+      '--memory',
+      '256M',
+      '--drive',
+      `file=${disk},readonly`,
+      '--',
+      'sh',
+      '-c',
+      command,
+    ]);
     expect(code).toBe(0);
     const [harts, sectors, readonly, memory] = stdout.split('\n');
     expect([harts, sectors, readonly]).toEqual(['2', '16384', '1']);
@@ -166,7 +182,13 @@ describe('hartbox, when something is wrong', () => {
 
   it('refuses a truncated kernel', async () => {
     const { kernel } = await guest();
-    const { code, stderr } = await hartbox(['run', '--kernel', file('truncated', readFileSync(kernel).subarray(0, 5_000_000)), '--timeout', '20']);
+    const { code, stderr } = await hartbox([
+      'run',
+      '--kernel',
+      file('truncated', readFileSync(kernel).subarray(0, 5_000_000)),
+      '--timeout',
+      '20',
+    ]);
     expect(code).toBe(125);
     expectPlainError(stderr, /truncated/);
   });

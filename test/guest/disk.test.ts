@@ -40,7 +40,17 @@ it('keeps 200 MB that the guest writes, byte for byte', async () => {
 
 it('refuses writes to a disk that is read-only', async () => {
   const disk = emptyDisk(join(folder, 'readonly.img'), MiB);
-  const { code } = await hartbox(['exec', '--drive', `file=${disk},readonly`, '--', 'dd', 'if=/dev/zero', 'of=/dev/vda', 'count=1', 'conv=fsync']);
+  const { code } = await hartbox([
+    'exec',
+    '--drive',
+    `file=${disk},readonly`,
+    '--',
+    'dd',
+    'if=/dev/zero',
+    'of=/dev/vda',
+    'count=1',
+    'conv=fsync',
+  ]);
   expect(code).not.toBe(0);
 });
 
@@ -54,7 +64,8 @@ it("gives the guest an I/O error and goes on when the host's disk is full", asyn
   }
   try {
     const disk = emptyDisk(join(small, 'full.img'), 8 * MiB);
-    const script = 'dd if=/dev/zero of=/dev/vda bs=1M count=8 conv=fsync; echo "dd: $?"; dd if=/dev/vda of=/dev/null bs=1M count=1 2> /dev/null && echo readable';
+    const script =
+      'dd if=/dev/zero of=/dev/vda bs=1M count=8 conv=fsync; echo "dd: $?"; dd if=/dev/vda of=/dev/null bs=1M count=1 2> /dev/null && echo readable';
     const { code, stdout, stderr } = await hartbox(['exec', '--drive', `file=${disk}`, '--', 'sh', '-c', script]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'dd: 1\nreadable\n' });
     expect(stderr).toMatch(/No space left|I\/O error/i);

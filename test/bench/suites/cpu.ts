@@ -55,7 +55,8 @@ export const cpu: BenchSuite = {
         const [, seconds, sum] = await session.expect(/\nRESULT ([\d.]+) (\d+)\n/, 180);
         record(peer, name, 's', Number(seconds));
         const known = checksums.get(name);
-        if (known && known.sum !== sum) throw new Error(`${name} gave ${sum} on ${peer}, but ${known.sum} on ${known.peer}: one of them computes wrongly.`);
+        if (known && known.sum !== sum)
+          throw new Error(`${name} gave ${sum} on ${peer}, but ${known.sum} on ${known.peer}: one of them computes wrongly.`);
         checksums.set(name, { peer, sum });
         await session.expect(PROMPT, 20);
       }
