@@ -117,12 +117,12 @@ export const HART_FETCH_TLBS = 131072;
 
 // ---- Decoded pages ------------------------------------------------------------------------------------------------
 
-/** Per slot: u32 guest page number + 1 (0: empty), u32 version when decoded, u32 offset of the page, u32 flush request at that time. */
+/** Per slot: u32 guest page number + 1 (0: empty), u32 version when decoded, u32 offset of the page, u32 1 if writes to it may go unnoticed. */
 export const SLOT_BYTES = 16;
 export const SLOT_PAGE = 0;
 export const SLOT_VERSION = 4;
 export const SLOT_HOST = 8;
-export const SLOT_FLUSH = 12;
+export const SLOT_UNNOTICED = 12;
 export const HART_SLOTS = 196608;
 
 /** A decoded page: one record per halfword, then a record that leads on to the next page. */

@@ -23,9 +23,9 @@ import {
   HART_TLBS,
   HART_TRAP,
   SLOT_BYTES,
-  SLOT_FLUSH,
   SLOT_HOST,
   SLOT_PAGE,
+  SLOT_UNNOTICED,
   SLOT_VERSION,
   STAT_FETCH_MISSES,
   STAT_FLUSHES,
@@ -45,6 +45,7 @@ import {
   DECODED_PAGE_BYTES,
   HARTS_BASE,
   HART_FLUSH_ACK,
+  HART_SLEEPING,
   HART_STRIDE,
   HART_WAKE,
   MACHINE_CODE_EPOCH,
@@ -509,7 +510,10 @@ function slotFor(page: u32, host: u32, version: u32): u32 {
     dropWriteTags(host);
     if (load<u32>(MACHINE_HARTS) > 1) requestFlush();
   }
-  store<u32>(slot + SLOT_FLUSH, atomic.load<u32>(MACHINE_FLUSH_REQUEST));
+  // Until every hart has dropped its write tags, what one writes here may go unnoticed: the next fence.i is not to trust this.
+  const noticed = writesAreNoticed();
+  store<u32>(slot + SLOT_UNNOTICED, noticed ? 0 : 1);
+  if (!noticed) store<u32>(hart + HART_EPOCH_SEEN, atomic.load<u32>(MACHINE_CODE_EPOCH) - 1);
   return records;
 }
 
@@ -535,7 +539,7 @@ function dropWriteTags(host: u32): void {
   }
 }
 
-/** Ask the other harts to drop their write tags; until all have, fence.i trusts no page decoded since. */
+/** Ask the other harts to drop their write tags, which they do when they next poll. */
 function requestFlush(): void {
   atomic.add<u32>(MACHINE_FLUSH_REQUEST, 1);
   honourFlushRequests();
@@ -550,36 +554,29 @@ export function honourFlushRequests(): void {
   atomic.store<u32>(hart + HART_FLUSH_ACK, request);
 }
 
-/** The oldest flush request that every hart has honoured. */
-function settledRequests(): u32 {
+/** Whether every hart has honoured all flush requests, or sleeps and will before it runs on. */
+function writesAreNoticed(): bool {
   const harts = load<u32>(MACHINE_HARTS);
-  let oldest = atomic.load<u32>(MACHINE_FLUSH_REQUEST);
+  const request = atomic.load<u32>(MACHINE_FLUSH_REQUEST);
   for (let i: u32 = 0; i < harts; i++) {
-    const ack = atomic.load<u32>(HARTS_BASE + i * HART_STRIDE + HART_FLUSH_ACK);
-    if (<i32>(ack - oldest) < 0) oldest = ack;
+    const other = HARTS_BASE + i * HART_STRIDE;
+    if (atomic.load<u32>(other + HART_FLUSH_ACK) != request && atomic.load<u32>(other + HART_SLEEPING) == 0) return false;
   }
-  return oldest;
+  return true;
 }
 
-/** fence.i (unprivileged ISA §5): drop what was decoded from pages that were written since. */
+/** fence.i (unprivileged ISA §5): drop what was decoded from pages that were written since, or may have been unnoticed. */
 export function dropStaleCode(): void {
   const epoch = atomic.load<u32>(MACHINE_CODE_EPOCH);
-  const settled = settledRequests();
   if (epoch == load<u32>(hart + HART_EPOCH_SEEN)) return;
-  let unsettled = false;
   for (let index: u32 = 0; index < <u32>DECODED_PAGES; index++) {
     const slot = hart + HART_SLOTS + index * SLOT_BYTES;
     const page = load<u32>(slot + SLOT_PAGE);
     if (page == 0) continue;
-    if (<i32>(load<u32>(slot + SLOT_FLUSH) - settled) > 0) {
-      emptySlot(index);
-      unsettled = true;
-      continue;
-    }
     regionOf((<u64>(page - 1)) << 12);
-    if (atomic.load<u32>(regionVersion) != load<u32>(slot + SLOT_VERSION)) emptySlot(index);
+    if (load<u32>(slot + SLOT_UNNOTICED) || atomic.load<u32>(regionVersion) != load<u32>(slot + SLOT_VERSION)) emptySlot(index);
   }
-  if (!unsettled) store<u32>(hart + HART_EPOCH_SEEN, epoch);
+  store<u32>(hart + HART_EPOCH_SEEN, epoch);
 }
 
 /** Forget all decoded pages, and with them all translated regions. */

@@ -305,9 +305,9 @@ export function wfi(): void {
     const ticks = now();
     const wait: u64 = deadline > ticks ? deadline - ticks : 0;
     if (wait == 0) continue;
-    store<u32>(hart + HART_SLEEPING, 1);
+    atomic.store<u32>(hart + HART_SLEEPING, 1);
     atomic.wait<u32>(hart + HART_WAKE, seen, wait > 36_000_000_000 ? -1 : <i64>wait * 100);
-    store<u32>(hart + HART_SLEEPING, 0);
+    atomic.store<u32>(hart + HART_SLEEPING, 0);
   }
   checkInterrupts();
 }

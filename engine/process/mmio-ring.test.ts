@@ -1,0 +1,99 @@
+import fc from 'fast-check';
+import { describe, expect, it, vi } from 'vitest';
+import { MmioBus } from '../bus/mmio-bus';
+import type { VmError } from '../bus/vm-error';
+import { HARTS_BASE, HART_STRIDE, RING_ENTRIES } from '../memory/layout';
+import { MmioPort, MmioServer } from './mmio-ring';
+
+const BASE = 0x1000_0000;
+
+/** Ports for two harts and their server, all on this thread: a port that must wait rings, which serves it there and then. */
+function rings(serveAtOnce: boolean) {
+  const pages = (HARTS_BASE + 2 * HART_STRIDE) / 65536;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const log: string[] = [];
+  const bus = new MmioBus();
+  bus.add({
+    name: 'device',
+    base: BASE,
+    size: 0x1000,
+    read: (offset, size) => {
+      log.push(`r${size}@${offset}`);
+      if (offset === 0x800) throw new Error('broken device');
+      return 0xffff_ff00 + offset;
+    },
+    write: (offset, size, value) => {
+      log.push(`w${size}@${offset}=${value}`);
+    },
+  });
+  const errors: VmError[] = [];
+  const server = new MmioServer(memory, 2, bus, (error) => errors.push(error));
+  const bell = vi.fn(() => {
+    if (serveAtOnce) server.serve();
+  });
+  return { ports: [0, 1].map((hart) => new MmioPort(memory, hart, bell)), server, bell, log, errors };
+}
+
+describe('MMIO ring', () => {
+  it('carries accesses in order, as they were made', () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.record({
+            offset: fc.integer({ min: 0, max: 0x1ff }),
+            size: fc.constantFrom(1, 2, 4),
+            value: fc.nat(0xffffffff),
+            write: fc.boolean(),
+          }),
+          { maxLength: 50 },
+        ),
+        (accesses) => {
+          const { ports, log } = rings(true);
+          const expected = accesses.map(({ offset, size, value, write }) => {
+            const at = offset * 4;
+            if (write) {
+              ports[0].write(BASE + at, size, value);
+              return `w${size}@${at}=${value}`;
+            }
+            expect(ports[0].read(BASE + at, size)).toBe(at === 0x800 ? undefined : (0xffff_ff00 + at) >>> 0);
+            return `r${size}@${at}`;
+          });
+          expect(log).toEqual(expected);
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  it('rings once for many posted writes, which keep the order of their hart', () => {
+    const { ports, server, bell, log } = rings(false);
+    for (let i = 0; i < RING_ENTRIES; i++) ports[i % 2].write(BASE + 4 * (i % 2), 4, i);
+    expect(bell).toHaveBeenCalledTimes(1);
+    expect(log).toEqual([]);
+    server.serve();
+    for (const hart of [0, 1]) {
+      const own = log.filter((line) => line.startsWith(`w4@${4 * hart}=`)).map((line) => Number(line.split('=')[1]));
+      expect(own).toEqual(Array.from({ length: RING_ENTRIES / 2 }, (_, i) => 2 * i + hart));
+    }
+    ports[0].write(BASE, 4, 1);
+    expect(bell).toHaveBeenCalledTimes(2);
+  });
+
+  it('answers an access that nothing takes with a fault, and reports a device that breaks', () => {
+    const { ports, errors } = rings(true);
+    expect(ports[1].read(BASE + 0x1000, 4)).toBeUndefined();
+    expect(ports[1].read(BASE + 1, 4)).toBeUndefined();
+    ports[1].write(BASE + 0x2000, 4, 1);
+    expect(errors).toEqual([]);
+    expect(ports[1].read(BASE + 0x800, 4)).toBeUndefined();
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining('0x10000800')]);
+    expect(ports[1].read(BASE, 4)).toBe(0xffff_ff00);
+  });
+
+  it('serves nothing once closed', () => {
+    const { ports, server, log } = rings(true);
+    server.close();
+    ports[0].write(BASE, 4, 1);
+    expect(log).toEqual([]);
+  });
+});
