@@ -4,8 +4,8 @@ import type { BenchSuite } from '../measurement';
 import { startPeer } from '../peers';
 import { PROMPT } from '../prompt';
 
-/** The default guest looks for its ports for a few seconds after it is up. */
-const SETTLE_SECONDS = 10;
+/** The default guest looks for its ports for a few seconds after it is up, and hot code is still being translated. */
+const SETTLE_SECONDS = 20;
 const IDLE_SECONDS = 10;
 /** Linux counts process times in these a second (USER_HZ). */
 const TICKS_PER_SECOND = 100;
