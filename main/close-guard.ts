@@ -2,9 +2,13 @@ import { type BrowserWindow, app, dialog } from 'electron';
 import type { CloseChoice, VmView } from './contract';
 import type { Machines } from './machines';
 
+/** How long guests may take to shut down when the app is told to end, in milliseconds. */
+const LAST_MOMENT_MS = 5000;
+
 /** Stands between the user and a machine that would lose its work: asks before the window closes or the app quits. */
 export class CloseGuard {
   private quitting = false;
+  private ending = false;
 
   constructor(
     private readonly machines: Machines,
@@ -12,7 +16,11 @@ export class CloseGuard {
     private readonly ask: (running: VmView[]) => boolean,
     private readonly window: () => BrowserWindow | undefined,
   ) {
-    app.on('before-quit', (event) => this.consider(event));
+    app.on('before-quit', (event) => {
+      // On macOS the user asked to quit. Elsewhere nobody can but by closing the window: it is a signal, or the session ends.
+      if (process.platform === 'darwin') this.consider(event);
+      else this.end(event);
+    });
     // Nobody is left to look: a hidden app ends with its last machine.
     machines.on('changed', () => {
       if (machines.active().length === 0 && this.window()?.isVisible() === false) app.quit();
@@ -43,6 +51,19 @@ export class CloseGuard {
     await this.machines.allEnded();
     this.quitting = true;
     app.quit();
+  }
+
+  /** Quit without questions: guests get a moment to shut down, none if told again. */
+  private end(event: { preventDefault(): void }): void {
+    if (this.quitting || this.machines.active().length === 0) return;
+    event.preventDefault();
+    if (this.ending) {
+      void this.choose('force-off');
+      return;
+    }
+    this.ending = true;
+    void this.choose('shut-down');
+    setTimeout(() => void this.choose('force-off'), LAST_MOMENT_MS);
   }
 
   private consider(event: { preventDefault(): void }): void {

@@ -114,10 +114,6 @@ function run(): void {
   app.on('second-instance', open);
   app.on('activate', open);
   app.on('window-all-closed', () => app.quit());
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => void guard.choose('force-off'));
-  }
-
   void app.whenReady().then(() => {
     confineSession(session.defaultSession);
     protocol.handle(APP_SCHEME, (request) => serveAsset(rendererRoot, request));

@@ -36,7 +36,7 @@ test('boots the default machine, works in its terminal, and powers it off', asyn
 
   await app.machine.shutDown.click();
   await expect(app.machine.state).toHaveText('Off', { timeout: 30_000 });
-  expect(await app.enginePids()).toEqual([]);
+  await expect.poll(() => app.enginePids()).toEqual([]);
 });
 
 test('copies, pastes and finds in the terminal, and has no accessibility findings', async ({ app }) => {
@@ -68,6 +68,15 @@ test('pauses and resumes', async ({ app }) => {
   await app.page.getByRole('button', { name: 'Resume' }).click();
   await expect(app.machine.state).toHaveText('Running');
   await app.machine.command('echo awake-$((1 + 1))', 'awake-2');
+});
+
+test('forces a machine off after asking', async ({ app }) => {
+  await app.library.card(NAME).button('Start').click();
+  await app.machine.shell();
+  await app.page.getByRole('button', { name: `More actions for ${NAME}` }).click();
+  await app.page.getByRole('menuitem', { name: 'Force off' }).click();
+  await app.page.getByRole('alertdialog').getByRole('button', { name: 'Force off' }).click();
+  await expect(app.machine.state).toHaveText('Off', { timeout: 3000 });
 });
 
 test('shows the death of an engine process on its machine alone, which then starts again', async ({ app, home }) => {
@@ -141,6 +150,15 @@ test('asks before closing on a running machine', async ({ app }) => {
   await app.closeWindow();
   const closed = app.electron.waitForEvent('close', { timeout: 40_000 });
   await dialog.getByRole('button', { name: 'Shut down and quit' }).click();
+  await closed;
+});
+
+test('shuts its machines down and ends when it is told to', async ({ app }) => {
+  await app.library.card(NAME).button('Start').click();
+  await app.machine.shell();
+  const closed = app.electron.waitForEvent('close', { timeout: 20_000 });
+  // What Electron does at a SIGTERM; a signal itself would end Playwright's debugger too.
+  await app.electron.evaluate(({ app: electron }) => electron.quit());
   await closed;
 });
 
