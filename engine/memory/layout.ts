@@ -18,8 +18,6 @@ export const MACHINE_RUN_STATE = 0;
 export const RUN_RUNNING = 0;
 export const RUN_PAUSED = 1;
 export const RUN_STOPPED = 2;
-/** u32: number of harts that are parked (paused); changed atomically and notified. */
-export const MACHINE_PARKED = 4;
 /** u32: number of harts. */
 export const MACHINE_HARTS = 8;
 /** u32: 1 while the device thread is polling the MMIO rings, so that a hart need not ring its doorbell. */
@@ -34,11 +32,10 @@ export const MACHINE_CODE_EPOCH = 24;
 /** u32: bumped when every hart must drop its write entries, because a page became a code page. */
 export const MACHINE_FLUSH_REQUEST = 28;
 
-/** Directly mapped memory regions (RAM, ROM, flash): MEMORY_REGIONS records of MEMORY_REGION_STRIDE bytes. */
+/** Directly mapped memory regions (RAM, ROM, flash), at most 8: MEMORY_REGIONS records of MEMORY_REGION_STRIDE bytes. */
 export const MEMORY_REGION_COUNT = 32;
 export const MEMORY_REGIONS = 64;
 export const MEMORY_REGION_STRIDE = 32;
-export const MEMORY_REGIONS_MAX = 8;
 /** u64 guest-physical base; u64 size; u32 offset in this memory; u32 flags; u32 offset of its page versions. */
 export const REGION_BASE = 0;
 export const REGION_SIZE = 8;
