@@ -21,6 +21,12 @@ interface Member {
   worker: Worker;
   /** Settles when the worker has answered the last command. */
   answer: Promise<void>;
+  /** Whether that answer is still to come. */
+  busy: boolean;
+}
+
+function threadFailed(cause: unknown): VmError {
+  return new VmError('Internal', `A hart's thread failed: ${String(cause)}`, { cause });
 }
 
 /** The harts of one machine: a worker thread each, run, paused and reset together. Lives on the device thread. */
@@ -69,11 +75,15 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
       const compiler = channels[id]?.port1;
       const workerData: HartWorkerData = { memory: this.memory, plan: this.plan, id, helpers, board: this.board, compiler };
       const worker = new Worker(script, { workerData, transferList: compiler ? [compiler] : [], name: `hart-${id}` });
-      const member: Member = { worker, answer: Promise.resolve() };
-      member.answer = this.awaitAnswer(worker);
+      const member: Member = { worker, answer: Promise.resolve(), busy: false };
+      this.awaitAnswer(member);
       worker.on('message', (message: HartReport) => {
         if (message === 0) this.server.serve();
         else if (typeof message === 'object' && 'trace' in message) this.emit('trace', message.trace);
+      });
+      // While a command is under way its answer tells of this; between commands nobody else would.
+      worker.on('error', (cause) => {
+        if (!member.busy && !this.stopping) this.emit('error', threadFailed(cause));
       });
       this.members.push(member);
     }
@@ -88,6 +98,8 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
   async pause(): Promise<void> {
     this.setRunState(RUN_PAUSED);
     await this.answers();
+    // What they posted last belongs to the time before: a reset must not find it.
+    this.server.drain();
     this.pausedAt = this.clock.now();
   }
 
@@ -123,7 +135,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
 
   private async command(command: HartCommand): Promise<void> {
     for (const member of this.members) {
-      member.answer = this.awaitAnswer(member.worker);
+      this.awaitAnswer(member);
       member.worker.postMessage(command);
     }
     await this.answers();
@@ -133,11 +145,14 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
     await Promise.all(this.members.map(({ answer }) => answer));
   }
 
-  /** The worker's next `ready` or `parked`. */
-  private awaitAnswer(worker: Worker): Promise<void> {
-    const answer = new Promise<void>((resolve, reject) => {
+  /** From now on `answer` is the worker's next `ready` or `parked`. */
+  private awaitAnswer(member: Member): void {
+    const { worker } = member;
+    member.busy = true;
+    member.answer = new Promise<void>((resolve, reject) => {
       const settle = (error?: VmError): void => {
         worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+        member.busy = false;
         if (error) reject(error);
         else resolve();
       };
@@ -145,13 +160,12 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
         if (message === 'ready' || message === 'parked') settle();
         else if (typeof message === 'object' && 'failed' in message) settle(new VmError('Internal', message.failed));
       };
-      const onError = (cause: unknown): void => settle(new VmError('Internal', `A hart's thread failed: ${String(cause)}`, { cause }));
+      const onError = (cause: unknown): void => settle(threadFailed(cause));
       const onExit = (code: number): void => settle(new VmError('Internal', `A hart's thread ended unexpectedly (exit code ${code}).`));
       worker.on('message', onMessage).on('error', onError).on('exit', onExit);
     });
     // Whoever awaits it sees the failure; nobody awaiting yet is no crash.
-    answer.catch(() => {});
-    return answer;
+    member.answer.catch(() => {});
   }
 
   private setRunState(state: number): void {

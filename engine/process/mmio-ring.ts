@@ -131,6 +131,11 @@ export class MmioServer {
     if (this.pending() && Atomics.compareExchange(this.words, polling, IDLE, RUNG) === IDLE) setImmediate(() => this.serve());
   }
 
+  /** Serve all that is there, and come back. */
+  drain(): void {
+    this.serveAll();
+  }
+
   private pending(): boolean {
     for (let hart = 0; hart < this.harts; hart++) {
       const base = (HARTS_BASE + hart * HART_STRIDE) >>> 2;
