@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MmioBus } from '../bus/mmio-bus';
 import type { VmError } from '../bus/vm-error';
 import { HARTS_BASE, HART_STRIDE, RING_ENTRIES } from '../memory/layout';
@@ -33,6 +33,16 @@ function rings(serveAtOnce: boolean) {
   });
   return { ports: [0, 1].map((hart) => new MmioPort(memory, hart, bell)), server, bell, log, errors };
 }
+
+// The server gives up its turn after a millisecond, which must not depend on how busy this computer is: with both ends on
+// one thread, a port would wait for ever for a server that has yet to come back.
+beforeEach(() => {
+  let now = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => (now += 0.03));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 describe('MMIO ring', () => {
   it('carries accesses in order, as they were made', () => {
