@@ -95,15 +95,15 @@ export const STAT_REGION_INSTRUCTIONS = HART_PRIVATE + 1072;
  * An entry holds a read tag and a write tag (page address, or all ones), the addend that makes a guest address an offset in the
  * shared memory, and log2 of the page size.
  */
-export const TLB_ENTRIES = 512;
+export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_BYTES = 32;
-export const TLB_MODE_BYTES = 16384;
+export const TLB_MODE_BYTES = 32768;
 export const TLB_MODES = 4;
 export const TLB_READ = 0;
 export const TLB_WRITE = 8;
 export const TLB_ADDEND = 16;
 export const TLB_LEVEL = 20;
-export const HART_TLBS = 65536;
+export const HART_TLBS = 524288;
 
 /** Fetch TLB: U, S, M tables of entries { u64 page address, u32 address of the page's records, u32 log2 of the page size }. */
 export const FETCH_ENTRIES = 512;

@@ -57,7 +57,7 @@ export const PLIC_BYTES = 12288;
 
 export const HARTS_BASE = 65536;
 export const HARTS_MAX = 16;
-export const HART_STRIDE = 524288;
+export const HART_STRIDE = 1048576;
 
 /** i64[32]: x0 to x31. */
 export const HART_X = 0;
