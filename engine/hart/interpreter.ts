@@ -1,4 +1,4 @@
-import { Emitter, I32_TYPE, I64_TYPE, type I32, type I64, type Label, type Local } from '../wasm/emitter';
+import { Emitter, I32_TYPE, I64_TYPE, type I32, type I64, type Label } from '../wasm/emitter';
 import { ModuleBuilder } from '../wasm/module-builder';
 import { HART_F, HART_PC, HART_X } from '../memory/layout';
 import { handlers, SPECIAL_HANDLERS, type Handler } from './handlers';
@@ -25,14 +25,11 @@ import {
   RECORD_IMM,
   REGION_HANDLER,
   STAT_REGION_INSTRUCTIONS,
-  TLB_ADDEND,
-  TLB_ENTRIES,
-  TLB_READ,
-  TLB_WRITE,
 } from './hart-layout';
 import { FAULTED, REFUSED, REGION_TYPE } from './jit/region-emitter';
 import { helperNames, helperType, type HelperName, type HelperResult } from './helper-table';
-import { LOAD_KINDS, type Context, type LoadKind, type LogSize } from './isa/instruction';
+import type { Context } from './isa/instruction';
+import { TierEmitter } from './tier-emitter';
 
 /**
  * Tier 0: one WebAssembly function that runs decoded records (DESIGN §3). A `br_table` chooses the handler, whose body comes
@@ -43,13 +40,12 @@ import { LOAD_KINDS, type Context, type LoadKind, type LogSize } from './isa/ins
 export function buildInterpreter(hart: number, hot: number): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 65536);
-  const helpers = new Map<HelperName, number>();
-  for (const name of helperNames) helpers.set(name, module.importFunction('helpers', name, helperType(name)));
+  const helpers = Object.fromEntries(helperNames.map((name) => [name, module.importFunction('helpers', name, helperType(name))]));
   const decode = module.importFunction('env', 'decode', { parameters: [I32_TYPE], results: [] });
   const straddle = module.importFunction('env', 'straddle', { parameters: [], results: [I32_TYPE] });
   const reportHot = module.importFunction('env', 'hot', { parameters: [I32_TYPE], results: [] });
   module.importTable('env', 'regions');
-  const run = new RunLoop(hart, helpers, { decode, straddle, reportHot, regionType: module.typeIndex(REGION_TYPE) }, hot);
+  const run = new RunLoop(hart, (name) => helpers[name], { decode, straddle, reportHot, regionType: module.typeIndex(REGION_TYPE) }, hot);
   run.emit();
   module.addFunction({ parameters: [], results: [] }, run.e, 'run');
   return module.build();
@@ -63,7 +59,7 @@ interface Imports {
   regionType: number;
 }
 
-class RunLoop implements Context {
+class RunLoop extends TierEmitter implements Context {
   readonly e = new Emitter();
   /** Address of the current record. pc = pcBase + record / 4. */
   private readonly record = this.e.local<I32>(I32_TYPE);
@@ -71,24 +67,25 @@ class RunLoop implements Context {
   /** Instructions left before the next poll. */
   private readonly budget = this.e.local<I32>(I32_TYPE);
   /** The data TLB in force. */
-  private readonly tlb = this.e.local<I32>(I32_TYPE);
+  protected readonly tlb = this.e.local<I32>(I32_TYPE);
   /** Target of a jump through the fetch TLB. */
   private readonly target = this.e.local<I64>(I64_TYPE);
   /** The handler of the record being executed. */
   private readonly operation = this.e.local<I32>(I32_TYPE);
   private jumpLabel: Label = 0;
   private nextLabel: Label = 0;
-  private trapLabel: Label = 0;
   /** The handler being emitted, and whether it left the straight line on every path. */
   private handler!: Handler;
   private left = false;
 
   constructor(
     private readonly hart: number,
-    private readonly helpers: Map<HelperName, number>,
+    helperIndex: (name: HelperName) => number,
     private readonly imports: Imports,
     private readonly hot: number,
-  ) {}
+  ) {
+    super(helperIndex);
+  }
 
   emit(): void {
     const { e } = this;
@@ -362,17 +359,11 @@ class RunLoop implements Context {
     this.e.br(this.trapLabel);
   }
 
-  private trapIfRaised(): void {
-    const { e } = this;
-    e.brIf(this.trapLabel, e.i32.load(e.i32.const(0), this.hart + HART_TRAP));
+  protected noteInstruction(): void {
+    this.savePc();
   }
-
-  private callHelper<N extends HelperName>(name: N): HelperResult<N> {
-    const index = this.helpers.get(name);
-    if (index === undefined) throw new Error(`helper ${name} is not imported`);
-    this.e.call(index);
-    const result = helperType(name).results[0];
-    return (result === undefined ? undefined : { wasm: result === I64_TYPE ? 'i64' : 'i32' }) as HelperResult<N>;
+  protected raised(): I32 {
+    return this.e.i32.load(this.e.i32.const(0), this.hart + HART_TRAP);
   }
 
   // ---- Context: operands ----------------------------------------------------------------------------------------
@@ -443,94 +434,6 @@ class RunLoop implements Context {
     return this.e.i64.add(this.pc(), this.e.i64.const(this.handler.length));
   }
 
-  // ---- Context: memory --------------------------------------------------------------------------------------------
-
-  /** The TLB entry for an address: (address >> 12) % entries × 32 bytes. */
-  private tlbEntry(address: Local<I64>): Local<I32> {
-    const { e } = this;
-    return e.keep(
-      e.i32.add(e.get(this.tlb), e.i32.and(e.i32.wrap(e.i64.shr_u(e.get(address), e.i64.const(7))), e.i32.const((TLB_ENTRIES - 1) << 5))),
-    );
-  }
-  /** Whether the entry's tag fits. The low bits of a misaligned address are kept, so that it never does. */
-  private hit(address: Local<I64>, entry: Local<I32>, tag: number, size: LogSize): I32 {
-    const { e } = this;
-    return e.i64.eq(e.i64.load(e.get(entry), tag), e.i64.and(e.get(address), e.i64.const(-4096 + (1 << size) - 1)));
-  }
-  private hostAddress(address: Local<I64>, entry: Local<I32>): I32 {
-    const { e } = this;
-    return e.i32.add(e.i32.wrap(e.get(address)), e.i32.load(e.get(entry), TLB_ADDEND));
-  }
-
-  load(kind: LoadKind, address: I64): I64 {
-    const { e } = this;
-    const at = e.keep(address);
-    const entry = this.tlbEntry(at);
-    const value = e.temporary<I64>(I64_TYPE);
-    const loads = {
-      b: e.i64.load8_s,
-      h: e.i64.load16_s,
-      w: e.i64.load32_s,
-      d: e.i64.load,
-      bu: e.i64.load8_u,
-      hu: e.i64.load16_u,
-      wu: e.i64.load32_u,
-    };
-    e.if(
-      this.hit(at, entry, TLB_READ, (LOAD_KINDS[kind] & 3) as LogSize),
-      () => e.set(value, loads[kind](this.hostAddress(at, entry))),
-      () => {
-        this.savePc();
-        e.get(at);
-        e.i32.const(LOAD_KINDS[kind]);
-        e.set(value, this.callHelper('load_slow'));
-        this.trapIfRaised();
-      },
-      'likely',
-    );
-    return e.get(value);
-  }
-
-  store(size: LogSize, address: I64, value: I64): void {
-    const { e } = this;
-    const kept = e.keep(value);
-    const at = e.keep(address);
-    const entry = this.tlbEntry(at);
-    const stores = [e.i64.store8, e.i64.store16, e.i64.store32, e.i64.store];
-    e.if(
-      this.hit(at, entry, TLB_WRITE, size),
-      () => stores[size](this.hostAddress(at, entry), e.get(kept)),
-      () => {
-        this.savePc();
-        e.get(at);
-        e.get(kept);
-        e.i32.const(size);
-        this.callHelper('store_slow');
-        this.trapIfRaised();
-      },
-      'likely',
-    );
-  }
-
-  atomicAddress(size: 2 | 3, address: I64): I32 {
-    const { e } = this;
-    const at = e.keep(address);
-    const entry = this.tlbEntry(at);
-    const host = e.temporary<I32>(I32_TYPE);
-    e.if(
-      this.hit(at, entry, TLB_WRITE, size),
-      () => e.set(host, this.hostAddress(at, entry)),
-      () => {
-        this.savePc();
-        e.get(at);
-        e.i32.const(size);
-        e.brIf(this.trapLabel, e.i32.eqz(e.tee(host, this.callHelper('atomic_address'))));
-      },
-      'likely',
-    );
-    return e.get(host);
-  }
-
   // ---- Context: control -------------------------------------------------------------------------------------------
 
   /** Jump by the immediate: within the page the record moves, else through the fetch TLB. */
@@ -563,9 +466,6 @@ class RunLoop implements Context {
 
   // ---- Context: helpers -------------------------------------------------------------------------------------------
 
-  call<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
-    return this.callHelper(name);
-  }
   callFaulting<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
     const { e } = this;
     this.savePc();

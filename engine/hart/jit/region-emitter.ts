@@ -1,10 +1,11 @@
 import { Emitter, I32_TYPE, I64_TYPE, type I32, type I64, type Label, type Local } from '../../wasm/emitter';
 import type { FunctionType } from '../../wasm/module-builder';
 import { HART_F, HART_PC, HART_X } from '../../memory/layout';
-import { HART_BUDGET, HART_FRM, HART_FS_DIRTY, HART_FS_OFF, HART_TRAP, TLB_ADDEND, TLB_ENTRIES, TLB_READ, TLB_WRITE } from '../hart-layout';
+import { HART_BUDGET, HART_FRM, HART_FS_DIRTY, HART_FS_OFF, HART_TRAP } from '../hart-layout';
 import { writesX } from '../handlers';
-import { helperType, type HelperName, type HelperResult } from '../helper-table';
-import { immediateOf, LOAD_KINDS, rdOf, rmOf, rs1Of, rs2Of, rs3Of, type Context, type LoadKind, type LogSize } from '../isa/instruction';
+import type { HelperName, HelperResult } from '../helper-table';
+import { immediateOf, rdOf, rmOf, rs1Of, rs2Of, rs3Of, type Context } from '../isa/instruction';
+import { TierEmitter } from '../tier-emitter';
 import type { Edge, Region, RegionInstruction } from './region';
 import { analyse, type Structure } from './structure';
 
@@ -47,12 +48,12 @@ function usesOf({ instruction, word }: RegionInstruction): { reads: RegisterSet;
 }
 
 /** Emits one region as a wasm function: guest registers in locals, control flow structured (DESIGN §3). */
-export class RegionEmitter implements Context {
+export class RegionEmitter extends TierEmitter implements Context {
   readonly e = new Emitter(REGION_TYPE.parameters);
   private readonly hart = this.e.parameter<I32>(0);
   private readonly page = this.e.parameter<I64>(1);
   private readonly budget = this.e.parameter<I32>(2);
-  private readonly tlb = this.e.parameter<I32>(3);
+  protected readonly tlb = this.e.parameter<I32>(3);
   /** Where a fault happened: offset of the instruction, and above bit 12 the number of instructions after it in its block. */
   private readonly site = this.e.local<I32>(I32_TYPE);
   private readonly x: Local<I64>[];
@@ -63,7 +64,6 @@ export class RegionEmitter implements Context {
   private readonly everDirty: RegisterSet = { x: 0, f: 0 };
   private readonly loopLabels = new Map<number, Label>();
   private readonly mergeLabels = new Map<number, Label>();
-  private faultLabel: Label = 0;
 
   // The instruction being emitted.
   private block = 0;
@@ -75,8 +75,9 @@ export class RegionEmitter implements Context {
   constructor(
     private readonly region: Region,
     /** Function index of a helper. */
-    private readonly helperIndex: (name: HelperName) => number,
+    helperIndex: (name: HelperName) => number,
   ) {
+    super(helperIndex);
     const reads: RegisterSet = { x: 0, f: 0 };
     const writes = region.blocks.map((block) => {
       const set: RegisterSet = { x: 0, f: 0 };
@@ -130,7 +131,7 @@ export class RegionEmitter implements Context {
       if (local.index >= 0) e.set(local, e.i64.load(e.get(this.hart), HART_F + 8 * i));
     });
     e.block((fault) => {
-      this.faultLabel = fault;
+      this.trapLabel = fault;
       this.emitTree(0);
     });
     // A fault: the pc of the instruction, and what comes after it not booked; take_trap sees to the instruction itself.
@@ -249,21 +250,14 @@ export class RegionEmitter implements Context {
   }
 
   /** Note where a fault would be, before anything that may fault. */
-  private markSite(): void {
+  protected noteInstruction(): void {
     const { e } = this;
     const unexecuted = this.region.blocks[this.block].body.length - this.index - 1;
     e.set(this.site, e.i32.const(this.here.offset | (unexecuted << 12)));
   }
 
-  private faultIfRaised(): void {
-    const { e } = this;
-    e.brIf(this.faultLabel, e.i32.load(e.get(this.hart), HART_TRAP));
-  }
-
-  private callHelper<N extends HelperName>(name: N): HelperResult<N> {
-    this.e.call(this.helperIndex(name));
-    const result = helperType(name).results[0];
-    return (result === undefined ? undefined : { wasm: result === I64_TYPE ? 'i64' : 'i32' }) as HelperResult<N>;
+  protected raised(): I32 {
+    return this.e.i32.load(this.e.get(this.hart), HART_TRAP);
   }
 
   // ---- Context: operands -----------------------------------------------------------------------------------------
@@ -323,10 +317,10 @@ export class RegionEmitter implements Context {
     e.if(
       e.i32.gt_u(e.get(dynamic), e.i32.const(4)),
       () => {
-        this.markSite();
+        this.noteInstruction();
         e.i64.store(e.get(this.hart), this.pc(), HART_PC);
         this.callHelper('illegal');
-        e.br(this.faultLabel);
+        e.br(this.trapLabel);
       },
       undefined,
       'unlikely',
@@ -338,89 +332,6 @@ export class RegionEmitter implements Context {
   }
   link(): I64 {
     return this.e.i64.add(this.e.get(this.page), this.e.i64.const(this.here.offset + this.here.length));
-  }
-
-  // ---- Context: memory ---------------------------------------------------------------------------------------------
-
-  private tlbEntry(address: Local<I64>): Local<I32> {
-    const { e } = this;
-    return e.keep(
-      e.i32.add(e.get(this.tlb), e.i32.and(e.i32.wrap(e.i64.shr_u(e.get(address), e.i64.const(7))), e.i32.const((TLB_ENTRIES - 1) << 5))),
-    );
-  }
-  private hit(address: Local<I64>, entry: Local<I32>, tag: number, size: LogSize): I32 {
-    const { e } = this;
-    return e.i64.eq(e.i64.load(e.get(entry), tag), e.i64.and(e.get(address), e.i64.const(-4096 + (1 << size) - 1)));
-  }
-  private hostAddress(address: Local<I64>, entry: Local<I32>): I32 {
-    const { e } = this;
-    return e.i32.add(e.i32.wrap(e.get(address)), e.i32.load(e.get(entry), TLB_ADDEND));
-  }
-  load(kind: LoadKind, address: I64): I64 {
-    const { e } = this;
-    const at = e.keep(address);
-    const entry = this.tlbEntry(at);
-    const value = e.temporary<I64>(I64_TYPE);
-    const loads = {
-      b: e.i64.load8_s,
-      h: e.i64.load16_s,
-      w: e.i64.load32_s,
-      d: e.i64.load,
-      bu: e.i64.load8_u,
-      hu: e.i64.load16_u,
-      wu: e.i64.load32_u,
-    };
-    e.if(
-      this.hit(at, entry, TLB_READ, (LOAD_KINDS[kind] & 3) as LogSize),
-      () => e.set(value, loads[kind](this.hostAddress(at, entry))),
-      () => {
-        this.markSite();
-        e.get(at);
-        e.i32.const(LOAD_KINDS[kind]);
-        e.set(value, this.callHelper('load_slow'));
-        this.faultIfRaised();
-      },
-      'likely',
-    );
-    return e.get(value);
-  }
-  store(size: LogSize, address: I64, value: I64): void {
-    const { e } = this;
-    const kept = e.keep(value);
-    const at = e.keep(address);
-    const entry = this.tlbEntry(at);
-    const stores = [e.i64.store8, e.i64.store16, e.i64.store32, e.i64.store];
-    e.if(
-      this.hit(at, entry, TLB_WRITE, size),
-      () => stores[size](this.hostAddress(at, entry), e.get(kept)),
-      () => {
-        this.markSite();
-        e.get(at);
-        e.get(kept);
-        e.i32.const(size);
-        this.callHelper('store_slow');
-        this.faultIfRaised();
-      },
-      'likely',
-    );
-  }
-  atomicAddress(size: 2 | 3, address: I64): I32 {
-    const { e } = this;
-    const at = e.keep(address);
-    const entry = this.tlbEntry(at);
-    const host = e.temporary<I32>(I32_TYPE);
-    e.if(
-      this.hit(at, entry, TLB_WRITE, size),
-      () => e.set(host, this.hostAddress(at, entry)),
-      () => {
-        this.markSite();
-        e.get(at);
-        e.i32.const(size);
-        e.brIf(this.faultLabel, e.i32.eqz(e.tee(host, this.callHelper('atomic_address'))));
-      },
-      'likely',
-    );
-    return e.get(host);
   }
 
   // ---- Context: control --------------------------------------------------------------------------------------------
@@ -448,15 +359,12 @@ export class RegionEmitter implements Context {
 
   // ---- Context: helpers --------------------------------------------------------------------------------------------
 
-  call<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
-    return this.callHelper(name);
-  }
   callFaulting<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
     const { e } = this;
     const result = this.callHelper(name);
     const kept = e.keep(result as I64);
-    this.markSite();
-    this.faultIfRaised();
+    this.noteInstruction();
+    this.trapIfRaised();
     return e.get(kept) as HelperResult<N>;
   }
   transfer(name: HelperName): void {
