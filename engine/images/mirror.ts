@@ -6,7 +6,6 @@ import { parseStanzas } from './stanza';
 /** Asked when neither the user nor the host's own package sources name a mirror. */
 const PUBLIC_MIRRORS = [
   'https://ftp.debian.org/debian',
-  'https://ftp.debian.org/debian',
   'https://ftp.de.debian.org/debian',
   'https://ftp.us.debian.org/debian',
   'https://mirrors.kernel.org/debian',
