@@ -55,7 +55,7 @@ interface HelperExports {
   flushAll(): void;
   selectTlbs(): void;
   pmpUpdate(): void;
-  fetch_address(address: bigint): number;
+  fetch_at_pc(offset: number): number;
   dropAllCode(): void;
 }
 
@@ -117,12 +117,11 @@ export class Hart {
 
     const scratch = base + HART_SCRATCH_RECORDS;
     const straddle = (): number => {
-      const pc = this.pc;
-      const first = this.helpers.fetch_address(pc);
+      const first = this.helpers.fetch_at_pc(0);
       if (first === 0) return 0;
       let word = halves[first >>> 1];
       if ((word & 3) === 3) {
-        const second = this.helpers.fetch_address(pc + 2n);
+        const second = this.helpers.fetch_at_pc(2);
         if (second === 0) return 0;
         word = (word | (halves[second >>> 1] << 16)) >>> 0;
       }

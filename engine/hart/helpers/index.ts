@@ -7,7 +7,7 @@ export { csr_access } from './csr';
 export {
   atomic_address,
   dropAllCode,
-  fetch_address,
+  fetch_at_pc,
   fetch_miss,
   flushAll,
   load_reserved,

@@ -45,6 +45,7 @@ import {
   DECODED_PAGE_BYTES,
   HARTS_BASE,
   HART_FLUSH_ACK,
+  HART_PC,
   HART_SLEEPING,
   HART_STRIDE,
   HART_WAKE,
@@ -470,6 +471,11 @@ export function fetch_address(va: u64): u32 {
   return host;
 }
 let fetchPhysical: u64 = 0;
+
+/** As fetch_address(), for the code `offset` bytes after HART_PC. */
+export function fetch_at_pc(offset: u32): u32 {
+  return fetch_address(load<u64>(hart + HART_PC) + <u64>offset);
+}
 
 /** Address of the record for the instruction at `va`, or 0 after raising the exception; fills the fetch TLB. */
 export function fetch_miss(va: u64): u32 {
