@@ -34,8 +34,6 @@ export const HART_RESERVED = HART_PRIVATE + 56;
 export const HART_RESERVED_VALUE = HART_PRIVATE + 64;
 /** u32: the machine's code epoch when this hart last executed fence.i. */
 export const HART_EPOCH_SEEN = HART_PRIVATE + 72;
-/** u32: number of TLB entries that belong to large pages since the last full flush. */
-export const HART_LARGE_PAGES = HART_PRIVATE + 76;
 
 // ---- CSRs ------------------------------------------------------------------------------------------------------
 
@@ -76,6 +74,13 @@ export const PMP_FIRST = HART_PRIVATE + 656;
 export const PMP_LAST = HART_PRIVATE + 784;
 export const PMP_USED = HART_PRIVATE + 912;
 
+/**
+ * u64[2], u64[2]: first and last address of the large pages that the TLBs have held since they were last emptied, for the lower
+ * and the upper half of the address space; first > last where there were none.
+ */
+export const HART_LARGE_FIRST = HART_PRIVATE + 928;
+export const HART_LARGE_LAST = HART_PRIVATE + 944;
+
 // ---- Statistics (u64 each) -------------------------------------------------------------------------------------
 
 export const STAT_TLB_MISSES = HART_PRIVATE + 1024;
@@ -92,8 +97,8 @@ export const STAT_REGION_INSTRUCTIONS = HART_PRIVATE + 1072;
 
 /**
  * Data TLB: TLB_MODES tables (U, S, S with SUM, M) of TLB_ENTRIES direct-mapped entries.
- * An entry holds a read tag and a write tag (page address, or all ones), the addend that makes a guest address an offset in the
- * shared memory, and log2 of the page size.
+ * An entry holds a read tag and a write tag (page address, or all ones) and the addend that makes a guest address an offset in the
+ * shared memory.
  */
 export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_BYTES = 32;
@@ -102,17 +107,20 @@ export const TLB_MODES = 4;
 export const TLB_READ = 0;
 export const TLB_WRITE = 8;
 export const TLB_ADDEND = 16;
-export const TLB_LEVEL = 20;
 export const HART_TLBS = 524288;
 
-/** Fetch TLB: U, S, M tables of entries { u64 page address, u32 address of the page's records, u32 log2 of the page size }. */
+/**
+ * Fetch TLB: U, S, M tables of entries { u64 page address, u32 address of the page's records, u32 version }. The version is
+ * SLOT_VERSION of the records' slot, or 0 where writes to the page may go unnoticed: code that was translated from a page of that
+ * number and version is what the entry's records hold.
+ */
 export const FETCH_ENTRIES = 512;
 export const FETCH_ENTRY_BYTES = 16;
 export const FETCH_MODE_BYTES = 8192;
 export const FETCH_MODES = 3;
 export const FETCH_TAG = 0;
 export const FETCH_RECORDS = 8;
-export const FETCH_LEVEL = 12;
+export const FETCH_VERSION = 12;
 export const HART_FETCH_TLBS = 131072;
 
 // ---- Decoded pages ------------------------------------------------------------------------------------------------

@@ -158,8 +158,9 @@ class Run {
   readonly machine: BareHart;
   private readonly started = performance.now();
   private finished = false;
-  constructor(environment: Partial<HartEnvironment> = {}) {
+  constructor(environment: Partial<HartEnvironment> = {}, harts = 1) {
     this.machine = new BareHart(helpers, {
+      harts,
       environment: {
         ...environment,
         time: () => {
@@ -544,6 +545,39 @@ describe('Hart: code that changes', () => {
       p.word(rType(0x33, 0, 0, A2, A2, A0));
     });
     expect(run.machine.x(A2)).toBe(15n);
+  });
+});
+
+describe('Hart: code that another hart may have changed unnoticed', () => {
+  it('is decoded again after fence.i, under a version of its own', () => {
+    const versions: number[] = [];
+    const run: Run = new Run(
+      {
+        mmioWrite: (address, _size, value) => {
+          if (address !== DEVICE) return false;
+          const { memory } = run.machine;
+          versions.push(memory.words[(memory.plan.pageVersions + (DATA - RAM) / 1024) >>> 2]);
+          memory.words[(memory.plan.regions[0].offset + DATA - RAM) >>> 2] = iType(0x13, 0, A0, 0, value);
+          return true;
+        },
+      },
+      2,
+    );
+    run.code(DATA, iType(0x13, 0, A0, 0, 1), RET);
+    run.run((p) => {
+      p.li(A2, 0n);
+      for (let i = 2; i < 5; i++) {
+        p.li(T1, BigInt(DATA));
+        p.word(iType(0x67, 0, 1, T1, 0));
+        p.word(rType(0x33, 0, 0, A2, A2, A0));
+        p.li(T0, BigInt(DEVICE));
+        p.li(T1, BigInt(i));
+        p.word(store(T1, T0, 2));
+        p.word(FENCE_I);
+      }
+    });
+    expect(run.machine.x(A2)).toBe(1n + 2n + 3n);
+    expect(new Set(versions).size).toBe(3);
   });
 });
 

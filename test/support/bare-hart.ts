@@ -11,7 +11,7 @@ export const FINISH = 0x100000;
 
 /**
  * One hart with some RAM on the calling thread and nothing else: for tests of the hart itself. With `jit`, hot code is
- * translated at once and used from the next slice on.
+ * translated at once and used from the next slice on. Of several `harts` the others never run, nor answer.
  */
 export class BareHart {
   readonly memory: GuestMemory;
@@ -23,9 +23,9 @@ export class BareHart {
 
   constructor(
     helpers: WebAssembly.Module,
-    options: { jit?: boolean; tuning?: HartTuning; environment?: Partial<HartEnvironment>; ramBytes?: number } = {},
+    options: { jit?: boolean; tuning?: HartTuning; environment?: Partial<HartEnvironment>; ramBytes?: number; harts?: number } = {},
   ) {
-    const plan = planMemory(1, [{ base: RAM, size: options.ramBytes ?? 1 << 20 }]);
+    const plan = planMemory(options.harts ?? 1, [{ base: RAM, size: options.ramBytes ?? 1 << 20 }]);
     const shared = createMemory(plan);
     this.memory = new GuestMemory(shared, plan);
     this.data = new DataView(shared.buffer);

@@ -4,15 +4,16 @@ import {
   CSR_SATP,
   FETCH_ENTRIES,
   FETCH_ENTRY_BYTES,
-  FETCH_LEVEL,
   FETCH_MODES,
   FETCH_MODE_BYTES,
   FETCH_RECORDS,
   FETCH_TAG,
+  FETCH_VERSION,
   HART_EPOCH_SEEN,
   HART_FETCH_TLB,
   HART_FETCH_TLBS,
-  HART_LARGE_PAGES,
+  HART_LARGE_FIRST,
+  HART_LARGE_LAST,
   HART_MMIO_FAULT,
   HART_PRIV,
   HART_RESERVED,
@@ -34,7 +35,6 @@ import {
   TLB_ADDEND,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
-  TLB_LEVEL,
   TLB_MODES,
   TLB_MODE_BYTES,
   TLB_READ,
@@ -267,8 +267,7 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
     const writable = (rights & ACCESS_WRITE) != 0 && !readonly && atomic.load<u32>(regionVersion) == 0;
     store<u64>(entry + TLB_WRITE, writable ? page : u64.MAX_VALUE);
     store<u32>(entry + TLB_ADDEND, addend);
-    store<u32>(entry + TLB_LEVEL, foundLevel);
-    if (foundLevel != 12) store<u32>(hart + HART_LARGE_PAGES, load<u32>(hart + HART_LARGE_PAGES) + 1);
+    if (foundLevel != 12) noteLargePage(va);
   }
   return host;
 }
@@ -483,21 +482,34 @@ export function fetch_miss(va: u64): u32 {
   const host = fetch_address(va);
   if (host == 0) return 0;
   const pa = fetchPhysical;
-  const level = foundLevel;
+  if (foundLevel != 12) noteLargePage(va);
   if ((pmpRights(pa & ~PAGE_MASK, pa | PAGE_MASK, load<i32>(hart + HART_PRIV)) & ACCESS_FETCH) == 0) return hart + HART_SINGLE_RECORD;
-  const records = slotFor(<u32>(pa >> 12), host & ~0xfff, regionVersion);
+  const page = <u32>(pa >> 12);
+  const records = slotFor(page, host & ~0xfff, regionVersion);
+  const slot = slotOf(page);
   const entry = load<u32>(hart + HART_FETCH_TLB) + ((<u32>(va >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY_BYTES);
   store<u64>(entry + FETCH_TAG, va & ~PAGE_MASK);
   store<u32>(entry + FETCH_RECORDS, records);
-  store<u32>(entry + FETCH_LEVEL, level);
-  if (level != 12) store<u32>(hart + HART_LARGE_PAGES, load<u32>(hart + HART_LARGE_PAGES) + 1);
+  store<u32>(entry + FETCH_VERSION, load<u32>(slot + SLOT_UNNOTICED) ? 0 : load<u32>(slot + SLOT_VERSION));
   return records + (<u32>(va & PAGE_MASK) << 2);
 }
 
-/** The decoded form of a physical page: the slot that holds it, emptied first if it held another. */
+/** The slot for the decoded form of a physical page. */
+@inline
+function slotOf(page: u32): u32 {
+  return hart + HART_SLOTS + (page & (DECODED_PAGES - 1)) * SLOT_BYTES;
+}
+
+/** A version that no page has had. */
+function freshVersion(): u32 {
+  const epoch = atomic.add<u32>(MACHINE_CODE_EPOCH, 1) + 1;
+  return epoch == 0 ? 1 : epoch;
+}
+
+/** The decoded form of a physical page: the records of its slot, emptied first if it held another. */
 function slotFor(page: u32, host: u32, version: u32): u32 {
   const index = page & (DECODED_PAGES - 1);
-  const slot = hart + HART_SLOTS + index * SLOT_BYTES;
+  const slot = slotOf(page);
   const records = decodedPages + index * DECODED_PAGE_BYTES;
   const current = atomic.load<u32>(version);
   if (load<u32>(slot + SLOT_PAGE) == page + 1 && current != 0 && load<u32>(slot + SLOT_VERSION) == current) return records;
@@ -509,8 +521,7 @@ function slotFor(page: u32, host: u32, version: u32): u32 {
     store<u32>(slot + SLOT_VERSION, current);
   } else {
     // The page becomes a code page: from now on stores to it must be noticed.
-    const epoch = atomic.add<u32>(MACHINE_CODE_EPOCH, 1) + 1;
-    const next: u32 = epoch == 0 ? 1 : epoch;
+    const next = freshVersion();
     const other = atomic.cmpxchg<u32>(version, 0, next);
     store<u32>(slot + SLOT_VERSION, other == 0 ? next : other);
     dropWriteTags(host);
@@ -526,8 +537,14 @@ function slotFor(page: u32, host: u32, version: u32): u32 {
 /** Forget a slot's records and every way to them. */
 function emptySlot(index: u32): void {
   const slot = hart + HART_SLOTS + index * SLOT_BYTES;
-  if (load<u32>(slot + SLOT_PAGE) == 0) return;
+  const page = load<u32>(slot + SLOT_PAGE);
+  if (page == 0) return;
   store<u32>(slot + SLOT_PAGE, 0);
+  if (load<u32>(slot + SLOT_UNNOTICED)) {
+    // The page may have changed under its version: what was translated from it must not pass for what it holds now.
+    regionOf((<u64>(page - 1)) << 12);
+    atomic.cmpxchg<u32>(regionVersion, load<u32>(slot + SLOT_VERSION), freshVersion());
+  }
   const records = decodedPages + index * DECODED_PAGE_BYTES;
   memory.fill(records, 0, DECODED_PAGE_BYTES);
   const end = hart + HART_FETCH_TLBS + FETCH_MODES * FETCH_MODE_BYTES;
@@ -597,7 +614,7 @@ export function flushAll(): void {
   count(STAT_FLUSHES);
   memory.fill(hart + HART_TLBS, 0xff, TLB_MODES * TLB_MODE_BYTES);
   memory.fill(hart + HART_FETCH_TLBS, 0xff, FETCH_MODES * FETCH_MODE_BYTES);
-  store<u32>(hart + HART_LARGE_PAGES, 0);
+  forgetLargePages();
 }
 
 /** Empty the TLBs of translated modes: all but M. */
@@ -605,7 +622,7 @@ export function flushTranslated(): void {
   count(STAT_FLUSHES);
   memory.fill(hart + HART_TLBS, 0xff, 3 * TLB_MODE_BYTES);
   memory.fill(hart + HART_FETCH_TLBS, 0xff, 2 * FETCH_MODE_BYTES);
-  store<u32>(hart + HART_LARGE_PAGES, 0);
+  forgetLargePages();
 }
 
 /** Drop the translations of one page, large ones that contain it included. */
@@ -620,21 +637,26 @@ export function flushPage(va: u64): void {
     const entry = hart + HART_FETCH_TLBS + mode * FETCH_MODE_BYTES + (number & (FETCH_ENTRIES - 1)) * FETCH_ENTRY_BYTES;
     store<u64>(entry + FETCH_TAG, u64.MAX_VALUE);
   }
-  if (load<u32>(hart + HART_LARGE_PAGES) == 0) return;
-  let end = hart + HART_TLBS + 3 * TLB_MODE_BYTES;
-  for (let entry = hart + HART_TLBS; entry < end; entry += TLB_ENTRY_BYTES) {
-    const level = load<u32>(entry + TLB_LEVEL) & 63;
-    if (level == 12) continue;
-    const tag = load<u64>(entry + TLB_READ) & load<u64>(entry + TLB_WRITE);
-    if ((tag ^ va) >> level == 0) {
-      store<u64>(entry + TLB_READ, u64.MAX_VALUE);
-      store<u64>(entry + TLB_WRITE, u64.MAX_VALUE);
-    }
-  }
-  end = hart + HART_FETCH_TLBS + 2 * FETCH_MODE_BYTES;
-  for (let entry = hart + HART_FETCH_TLBS; entry < end; entry += FETCH_ENTRY_BYTES) {
-    const level = load<u32>(entry + FETCH_LEVEL) & 63;
-    if (level != 12 && (load<u64>(entry + FETCH_TAG) ^ va) >> level == 0) store<u64>(entry + FETCH_TAG, u64.MAX_VALUE);
+  // Of a large page there may be many entries; few large pages are ever taken away.
+  const half = <u32>(va >> 63) * 8;
+  if (va >= load<u64>(hart + HART_LARGE_FIRST + half) && va <= load<u64>(hart + HART_LARGE_LAST + half)) flushTranslated();
+}
+
+/** The TLBs hold part of the large page of `foundLevel` around `va`. */
+function noteLargePage(va: u64): void {
+  const half = <u32>(va >> 63) * 8;
+  const span: u64 = ((<u64>1) << foundLevel) - 1;
+  const first = hart + HART_LARGE_FIRST + half;
+  const last = hart + HART_LARGE_LAST + half;
+  if ((va & ~span) < load<u64>(first)) store<u64>(first, va & ~span);
+  if ((va | span) > load<u64>(last)) store<u64>(last, va | span);
+}
+
+/** The TLBs hold no large pages. */
+function forgetLargePages(): void {
+  for (let half: u32 = 0; half < 16; half += 8) {
+    store<u64>(hart + HART_LARGE_FIRST + half, u64.MAX_VALUE);
+    store<u64>(hart + HART_LARGE_LAST + half, 0);
   }
 }
 
