@@ -81,18 +81,6 @@ export const PMP_USED = HART_PRIVATE + 912;
 export const HART_LARGE_FIRST = HART_PRIVATE + 928;
 export const HART_LARGE_LAST = HART_PRIVATE + 944;
 
-// ---- Statistics (u64 each) -------------------------------------------------------------------------------------
-
-export const STAT_TLB_MISSES = HART_PRIVATE + 1024;
-export const STAT_FETCH_MISSES = HART_PRIVATE + 1032;
-export const STAT_TRAPS = HART_PRIVATE + 1040;
-export const STAT_INTERRUPTS = HART_PRIVATE + 1048;
-export const STAT_FLUSHES = HART_PRIVATE + 1056;
-export const STAT_PAGES_DECODED = HART_PRIVATE + 1064;
-
-/** Instructions executed in regions. */
-export const STAT_REGION_INSTRUCTIONS = HART_PRIVATE + 1072;
-
 // ---- TLBs --------------------------------------------------------------------------------------------------------
 
 /**
@@ -149,6 +137,34 @@ export const RECORD_IMM = 4;
 
 /** Bytes from HART_PRIVATE that reset clears: all of the above but TLBs and decoded pages. */
 export const HART_PRIVATE_BYTES = 4096;
+
+// ---- Statistics: u64 each, which any thread may read; reset leaves them (engine/hart/statistics.ts says what they mean) ----------
+
+/** Instructions retired before the last reset. */
+export const STAT_EARLIER = HART_PRIVATE + 4096;
+/** Timebase ticks that the hart slept in WFI. */
+export const STAT_ASLEEP = HART_PRIVATE + 4104;
+export const STAT_TLB_MISSES = HART_PRIVATE + 4112;
+export const STAT_FETCH_MISSES = HART_PRIVATE + 4120;
+export const STAT_FLUSHES = HART_PRIVATE + 4128;
+export const STAT_PAGES_DECODED = HART_PRIVATE + 4136;
+export const STAT_TRAPS = HART_PRIVATE + 4144;
+export const STAT_INTERRUPTS = HART_PRIVATE + 4152;
+export const STAT_REGION_INSTRUCTIONS = HART_PRIVATE + 4160;
+export const STAT_REGION_ENTRIES = HART_PRIVATE + 4168;
+/** Ways out of a region; the rest of the entries left for code elsewhere. */
+export const STAT_EXITS_BUDGET = HART_PRIVATE + 4176;
+export const STAT_EXITS_FAULT = HART_PRIVATE + 4184;
+export const STAT_EXITS_REFUSED = HART_PRIVATE + 4192;
+export const STAT_REGIONS_LIVE = HART_PRIVATE + 4200;
+export const STAT_REGIONS_INSTALLED = HART_PRIVATE + 4208;
+export const STAT_EVICTIONS = HART_PRIVATE + 4216;
+export const STAT_COMPILE_REQUESTS = HART_PRIVATE + 4224;
+// Written by the compile worker.
+export const STAT_REGIONS_COMPILED = HART_PRIVATE + 4288;
+export const STAT_REGIONS_DECLINED = HART_PRIVATE + 4296;
+export const STAT_MODULES = HART_PRIVATE + 4304;
+export const STAT_COMPILE_MICROSECONDS = HART_PRIVATE + 4312;
 
 // ---- Regions: translated code (engine/hart/jit) ------------------------------------------------------------------
 

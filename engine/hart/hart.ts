@@ -1,5 +1,5 @@
 import { VmError } from '../bus/vm-error';
-import { HARTS_BASE, HART_LINES, HART_MTIMECMP, HART_PC, HART_STRIDE, HART_X } from '../memory/layout';
+import { HARTS_BASE, HART_INSTRET, HART_LINES, HART_MTIMECMP, HART_PC, HART_STRIDE, HART_X } from '../memory/layout';
 import type { MemoryPlan } from '../memory/memory-plan';
 import { Decoder } from './decoder';
 import {
@@ -18,12 +18,14 @@ import {
   HART_SCRATCH_RECORDS,
   HART_SINGLE_RECORD,
   HART_SLICE,
+  STAT_EARLIER,
 } from './hart-layout';
 import { STRADDLE } from './handlers';
 import { helperNames, type HelperName } from './helper-table';
 import { buildInterpreter } from './interpreter';
 import { Regions, type Translator } from './jit/regions';
 import { HART_PRIVATE } from '../memory/layout';
+import { StatisticsBlock } from './statistics';
 
 /** What a hart needs from its surroundings. All calls come from the hart's own thread. */
 export interface HartEnvironment {
@@ -139,6 +141,7 @@ export class Hart {
         helperImports as Record<HelperName, WebAssembly.ExportValue>,
         environment.translator,
         () => this.helpers.dropAllCode(),
+        new StatisticsBlock(memory, id),
         tuning.regions,
       );
     }
@@ -159,6 +162,8 @@ export class Hart {
   reset(pc: number): void {
     const { data, base } = this;
     const bytes = new Uint8Array(this.memory.buffer);
+    const retired = data.getBigUint64(base + HART_INSTRET, true);
+    data.setBigUint64(base + STAT_EARLIER, data.getBigUint64(base + STAT_EARLIER, true) + retired, true);
     bytes.fill(0, base + HART_X, base + HART_LINES);
     bytes.fill(0, base + HART_PRIVATE, base + HART_PRIVATE + HART_PRIVATE_BYTES);
     bytes.fill(0, base + HART_COUNTERS, base + HART_COUNTERS + 2 * HART_COUNTER_COUNT);

@@ -24,6 +24,10 @@ import {
   RECORD_HANDLER,
   RECORD_IMM,
   REGION_HANDLER,
+  STAT_EXITS_BUDGET,
+  STAT_EXITS_FAULT,
+  STAT_EXITS_REFUSED,
+  STAT_REGION_ENTRIES,
   STAT_REGION_INSTRUCTIONS,
 } from './hart-layout';
 import { FAULTED, REFUSED, REGION_TYPE } from './jit/region-emitter';
@@ -126,6 +130,8 @@ class RunLoop extends TierEmitter implements Context {
     e.if(
       e.i32.le_s(e.get(this.budget), e.i32.const(0)),
       () => {
+        // A region was the last to run.
+        e.if(e.i32.ge_u(e.get(this.operation), e.i32.const(REGION_HANDLER)), () => this.count(STAT_EXITS_BUDGET));
         this.saveBudget();
         e.i64.store(e.i32.const(0), e.get(this.target), this.hart + HART_PC);
         e.if(this.callHelper('poll'), () => e.return());
@@ -278,15 +284,13 @@ class RunLoop extends TierEmitter implements Context {
       i64.ne(e.get(this.target), i64.const(REFUSED)),
       () => {
         const left = e.keep(i32.load(i32.const(0), this.hart + HART_BUDGET));
-        i64.store(
-          i32.const(0),
-          i64.add(i64.load(i32.const(0), this.hart + STAT_REGION_INSTRUCTIONS), i64.extend_s(i32.sub(e.get(this.budget), e.get(left)))),
-          this.hart + STAT_REGION_INSTRUCTIONS,
-        );
+        this.count(STAT_REGION_INSTRUCTIONS, i64.extend_s(i32.sub(e.get(this.budget), e.get(left))));
+        this.count(STAT_REGION_ENTRIES);
         e.set(this.budget, e.get(left));
         e.if(
           i64.eq(e.get(this.target), i64.const(FAULTED)),
           () => {
+            this.count(STAT_EXITS_FAULT);
             this.callHelper('take_trap');
             this.reloadState();
           },
@@ -298,6 +302,7 @@ class RunLoop extends TierEmitter implements Context {
       undefined,
       'likely',
     );
+    this.count(STAT_EXITS_REFUSED);
     const index = i32.shl(i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), i32.const(1));
     e.set(this.operation, i32.load16_u(index, this.hart + HART_REGION_ORIGINALS));
   }
@@ -341,6 +346,13 @@ class RunLoop extends TierEmitter implements Context {
   private creditOne(): void {
     const { e } = this;
     e.set(this.budget, e.i32.add(e.get(this.budget), e.i32.const(1)));
+  }
+
+  /** Add to a statistic; one unless told otherwise. */
+  private count(statistic: number, amount?: I64): void {
+    const { e } = this;
+    const kept = e.keep(amount ?? e.i64.const(1));
+    e.i64.store(e.i32.const(0), e.i64.add(e.i64.load(e.i32.const(0), this.hart + statistic), e.get(kept)), this.hart + statistic);
   }
 
   private savePc(): void {

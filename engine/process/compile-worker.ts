@@ -1,6 +1,7 @@
 import { workerData, type MessagePort } from 'node:worker_threads';
 import { translate, type HotSpot } from '../hart/jit/compiler';
-import { HART_MAIL } from '../hart/hart-layout';
+import { HART_MAIL, STAT_COMPILE_MICROSECONDS, STAT_MODULES, STAT_REGIONS_COMPILED, STAT_REGIONS_DECLINED } from '../hart/hart-layout';
+import { StatisticsBlock } from '../hart/statistics';
 import { HARTS_BASE, HART_STRIDE } from '../memory/layout';
 
 /** What HartPool gives to the compile worker: a port to each hart. */
@@ -18,8 +19,15 @@ const words = new Int32Array(memory.buffer);
 
 ports.forEach((port, hart) => {
   const queue: HotSpot[] = [];
+  const statistics = new StatisticsBlock(memory, hart);
   const work = (): void => {
-    port.postMessage(translate(halves, queue.splice(0, BATCH)));
+    const begun = performance.now();
+    const translation = translate(halves, queue.splice(0, BATCH));
+    port.postMessage(translation);
+    statistics.add(STAT_COMPILE_MICROSECONDS, Math.round((performance.now() - begun) * 1000));
+    statistics.add(STAT_MODULES, translation.module ? 1 : 0);
+    statistics.add(STAT_REGIONS_COMPILED, translation.spots.length);
+    statistics.add(STAT_REGIONS_DECLINED, translation.declined.length);
     Atomics.store(words, (HARTS_BASE + hart * HART_STRIDE + HART_MAIL) >>> 2, 1);
     if (queue.length > 0) setImmediate(work);
   };

@@ -22,6 +22,7 @@ import {
   HART_TRAP,
   HART_TVAL,
   HART_UNSETTLED,
+  STAT_ASLEEP,
   STAT_INTERRUPTS,
   STAT_TRAPS,
 } from '../hart-layout';
@@ -308,6 +309,8 @@ export function wfi(): void {
     atomic.store<u32>(hart + HART_SLEEPING, 1);
     atomic.wait<u32>(hart + HART_WAKE, seen, wait > 36_000_000_000 ? -1 : <i64>wait * 100);
     atomic.store<u32>(hart + HART_SLEEPING, 0);
+    const woken = now();
+    if (woken > ticks) store<u64>(hart + STAT_ASLEEP, load<u64>(hart + STAT_ASLEEP) + woken - ticks);
   }
   checkInterrupts();
 }

@@ -10,7 +10,12 @@ import {
   SLOT_HOST,
   SLOT_PAGE,
   SLOT_VERSION,
+  STAT_COMPILE_REQUESTS,
+  STAT_EVICTIONS,
+  STAT_REGIONS_INSTALLED,
+  STAT_REGIONS_LIVE,
 } from '../hart-layout';
+import type { StatisticsBlock } from '../statistics';
 import type { HelperName } from '../helper-table';
 import type { HotSpot, Translation } from './compiler';
 
@@ -32,7 +37,6 @@ export class Regions {
   private readonly words: Int32Array;
   private readonly requested = new Set<number>();
   private used = 0;
-  private evictions = 0;
 
   constructor(
     private readonly memory: WebAssembly.Memory,
@@ -42,6 +46,7 @@ export class Regions {
     private readonly translator: Translator,
     /** Empties all decoded pages. */
     private readonly dropAllCode: () => void,
+    private readonly statistics: StatisticsBlock,
     /** Regions at a time; beyond that all are dropped and the hot ones come back. */
     private readonly limit = REGIONS_MAX,
   ) {
@@ -54,11 +59,6 @@ export class Regions {
     this.words[(this.hart + HART_COUNTING) >>> 2] = 1;
   }
 
-  /** Regions that can be entered or wait for their table entry to be used again, and how often all were dropped. */
-  get statistics(): { live: number; evictions: number } {
-    return { live: this.used, evictions: this.evictions };
-  }
-
   /** A record has become hot. */
   hot(record: number): void {
     if (this.requested.has(record) || this.halves[record >>> 1] >= REGION_HANDLER) return;
@@ -67,6 +67,7 @@ export class Regions {
     if (slot < 0) return;
     const at = (this.hart + HART_SLOTS + slot * SLOT_BYTES) >>> 2;
     this.requested.add(record);
+    this.statistics.add(STAT_COMPILE_REQUESTS);
     this.translator.request({
       record,
       records: this.decoded + slot * DECODED_PAGE_BYTES,
@@ -99,13 +100,16 @@ export class Regions {
       this.table.set(index, functions[`r${i}`]);
       this.halves[(this.hart + HART_REGION_ORIGINALS + index * 2) >>> 1] = handler;
       this.halves[spot.record >>> 1] = REGION_HANDLER + index;
+      this.statistics.add(STAT_REGIONS_INSTALLED);
     });
+    this.statistics.set(STAT_REGIONS_LIVE, this.used);
   }
 
   private evictAll(): void {
     this.dropAllCode();
     for (let i = 0; i < this.used; i++) this.table.set(i, null);
     this.used = 0;
-    this.evictions++;
+    this.statistics.add(STAT_EVICTIONS);
+    this.statistics.set(STAT_REGIONS_LIVE, 0);
   }
 }
