@@ -181,6 +181,7 @@ class RunLoop extends TierEmitter implements Context {
       e.i32.ge_u(e.get(this.operation), e.i32.const(REGION_HANDLER)),
       () => this.enterRegion(),
       () => this.countJump(),
+      'unlikely',
     );
     e.releaseTemporaries();
   }
@@ -213,13 +214,15 @@ class RunLoop extends TierEmitter implements Context {
     const specials: (() => void)[] = [
       // DECODE
       () => {
-        this.creditOne();
-        e.get(this.record);
-        e.call(decode);
-        this.next();
+        this.aside(() => {
+          this.creditOne();
+          e.get(this.record);
+          e.call(decode);
+          this.next();
+        });
       },
       // ILLEGAL
-      () => this.illegal(),
+      () => this.aside(() => this.illegal()),
       // NOP_4, NOP_2
       () => this.advance(4),
       () => this.advance(2),
@@ -231,15 +234,17 @@ class RunLoop extends TierEmitter implements Context {
       },
       // STRADDLE
       () => {
-        this.savePc();
-        e.set(this.target, this.pc());
-        e.call(straddle);
-        const scratch = e.keep<I32>({ wasm: 'i32' });
-        e.brIf(this.trapLabel, e.i32.eqz(e.get(scratch)));
-        this.creditOne();
-        e.set(this.record, e.get(scratch));
-        this.setBase(e.get(this.target));
-        this.next();
+        this.aside(() => {
+          this.savePc();
+          e.set(this.target, this.pc());
+          e.call(straddle);
+          const scratch = e.keep<I32>({ wasm: 'i32' });
+          e.brIf(this.trapLabel, e.i32.eqz(e.get(scratch)));
+          this.creditOne();
+          e.set(this.record, e.get(scratch));
+          this.setBase(e.get(this.target));
+          this.next();
+        });
       },
     ];
     for (const special of specials) {
@@ -478,22 +483,53 @@ class RunLoop extends TierEmitter implements Context {
 
   // ---- Context: helpers -------------------------------------------------------------------------------------------
 
-  callFaulting<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
+  /**
+   * Something that calls out of the loop. To V8 it is code that hardly ever runs, so that what the loop holds is kept in registers
+   * everywhere else: a call on an ordinary path would have it all live on the stack. The condition always holds.
+   */
+  private aside(body: () => void): void {
     const { e } = this;
-    this.savePc();
-    this.saveBudget();
-    const result = this.callHelper(name);
-    const kept = e.keep(result as I64);
-    this.trapIfRaised();
-    return e.get(kept) as HelperResult<N>;
+    e.if(e.i32.load(e.i32.const(0), this.hart + HART_TLB), body, () => e.unreachable(), 'unlikely');
+  }
+  /** Call a helper aside, with the arguments on the stack. `after` may jump. */
+  private callAside<N extends HelperName>(name: N, before: () => void, after: () => void): HelperResult<N> {
+    const { e } = this;
+    const { parameters, results } = helperType(name);
+    const kept = parameters.map((type) => e.temporary<I64>(type));
+    for (const local of [...kept].reverse()) e.set(local, { wasm: 'i64' });
+    const result = results.length > 0 ? e.temporary<I64>(results[0]) : undefined;
+    this.aside(() => {
+      before();
+      for (const local of kept) e.get(local);
+      this.callHelper(name);
+      if (result) e.set(result, { wasm: 'i64' });
+      after();
+    });
+    return (result && e.get(result)) as HelperResult<N>;
+  }
+  override call<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
+    const nothing = (): void => undefined;
+    return this.callAside(name, nothing, nothing);
+  }
+  callFaulting<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
+    const save = (): void => {
+      this.savePc();
+      this.saveBudget();
+    };
+    return this.callAside(name, save, () => this.trapIfRaised());
   }
   transfer(name: HelperName, ..._args: (I32 | I64)[]): void {
-    this.savePc();
-    this.saveBudget();
-    this.callHelper(name);
-    this.trapIfRaised();
-    this.reload();
-    this.e.br(this.jumpLabel);
+    const { e } = this;
+    const save = (): void => {
+      this.savePc();
+      this.saveBudget();
+    };
+    this.callAside(name, save, () => {
+      this.trapIfRaised();
+      this.reload();
+      e.br(this.jumpLabel);
+    });
+    e.unreachable();
     this.left = true;
   }
   settle(): void {
