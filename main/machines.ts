@@ -131,6 +131,7 @@ export class Machines extends EventEmitter<{ changed: [VmView] }> {
         running.exit = event;
         break;
       case 'heartbeat':
+      case 'statistics':
         break;
     }
   }

@@ -18,6 +18,10 @@ describe('ConsoleEscape', () => {
     expect(new ConsoleEscape().filter(bytes('a\x01hb'))).toEqual({ forward: bytes('ab'), commands: ['help'] });
   });
 
+  it('asks for statistics on Ctrl-A s', () => {
+    expect(new ConsoleEscape().filter(bytes('\x01s'))).toEqual({ forward: bytes(''), commands: ['statistics'] });
+  });
+
   it('sends one Ctrl-A for two', () => {
     expect(new ConsoleEscape().filter(bytes('\x01\x01'))).toEqual({ forward: Uint8Array.of(ESCAPE_BYTE), commands: [] });
   });

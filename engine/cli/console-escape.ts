@@ -1,11 +1,11 @@
 /** Ctrl-A. */
 export const ESCAPE_BYTE = 1;
 
-export type EscapeCommand = 'quit' | 'help';
+export type EscapeCommand = 'quit' | 'help' | 'statistics';
 
 /**
- * Picks the escape sequences out of what is typed at a raw terminal: Ctrl-A x quits, Ctrl-A h (or ?) helps, Ctrl-A Ctrl-A
- * sends one Ctrl-A to the guest; Ctrl-A with another key does nothing. A sequence may be split over two calls.
+ * Picks the escape sequences out of what is typed at a raw terminal: Ctrl-A x quits, Ctrl-A h (or ?) helps, Ctrl-A s shows
+ * statistics, Ctrl-A Ctrl-A sends one Ctrl-A to the guest; Ctrl-A with another key does nothing. A sequence may be split over two calls.
  */
 export class ConsoleEscape {
   private escaped = false;
@@ -25,6 +25,7 @@ export class ConsoleEscape {
       const key = String.fromCharCode(byte).toLowerCase();
       if (byte === ESCAPE_BYTE) forward.push(byte);
       else if (key === 'h' || key === '?') commands.push('help');
+      else if (key === 's') commands.push('statistics');
       else if (key === 'x') {
         commands.push('quit');
         break;

@@ -8,6 +8,7 @@ import { parseMachineOptions } from './machine-options';
 import { createMachine } from './machine-setup';
 import { OutputTail } from './output-tail';
 import { shellQuote } from './shell-quote';
+import { reportStatistics } from './statistics-report';
 import { UsageError } from './usage-error';
 
 const PORTS = { stdin: 'hartbox.stdin', stdout: 'hartbox.stdout', stderr: 'hartbox.stderr', status: 'hartbox.status' };
@@ -33,6 +34,7 @@ export async function exec(args: string[]): Promise<number> {
   let stopInput = (): void => undefined;
   try {
     const machine = await createMachine('exec', config, { trace: options.trace, extraInitrd, ports: Object.values(PORTS) });
+    reportStatistics(machine, options, terminal.tell);
     machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
     const consoleTail = new OutputTail();
     let panic = false;

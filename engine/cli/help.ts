@@ -22,6 +22,9 @@ Options:
       --nographic       no display, only the console; for now always so
       --timeout SECONDS switch the machine off after so long
       --trace TOPICS    print what happens on stderr: mmio, virtio, trap (several with commas)
+      --stats[=SECONDS]     say on stderr at the end what the harts did: speed, translation, traps and so on; with
+                        SECONDS also a line every so often
+      --stats-json FILE     write that to FILE as JSON, at the end
   -h, --help            this help
 `;
 
@@ -49,6 +52,7 @@ VM is a name or id from \`hartbox list\`; options given here override its config
 
 The terminal is raw: every key goes to the guest, Ctrl-C too, except
   Ctrl-A x       switch the machine off and leave (exit code 0)
+  Ctrl-A s       say what the harts have done so far (see --stats)
   Ctrl-A h       help
   Ctrl-A Ctrl-A  send Ctrl-A to the guest
 Where standard input is a pipe or a file, all of it goes to the guest as it is.

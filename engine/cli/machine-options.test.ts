@@ -29,6 +29,9 @@ describe('parseMachineOptions', () => {
       'mmio,virtio',
       '--trace',
       'trap',
+      '--stats=0.5s',
+      '--stats-json',
+      'stats.json',
       'My VM',
     );
     expect(options).toEqual({
@@ -46,19 +49,27 @@ describe('parseMachineOptions', () => {
       },
       timeout: 2500,
       trace: ['mmio', 'virtio', 'trap'],
+      stats: { every: 500 },
+      statsJson: 'stats.json',
       help: false,
     });
     expect(rest).toEqual(['My VM']);
   });
 
   it('says nothing of what was not given', () => {
-    expect(parse().options).toEqual({ config: {}, timeout: undefined, trace: [], help: false });
+    expect(parse().options).toEqual({ config: {}, timeout: undefined, trace: [], stats: undefined, statsJson: undefined, help: false });
   });
 
   it('leaves the command alone, with or without --', () => {
     expect(parse('-m', '256M', 'ls', '-l', '--color').rest).toEqual(['ls', '-l', '--color']);
     expect(parse('--', 'sh', '-c', 'exit 7').rest).toEqual(['sh', '-c', 'exit 7']);
     expect(parse('--', '--', 'x').rest).toEqual(['--', 'x']);
+  });
+
+  it('does not take what follows --stats for its value', () => {
+    const { options, rest } = parse('--stats', '5');
+    expect(options.stats).toEqual({ every: undefined });
+    expect(rest).toEqual(['5']);
   });
 
   it('lets a value begin with a dash when it is written with =', () => {
@@ -74,6 +85,9 @@ describe('parseMachineOptions', () => {
     [['--harts', '17'], /from 1 to 16/],
     [['--kernel', ''], /--kernel expects a file/],
     [['--timeout', '0'], /--timeout expects seconds/],
+    [['--stats=often'], /--stats expects seconds/],
+    [['--stats=0.01'], /at most every 0.1 seconds/],
+    [['--stats-json='], /--stats-json expects a file/],
   ])('refuses %j', (args, message) => {
     expect(() => parse(...args)).toThrow(UsageError);
     expect(() => parse(...args)).toThrow(message);

@@ -9,6 +9,10 @@ export interface MachineOptions {
   /** Milliseconds. */
   timeout: number | undefined;
   trace: string[];
+  /** Whether to report statistics, and every how many milliseconds besides the end. */
+  stats: { every: number | undefined } | undefined;
+  /** Where to write them as JSON. */
+  statsJson: string | undefined;
   help: boolean;
 }
 
@@ -24,6 +28,8 @@ export const MACHINE_OPTIONS = {
   nographic: { type: 'boolean' },
   timeout: { type: 'string' },
   trace: { type: 'string', multiple: true },
+  stats: { type: 'string', optional: true },
+  'stats-json': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const satisfies OptionTable;
 
@@ -34,10 +40,11 @@ export function parseMachineOptions(command: string, args: string[]): { options:
   if (values.memory !== undefined) config.memory = parseSize('--memory', values.memory);
   if (values.harts !== undefined) config.harts = parseCount('--harts', values.harts, 1, 16);
   if (values['no-jit']) config.jit = false;
+  for (const name of ['kernel', 'initrd', 'firmware', 'stats-json'] as const) {
+    if (values[name] === '') throw new UsageError(`--${name} expects a file.`, command);
+  }
   for (const name of ['kernel', 'initrd', 'firmware'] as const) {
-    const value = values[name];
-    if (value === '') throw new UsageError(`--${name} expects a file.`, command);
-    if (value !== undefined) config[name] = value;
+    if (values[name] !== undefined) config[name] = values[name];
   }
   if (values.append !== undefined) config.append = values.append;
   if (values.drive !== undefined) config.drives = values.drive.map(parseDrive);
@@ -46,10 +53,20 @@ export function parseMachineOptions(command: string, args: string[]): { options:
       config,
       timeout: values.timeout === undefined ? undefined : parseSeconds('--timeout', values.timeout),
       trace: (values.trace ?? []).flatMap((topics) => topics.split(',')).filter((topic) => topic !== ''),
+      stats: values.stats === undefined ? undefined : { every: parseInterval(values.stats) },
+      statsJson: values['stats-json'],
       help: values.help ?? false,
     },
     rest,
   };
+}
+
+/** The value of --stats: seconds between two reports, or nothing. */
+function parseInterval(text: string): number | undefined {
+  if (text === '') return undefined;
+  const milliseconds = parseSeconds('--stats', text.replace(/s$/, ''));
+  if (milliseconds < 100) throw new UsageError(`--stats reports at most every 0.1 seconds, not every ${text}.`);
+  return milliseconds;
 }
 
 /** `file=disk.img,format=raw,readonly`; a comma within a value is written twice, as in QEMU. */

@@ -9,10 +9,12 @@ import { readFrom, writeTo } from './host-streams';
 import { HostTerminal } from './host-terminal';
 import { type MachineOptions, parseMachineOptions } from './machine-options';
 import { createMachine } from './machine-setup';
+import { reportStatistics, statisticsTable } from './statistics-report';
 import { UsageError } from './usage-error';
 
 const KEYS = `
 Ctrl-A x       switch the machine off and leave
+Ctrl-A s       what the harts have done so far
 Ctrl-A h       this help
 Ctrl-A Ctrl-A  send Ctrl-A to the guest`;
 
@@ -44,6 +46,7 @@ async function runMachine(config: MachineConfigInput, options: MachineOptions): 
   let stopInput = (): void => undefined;
   try {
     const machine = await createMachine('run', { ...config, console: terminal.size ?? {} }, { trace: options.trace });
+    reportStatistics(machine, options, terminal.tell);
     machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
     machine.console.onData(writeTo(process.stdout));
     terminal.onResize((columns, rows) => machine.console.resize(columns, rows));
@@ -51,7 +54,8 @@ async function runMachine(config: MachineConfigInput, options: MachineOptions): 
     const consoleEscape = new ConsoleEscape();
     const obey = (command: EscapeCommand): void => {
       if (command === 'quit') ending.now(0);
-      else terminal.tell(KEYS);
+      else if (command === 'help') terminal.tell(KEYS);
+      else terminal.tell(statisticsTable(machine.statistics).trimEnd());
     };
     const filter = (typed: Uint8Array): Uint8Array => {
       const { forward, commands } = consoleEscape.filter(typed);

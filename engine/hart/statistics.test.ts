@@ -50,7 +50,7 @@ describe('statistics of a hart', () => {
 
     machine.run(program(1000));
     const second = statistics.read();
-    const span = between(first, second);
+    const span = between({ seconds: 1, harts: [first] }, { seconds: 3, harts: [second] }).harts[0];
     expect(span.instructions).toBeGreaterThanOrEqual(5 + 2000 + 1);
     expect(span.instructions).toBeLessThan(5 + 2000 + 60);
     expect(span.exceptions).toBe(1);

@@ -25,7 +25,7 @@ import {
 
 /** Where each statistic of a hart lies, from the hart's base. All but `regionsLive` only grow while the machine lives. */
 const PLACES = {
-  /** Timebase ticks asleep in WFI; a sleep counts when it ends. */
+  /** Ticks of 100 ns asleep in WFI; a sleep counts when it ends. */
   asleepTicks: STAT_ASLEEP,
   /** Instructions executed in translated regions. */
   regionInstructions: STAT_REGION_INSTRUCTIONS,
@@ -56,7 +56,13 @@ const PLACES = {
 
 /** What one hart has done since the machine was switched on, or in a span of time. `instructions` counts up to the hart's last poll. */
 export type HartStatistics = Record<'instructions' | keyof typeof PLACES, number>;
-const STATISTIC_NAMES = ['instructions', ...Object.keys(PLACES)] as (keyof HartStatistics)[];
+export const STATISTIC_NAMES = ['instructions', ...Object.keys(PLACES)] as (keyof HartStatistics)[];
+
+/** What the harts of a machine have done. `seconds`: how long the machine ran for that, pauses not counted. */
+export interface MachineStatistics {
+  seconds: number;
+  harts: HartStatistics[];
+}
 
 /** One hart's statistics in the shared memory: from any thread. Every statistic has one writer. */
 export class StatisticsBlock {
@@ -95,6 +101,10 @@ export function sumOf(harts: HartStatistics[]): HartStatistics {
 }
 
 /** What was done between two readings; `regionsLive` is the later one's. */
-export function between(earlier: HartStatistics, later: HartStatistics): HartStatistics {
-  return { ...combined(earlier, later, (a, b) => b - a), regionsLive: later.regionsLive };
+export function between(earlier: MachineStatistics, later: MachineStatistics): MachineStatistics {
+  const harts = later.harts.map((hart, i) => ({
+    ...combined(earlier.harts[i], hart, (a, b) => b - a),
+    regionsLive: hart.regionsLive,
+  }));
+  return { seconds: later.seconds - earlier.seconds, harts };
 }

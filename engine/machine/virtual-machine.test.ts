@@ -14,6 +14,7 @@ class FakeHarts extends EventEmitter<{ error: [VmError]; trace: [string] }> {
   static last: FakeHarts;
   calls: string[] = [];
   failStart = false;
+  seconds = 0;
 
   constructor(
     readonly memory: WebAssembly.Memory,
@@ -24,6 +25,9 @@ class FakeHarts extends EventEmitter<{ error: [VmError]; trace: [string] }> {
     FakeHarts.last = this;
   }
 
+  get statistics() {
+    return { seconds: this.seconds, harts: [] };
+  }
   async start(): Promise<void> {
     this.calls.push('start');
     if (this.failStart) throw new Error('no threads left');
@@ -72,6 +76,25 @@ async function setUp(options = {}) {
 const FINISHER = 0x100000;
 
 describe('VirtualMachine', () => {
+  it('reports statistics while it runs, the sum and what is new', async () => {
+    const { machine, harts } = await setUp();
+    const reports: number[][] = [];
+    machine.on('statistics', (total, interval) => reports.push([total.seconds, interval.seconds]));
+    const report = (): Promise<void> => new Promise((resolve) => machine.once('statistics', () => resolve()));
+    machine.reportStatistics(1);
+    await machine.start();
+    harts.seconds = 3;
+    await report();
+    harts.seconds = 8;
+    await report();
+    await machine.stop();
+    expect(reports.find(([total]) => total === 3)).toEqual([3, 3]);
+    expect(reports.find(([total]) => total === 8)).toEqual([8, 5]);
+    const count = reports.length;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(reports.length).toBe(count);
+  });
+
   it('starts, pauses, resumes and stops, and releases its drives', async () => {
     const { machine, events, harts } = await setUp();
     expect(machine.state).toBe('created');

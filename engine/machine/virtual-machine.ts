@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { VmError } from '../bus/vm-error';
+import { between, type MachineStatistics } from '../hart/statistics';
 import { defaultGuest, type SetupProgress } from '../images/default-guest';
 import { GuestMemory } from '../memory/guest-memory';
 import { createMemory, planMemory } from '../memory/memory-plan';
@@ -45,6 +46,8 @@ interface MachineEvents {
   exit: [MachineExit];
   warning: [VmError];
   trace: [string];
+  /** Since the machine was switched on, and since the event before; see reportStatistics(). */
+  statistics: [MachineStatistics, MachineStatistics];
 }
 
 /** How often `tohost` is looked at, in milliseconds. */
@@ -60,6 +63,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private readonly harts: HartPool;
   private readonly htif: Htif | undefined;
   private htifTimer: NodeJS.Timeout | undefined;
+  private statisticsTimer: NodeJS.Timeout | undefined;
   private currentState: MachineState = 'created';
   private readonly ended: Promise<MachineExit>;
   private resolveEnded: (exit: MachineExit) => void = () => undefined;
@@ -141,6 +145,24 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     return this.board.port(name);
   }
 
+  /** What the harts have done since the machine was switched on. At any time, also when it is off. */
+  get statistics(): MachineStatistics {
+    return this.harts.statistics;
+  }
+
+  /** Emit `statistics` every so many milliseconds while the machine runs; 0 ends it now. */
+  reportStatistics(every: number): void {
+    clearInterval(this.statisticsTimer);
+    if (every === 0 || this.exit) return;
+    let last = this.statistics;
+    this.statisticsTimer = setInterval(() => {
+      if (this.currentState !== 'running') return;
+      const now = this.statistics;
+      this.emit('statistics', now, between(last, now));
+      last = now;
+    }, every);
+  }
+
   /** Switch on. */
   start(): Promise<void> {
     return this.step('start', ['created'], async () => {
@@ -219,6 +241,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     if (this.exit) return;
     this.exit = exit;
     clearInterval(this.htifTimer);
+    clearInterval(this.statisticsTimer);
     void this.lastStep.then(() => this.release(exit));
   }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { VmErrorKind } from '../bus/vm-error';
+import { type MachineStatistics, STATISTIC_NAMES } from '../hart/statistics';
 
 /** Messages between the app's main process and an engine process; both sides check what they receive. */
 
@@ -18,6 +19,11 @@ export const progressSchema = z.object({
 });
 export type Progress = z.output<typeof progressSchema>;
 
+const machineStatisticsSchema = z.object({
+  seconds: z.number(),
+  harts: z.array(z.record(z.enum(STATISTIC_NAMES), z.number())),
+}) satisfies z.ZodType<MachineStatistics>;
+
 export const engineRequestSchema = z.discriminatedUnion('type', [
   /** Once, first. */
   z.object({ type: z.literal('start'), vm: z.string(), dataDirectory: z.string() }),
@@ -27,6 +33,8 @@ export const engineRequestSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('power-off') }),
   /** End the machine, or its preparation, at once. */
   z.object({ type: z.literal('force-off') }),
+  /** From now on send `statistics` every so many milliseconds; 0: no more. */
+  z.object({ type: z.literal('statistics'), every: z.union([z.literal(0), z.number().min(100)]) }),
   /** Carries a MessagePort on which the console speaks ConsoleMessage. */
   z.object({ type: z.literal('console') }),
 ]);
@@ -38,6 +46,8 @@ export const engineEventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('progress'), progress: progressSchema }),
   z.object({ type: z.literal('state'), state: z.enum(['starting', 'running', 'paused']) }),
   z.object({ type: z.literal('warning'), error: errorReportSchema }),
+  /** What the harts have done since the machine was switched on, and since the message before. */
+  z.object({ type: z.literal('statistics'), total: machineStatisticsSchema, interval: machineStatisticsSchema }),
   /** The last message: the machine is off. */
   z.object({ type: z.literal('exit'), code: z.number().int(), error: errorReportSchema.optional() }),
 ]);

@@ -70,6 +70,9 @@ class EngineProcess {
       case 'resume':
         await this.machine?.resume();
         break;
+      case 'statistics':
+        this.machine?.reportStatistics(request.every);
+        break;
       case 'power-off':
         this.machine?.port(CONTROL_PORT).write(new TextEncoder().encode('poweroff\n'));
         break;
@@ -106,6 +109,7 @@ class EngineProcess {
     this.machine = machine;
     this.hub.attach(machine.console);
     machine.on('warning', (error) => this.post({ type: 'warning', error: reportError(error) }));
+    machine.on('statistics', (total, interval) => this.post({ type: 'statistics', total, interval }));
     machine.on('state', (state) => {
       if (state === 'running' || state === 'paused') this.post({ type: 'state', state });
     });

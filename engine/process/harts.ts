@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
+import { StatisticsBlock, type MachineStatistics } from '../hart/statistics';
 import { wakeHart } from '../interrupt/hart-lines';
 import { MACHINE_RUN_STATE, RUN_PAUSED, RUN_RUNNING, RUN_STOPPED } from '../memory/layout';
 import type { MemoryPlan } from '../memory/memory-plan';
@@ -39,6 +40,10 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
   private stopping = false;
   /** Guest time when the harts were paused. */
   private pausedAt = 0;
+  /** Milliseconds that the harts ran up to the last pause, and the time since when they run. */
+  private ran = 0;
+  private runningSince: number | undefined;
+  private readonly statisticsBlocks: StatisticsBlock[];
 
   constructor(
     private readonly memory: WebAssembly.Memory,
@@ -48,6 +53,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
   ) {
     super();
     this.words = new Int32Array(memory.buffer);
+    this.statisticsBlocks = Array.from({ length: plan.harts }, (_, hart) => new StatisticsBlock(memory, hart));
     this.clock = new GuestClock(memory, board.timebase);
     this.server = new MmioServer(memory, plan.harts, bus, (error) => this.emit('error', error));
   }
@@ -98,6 +104,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
   async pause(): Promise<void> {
     this.setRunState(RUN_PAUSED);
     await this.answers();
+    this.stopwatch(false);
     // What they posted last belongs to the time before: a reset must not find it.
     this.server.drain();
     this.pausedAt = this.clock.now();
@@ -105,6 +112,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
 
   resume(): void {
     this.clock.set(this.pausedAt);
+    this.stopwatch(true);
     this.setRunState(RUN_RUNNING);
     // Failures while running reach whoever listens to 'error'.
     this.command('run').catch((error: unknown) => {
@@ -120,6 +128,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
   /** End the threads. */
   async stop(): Promise<void> {
     this.stopping = true;
+    this.stopwatch(false);
     this.setRunState(RUN_STOPPED);
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => {
@@ -131,6 +140,18 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
     await Promise.all([this.compiler?.terminate(), ...this.members.map(({ worker }) => worker.terminate())]);
     this.compiler = undefined;
     this.members = [];
+  }
+
+  /** What the harts have done since start(), up to their last polls. At any time, also after stop(). */
+  get statistics(): MachineStatistics {
+    const running = this.runningSince === undefined ? 0 : performance.now() - this.runningSince;
+    return { seconds: (this.ran + running) / 1000, harts: this.statisticsBlocks.map((block) => block.read()) };
+  }
+
+  private stopwatch(running: boolean): void {
+    const now = performance.now();
+    if (this.runningSince !== undefined) this.ran += now - this.runningSince;
+    this.runningSince = running ? now : undefined;
   }
 
   private async command(command: HartCommand): Promise<void> {

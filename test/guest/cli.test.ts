@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { HartStatistics, MachineStatistics } from '../../engine';
 import { buildElf } from '../support/elf-builder';
 import { freshHome, hartbox, killHartboxes, startHartbox } from '../support/hartbox-process';
 
@@ -57,6 +58,25 @@ describe('hartbox exec', () => {
       stdout: "it's|a  b\n",
       stderr: 'to stderr\n',
     });
+  });
+
+  it('says what the harts did, for people and for programs', async () => {
+    const file = join(folder, 'statistics.json');
+    const { code, stdout, stderr } = await hartbox(['exec', '--harts', '2', '--stats', '--stats-json', file, '--', 'echo', 'hi']);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'hi\n' });
+    const { seconds, harts, all } = JSON.parse(readFileSync(file, 'utf8')) as MachineStatistics & { all: HartStatistics };
+    expect(seconds).toBeGreaterThan(0);
+    expect(harts).toHaveLength(2);
+    expect(all.instructions).toBe(harts[0].instructions + harts[1].instructions);
+    // A boot takes many instructions, is worth translating, and both harts sleep, are interrupted and call the firmware.
+    expect(all.instructions).toBeGreaterThan(100e6);
+    expect(all.regionInstructions).toBeLessThan(all.instructions);
+    expect(Math.min(all.regionInstructions, all.regionEntries, all.regionsLive, all.compileMicroseconds)).toBeGreaterThan(0);
+    for (const hart of harts) {
+      expect(Math.min(hart.asleepTicks, hart.interrupts, hart.exceptions, hart.tlbMisses, hart.tlbFlushes)).toBeGreaterThan(0);
+      expect(hart.asleepTicks / 1e7).toBeLessThan(seconds);
+    }
+    expect(stderr).toContain(all.instructions.toLocaleString('en-US'));
   });
 
   it('streams standard input and output, whole and unchanged', async () => {
