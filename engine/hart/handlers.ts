@@ -20,7 +20,8 @@ export const NOP_4 = 2;
 export const NOP_2 = 3;
 export const PAGE_END = 4;
 export const STRADDLE = 5;
-export const SPECIAL_HANDLERS = 6;
+export const STOP = 6;
+export const SPECIAL_HANDLERS = 7;
 
 /** Instructions that write an integer register. */
 export function writesX(instruction: Instruction): boolean {

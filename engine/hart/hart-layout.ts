@@ -81,6 +81,25 @@ export const PMP_USED = HART_PRIVATE + 912;
 export const HART_LARGE_FIRST = HART_PRIVATE + 928;
 export const HART_LARGE_LAST = HART_PRIVATE + 944;
 
+// ---- Debugging and profiling (helpers/debug.ts) ----------------------------------------------------------------------
+
+/** u32: instructions still to run one by one, plus 1; 0: the hart runs freely. */
+export const HART_STEPS = HART_PRIVATE + 1024;
+/** i32: 1 where a sample is to be taken when HART_STEPS are done, else the hart stops then. */
+export const HART_SAMPLING = HART_PRIVATE + 1028;
+/** i32: why the hart is stopping, one of STOP_*; u64: the address that a watchpoint saw. */
+export const HART_STOP = HART_PRIVATE + 1032;
+export const STOP_STEP = 1;
+export const STOP_BREAKPOINT = 2;
+export const STOP_READ = 3;
+export const STOP_WRITE = 4;
+export const HART_STOP_ADDRESS = HART_PRIVATE + 1040;
+/** i32: 1 while watchpoints let accesses pass. */
+export const HART_WATCH_PASS = HART_PRIVATE + 1036;
+/** u32: not zero while the hart takes samples for a profile: most instructions between two polls; u64: guest time of the next one. */
+export const HART_PROFILING = HART_PRIVATE + 1048;
+export const HART_SAMPLE_AT = HART_PRIVATE + 1056;
+
 // ---- TLBs --------------------------------------------------------------------------------------------------------
 
 /**
@@ -110,6 +129,8 @@ export const FETCH_TAG = 0;
 export const FETCH_RECORDS = 8;
 export const FETCH_VERSION = 12;
 export const HART_FETCH_TLBS = 131072;
+/** A fetch TLB that stays empty: in force while instructions run one by one. */
+export const HART_NO_FETCH_TLB = 155648;
 
 // ---- Decoded pages ------------------------------------------------------------------------------------------------
 
@@ -128,6 +149,8 @@ export const PAGE_RECORDS = 2048;
 export const HART_SCRATCH_RECORDS = 262144;
 /** A record that decodes and runs one instruction alone; for pages of which only some bytes may be executed. */
 export const HART_SINGLE_RECORD = HART_SCRATCH_RECORDS + 64;
+/** A record that leaves the run loop. */
+export const HART_STOP_RECORD = HART_SCRATCH_RECORDS + 72;
 
 /** A record: u16 handler, u8 and u8 register offsets (8 × number), i32 immediate or up to three more fields. */
 export const RECORD_HANDLER = 0;

@@ -1,11 +1,13 @@
 import { VmError } from '../bus/vm-error';
 import { HARTS_BASE, HART_INSTRET, HART_LINES, HART_MTIMECMP, HART_PC, HART_STRIDE, HART_X } from '../memory/layout';
 import type { MemoryPlan } from '../memory/memory-plan';
+import { DebugPoints, type HartStop } from './debug-points';
 import { Decoder } from './decoder';
 import {
   CSR_MENVCFG,
   CSR_MSTATUS,
   CSR_STIMECMP,
+  FETCH_MODE_BYTES,
   HART_BUDGET,
   HART_COUNTERS,
   HART_COUNTER_COUNT,
@@ -13,18 +15,31 @@ import {
   HART_FS_OFF,
   HART_ID,
   HART_MMIO_FAULT,
+  HART_NO_FETCH_TLB,
   HART_PRIV,
   HART_PRIVATE_BYTES,
+  HART_PROFILING,
+  HART_SAMPLING,
   HART_SCRATCH_RECORDS,
   HART_SINGLE_RECORD,
   HART_SLICE,
+  HART_STEPS,
+  HART_STOP,
+  HART_STOP_ADDRESS,
+  HART_STOP_RECORD,
+  HART_WATCH_PASS,
+  STOP_BREAKPOINT,
+  STOP_READ,
+  STOP_STEP,
+  STOP_WRITE,
   STAT_EARLIER,
 } from './hart-layout';
-import { STRADDLE } from './handlers';
+import { STOP, STRADDLE } from './handlers';
 import { helperNames, type HelperName } from './helper-table';
 import { buildInterpreter } from './interpreter';
 import { Regions, type Translator } from './jit/regions';
 import { HART_PRIVATE } from '../memory/layout';
+import { Sampler, type Samples } from './sampler';
 import { StatisticsBlock } from './statistics';
 
 /** What a hart needs from its surroundings. All calls come from the hart's own thread. */
@@ -38,6 +53,8 @@ export interface HartEnvironment {
   traceTrap?(cause: number, interrupt: boolean): void;
   /** Translates hot code; without it the hart only interprets. */
   translator?: Translator;
+  /** Takes samples for a profile, some thousand a second in bundles; without it none are taken. */
+  samples?(samples: Samples): void;
 }
 
 /** What tests turn to bring rare things about soon. */
@@ -58,6 +75,8 @@ interface HelperExports {
   selectTlbs(): void;
   pmpUpdate(): void;
   fetch_at_pc(offset: number): number;
+  peek(address: bigint): number;
+  account(): void;
   dropAllCode(): void;
 }
 
@@ -67,6 +86,8 @@ const HOT = 8192;
 const MSTATUS_UXL_SXL = 0xa_0000_0000n;
 const MENVCFG_ADUE = 1n << 61n;
 const NEVER = (1n << 64n) - 1n;
+/** HartStop's reasons by their numbers in HART_STOP. */
+const STOP_REASONS = { [STOP_STEP]: 'step', [STOP_BREAKPOINT]: 'breakpoint', [STOP_READ]: 'read', [STOP_WRITE]: 'write' } as const;
 
 /** One RISC-V hart: its state in the shared memory and the code that runs it, on the calling thread. */
 export class Hart {
@@ -75,6 +96,9 @@ export class Hart {
   private readonly helpers: HelperExports;
   private readonly loop: () => void;
   private readonly regions: Regions | undefined;
+  private readonly points: DebugPoints;
+  private pointsSeen = 0;
+  private readonly sampler: Sampler | undefined;
 
   /**
    * @param helpers compiled helpers.wasm, shared between harts
@@ -101,6 +125,7 @@ export class Hart {
       env: {
         memory,
         mail: () => this.regions?.receive(),
+        sample: () => this.sampler?.sample(),
         time: () => environment.time(),
         trace_trap: (cause: number, interrupt: number) => environment.traceTrap?.(cause, interrupt !== 0),
         mmio_read: (address: number, size: 1 | 2 | 4) => {
@@ -116,6 +141,20 @@ export class Hart {
     this.helpers.setHart(base, decoded);
     this.helpers.setFlagsAddress(base + HART_FFLAGS);
     this.helpers.setTracing(environment.traceTrap ? 1 : 0);
+
+    halves[(base + HART_STOP_RECORD) >>> 1] = STOP;
+    new Uint8Array(memory.buffer).fill(0xff, base + HART_NO_FETCH_TLB, base + HART_NO_FETCH_TLB + FETCH_MODE_BYTES);
+    this.points = new DebugPoints(memory);
+    if (environment.samples) {
+      const peek = (address: bigint): number => this.helpers.peek(address);
+      this.sampler = new Sampler(
+        memory,
+        base,
+        peek,
+        () => environment.time(),
+        (samples) => environment.samples?.(samples),
+      );
+    }
 
     const scratch = base + HART_SCRATCH_RECORDS;
     const straddle = (): number => {
@@ -173,6 +212,7 @@ export class Hart {
     const slice = this.tuning.slice ?? SLICE;
     data.setUint32(base + HART_SLICE, slice, true);
     data.setUint32(base + HART_BUDGET, slice, true);
+    data.setUint32(base + HART_PROFILING, this.sampler ? slice : 0, true);
     data.setBigUint64(base + HART_ID, BigInt(this.id), true);
     data.setBigUint64(base + CSR_MSTATUS, MSTATUS_UXL_SXL, true);
     data.setBigUint64(base + CSR_MENVCFG, MENVCFG_ADUE, true);
@@ -185,8 +225,58 @@ export class Hart {
     this.regions?.start();
   }
 
-  /** Run until the machine's run state is no longer RUN_RUNNING. */
-  run(): void {
+  /**
+   * Run until the machine's run state is no longer RUN_RUNNING, or until a breakpoint or a watchpoint: then why. The first instruction
+   * is executed in any case.
+   */
+  run(): HartStop | undefined {
+    if (!this.points.isEmpty) this.step();
+    this.resume(0);
+    this.enterLoop();
+    this.sampler?.flush();
+    return this.takeStop();
+  }
+
+  /**
+   * Execute one instruction, or take the trap that it raises; watchpoints let it pass, interrupts wait, and WFI does not. Whatever the
+   * machine's run state.
+   */
+  step(): HartStop {
+    this.resume(2);
+    this.data.setInt32(this.base + HART_WATCH_PASS, 1, true);
+    // The loop may be left without an instruction to look at the run state, but not twice in a row.
+    let stop: HartStop | undefined;
+    while (!stop) {
+      this.enterLoop();
+      stop = this.takeStop();
+    }
+    this.data.setInt32(this.base + HART_WATCH_PASS, 0, true);
+    return stop;
+  }
+
+  private resume(steps: number): void {
+    const { data, base } = this;
+    if (this.pointsSeen !== this.points.epoch) {
+      this.pointsSeen = this.points.epoch;
+      this.helpers.flushAll();
+    }
+    data.setUint32(base + HART_STEPS, steps, true);
+    data.setInt32(base + HART_SAMPLING, 0, true);
+    this.helpers.selectTlbs();
+  }
+
+  private takeStop(): HartStop | undefined {
+    const { data, base, pc } = this;
+    this.helpers.account();
+    const stop = data.getInt32(base + HART_STOP, true) as keyof typeof STOP_REASONS | 0;
+    if (stop === 0) return undefined;
+    data.setInt32(base + HART_STOP, 0, true);
+    const reason = STOP_REASONS[stop];
+    if (reason === 'step' || reason === 'breakpoint') return { reason, pc };
+    return { reason, pc, address: data.getBigUint64(base + HART_STOP_ADDRESS, true) };
+  }
+
+  private enterLoop(): void {
     try {
       this.loop();
     } catch (cause) {

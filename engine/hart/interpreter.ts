@@ -246,6 +246,12 @@ class RunLoop extends TierEmitter implements Context {
           this.next();
         });
       },
+      // STOP: fetch_miss found that the hart is to stop before the instruction at HART_PC.
+      () => {
+        this.creditOne();
+        this.saveBudget();
+        e.return();
+      },
     ];
     for (const special of specials) {
       e.end();

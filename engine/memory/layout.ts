@@ -48,6 +48,22 @@ export const REGION_READONLY = 1;
 export const VIRTIO_ISR = 1024;
 export const VIRTIO_ISR_MAX = 64;
 
+// Where harts stop for a debugger (engine/hart/debug-points.ts); written while no hart runs.
+/** u32: bumped with every change of what follows; u32 and u32: how many of each there are. */
+export const MACHINE_DEBUG_EPOCH = 1280;
+export const MACHINE_BREAKPOINT_COUNT = 1284;
+export const MACHINE_WATCHPOINT_COUNT = 1288;
+/** u64 virtual address of an instruction each. */
+export const MACHINE_BREAKPOINTS = 1536;
+export const BREAKPOINTS_MAX = 128;
+/** u64 and u64: virtual address of the first and of the last byte; u32: 1 stops at reads, 2 at writes, 3 at both. */
+export const MACHINE_WATCHPOINTS = 2560;
+export const WATCHPOINTS_MAX = 32;
+export const WATCHPOINT_BYTES = 24;
+export const WATCH_FIRST = 0;
+export const WATCH_LAST = 8;
+export const WATCH_ACCESS = 16;
+
 // ---- PLIC (engine/interrupt/plic.ts owns the inside) -----------------------------------------------------------
 
 export const PLIC_BASE = 4096;

@@ -1,3 +1,4 @@
+import type { HartStop } from '../../engine/hart/debug-points';
 import { Hart, type HartEnvironment, type HartTuning } from '../../engine/hart/hart';
 import { HART_MAIL } from '../../engine/hart/hart-layout';
 import { translate, type HotSpot, type Translation } from '../../engine/hart/jit/compiler';
@@ -54,11 +55,16 @@ export class BareHart {
   }
 
   /** Run code placed at the start of RAM until it stores to FINISH. */
-  run(code: Uint8Array): void {
+  run(code: Uint8Array): HartStop | undefined {
     this.memory.copyIn(RAM, code);
-    Atomics.store(this.memory.words, MACHINE_RUN_STATE >>> 2, RUN_RUNNING);
     this.hart.reset(RAM);
-    this.hart.run();
+    return this.resume();
+  }
+
+  /** Go on. */
+  resume(): HartStop | undefined {
+    Atomics.store(this.memory.words, MACHINE_RUN_STATE >>> 2, RUN_RUNNING);
+    return this.hart.run();
   }
 
   x(register: number): bigint {

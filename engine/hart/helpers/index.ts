@@ -12,11 +12,12 @@ export {
   flushAll,
   load_reserved,
   load_slow,
+  peek,
   selectTlbs,
   store_conditional,
   store_slow,
 } from './mmu';
 export { pmpUpdate } from './pmp';
 export { setHart } from './state';
-export { ebreak, ecall, fence_i, illegal, mret, poll, setTracing, settle, sfence_vma, sret, take_trap, wfi } from './trap';
+export { account, ebreak, ecall, fence_i, illegal, mret, poll, setTracing, settle, sfence_vma, sret, take_trap, wfi } from './trap';
 export * from './softfloat';

@@ -20,6 +20,7 @@ import {
   HART_RESERVED_VALUE,
   HART_SINGLE_RECORD,
   HART_SLOTS,
+  HART_STOP_RECORD,
   HART_TLB,
   HART_TLBS,
   HART_TRAP,
@@ -52,6 +53,7 @@ import {
   MACHINE_CODE_EPOCH,
   MACHINE_FLUSH_REQUEST,
   MACHINE_HARTS,
+  MACHINE_WATCHPOINT_COUNT,
   MEMORY_REGIONS,
   MEMORY_REGION_COUNT,
   MEMORY_REGION_STRIDE,
@@ -62,6 +64,7 @@ import {
   REGION_SIZE,
   REGION_VERSIONS,
 } from '../../memory/layout';
+import { debugging, fetchTlb, NOT_WATCHED, runsAlone, stopsAt, watch, WATCH_HIT } from './debug';
 import { ACCESS_FETCH, ACCESS_PARTIAL, ACCESS_READ, ACCESS_WRITE, pmpRights } from './pmp';
 import {
   CAUSE_FETCH_ACCESS,
@@ -241,6 +244,11 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
     accessFault(access, va);
     return TRAPPED;
   }
+  let watched = NOT_WATCHED;
+  if (load<u32>(MACHINE_WATCHPOINT_COUNT)) {
+    watched = watch(va, bytes, access);
+    if (watched == WATCH_HIT) return TRAPPED;
+  }
   const host = regionOf(pa);
   if (host == 0) {
     devicePhysical = pa;
@@ -258,7 +266,7 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
       atomic.add<u32>(MACHINE_CODE_EPOCH, 1);
     }
   }
-  if (pageRights != ACCESS_PARTIAL) {
+  if (pageRights != ACCESS_PARTIAL && watched == NOT_WATCHED) {
     const rights = pageRights & foundRights;
     const entry = tlbEntry(va);
     const page = va & ~PAGE_MASK;
@@ -471,6 +479,14 @@ export function fetch_address(va: u64): u32 {
 }
 let fetchPhysical: u64 = 0;
 
+/** Offset of the byte at `va` for a debugger, as a load would find it; 0 where a load would not. */
+export function peek(va: u64): u32 {
+  const pa = translate(va, ACCESS_READ, dataPrivilege());
+  const host = pa == FAULT ? 0 : regionOf(pa);
+  store<i32>(hart + HART_TRAP, 0);
+  return host;
+}
+
 /** As fetch_address(), for the code `offset` bytes after HART_PC. */
 export function fetch_at_pc(offset: u32): u32 {
   return fetch_address(load<u64>(hart + HART_PC) + <u64>offset);
@@ -478,9 +494,17 @@ export function fetch_at_pc(offset: u32): u32 {
 
 /** Address of the record for the instruction at `va`, or 0 after raising the exception; fills the fetch TLB. */
 export function fetch_miss(va: u64): u32 {
+  let alone = false;
+  if (debugging()) {
+    if (stopsAt(va)) return hart + HART_STOP_RECORD;
+    alone = runsAlone(va);
+    // The last of some steps may have been done.
+    selectTlbs();
+  }
   count(STAT_FETCH_MISSES);
   const host = fetch_address(va);
   if (host == 0) return 0;
+  if (alone) return hart + HART_SINGLE_RECORD;
   const pa = fetchPhysical;
   if (foundLevel != 12) noteLargePage(va);
   if ((pmpRights(pa & ~PAGE_MASK, pa | PAGE_MASK, load<i32>(hart + HART_PRIV)) & ACCESS_FETCH) == 0) return hart + HART_SINGLE_RECORD;
@@ -668,7 +692,7 @@ export function selectTlbs(): void {
   const mode: u32 = data == PRIV_U ? 0 : data == PRIV_M ? 3 : sum ? 2 : 1;
   const fetchMode: u32 = priv == PRIV_U ? 0 : priv == PRIV_M ? 2 : 1;
   store<u32>(hart + HART_TLB, hart + HART_TLBS + mode * TLB_MODE_BYTES);
-  store<u32>(hart + HART_FETCH_TLB, hart + HART_FETCH_TLBS + fetchMode * FETCH_MODE_BYTES);
+  store<u32>(hart + HART_FETCH_TLB, fetchTlb(hart + HART_FETCH_TLBS + fetchMode * FETCH_MODE_BYTES));
 }
 
 /** Whether the last helper raised an exception. */

@@ -23,6 +23,9 @@ export const CAUSE_FETCH_PAGE: i32 = 12;
 export const CAUSE_LOAD_PAGE: i32 = 13;
 export const CAUSE_STORE_PAGE: i32 = 15;
 
+/** Not the guest's: a watchpoint was hit. */
+export const CAUSE_STOP: i32 = 62;
+
 export const PRIV_U: i32 = 0;
 export const PRIV_S: i32 = 1;
 export const PRIV_M: i32 = 3;

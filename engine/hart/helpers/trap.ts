@@ -18,6 +18,7 @@ import {
   HART_BUDGET,
   HART_MAIL,
   HART_PRIV,
+  HART_PROFILING,
   HART_SLICE,
   HART_TRAP,
   HART_TVAL,
@@ -27,11 +28,13 @@ import {
   STAT_TRAPS,
 } from '../hart-layout';
 import { HART_INSTRET, HART_LINES, HART_MTIMECMP, HART_PC, HART_SLEEPING, HART_WAKE, MACHINE_RUN_STATE } from '../../memory/layout';
+import { halting, profile, stopAtAccess } from './debug';
 import { dropStaleCode, fetch_address, flushPage, flushTranslated, honourFlushRequests, selectTlbs, trapped } from './mmu';
 import {
   CAUSE_BREAKPOINT,
   CAUSE_ECALL_U,
   CAUSE_ILLEGAL,
+  CAUSE_STOP,
   count,
   hart,
   IP_MTIP,
@@ -116,10 +119,14 @@ function enter(cause: i32, interrupt: bool, value: u64, pc: u64): void {
 
 /** Take the exception that HART_TRAP holds, raised by the instruction at HART_PC, which the slice counts though it did not retire. */
 export function take_trap(): void {
-  count(STAT_TRAPS);
   store<u64>(hart + HART_INSTRET, load<u64>(hart + HART_INSTRET) - 1);
   const cause = load<i32>(hart + HART_TRAP) - 1;
   store<i32>(hart + HART_TRAP, 0);
+  if (cause == CAUSE_STOP) {
+    stopAtAccess();
+    return;
+  }
+  count(STAT_TRAPS);
   enter(cause, false, load<u64>(hart + HART_TVAL), load<u64>(hart + HART_PC));
 }
 
@@ -141,6 +148,7 @@ export function pendingInterrupts(): u64 {
 
 /** Take the most urgent interrupt that may be taken now; HART_PC is where the hart would go on. */
 export function checkInterrupts(): void {
+  if (halting()) return;
   let take = deliverable();
   if (take & (IP_MTIP | IP_STIP)) {
     // A deadline may have been put off since the timers were last looked at.
@@ -173,6 +181,12 @@ function deliverable(): u64 {
  */
 export function poll(): i32 {
   account();
+  const profiling = load<u32>(hart + HART_PROFILING);
+  if (profiling) {
+    const slice = profile(profiling, now());
+    store<i32>(hart + HART_SLICE, slice);
+    store<i32>(hart + HART_BUDGET, slice);
+  }
   honourFlushRequests();
   if (atomic.load<u32>(hart + HART_MAIL) != 0) mail();
   if (atomic.load<u32>(MACHINE_RUN_STATE) != 0) return 1;
@@ -182,7 +196,7 @@ export function poll(): i32 {
 }
 
 /** Book the executed part of the slice and start a new one. */
-function account(): void {
+export function account(): void {
   const slice = load<i32>(hart + HART_SLICE);
   store<u64>(hart + HART_INSTRET, load<u64>(hart + HART_INSTRET) + <u64>(<i64>(slice - load<i32>(hart + HART_BUDGET))));
   store<i32>(hart + HART_BUDGET, slice);
@@ -292,7 +306,8 @@ export function wfi(): void {
     const seen = atomic.load<u32>(hart + HART_WAKE);
     honourFlushRequests();
     updateTimers();
-    if ((pendingInterrupts() & enabled) != 0) break;
+    // A debugger waits for a step to end; WFI may end at any time.
+    if ((pendingInterrupts() & enabled) != 0 || halting()) break;
     if (atomic.load<u32>(MACHINE_RUN_STATE) != 0) {
       // End the slice here, so that the run loop polls at once.
       store<u64>(hart + HART_INSTRET, load<u64>(hart + HART_INSTRET) - <u64>(<i64>load<i32>(hart + HART_BUDGET)));

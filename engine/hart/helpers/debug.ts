@@ -1,0 +1,159 @@
+import {
+  HART_FETCH_TLB,
+  HART_NO_FETCH_TLB,
+  HART_PROFILING,
+  HART_SAMPLE_AT,
+  HART_SAMPLING,
+  HART_STEPS,
+  HART_STOP,
+  HART_STOP_ADDRESS,
+  HART_WATCH_PASS,
+  STOP_BREAKPOINT,
+  STOP_READ,
+  STOP_STEP,
+  STOP_WRITE,
+} from '../hart-layout';
+import {
+  MACHINE_BREAKPOINTS,
+  MACHINE_BREAKPOINT_COUNT,
+  MACHINE_WATCHPOINTS,
+  MACHINE_WATCHPOINT_COUNT,
+  WATCHPOINT_BYTES,
+  WATCH_ACCESS,
+  WATCH_FIRST,
+  WATCH_LAST,
+} from '../../memory/layout';
+import { ACCESS_WRITE } from './pmp';
+import { CAUSE_STOP, hart, raise } from './state';
+
+/**
+ * Stops of a hart, and samples for a profile. Nothing on a fast path knows of them: instructions that the hart may have to stop at
+ * are kept out of the fetch TLB, so that each one comes by fetch_miss() and runs alone; data that is watched is kept out of the data TLB.
+ */
+
+/** The hart's registers and stack are to be noted: HART_PC is the next instruction. */
+@external('env', 'sample')
+declare function sample(): void;
+
+/** What watch() finds. */
+export const NOT_WATCHED: i32 = 0;
+export const WATCHED_PAGE: i32 = 1;
+export const WATCH_HIT: i32 = 2;
+
+/** Whether fetch_miss() has more to do than to miss. */
+@inline
+export function debugging(): bool {
+  return (load<u32>(hart + HART_STEPS) | load<u32>(hart + HART_STOP) | load<u32>(MACHINE_BREAKPOINT_COUNT)) != 0;
+}
+
+/** Whether instructions run one by one, or the hart is about to stop: interrupts wait, and nothing is fetched through a TLB. */
+@inline
+export function halting(): bool {
+  return (load<u32>(hart + HART_STEPS) | load<u32>(hart + HART_STOP)) != 0;
+}
+
+/** The fetch TLB in force, where `ordinary` is that of the present privilege. */
+@inline
+export function fetchTlb(ordinary: u32): u32 {
+  return halting() ? hart + HART_NO_FETCH_TLB : ordinary;
+}
+
+function stop(reason: i32): void {
+  store<i32>(hart + HART_STOP, reason);
+  store<u32>(hart + HART_STEPS, 0);
+  store<u32>(hart + HART_FETCH_TLB, hart + HART_NO_FETCH_TLB);
+}
+
+/** Whether the hart stops before the instruction at `va`, which it is about to execute. Counts steps. */
+export function stopsAt(va: u64): bool {
+  if (load<i32>(hart + HART_STOP)) return true;
+  const steps = load<u32>(hart + HART_STEPS);
+  const sampling = load<i32>(hart + HART_SAMPLING) != 0;
+  if (steps > 1) {
+    store<u32>(hart + HART_STEPS, steps - 1);
+    // A step begins at an instruction where the hart may have stopped already.
+    if (!sampling) return false;
+  } else if (steps == 1) {
+    if (!sampling) {
+      stop(STOP_STEP);
+      return true;
+    }
+    store<u32>(hart + HART_STEPS, 0);
+    store<i32>(hart + HART_SAMPLING, 0);
+    sample();
+  }
+  const count = load<u32>(MACHINE_BREAKPOINT_COUNT);
+  for (let i: u32 = 0; i < count; i++) {
+    if (load<u64>(MACHINE_BREAKPOINTS + i * 8) == va) {
+      stop(STOP_BREAKPOINT);
+      return true;
+    }
+  }
+  return false;
+}
+
+/** Whether the instruction at `va` is to be fetched alone, because its page is not to be in the TLB. */
+export function runsAlone(va: u64): bool {
+  if (load<u32>(hart + HART_STEPS)) return true;
+  const count = load<u32>(MACHINE_BREAKPOINT_COUNT);
+  for (let i: u32 = 0; i < count; i++) {
+    if ((load<u64>(MACHINE_BREAKPOINTS + i * 8) ^ va) >> 12 == 0) return true;
+  }
+  return false;
+}
+
+/** How watchpoints concern an access of `bytes` bytes at `va`, within one page; `access` as in pmp.ts. A hit raises CAUSE_STOP. */
+export function watch(va: u64, bytes: u32, access: i32): i32 {
+  const count = load<u32>(MACHINE_WATCHPOINT_COUNT);
+  let found = NOT_WATCHED;
+  for (let i: u32 = 0, at: u32 = MACHINE_WATCHPOINTS; i < count; i++, at += WATCHPOINT_BYTES) {
+    const first = load<u64>(at + WATCH_FIRST);
+    const last = load<u64>(at + WATCH_LAST);
+    if ((first >> 12) > (va >> 12) || (last >> 12) < (va >> 12)) continue;
+    found = WATCHED_PAGE;
+    if (first >= va + <u64>bytes || last < va || (load<i32>(at + WATCH_ACCESS) & access) == 0) continue;
+    if (load<i32>(hart + HART_WATCH_PASS)) continue;
+    store<i32>(hart + HART_STOP, access == ACCESS_WRITE ? STOP_WRITE : STOP_READ);
+    store<u64>(hart + HART_STOP_ADDRESS, max(va, first));
+    raise(CAUSE_STOP, 0);
+    return WATCH_HIT;
+  }
+  return found;
+}
+
+/** The access that raised CAUSE_STOP did not happen: stop before its instruction. */
+export function stopAtAccess(): void {
+  stop(load<i32>(hart + HART_STOP));
+}
+
+// ---- profile -------------------------------------------------------------------------------------------------------
+
+/** Most instructions between a poll and the sample that it began. */
+const SAMPLE_DISTANCE: u32 = 128;
+/** Mean time between samples, in ticks of 100 ns. */
+const SAMPLE_PERIOD: u32 = 10000;
+
+let random: u32 = 0x9e3779b9;
+/** A pseudo-random number from 0 to `limit` - 1 (xorshift). */
+function below(limit: u32): u32 {
+  random ^= random << 13;
+  random ^= random >> 17;
+  random ^= random << 5;
+  return random % limit;
+}
+
+/**
+ * At a poll: begin a sample when it is time, and return the length of the next slice. Polls fall on jumps and loops, and might fall on
+ * the same ones of a regular program again and again. So slices have random lengths, and a sample is taken a random number of
+ * instructions after the poll. `most`: HART_PROFILING.
+ */
+export function profile(most: u32, ticks: u64): i32 {
+  if (ticks >= load<u64>(hart + HART_SAMPLE_AT) && !halting()) {
+    // Random, so as not to keep step with the guest's own timer.
+    store<u64>(hart + HART_SAMPLE_AT, ticks + SAMPLE_PERIOD / 2 + below(SAMPLE_PERIOD));
+    store<u32>(hart + HART_STEPS, 1 + below(SAMPLE_DISTANCE));
+    store<i32>(hart + HART_SAMPLING, 1);
+    store<u32>(hart + HART_FETCH_TLB, hart + HART_NO_FETCH_TLB);
+  }
+  return most / 2 + below(most / 2) + 1;
+}
