@@ -56,6 +56,8 @@ export class RegionEmitter extends TierEmitter implements Context {
   protected readonly tlb = this.e.parameter<I32>(3);
   /** Where a fault happened: offset of the instruction, and above bit 12 the number of instructions after it in its block. */
   private readonly site = this.e.local<I32>(I32_TYPE);
+  /** HART_FS_DIRTY, if the region has instructions that set it. */
+  private readonly fsDirty: Local<I32> | undefined;
   private readonly x: Local<I64>[];
   private readonly f: Local<I64>[];
   private readonly structure: Structure;
@@ -97,6 +99,7 @@ export class RegionEmitter extends TierEmitter implements Context {
       Array.from({ length: 32 }, (_, i) => ((set >>> i) & 1 ? this.e.local<I64>(I64_TYPE) : { index: -1, type: I64_TYPE }));
     this.x = locals(used.x);
     this.f = locals(used.f);
+    if (region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp === 'dirty'))) this.fsDirty = this.e.local(I32_TYPE);
     this.structure = analyse(region.blocks);
     this.dirtyAtStart = region.blocks.map(() => ({ x: 0, f: 0 }));
     for (let changed = true; changed; ) {
@@ -120,9 +123,8 @@ export class RegionEmitter extends TierEmitter implements Context {
     const { e, region } = this;
     const fp = region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp));
     if (fp) {
-      const dirties = region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp === 'dirty'));
       e.if(e.i32.load(e.get(this.hart), HART_FS_OFF), () => e.return(e.i64.const(REFUSED)), undefined, 'unlikely');
-      if (dirties) e.i32.store(e.get(this.hart), e.i32.const(1), HART_FS_DIRTY);
+      if (this.fsDirty) e.set(this.fsDirty, e.i32.load(e.get(this.hart), HART_FS_DIRTY));
     }
     this.x.forEach((local, i) => {
       if (local.index >= 0) e.set(local, e.i64.load(e.get(this.hart), HART_X + 8 * i));
@@ -197,10 +199,15 @@ export class RegionEmitter extends TierEmitter implements Context {
     this.dirty = { ...this.dirtyAtStart[number] };
     this.left = false;
     if (block.body.length > 0) e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(block.body.length)));
+    let marked = false;
     for (this.index = 0; this.index < block.body.length; this.index++) {
       this.here = block.body[this.index];
       const { instruction, word } = this.here;
       if (instruction.pure && rdOf(word) === 0) continue;
+      if (this.fsDirty && instruction.fp === 'dirty' && !marked) {
+        e.set(this.fsDirty, e.i32.const(1));
+        marked = true;
+      }
       instruction.emit(this);
       e.releaseTemporaries();
     }
@@ -247,6 +254,7 @@ export class RegionEmitter extends TierEmitter implements Context {
     const { e } = this;
     for (let i = 0; i < 32; i++) if ((set.x >>> i) & 1) e.i64.store(e.get(this.hart), e.get(this.x[i]), HART_X + 8 * i);
     for (let i = 0; i < 32; i++) if ((set.f >>> i) & 1) e.i64.store(e.get(this.hart), e.get(this.f[i]), HART_F + 8 * i);
+    if (this.fsDirty) e.i32.store(e.get(this.hart), e.get(this.fsDirty), HART_FS_DIRTY);
   }
 
   /** Note where a fault would be, before anything that may fault. */
