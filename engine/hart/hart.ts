@@ -1,6 +1,8 @@
 import { VmError } from '../bus/vm-error';
 import { HARTS_BASE, HART_INSTRET, HART_LINES, HART_MTIMECMP, HART_PC, HART_STRIDE, HART_X } from '../memory/layout';
 import type { MemoryPlan } from '../memory/memory-plan';
+import { Lockstep, type CheckHelpers } from './check/lockstep';
+import { CheckedLoop, ReplayLoop } from './check/loops';
 import { DebugPoints, type HartStop } from './debug-points';
 import { Decoder } from './decoder';
 import {
@@ -36,7 +38,7 @@ import {
 } from './hart-layout';
 import { STOP, STRADDLE } from './handlers';
 import { helperNames, type HelperName } from './helper-table';
-import { buildInterpreter } from './interpreter';
+import { buildInterpreter, RunLoop } from './interpreter';
 import { Regions, type Translator } from './jit/regions';
 import { HART_PRIVATE } from '../memory/layout';
 import { Sampler, type Samples } from './sampler';
@@ -67,14 +69,13 @@ export interface HartTuning {
   regions?: number;
 }
 
-interface HelperExports {
+interface HelperExports extends CheckHelpers {
   setHart(base: number, decoded: number): void;
   setFlagsAddress(address: number): void;
   setTracing(on: number): void;
   flushAll(): void;
   selectTlbs(): void;
   pmpUpdate(): void;
-  fetch_at_pc(offset: number): number;
   peek(address: bigint): number;
   account(): void;
   dropAllCode(): void;
@@ -99,8 +100,10 @@ export class Hart {
   private readonly points: DebugPoints;
   private pointsSeen = 0;
   private readonly sampler: Sampler | undefined;
+  private readonly lockstep: Lockstep | undefined;
 
   /**
+   * @param plan with room for the lockstep check, every translated region is checked; its translator must know
    * @param helpers compiled helpers.wasm, shared between harts
    * @param id hart number from 0, as in mhartid
    */
@@ -126,6 +129,8 @@ export class Hart {
         memory,
         mail: () => this.regions?.receive(),
         sample: () => this.sampler?.sample(),
+        replay: () => this.lockstep?.replay(),
+        differs: (what: number, region: bigint, interpreter: bigint) => this.lockstep?.differs(what, region, interpreter),
         time: () => environment.time(),
         trace_trap: (cause: number, interrupt: number) => environment.traceTrap?.(cause, interrupt !== 0),
         mmio_read: (address: number, size: 1 | 2 | 4) => {
@@ -184,17 +189,23 @@ export class Hart {
         tuning.regions,
       );
     }
-    const interpreter = new WebAssembly.Instance(new WebAssembly.Module(buildInterpreter(base, tuning.hot ?? HOT)), {
-      env: {
-        memory,
-        decode: (record: number) => decoder.decode(record),
-        straddle,
-        hot: (record: number) => this.regions?.hot(record),
-        regions: this.regions?.table ?? new WebAssembly.Table({ element: 'anyfunc', initial: 1 }),
-      },
-      helpers: helperImports,
-    });
-    this.loop = interpreter.exports.run as () => void;
+    const checked = plan.check !== undefined && environment.translator !== undefined;
+    const runner = (Loop: typeof RunLoop): (() => void) => {
+      const code = new WebAssembly.Module(buildInterpreter(base, tuning.hot ?? HOT, Loop));
+      const { exports } = new WebAssembly.Instance(code, {
+        env: {
+          memory,
+          decode: (record: number) => decoder.decode(record),
+          straddle,
+          hot: (record: number) => this.regions?.hot(record),
+          regions: this.regions?.table ?? new WebAssembly.Table({ element: 'anyfunc', initial: 1 }),
+        },
+        helpers: helperImports,
+      });
+      return exports.run as () => void;
+    };
+    this.loop = runner(checked ? CheckedLoop : RunLoop);
+    if (checked) this.lockstep = new Lockstep(memory, base, plan.check as number, this.helpers, runner(ReplayLoop));
   }
 
   /** Power-on state: machine mode at `pc`, everything else zero (privileged ISA §3.4). */
@@ -280,6 +291,7 @@ export class Hart {
     try {
       this.loop();
     } catch (cause) {
+      if (cause instanceof VmError) throw cause;
       throw new VmError('Internal', `Hart ${this.id} stopped at pc 0x${this.pc.toString(16)}: ${String(cause)}`, { cause });
     }
   }

@@ -40,8 +40,9 @@ import { TierEmitter } from './tier-emitter';
  * from the instruction's own description. The module is made for one hart: its registers lie at constant addresses.
  *
  * @param hot after so many jumps to a record, and again after as many more, it is reported as hot; a power of two below 65536
+ * @param Loop the lockstep check has others (check/loops.ts)
  */
-export function buildInterpreter(hart: number, hot: number): Uint8Array<ArrayBuffer> {
+export function buildInterpreter(hart: number, hot: number, Loop = RunLoop): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 65536);
   const helpers = Object.fromEntries(helperNames.map((name) => [name, module.importFunction('helpers', name, helperType(name))]));
@@ -49,7 +50,7 @@ export function buildInterpreter(hart: number, hot: number): Uint8Array<ArrayBuf
   const straddle = module.importFunction('env', 'straddle', { parameters: [], results: [I32_TYPE] });
   const reportHot = module.importFunction('env', 'hot', { parameters: [I32_TYPE], results: [] });
   module.importTable('env', 'regions');
-  const run = new RunLoop(hart, (name) => helpers[name], { decode, straddle, reportHot, regionType: module.typeIndex(REGION_TYPE) }, hot);
+  const run = new Loop(hart, (name) => helpers[name], { decode, straddle, reportHot, regionType: module.typeIndex(REGION_TYPE) }, hot);
   run.emit();
   module.addFunction({ parameters: [], results: [] }, run.e, 'run');
   return module.build();
@@ -63,27 +64,27 @@ interface Imports {
   regionType: number;
 }
 
-class RunLoop extends TierEmitter implements Context {
+export class RunLoop extends TierEmitter implements Context {
   readonly e = new Emitter();
   /** Address of the current record. pc = pcBase + record / 4. */
   private readonly record = this.e.local<I32>(I32_TYPE);
   private readonly pcBase = this.e.local<I64>(I64_TYPE);
   /** Instructions left before the next poll. */
-  private readonly budget = this.e.local<I32>(I32_TYPE);
+  protected readonly budget = this.e.local<I32>(I32_TYPE);
   /** The data TLB in force. */
   protected readonly tlb = this.e.local<I32>(I32_TYPE);
   /** Target of a jump through the fetch TLB. */
-  private readonly target = this.e.local<I64>(I64_TYPE);
+  protected readonly target = this.e.local<I64>(I64_TYPE);
   /** The handler of the record being executed. */
   private readonly operation = this.e.local<I32>(I32_TYPE);
   private jumpLabel: Label = 0;
   private nextLabel: Label = 0;
   /** The handler being emitted, and whether it left the straight line on every path. */
   private handler!: Handler;
-  private left = false;
+  protected left = false;
 
   constructor(
-    private readonly hart: number,
+    protected readonly hart: number,
     helperIndex: (name: HelperName) => number,
     private readonly imports: Imports,
     private readonly hot: number,
@@ -104,13 +105,19 @@ class RunLoop extends TierEmitter implements Context {
           this.trapLabel = trap;
           this.emitHandlers();
         });
-        // A trap: the instruction at HART_PC did not retire, which take_trap books. It uses up the slice all the same, so that a
-        // hart whose trap vector traps again still polls.
-        this.callHelper('take_trap');
-        this.reloadState();
+        this.takeTrap();
         e.br(jump);
       });
     });
+  }
+
+  /**
+   * The instruction at HART_PC did not retire, which take_trap books. It uses up the slice all the same, so that a hart whose
+   * trap vector traps again still polls.
+   */
+  protected takeTrap(): void {
+    this.callHelper('take_trap');
+    this.reloadState();
   }
 
   /** Take up the state that helpers left: next pc, TLB; and with reload() the budget too. */
@@ -125,7 +132,7 @@ class RunLoop extends TierEmitter implements Context {
     e.set(this.budget, e.i32.load(e.i32.const(0), this.hart + HART_BUDGET));
   }
 
-  private emitPoll(): void {
+  protected emitPoll(): void {
     const { e } = this;
     e.if(
       e.i32.le_s(e.get(this.budget), e.i32.const(0)),
@@ -168,8 +175,7 @@ class RunLoop extends TierEmitter implements Context {
         e.get(this.target);
         e.if(e.i32.eqz(e.tee(this.record, this.callHelper('fetch_miss'))), () => {
           e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(1)));
-          this.callHelper('take_trap');
-          this.reloadState();
+          this.takeTrap();
           e.br(this.jumpLabel);
         });
       },
@@ -191,7 +197,7 @@ class RunLoop extends TierEmitter implements Context {
     const { e } = this;
     e.set(this.operation, e.i32.load16_u(e.get(this.record), RECORD_HANDLER));
   }
-  private next(): void {
+  protected next(): void {
     this.loadOperation();
     this.e.br(this.nextLabel);
   }
@@ -280,17 +286,10 @@ class RunLoop extends TierEmitter implements Context {
    * Run translated code (engine/hart/jit), which says where to go on. If it declines, its first instruction is interpreted: what
    * follows runs `operation`.
    */
-  private enterRegion(): void {
+  protected enterRegion(): void {
     const { e } = this;
     const { i32, i64 } = e;
-    i32.const(this.hart);
-    i64.and(e.get(this.target), i64.const(-4096));
-    e.get(this.budget);
-    e.get(this.tlb);
-    e.set(
-      this.target,
-      e.callIndirect<I64>(this.imports.regionType, i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), { wasm: 'i64' }),
-    );
+    this.callRegion();
     e.if(
       i64.ne(e.get(this.target), i64.const(REFUSED)),
       () => {
@@ -302,8 +301,7 @@ class RunLoop extends TierEmitter implements Context {
           i64.eq(e.get(this.target), i64.const(FAULTED)),
           () => {
             this.count(STAT_EXITS_FAULT);
-            this.callHelper('take_trap');
-            this.reloadState();
+            this.takeTrap();
           },
           undefined,
           'unlikely',
@@ -314,12 +312,33 @@ class RunLoop extends TierEmitter implements Context {
       'likely',
     );
     this.count(STAT_EXITS_REFUSED);
+    this.restoreOperation();
+  }
+
+  /** Call the region at `target`; `target` is then its result, HART_BUDGET what it left. */
+  protected callRegion(): void {
+    const { e } = this;
+    const { i32, i64 } = e;
+    i32.const(this.hart);
+    i64.and(e.get(this.target), i64.const(-4096));
+    e.get(this.budget);
+    e.get(this.tlb);
+    e.set(
+      this.target,
+      e.callIndirect<I64>(this.imports.regionType, i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), { wasm: 'i64' }),
+    );
+  }
+
+  /** The handler that the record had before it became the way into a region. */
+  protected restoreOperation(): void {
+    const { e } = this;
+    const { i32 } = e;
     const index = i32.shl(i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), i32.const(1));
     e.set(this.operation, i32.load16_u(index, this.hart + HART_REGION_ORIGINALS));
   }
 
   /** Count a jump to the record, and report it when it is hot. */
-  private countJump(): void {
+  protected countJump(): void {
     const { e } = this;
     const { i32 } = e;
     e.if(i32.load(i32.const(0), this.hart + HART_COUNTING), () => {
@@ -366,12 +385,12 @@ class RunLoop extends TierEmitter implements Context {
     e.i64.store(e.i32.const(0), e.i64.add(e.i64.load(e.i32.const(0), this.hart + statistic), e.get(kept)), this.hart + statistic);
   }
 
-  private savePc(): void {
+  protected savePc(): void {
     const { e } = this;
     e.i64.store(e.i32.const(0), this.pc(), this.hart + HART_PC);
   }
 
-  private saveBudget(): void {
+  protected saveBudget(): void {
     const { e } = this;
     e.i32.store(e.i32.const(0), e.get(this.budget), this.hart + HART_BUDGET);
   }

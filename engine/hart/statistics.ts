@@ -1,6 +1,9 @@
 import { HARTS_BASE, HART_INSTRET, HART_STRIDE } from '../memory/layout';
 import {
   STAT_ASLEEP,
+  STAT_CHECKED_ACCESSES,
+  STAT_CHECKED_ENTRIES,
+  STAT_CHECKED_INSTRUCTIONS,
   STAT_COMPILE_MICROSECONDS,
   STAT_COMPILE_REQUESTS,
   STAT_EARLIER,
@@ -34,6 +37,10 @@ const PLACES = {
   exitsBudget: STAT_EXITS_BUDGET,
   exitsFault: STAT_EXITS_FAULT,
   exitsRefused: STAT_EXITS_REFUSED,
+  /** What the lockstep check has compared: ways through regions, their instructions, loads and stores. */
+  checkedEntries: STAT_CHECKED_ENTRIES,
+  checkedInstructions: STAT_CHECKED_INSTRUCTIONS,
+  checkedAccesses: STAT_CHECKED_ACCESSES,
   /** Regions that can be entered now, ever were taken up, and how often all were dropped to make room. */
   regionsLive: STAT_REGIONS_LIVE,
   regionsInstalled: STAT_REGIONS_INSTALLED,

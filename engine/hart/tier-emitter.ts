@@ -25,6 +25,11 @@ export abstract class TierEmitter {
     return (result === undefined ? undefined : { wasm: result === I64_TYPE ? 'i64' : 'i32' }) as HelperResult<N>;
   }
 
+  /** Hooks after each access to memory, before each atomic operation: the lockstep check records them. */
+  protected loaded?(kind: LoadKind, address: Local<I64>, value: Local<I64>): void;
+  protected stored?(size: LogSize, address: Local<I64>, value: Local<I64>): void;
+  protected located?(size: 2 | 3, address: Local<I64>, host: Local<I32>): void;
+
   call<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
     return this.callHelper(name);
   }
@@ -76,6 +81,7 @@ export abstract class TierEmitter {
       },
       'likely',
     );
+    this.loaded?.(kind, at, value);
     return e.get(value);
   }
 
@@ -98,6 +104,7 @@ export abstract class TierEmitter {
       },
       'likely',
     );
+    this.stored?.(size, at, kept);
   }
 
   atomicAddress(size: 2 | 3, address: I64): I32 {
@@ -116,6 +123,7 @@ export abstract class TierEmitter {
       },
       'likely',
     );
+    this.located?.(size, at, host);
     return e.get(host);
   }
 }

@@ -39,6 +39,8 @@ export interface MemoryPlan {
   /** Offset of one u32 per 4 KiB page of every region, in order: 0 = not a code page, else its version. */
   pageVersions: number;
   regions: DirectRegion[];
+  /** Offset of the lockstep check's memory (engine/hart/check), if there is to be one. */
+  check?: number;
   /** Size of the whole memory in 64 KiB wasm pages. */
   wasmPages: number;
 }
@@ -49,7 +51,11 @@ export function maxRamBytes(harts: number): number {
 }
 
 /** Lay out the shared memory for `harts` harts and the given direct regions (RAM, ROM, flash). */
-export function planMemory(harts: number, regions: { base: number; size: number; readonly?: boolean }[]): MemoryPlan {
+export function planMemory(
+  harts: number,
+  regions: { base: number; size: number; readonly?: boolean }[],
+  { checkBytes = 0 }: { checkBytes?: number } = {},
+): MemoryPlan {
   if (harts < 1 || harts > HARTS_MAX) throw VmError.config(`A machine has 1 to ${HARTS_MAX} harts, not ${harts}.`);
   let at = HARTS_BASE + harts * HART_STRIDE;
   const decoded = at;
@@ -65,12 +71,14 @@ export function planMemory(harts: number, regions: { base: number; size: number;
     placed.push({ base: region.base, size: region.size, offset: at, readonly: region.readonly ?? false });
     at += region.size;
   }
+  const check = checkBytes > 0 ? at : undefined;
+  at += checkBytes;
   const wasmPages = Math.ceil(at / WASM_PAGE);
   if (wasmPages > WASM_MAX_PAGES) {
     const most = Math.floor(maxRamBytes(harts) / (1 << 20));
     throw VmError.config(`The machine's memory is too large: with ${harts} hart(s) it can have at most ${most} MiB.`);
   }
-  return { harts, decoded, decodedStride, pageVersions, regions: placed, wasmPages };
+  return { harts, decoded, decodedStride, pageVersions, regions: placed, check, wasmPages };
 }
 
 /** Create the shared memory of a plan and write its header. */

@@ -8,12 +8,14 @@ import { HARTS_BASE, HART_STRIDE } from '../memory/layout';
 export interface CompileWorkerData {
   memory: WebAssembly.Memory;
   ports: MessagePort[];
+  /** Whether the lockstep check is to be told what regions do. */
+  checked: boolean;
 }
 
 /** A module costs some 0.4 ms whatever is in it, so several regions share one; too many would keep the first waiting. */
 const BATCH = 12;
 
-const { memory, ports } = workerData as CompileWorkerData;
+const { memory, ports, checked } = workerData as CompileWorkerData;
 const halves = new Uint16Array(memory.buffer);
 const words = new Int32Array(memory.buffer);
 
@@ -22,7 +24,7 @@ ports.forEach((port, hart) => {
   const statistics = new StatisticsBlock(memory, hart);
   const work = (): void => {
     const begun = performance.now();
-    const translation = translate(halves, queue.splice(0, BATCH));
+    const translation = translate(halves, queue.splice(0, BATCH), checked);
     port.postMessage(translation);
     statistics.add(STAT_COMPILE_MICROSECONDS, Math.round((performance.now() - begun) * 1000));
     statistics.add(STAT_MODULES, translation.module ? 1 : 0);

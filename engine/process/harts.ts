@@ -71,7 +71,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
     const channels = Array.from({ length: this.board.jit ? this.plan.harts : 0 }, () => new MessageChannel());
     if (this.board.jit) {
       const ports = channels.map(({ port2 }) => port2);
-      const workerData: CompileWorkerData = { memory: this.memory, ports };
+      const workerData: CompileWorkerData = { memory: this.memory, ports, checked: this.plan.check !== undefined };
       this.compiler = new Worker(builtFile('compile-worker.js'), { workerData, transferList: ports, name: 'compiler' });
       this.compiler.on('error', (cause) =>
         this.emit('error', new VmError('Internal', `The compile worker failed: ${String(cause)}`, { cause })),

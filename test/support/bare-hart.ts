@@ -1,3 +1,4 @@
+import { CHECK_BYTES } from '../../engine/hart/check/check-layout';
 import type { HartStop } from '../../engine/hart/debug-points';
 import { Hart, type HartEnvironment, type HartTuning } from '../../engine/hart/hart';
 import { HART_MAIL } from '../../engine/hart/hart-layout';
@@ -12,7 +13,8 @@ export const FINISH = 0x100000;
 
 /**
  * One hart with some RAM on the calling thread and nothing else: for tests of the hart itself. With `jit`, hot code is
- * translated at once and used from the next slice on. Of several `harts` the others never run, nor answer.
+ * translated at once and used from the next slice on; with `check` too, what it does is checked. Of several `harts` the others
+ * never run, nor answer.
  */
 export class BareHart {
   readonly memory: GuestMemory;
@@ -24,16 +26,25 @@ export class BareHart {
 
   constructor(
     helpers: WebAssembly.Module,
-    options: { jit?: boolean; tuning?: HartTuning; environment?: Partial<HartEnvironment>; ramBytes?: number; harts?: number } = {},
+    options: {
+      jit?: boolean;
+      check?: boolean;
+      tuning?: HartTuning;
+      environment?: Partial<HartEnvironment>;
+      ramBytes?: number;
+      harts?: number;
+    } = {},
   ) {
-    const plan = planMemory(options.harts ?? 1, [{ base: RAM, size: options.ramBytes ?? 1 << 20 }]);
+    const plan = planMemory(options.harts ?? 1, [{ base: RAM, size: options.ramBytes ?? 1 << 20 }], {
+      checkBytes: options.check ? CHECK_BYTES : 0,
+    });
     const shared = createMemory(plan);
     this.memory = new GuestMemory(shared, plan);
     this.data = new DataView(shared.buffer);
     const halves = new Uint16Array(shared.buffer);
     const translator = {
       request: (spot: HotSpot) => {
-        const translation = translate(halves, [spot]);
+        const translation = translate(halves, [spot], options.check);
         this.translated += translation.spots.length;
         this.finished.push(translation);
         Atomics.store(this.memory.words, (this.hart.base + HART_MAIL) >>> 2, 1);
@@ -69,6 +80,11 @@ export class BareHart {
 
   x(register: number): bigint {
     return this.data.getBigUint64(this.hart.base + HART_X + 8 * register, true);
+  }
+
+  /** A statistic of the hart: one of STAT_*. */
+  statistic(offset: number): number {
+    return Number(this.data.getBigUint64(this.hart.base + offset, true));
   }
 
   /** Instructions retired up to the last poll. */

@@ -30,6 +30,7 @@ function builtIsFresh(): boolean {
   const inputs = [
     ...readdirSync(HELPERS).map((name) => join(HELPERS, name)),
     join(root, 'engine/hart/hart-layout.ts'),
+    join(root, 'engine/hart/check/check-layout.ts'),
     join(root, 'engine/memory/layout.ts'),
   ];
   const age = statSync(built).mtimeMs;

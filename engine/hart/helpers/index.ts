@@ -3,6 +3,25 @@
  * an instance of its own over the shared memory. `helper-table.ts` names the ones that instructions call.
  */
 export { byte_swap, mulh, mulhsu, mulhu, or_combine } from './integer';
+export {
+  check_end,
+  check_enter,
+  check_leave,
+  check_next,
+  check_rewind,
+  record_atomic,
+  record_conditional,
+  record_load,
+  record_reserved,
+  record_store,
+  replay_atomic,
+  replay_conditional,
+  replay_load,
+  replay_reserved,
+  replay_store,
+  replay_system,
+  setCheckArea,
+} from './check';
 export { csr_access } from './csr';
 export {
   atomic_address,

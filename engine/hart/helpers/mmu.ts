@@ -314,7 +314,7 @@ function deviceWrite(va: u64, pa: u64, bytes: u32, value: u64): void {
 }
 
 /** Sign- or zero-extend as the load kind says (isa/instruction.ts LOAD_KINDS). */
-function extend(value: u64, kind: u32): u64 {
+export function extend(value: u64, kind: u32): u64 {
   switch (kind) {
     case 0:
       return <u64>(<i64>(<i8>value));

@@ -1,6 +1,7 @@
 import { DECODED_PAGE_BYTES } from '../../memory/layout';
 import { ModuleBuilder } from '../../wasm/module-builder';
 import { PAGE_RECORDS, RECORD_BYTES } from '../hart-layout';
+import { RecordingEmitter } from '../check/recording-emitter';
 import { helperType, type HelperName } from '../helper-table';
 import { discoverRegion, type Region } from './region';
 import { REGION_TYPE, RegionEmitter } from './region-emitter';
@@ -32,7 +33,7 @@ function regionAt(halves: Uint16Array, spot: HotSpot): Region | undefined {
   return region && region.instructions > 1 ? region : undefined;
 }
 
-function emitModule(regions: Region[]): Uint8Array<ArrayBuffer> {
+function emitModule(regions: Region[], Regions: typeof RegionEmitter): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 65536);
   const imported = new Map<HelperName, number>();
@@ -45,13 +46,13 @@ function emitModule(regions: Region[]): Uint8Array<ArrayBuffer> {
     return index;
   };
   // All bodies first: they decide which helpers are imported, and imports come before functions.
-  const bodies = regions.map((region) => new RegionEmitter(region, helperIndex).emit());
+  const bodies = regions.map((region) => new Regions(region, helperIndex).emit());
   for (const [i, body] of bodies.entries()) module.addFunction(REGION_TYPE, body, `r${i}`);
   return module.build();
 }
 
-/** Translate some hot spots into one module. */
-export function translate(halves: Uint16Array, spots: HotSpot[]): Translation {
+/** Translate some hot spots into one module; `checked` for the lockstep check. */
+export function translate(halves: Uint16Array, spots: HotSpot[], checked = false): Translation {
   const regions: Region[] = [];
   const good: HotSpot[] = [];
   const declined: HotSpot[] = [];
@@ -64,5 +65,9 @@ export function translate(halves: Uint16Array, spots: HotSpot[]): Translation {
       declined.push(spot);
     }
   }
-  return { module: regions.length > 0 ? new WebAssembly.Module(emitModule(regions)) : undefined, spots: good, declined };
+  return {
+    module: regions.length > 0 ? new WebAssembly.Module(emitModule(regions, checked ? RecordingEmitter : RegionEmitter)) : undefined,
+    spots: good,
+    declined,
+  };
 }
