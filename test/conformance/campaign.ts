@@ -37,7 +37,7 @@ const RECIPES: Record<Kind, Recipe> = {
   machine: {
     runs: 5000,
     runBytes: MACHINE_RUN_BYTES,
-    rounds: { interpreted: 5, translated: 25 },
+    rounds: { interpreted: 5, translated: 25, checked: 25 },
     generate: (random, rounds, values) => ({
       units: randomUnits(random, UNITS),
       states: Array.from({ length: rounds }, () => machineState(random.pick(values))),
@@ -46,7 +46,7 @@ const RECIPES: Record<Kind, Recipe> = {
   privileged: {
     runs: 400,
     runBytes: PRIVILEGED_RUN_BYTES,
-    rounds: { interpreted: 2, translated: 10 },
+    rounds: { interpreted: 2, translated: 10, checked: 10 },
     generate: (random, rounds, values) => privilegedSequence(random, UNITS, rounds, values),
   },
 };

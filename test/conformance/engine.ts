@@ -1,5 +1,6 @@
+import { CHECK_BYTES } from '../../engine/hart/check/check-layout';
 import { Hart, type HartEnvironment, type HartTuning } from '../../engine/hart/hart';
-import { HART_MAIL, STAT_REGION_INSTRUCTIONS } from '../../engine/hart/hart-layout';
+import { HART_MAIL, STAT_CHECKED_INSTRUCTIONS, STAT_REGION_INSTRUCTIONS } from '../../engine/hart/hart-layout';
 import { translate, type HotSpot, type Translation } from '../../engine/hart/jit/compiler';
 import type { Translator } from '../../engine/hart/jit/regions';
 import { HART_INSTRET, HARTS_BASE, MACHINE_RUN_STATE, RUN_STOPPED } from '../../engine/memory/layout';
@@ -10,19 +11,23 @@ const MEBIBYTE = 2 ** 20;
 const TEST_FINISHER = 0x100000;
 const TIMEOUT_MILLISECONDS = 60_000;
 
-/** How the hart runs code: `translated` turns everything that is jumped to into a region as soon as can be. */
-export type Tier = 'interpreted' | 'translated';
+/**
+ * How the hart runs code: `translated` turns everything that is jumped to into a region as soon as can be; `checked` does so too, and
+ * compares what regions do with the interpreter.
+ */
+export type Tier = 'interpreted' | 'translated' | 'checked';
 
-const TUNING: Record<Tier, HartTuning> = { interpreted: {}, translated: { slice: 128, hot: 1 } };
+const EAGER = { slice: 128, hot: 1 };
+const TUNING: Record<Tier, HartTuning> = { interpreted: {}, translated: EAGER, checked: EAGER };
 
 /** Translates at once, on this thread; the hart takes it up at its next poll. */
-function translator(memory: WebAssembly.Memory): Translator {
+function translator(memory: WebAssembly.Memory, checked: boolean): Translator {
   const halves = new Uint16Array(memory.buffer);
   const words = new Int32Array(memory.buffer);
   const finished: Translation[] = [];
   return {
     request: (spot: HotSpot) => {
-      finished.push(translate(halves, [spot]));
+      finished.push(translate(halves, [spot], checked));
       Atomics.store(words, (HARTS_BASE + HART_MAIL) >>> 2, 1);
     },
     receive: () => finished.shift(),
@@ -31,14 +36,17 @@ function translator(memory: WebAssembly.Memory): Translator {
 
 /**
  * Runs an image from the start of RAM in M-mode on one hart of ours, on this thread, until it writes the test finisher; returns
- * what is then in RAM, as much as the image is long, and how many instructions retired, in all and in translated code.
+ * what is then in RAM, as much as the image is long, and how many instructions retired, in all and in translated code. Throws VmError
+ * where the check finds a difference.
  */
 export function runInEngine(
   helpers: WebAssembly.Module,
   image: Uint8Array,
   tier: Tier = 'interpreted',
 ): { memory: Uint8Array; instructions: number; translated: number } {
-  const plan = planMemory(1, [{ base: RAM_BASE, size: (Math.ceil(image.length / MEBIBYTE) + 1) * MEBIBYTE }]);
+  const plan = planMemory(1, [{ base: RAM_BASE, size: (Math.ceil(image.length / MEBIBYTE) + 1) * MEBIBYTE }], {
+    checkBytes: tier === 'checked' ? CHECK_BYTES : 0,
+  });
   const memory = createMemory(plan);
   const bytes = new Uint8Array(memory.buffer);
   const ram = plan.regions[0]?.offset ?? 0;
@@ -59,12 +67,17 @@ export function runInEngine(
       stop();
       return true;
     },
-    ...(tier === 'translated' ? { translator: translator(memory) } : {}),
+    ...(tier === 'interpreted' ? {} : { translator: translator(memory, tier === 'checked') }),
   };
   const hart = new Hart(memory, plan, 0, helpers, environment, TUNING[tier]);
   hart.reset(RAM_BASE);
   hart.run();
   if (!finished) throw new Error(`the hart did not finish; it is at pc 0x${hart.pc.toString(16)}`);
   const count = (offset: number): number => Number(new DataView(memory.buffer).getBigUint64(HARTS_BASE + offset, true));
-  return { memory: bytes.slice(ram, ram + image.length), instructions: count(HART_INSTRET), translated: count(STAT_REGION_INSTRUCTIONS) };
+  return {
+    memory: bytes.slice(ram, ram + image.length),
+    instructions: count(HART_INSTRET),
+    // Nothing that ran translated may have gone unchecked.
+    translated: count(tier === 'checked' ? STAT_CHECKED_INSTRUCTIONS : STAT_REGION_INSTRUCTIONS),
+  };
 }

@@ -3,9 +3,10 @@ import { compileHelpers } from '../support/helpers-module';
 import { missingTools } from '../support/riscv-tools';
 import { runCampaign } from './campaign';
 
-const USAGE = `npm run conformance -- [--kind machine|privileged] [--tier interpreted|translated] [--count N] [--seed S]
+const USAGE = `npm run conformance -- [--kind machine|privileged] [--tier interpreted|translated|checked] [--count N] [--seed S]
 Compares N random instruction sequences (default 10000), drawn from seed S (default: the time), with qemu-system-riscv64:
-plain code in M-mode (the default), or code of all privileges with paging, protection and delegated traps.`;
+plain code in M-mode (the default), or code of all privileges with paging, protection and delegated traps.
+Tiers: all interpreted; translated as soon as can be; or that, checked against the interpreter region by region.`;
 
 /** The command for long runs; returns its exit status: 1 where something differed. */
 export async function conformance(args: string[]): Promise<number> {
@@ -26,7 +27,7 @@ export async function conformance(args: string[]): Promise<number> {
   const kind = values.kind;
   if (kind !== 'machine' && kind !== 'privileged') throw new Error(`there is no kind '${kind}'\n${USAGE}`);
   const tier = values.tier;
-  if (tier !== 'interpreted' && tier !== 'translated') throw new Error(`there is no tier '${tier}'\n${USAGE}`);
+  if (tier !== 'interpreted' && tier !== 'translated' && tier !== 'checked') throw new Error(`there is no tier '${tier}'\n${USAGE}`);
   const count = Number(values.count);
   const seed = Number(values.seed ?? Date.now());
   if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed))

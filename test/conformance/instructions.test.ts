@@ -24,9 +24,9 @@ describe.skipIf(missing !== undefined)(`random instructions${missing === undefin
     expect(instructions).toBeGreaterThan(1_000_000);
   });
 
-  it('do so when they are translated too', () => {
+  it.each(['translated', 'checked'] as const)('do so when they are %s too', (tier) => {
     for (const kind of ['machine', 'privileged'] as const) {
-      const { failures, translated } = runCampaign(helpers, kind, 2, 100, { tier: 'translated' });
+      const { failures, translated } = runCampaign(helpers, kind, tier === 'checked' ? 3 : 2, 100, { tier });
       expect(failures).toEqual([]);
       expect(translated).toBeGreaterThan(10_000);
     }
