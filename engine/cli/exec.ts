@@ -33,7 +33,12 @@ export async function exec(args: string[]): Promise<number> {
   const config = { ...options.config, append: ['quiet', options.config.append].filter(Boolean).join(' ') };
   let stopInput = (): void => undefined;
   try {
-    const machine = await createMachine('exec', config, { trace: options.trace, extraInitrd, ports: Object.values(PORTS) });
+    const machine = await createMachine('exec', config, {
+      trace: options.trace,
+      checkJit: options.checkJit,
+      extraInitrd,
+      ports: Object.values(PORTS),
+    });
     reportStatistics(machine, options, terminal.tell);
     machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
     const consoleTail = new OutputTail();

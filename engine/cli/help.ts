@@ -22,6 +22,8 @@ Options:
       --nographic       no display, only the console; for now always so
       --timeout SECONDS switch the machine off after so long
       --trace TOPICS    print what happens on stderr: mmio, virtio, trap (several with commas)
+      --check jit       do all that translated code does once more in the interpreter, and stop where they differ
+                        (one hart; several times slower)
       --stats[=SECONDS]     say on stderr at the end what the harts did: speed, translation, traps and so on; with
                         SECONDS also a line every so often
       --stats-json FILE     write that to FILE as JSON, at the end

@@ -29,6 +29,8 @@ describe('parseMachineOptions', () => {
       'mmio,virtio',
       '--trace',
       'trap',
+      '--check',
+      'jit',
       '--stats=0.5s',
       '--stats-json',
       'stats.json',
@@ -49,6 +51,7 @@ describe('parseMachineOptions', () => {
       },
       timeout: 2500,
       trace: ['mmio', 'virtio', 'trap'],
+      checkJit: true,
       stats: { every: 500 },
       statsJson: 'stats.json',
       help: false,
@@ -57,7 +60,15 @@ describe('parseMachineOptions', () => {
   });
 
   it('says nothing of what was not given', () => {
-    expect(parse().options).toEqual({ config: {}, timeout: undefined, trace: [], stats: undefined, statsJson: undefined, help: false });
+    expect(parse().options).toEqual({
+      config: {},
+      timeout: undefined,
+      trace: [],
+      checkJit: false,
+      stats: undefined,
+      statsJson: undefined,
+      help: false,
+    });
   });
 
   it('leaves the command alone, with or without --', () => {
@@ -85,6 +96,7 @@ describe('parseMachineOptions', () => {
     [['--harts', '17'], /from 1 to 16/],
     [['--kernel', ''], /--kernel expects a file/],
     [['--timeout', '0'], /--timeout expects seconds/],
+    [['--check', 'all'], /--check expects jit, not 'all'/],
     [['--stats=often'], /--stats expects seconds/],
     [['--stats=0.01'], /at most every 0.1 seconds/],
     [['--stats-json='], /--stats-json expects a file/],

@@ -9,6 +9,8 @@ export interface MachineOptions {
   /** Milliseconds. */
   timeout: number | undefined;
   trace: string[];
+  /** Compare translated code with the interpreter as it runs. */
+  checkJit: boolean;
   /** Whether to report statistics, and every how many milliseconds besides the end. */
   stats: { every: number | undefined } | undefined;
   /** Where to write them as JSON. */
@@ -28,6 +30,7 @@ export const MACHINE_OPTIONS = {
   nographic: { type: 'boolean' },
   timeout: { type: 'string' },
   trace: { type: 'string', multiple: true },
+  check: { type: 'string' },
   stats: { type: 'string', optional: true },
   'stats-json': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
@@ -46,6 +49,7 @@ export function parseMachineOptions(command: string, args: string[]): { options:
   for (const name of ['kernel', 'initrd', 'firmware'] as const) {
     if (values[name] !== undefined) config[name] = values[name];
   }
+  if (values.check !== undefined && values.check !== 'jit') throw new UsageError(`--check expects jit, not '${values.check}'.`, command);
   if (values.append !== undefined) config.append = values.append;
   if (values.drive !== undefined) config.drives = values.drive.map(parseDrive);
   return {
@@ -55,6 +59,7 @@ export function parseMachineOptions(command: string, args: string[]): { options:
       trace: (values.trace ?? []).flatMap((topics) => topics.split(',')).filter((topic) => topic !== ''),
       stats: values.stats === undefined ? undefined : { every: parseInterval(values.stats) },
       statsJson: values['stats-json'],
+      checkJit: values.check !== undefined,
       help: values.help ?? false,
     },
     rest,

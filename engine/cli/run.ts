@@ -45,7 +45,11 @@ async function runMachine(config: MachineConfigInput, options: MachineOptions): 
   const ending = new Ending(terminal.tell);
   let stopInput = (): void => undefined;
   try {
-    const machine = await createMachine('run', { ...config, console: terminal.size ?? {} }, { trace: options.trace });
+    const machine = await createMachine(
+      'run',
+      { ...config, console: terminal.size ?? {} },
+      { trace: options.trace, checkJit: options.checkJit },
+    );
     reportStatistics(machine, options, terminal.tell);
     machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
     machine.console.onData(writeTo(process.stdout));

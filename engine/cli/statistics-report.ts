@@ -66,18 +66,25 @@ export function statisticsLine(total: MachineStatistics, interval: MachineStatis
   ].join(', ');
 }
 
+/** What --check jit compared, when nothing differed. */
+function checkReport({ checkedEntries, checkedInstructions, checkedAccesses }: HartStatistics): string {
+  const [entries, instructions, accesses] = [checkedEntries, checkedInstructions, checkedAccesses].map(whole);
+  return `check: ${entries} times through translated code, ${instructions} instructions and ${accesses} accesses to memory: all as interpreted`;
+}
+
 /** Report as the options say: lines while the machine runs, and when it has ended a table or a file of JSON. */
 export function reportStatistics(
   machine: VirtualMachine,
-  { stats, statsJson }: Pick<MachineOptions, 'stats' | 'statsJson'>,
+  { stats, statsJson, checkJit }: Pick<MachineOptions, 'stats' | 'statsJson' | 'checkJit'>,
   tell: (message: string) => void,
 ): void {
   if (stats?.every !== undefined) {
     machine.on('statistics', (total, interval) => tell(statisticsLine(total, interval)));
     machine.reportStatistics(stats.every);
   }
-  machine.on('exit', () => {
+  machine.on('exit', (exit) => {
     const total = machine.statistics;
+    if (checkJit && !exit.error) tell(checkReport(sumOf(total.harts)));
     if (stats) tell(statisticsTable(total).trimEnd());
     if (statsJson === undefined) return;
     try {

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { VmError } from '../bus/vm-error';
+import { CHECK_BYTES } from '../hart/check/check-layout';
 import { between, type MachineStatistics } from '../hart/statistics';
 import { defaultGuest, type SetupProgress } from '../images/default-guest';
 import { GuestMemory } from '../memory/guest-memory';
@@ -31,6 +32,8 @@ export interface VirtualMachineOptions {
   dataDirectory?: string;
   /** Names out of TRACES. Lines go to the `trace` event, and to stderr while nobody listens to that. */
   trace?: string[];
+  /** Do everything that translated code does once more in the interpreter and compare; a difference ends the machine. One hart only. */
+  checkJit?: boolean;
   /** A cpio archive that the guest gets behind its initrd. */
   extraInitrd?: Uint8Array;
   /** Names of extra console ports. */
@@ -103,13 +106,19 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     if (unknown !== undefined)
       throw VmError.config(`There is nothing to trace under the name "${unknown}". It can be ${TRACES.join(', ')}.`);
 
+    const { checkJit = false } = options;
+    if (checkJit && config.harts > 1) throw VmError.config(`Translated code can be checked on one hart only, not on ${config.harts}.`);
+    if (checkJit && !config.jit) throw VmError.config('There is no translated code to check: translation is switched off.');
+
     const ram = { base: RAM_BASE, size: config.memory };
     const boot = await loadBoot(config, {
       ram,
       extraInitrd: options.extraInitrd,
       defaultGuest: () => defaultGuest({ dataDirectory, onProgress, signal }),
     });
-    const plan = planMemory(config.harts, [ram, { base: RESET_ROM_BASE, size: RESET_ROM_SIZE, readonly: true }]);
+    const plan = planMemory(config.harts, [ram, { base: RESET_ROM_BASE, size: RESET_ROM_SIZE, readonly: true }], {
+      checkBytes: checkJit ? CHECK_BYTES : 0,
+    });
     const memory = new GuestMemory(createMemory(plan), plan);
 
     // The board reports to the machine, which is made out of it.

@@ -79,6 +79,18 @@ describe('hartbox exec', () => {
     expect(stderr).toContain(all.instructions.toLocaleString('en-US'));
   });
 
+  it('checks all that translated code does, from power-on to poweroff', async () => {
+    const script =
+      "awk 'BEGIN { for (x = 0.5; i < 20000; i++) x = 3.9 * x * (1 - x); print x }'; seq 5000 | gzip | gunzip | sha256sum | cut -c1-8";
+    const { code, stdout, stderr } = await hartbox(['exec', '--check', 'jit', '--', 'sh', '-c', script]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '0.955184\n23f90f8b\n' });
+    const [, entries, instructions, accesses] =
+      /([\d,]+) times through translated code, ([\d,]+) instructions and ([\d,]+) acc/.exec(stderr) ?? [];
+    expect(Number(entries?.replaceAll(',', ''))).toBeGreaterThan(1e5);
+    expect(Number(instructions?.replaceAll(',', ''))).toBeGreaterThan(100e6);
+    expect(Number(accesses?.replaceAll(',', ''))).toBeGreaterThan(30e6);
+  });
+
   it('streams standard input and output, whole and unchanged', async () => {
     const input = randomBytes(3_000_000);
     const { code, bytes } = await hartbox(['exec', '--', 'cat'], { input });
@@ -217,6 +229,15 @@ describe('hartbox, when something is wrong', () => {
     const { code, stderr } = await hartbox(['run', '--memory', '16M', '--timeout', '20']);
     expect(code).toBe(125);
     expectPlainError(stderr, /memory/);
+  });
+
+  it('says what cannot be checked', async () => {
+    const several = await hartbox(['exec', '--check', 'jit', '--harts', '2', '--', 'true']);
+    expect(several.code).toBe(125);
+    expectPlainError(several.stderr, /checked on one hart only, not on 2/);
+    const none = await hartbox(['exec', '--check', 'jit', '--no-jit', '--', 'true']);
+    expect(none.code).toBe(125);
+    expectPlainError(none.stderr, /no translated code to check/);
   });
 
   it('refuses a disk that is missing, and one that cannot be written', async () => {
