@@ -22,6 +22,7 @@ const SIGNATURES = {
   record_load: 'lli:',
   record_store: 'lli:',
   record_atomic: 'lii:',
+  record_outcome: ':',
   record_reserved: 'li:l',
   record_conditional: 'lli:l',
   replay_load: 'li:l',

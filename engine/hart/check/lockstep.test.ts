@@ -45,6 +45,7 @@ function program(): Uint8Array {
   code.reference(4, even, (distance) => bType(0, 8, 0, distance));
   code.word(amo(0, 2, 9, 28, 6)); // amoadd.w
   code.word(amo(20, 3, 9, 28, 5)); // amomax.d
+  code.word(sType(0x23, 0, 28, 6, 1)); // sb, over the same word
   code.place(even);
   code.word(amo(2, 3, 10, 28, 0)); // lr.d
   code.word(amo(3, 3, 11, 28, 6)); // sc.d

@@ -37,7 +37,6 @@ export interface CheckHelpers {
   setCheckArea(at: number): void;
   check_rewind(instructions: number): void;
   check_next(): number;
-  check_end(): number;
   fetch_at_pc(offset: number): number;
 }
 

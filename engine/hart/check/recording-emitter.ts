@@ -5,6 +5,9 @@ import { RegionEmitter } from '../jit/region-emitter';
 
 /** Regions that tell the lockstep check of their accesses to memory, and are otherwise as ever. */
 export class RecordingEmitter extends RegionEmitter {
+  /** Whether an atomic operation is being emitted. */
+  private operating = false;
+
   protected override loaded(kind: LoadKind, address: Local<I64>, value: Local<I64>): void {
     const { e } = this;
     e.get(address);
@@ -27,6 +30,14 @@ export class RecordingEmitter extends RegionEmitter {
     e.get(host);
     e.i32.const(size);
     this.callHelper('record_atomic');
+    this.operating = true;
+  }
+
+  /** Every atomic operation ends with its destination. */
+  override rd(value: I64): void {
+    super.rd(value);
+    if (this.operating) this.callHelper('record_outcome');
+    this.operating = false;
   }
 
   override callFaulting<N extends HelperName>(name: N, ...args: (I32 | I64)[]): HelperResult<N> {

@@ -64,9 +64,10 @@ let area: u32 = 0;
 /** Where the log ends, and the entry that the interpreter's next access is compared with. */
 let end: u32 = 0;
 let next: u32 = 0;
-/** An entry of an atomic operation, 0 if none, whose result is to be read, and where it lies. */
+/** Where the region's last atomic operation was. */
+let operand: u32 = 0;
+/** The entry of the interpreter's last atomic operation, 0 if its outcome has been compared. */
 let unfinished: u32 = 0;
-let outcome: u32 = 0;
 
 /** Offset of the check's memory. */
 export function setCheckArea(at: u32): void {
@@ -77,20 +78,10 @@ export function setCheckArea(at: u32): void {
 export function check_next(): u32 {
   return next;
 }
-export function check_end(): u32 {
-  return end;
-}
 
 // ---- recording -----------------------------------------------------------------------------------------------------
 
-function finishRecorded(): void {
-  if (unfinished == 0) return;
-  store<u64>(unfinished + ACCESS_OUTCOME, load<u32>(unfinished + ACCESS_KIND) & 1 ? load<u64>(outcome) : <u64>load<u32>(outcome));
-  unfinished = 0;
-}
-
 function append(kind: u32, address: u64, value: u64): u32 {
-  finishRecorded();
   const entry = end;
   if (entry - area - CHECK_LOG >= <u32>(ACCESSES_MAX * ACCESS_BYTES)) differs(DIFFERS_LOG_FULL, 0, 0);
   store<u32>(entry, kind, ACCESS_KIND);
@@ -111,8 +102,14 @@ export function record_store(address: u64, value: u64, size: u32): void {
 
 /** Before the operation on the word at `host`. */
 export function record_atomic(address: u64, host: u32, size: u32): void {
-  unfinished = append(ACCESS_ATOMIC + size, address, size == 3 ? load<u64>(host) : <u64>load<u32>(host));
-  outcome = host;
+  append(ACCESS_ATOMIC + size, address, size == 3 ? load<u64>(host) : <u64>load<u32>(host));
+  operand = host;
+}
+
+/** After it. */
+export function record_outcome(): void {
+  const entry = end - ACCESS_BYTES;
+  store<u64>(entry, load<u32>(entry, ACCESS_KIND) & 1 ? load<u64>(operand) : <u64>load<u32>(operand), ACCESS_OUTCOME);
 }
 
 export function record_reserved(address: u64, size: u32): u64 {
@@ -257,7 +254,6 @@ function compare(region: u32, interpreter: u32): void {
 export function check_enter(pc: u64): void {
   end = area + CHECK_LOG;
   next = end;
-  unfinished = 0;
   take(area + CHECK_BEFORE, pc);
 }
 
@@ -271,7 +267,6 @@ export function check_rewind(instructions: i32): void {
 
 /** After the region: `result` is what it returned, `budget` what it was given. */
 export function check_leave(result: u64, budget: i32): void {
-  finishRecorded();
   if (result == REFUSED) {
     take(area + CHECK_AFTER, load<u64>(area + CHECK_BEFORE, STATE_PC));
     compare(area + CHECK_AFTER, area + CHECK_BEFORE);

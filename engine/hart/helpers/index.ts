@@ -4,7 +4,6 @@
  */
 export { byte_swap, mulh, mulhsu, mulhu, or_combine } from './integer';
 export {
-  check_end,
   check_enter,
   check_leave,
   check_next,
@@ -12,6 +11,7 @@ export {
   record_atomic,
   record_conditional,
   record_load,
+  record_outcome,
   record_reserved,
   record_store,
   replay_atomic,
