@@ -1,4 +1,4 @@
-import { Emitter, I32_TYPE, I64_TYPE, type I32, type I64, type Label } from '../wasm/emitter';
+import { Emitter, I32_TYPE, I64_TYPE, type F32, type F64, type I32, type I64, type Label, type Value } from '../wasm/emitter';
 import { ModuleBuilder } from '../wasm/module-builder';
 import { HART_F, HART_PC, HART_X } from '../memory/layout';
 import { handlers, SPECIAL_HANDLERS, type Handler } from './handlers';
@@ -32,7 +32,7 @@ import {
 } from './hart-layout';
 import { FAULTED, REFUSED, REGION_TYPE } from './jit/region-emitter';
 import { helperNames, helperType, type HelperName, type HelperResult } from './helper-table';
-import type { Context } from './isa/instruction';
+import type { Context, FloatViews } from './isa/instruction';
 import { TierEmitter } from './tier-emitter';
 
 /**
@@ -435,18 +435,35 @@ export class RunLoop extends TierEmitter implements Context {
     if (this.handler.discard) this.e.drop(value);
     else this.setRegister(HART_X, value);
   }
-  fs1(): I64 {
-    return this.register(HART_F, RECORD_B);
+  private float<V extends keyof FloatViews>(field: number, view: V): FloatViews[V] {
+    const { e } = this;
+    const read = {
+      i64: () => this.register(HART_F, field),
+      f64: () => e.f64.load(this.field(field), this.hart + HART_F),
+      i32: () => this.unbox(this.register(HART_F, field)),
+      f32: () => e.f32.reinterpret(this.unbox(this.register(HART_F, field))),
+    };
+    return read[view]() as FloatViews[V];
   }
-  fs2(): I64 {
-    return this.register(HART_F, this.secondSource());
+  fs1<V extends keyof FloatViews>(view: V): FloatViews[V] {
+    return this.float(RECORD_B, view);
   }
-  fs3(): I64 {
-    return this.register(HART_F, RECORD_IMM + 1);
+  fs2<V extends keyof FloatViews>(view: V): FloatViews[V] {
+    return this.float(this.secondSource(), view);
   }
-  fd(value: I64): void {
-    this.setRegister(HART_F, value);
+  fs3<V extends keyof FloatViews>(view: V): FloatViews[V] {
+    return this.float(RECORD_IMM + 1, view);
   }
+  fd(value: I64 | F64 | F32 | I32): void {
+    const { e } = this;
+    if (value.wasm !== 'f64') {
+      this.setRegister(HART_F, this.boxed(value));
+      return;
+    }
+    const kept = e.keep(value);
+    e.f64.store(this.field(RECORD_A), e.get(kept), this.hart + HART_F);
+  }
+  readonly rs1IsRs2 = false;
   imm(): I64 {
     return this.e.i64.load32_s(this.e.get(this.record), RECORD_IMM);
   }
@@ -507,6 +524,12 @@ export class RunLoop extends TierEmitter implements Context {
   }
 
   // ---- Context: helpers -------------------------------------------------------------------------------------------
+
+  readonly fusesMultiplyAdd = false;
+  /** A helper costs little next to dispatch, and knows the native ways too. */
+  native<T extends Value>(_attempt: (giveUp: Label, mode: number) => T, exactly: () => I32 | I64): T | I32 | I64 {
+    return exactly();
+  }
 
   /**
    * Something that calls out of the loop. To V8 it is code that hardly ever runs, so that what the loop holds is kept in registers

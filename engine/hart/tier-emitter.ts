@@ -1,7 +1,19 @@
-import { I32_TYPE, I64_TYPE, type Emitter, type I32, type I64, type Label, type Local } from '../wasm/emitter';
+import {
+  I32_TYPE,
+  I64_TYPE,
+  type Emitter,
+  type F32,
+  type F64,
+  type I32,
+  type I64,
+  type Label,
+  type Local,
+  type Value,
+  type ValueType,
+} from '../wasm/emitter';
 import { TLB_ADDEND, TLB_ENTRIES, TLB_READ, TLB_WRITE } from './hart-layout';
 import { helperType, type HelperName, type HelperResult } from './helper-table';
-import { LOAD_KINDS, type LoadKind, type LogSize } from './isa/instruction';
+import { LOAD_KINDS, type FloatViews, type LoadKind, type LogSize } from './isa/instruction';
 
 /** What both tiers do alike when they turn an instruction's semantics into wasm: guest memory through the TLB, and helpers. */
 export abstract class TierEmitter {
@@ -14,6 +26,8 @@ export abstract class TierEmitter {
   /** `helperIndex`: the function index of an imported helper. */
   constructor(private readonly helperIndex: (name: HelperName) => number) {}
 
+  abstract fs2<V extends keyof FloatViews>(view: V): FloatViews[V];
+  abstract fd(value: I64 | F64 | F32 | I32): void;
   /** Note which instruction this is, before anything that may raise an exception. */
   protected abstract noteInstruction(): void;
   /** HART_TRAP: not zero if a helper has raised an exception. */
@@ -38,6 +52,25 @@ export abstract class TierEmitter {
     this.e.brIf(this.trapLabel, this.raised());
   }
 
+  /** A single in a register: its low half if that is properly NaN-boxed, else the canonical NaN. */
+  protected unbox(register: I64): I32 {
+    const { e } = this;
+    const value = e.keep(register);
+    return e.select(
+      e.i32.wrap(e.get(value)),
+      e.i32.const(0x7fc00000),
+      e.i64.eq(e.i64.shr_u(e.get(value), e.i64.const(32)), e.i64.constHalves(-1, 0)),
+    );
+  }
+  /** A register's contents for a result of any kind. */
+  protected boxed(value: I64 | F64 | F32 | I32): I64 {
+    const { e } = this;
+    if (value.wasm === 'i64') return value;
+    if (value.wasm === 'f64') return e.i64.reinterpret(value);
+    const low = value.wasm === 'i32' ? value : e.i32.reinterpret(value);
+    return e.i64.or(e.i64.extend_u(low), e.i64.constHalves(0, -1));
+  }
+
   /** The TLB entry for an address: (address >> 12) % entries × 32 bytes. */
   private tlbEntry(address: Local<I64>): Local<I32> {
     const { e } = this;
@@ -57,9 +90,6 @@ export abstract class TierEmitter {
 
   load(kind: LoadKind, address: I64): I64 {
     const { e } = this;
-    const at = e.keep(address);
-    const entry = this.tlbEntry(at);
-    const value = e.temporary<I64>(I64_TYPE);
     const loads = {
       b: e.i64.load8_s,
       h: e.i64.load16_s,
@@ -69,42 +99,79 @@ export abstract class TierEmitter {
       hu: e.i64.load16_u,
       wu: e.i64.load32_u,
     };
+    const same = (value: I64): I64 => value;
+    return this.loadAs(kind, I64_TYPE, address, loads[kind], same, same);
+  }
+
+  /** As `load`, into a local of another type; `from` and `to` convert what is there as i64. */
+  protected loadAs<T extends Value>(
+    kind: LoadKind,
+    type: ValueType,
+    address: I64,
+    load: (address: I32) => T,
+    from: (value: I64) => T,
+    to: (value: T) => I64,
+  ): T {
+    const { e } = this;
+    const at = e.keep(address);
+    const entry = this.tlbEntry(at);
+    const value = e.temporary<T>(type);
     e.if(
       this.hit(at, entry, TLB_READ, (LOAD_KINDS[kind] & 3) as LogSize),
-      () => e.set(value, loads[kind](this.hostAddress(at, entry))),
+      () => e.set(value, load(this.hostAddress(at, entry))),
       () => {
         this.noteInstruction();
         e.get(at);
         e.i32.const(LOAD_KINDS[kind]);
-        e.set(value, this.callHelper('load_slow'));
+        e.set(value, from(this.callHelper('load_slow')));
         this.trapIfRaised();
       },
       'likely',
     );
-    this.loaded?.(kind, at, value);
+    if (this.loaded) this.loaded(kind, at, e.keep(to(e.get(value))));
     return e.get(value);
   }
 
   store(size: LogSize, address: I64, value: I64): void {
     const { e } = this;
+    const stores = [e.i64.store8, e.i64.store16, e.i64.store32, e.i64.store];
+    this.storeAs(size, address, value, stores[size], (stored) => stored);
+  }
+
+  /** As `store`, from a value of another type, which `to` converts to i64. */
+  protected storeAs<T extends Value>(
+    size: LogSize,
+    address: I64,
+    value: T,
+    store: (address: I32, value: T) => void,
+    to: (value: T) => I64,
+  ): void {
+    const { e } = this;
     const kept = e.keep(value);
     const at = e.keep(address);
     const entry = this.tlbEntry(at);
-    const stores = [e.i64.store8, e.i64.store16, e.i64.store32, e.i64.store];
     e.if(
       this.hit(at, entry, TLB_WRITE, size),
-      () => stores[size](this.hostAddress(at, entry), e.get(kept)),
+      () => store(this.hostAddress(at, entry), e.get(kept)),
       () => {
         this.noteInstruction();
         e.get(at);
-        e.get(kept);
+        to(e.get(kept));
         e.i32.const(size);
         this.callHelper('store_slow');
         this.trapIfRaised();
       },
       'likely',
     );
-    this.stored?.(size, at, kept);
+    if (this.stored) this.stored(size, at, e.keep(to(e.get(kept))));
+  }
+
+  loadFloat(format: 'f32' | 'f64', address: I64): void {
+    if (format === 'f64') this.fd(this.load('d', address));
+    else this.fd(this.e.i32.wrap(this.load('wu', address)));
+  }
+  storeFloat(format: 'f32' | 'f64', address: I64): void {
+    this.store(format === 'f64' ? 3 : 2, address, this.fs2('i64'));
   }
 
   atomicAddress(size: 2 | 3, address: I64): I32 {

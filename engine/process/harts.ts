@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
 import { StatisticsBlock, type MachineStatistics } from '../hart/statistics';
 import { wakeHart } from '../interrupt/hart-lines';
 import { MACHINE_RUN_STATE, RUN_PAUSED, RUN_RUNNING, RUN_STOPPED } from '../memory/layout';
+import { setV8Flags } from '../hart/v8-flags';
 import type { MemoryPlan } from '../memory/memory-plan';
 import { builtFile } from './built-file';
 import type { CompileWorkerData } from './compile-worker';
@@ -63,11 +63,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
     this.setRunState(RUN_PAUSED);
     const helpers = new WebAssembly.Module(readFileSync(builtFile('helpers.wasm')));
     const script = builtFile('hart-worker.js');
-    // The run loop is entered once and stays, so V8 would never replace baseline code; and a hart must not wait for V8 to
-    // compile what the compile worker hands over. Both are to be optimised code at once.
-    setFlagsFromString('--no-liftoff');
-    setFlagsFromString('--no-wasm-lazy-compilation');
-    setFlagsFromString('--experimental-wasm-branch-hinting');
+    setV8Flags();
     const channels = Array.from({ length: this.board.jit ? this.plan.harts : 0 }, () => new MessageChannel());
     if (this.board.jit) {
       const ports = channels.map(({ port2 }) => port2);

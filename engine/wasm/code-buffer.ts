@@ -1,3 +1,5 @@
+const scratch = new DataView(new ArrayBuffer(8));
+
 /** A growing byte buffer with the encodings of the WebAssembly binary format (core spec §5.2). */
 export class CodeBuffer {
   bytes = new Uint8Array(65536);
@@ -46,6 +48,16 @@ export class CodeBuffer {
       }
       this.byte(digit | 0x80);
     }
+  }
+
+  f32(value: number): void {
+    scratch.setFloat32(0, value, true);
+    for (let i = 0; i < 4; i++) this.byte(scratch.getUint8(i));
+  }
+
+  f64(value: number): void {
+    scratch.setFloat64(0, value, true);
+    for (let i = 0; i < 8; i++) this.byte(scratch.getUint8(i));
   }
 
   name(text: string): void {

@@ -18,6 +18,9 @@ export interface F32 {
 export interface F64 {
   readonly wasm: 'f64';
 }
+export interface V128 {
+  readonly wasm: 'v128';
+}
 export type Value = I32 | I64 | F32 | F64;
 
 export const I32_TYPE = 0x7f;
@@ -40,6 +43,8 @@ const I32_VALUE = { wasm: 'i32' } as const;
 const I64_VALUE = { wasm: 'i64' } as const;
 const F32_VALUE = { wasm: 'f32' } as const;
 const F64_VALUE = { wasm: 'f64' } as const;
+
+const V128_VALUE = { wasm: 'v128' } as const;
 
 const VOID_BLOCK = 0x40;
 
@@ -149,7 +154,9 @@ export class Emitter {
   br(label: Label): void {
     this.op(0x0c, this.depth - label);
   }
-  brIf(label: Label, _condition: I32): void {
+  /** `hint`: as for `if`. */
+  brIf(label: Label, _condition: I32, hint?: 'likely' | 'unlikely'): void {
+    if (hint) this.hints.push({ at: this.code.length, likely: hint === 'likely' });
     this.op(0x0d, this.depth - label);
   }
   brTable(labels: Label[], otherwise: Label, _index: I32): void {
@@ -232,6 +239,12 @@ export class Emitter {
     rotl: this.binary<I32>(0x77, I32_VALUE),
     rotr: this.binary<I32>(0x78, I32_VALUE),
     wrap: this.from<I64, I32>(0xa7, I32_VALUE),
+    reinterpret: this.from<F32, I32>(0xbc, I32_VALUE),
+    /** Saturating, NaN to 0. */
+    trunc_f32_s: this.saturating<F32, I32>(0, I32_VALUE),
+    trunc_f32_u: this.saturating<F32, I32>(1, I32_VALUE),
+    trunc_f64_s: this.saturating<F64, I32>(2, I32_VALUE),
+    trunc_f64_u: this.saturating<F64, I32>(3, I32_VALUE),
     load: this.loadOp(0x28, 2, I32_VALUE),
     load8_u: this.loadOp(0x2d, 0, I32_VALUE),
     load16_u: this.loadOp(0x2f, 1, I32_VALUE),
@@ -283,6 +296,11 @@ export class Emitter {
     rotr: this.binary<I64>(0x8a, I64_VALUE),
     extend_s: this.from<I32, I64>(0xac, I64_VALUE),
     extend_u: this.from<I32, I64>(0xad, I64_VALUE),
+    reinterpret: this.from<F64, I64>(0xbd, I64_VALUE),
+    trunc_f32_s: this.saturating<F32, I64>(4, I64_VALUE),
+    trunc_f32_u: this.saturating<F32, I64>(5, I64_VALUE),
+    trunc_f64_s: this.saturating<F64, I64>(6, I64_VALUE),
+    trunc_f64_u: this.saturating<F64, I64>(7, I64_VALUE),
     extend8_s: this.from<I64, I64>(0xc2, I64_VALUE),
     extend16_s: this.from<I64, I64>(0xc3, I64_VALUE),
     extend32_s: this.from<I64, I64>(0xc4, I64_VALUE),
@@ -297,6 +315,90 @@ export class Emitter {
     store8: this.storeOp<I64>(0x3c, 0),
     store16: this.storeOp<I64>(0x3d, 1),
     store32: this.storeOp<I64>(0x3e, 2),
+  };
+
+  readonly f32 = {
+    const: (value: number): F32 => {
+      this.code.byte(0x43);
+      this.code.f32(value);
+      return F32_VALUE;
+    },
+    eq: this.compare<F32>(0x5b),
+    ne: this.compare<F32>(0x5c),
+    lt: this.compare<F32>(0x5d),
+    gt: this.compare<F32>(0x5e),
+    le: this.compare<F32>(0x5f),
+    ge: this.compare<F32>(0x60),
+    abs: this.from<F32, F32>(0x8b, F32_VALUE),
+    neg: this.from<F32, F32>(0x8c, F32_VALUE),
+    ceil: this.from<F32, F32>(0x8d, F32_VALUE),
+    floor: this.from<F32, F32>(0x8e, F32_VALUE),
+    trunc: this.from<F32, F32>(0x8f, F32_VALUE),
+    nearest: this.from<F32, F32>(0x90, F32_VALUE),
+    sqrt: this.from<F32, F32>(0x91, F32_VALUE),
+    add: this.binary<F32>(0x92, F32_VALUE),
+    sub: this.binary<F32>(0x93, F32_VALUE),
+    mul: this.binary<F32>(0x94, F32_VALUE),
+    div: this.binary<F32>(0x95, F32_VALUE),
+    min: this.binary<F32>(0x96, F32_VALUE),
+    max: this.binary<F32>(0x97, F32_VALUE),
+    copysign: this.binary<F32>(0x98, F32_VALUE),
+    convert_i32_s: this.from<I32, F32>(0xb2, F32_VALUE),
+    convert_i32_u: this.from<I32, F32>(0xb3, F32_VALUE),
+    convert_i64_s: this.from<I64, F32>(0xb4, F32_VALUE),
+    convert_i64_u: this.from<I64, F32>(0xb5, F32_VALUE),
+    demote: this.from<F64, F32>(0xb6, F32_VALUE),
+    reinterpret: this.from<I32, F32>(0xbe, F32_VALUE),
+    load: this.loadOp(0x2a, 2, F32_VALUE),
+    store: this.storeOp<F32>(0x38, 2),
+  };
+
+  readonly f64 = {
+    const: (value: number): F64 => {
+      this.code.byte(0x44);
+      this.code.f64(value);
+      return F64_VALUE;
+    },
+    eq: this.compare<F64>(0x61),
+    ne: this.compare<F64>(0x62),
+    lt: this.compare<F64>(0x63),
+    gt: this.compare<F64>(0x64),
+    le: this.compare<F64>(0x65),
+    ge: this.compare<F64>(0x66),
+    abs: this.from<F64, F64>(0x99, F64_VALUE),
+    neg: this.from<F64, F64>(0x9a, F64_VALUE),
+    ceil: this.from<F64, F64>(0x9b, F64_VALUE),
+    floor: this.from<F64, F64>(0x9c, F64_VALUE),
+    trunc: this.from<F64, F64>(0x9d, F64_VALUE),
+    nearest: this.from<F64, F64>(0x9e, F64_VALUE),
+    sqrt: this.from<F64, F64>(0x9f, F64_VALUE),
+    add: this.binary<F64>(0xa0, F64_VALUE),
+    sub: this.binary<F64>(0xa1, F64_VALUE),
+    mul: this.binary<F64>(0xa2, F64_VALUE),
+    div: this.binary<F64>(0xa3, F64_VALUE),
+    min: this.binary<F64>(0xa4, F64_VALUE),
+    max: this.binary<F64>(0xa5, F64_VALUE),
+    copysign: this.binary<F64>(0xa6, F64_VALUE),
+    convert_i32_s: this.from<I32, F64>(0xb7, F64_VALUE),
+    convert_i32_u: this.from<I32, F64>(0xb8, F64_VALUE),
+    convert_i64_s: this.from<I64, F64>(0xb9, F64_VALUE),
+    convert_i64_u: this.from<I64, F64>(0xba, F64_VALUE),
+    promote: this.from<F32, F64>(0xbb, F64_VALUE),
+    reinterpret: this.from<I64, F64>(0xbf, F64_VALUE),
+    load: this.loadOp(0x2b, 3, F64_VALUE),
+    store: this.storeOp<F64>(0x39, 3),
+  };
+
+  /** The first lane of a vector. `relaxed_madd` is a × b + c, fused or not as the processor has it (relaxed SIMD proposal). */
+  readonly f32x4 = {
+    splat: this.vector<(lane: F32) => V128>(0x13, V128_VALUE),
+    relaxed_madd: this.vector<(a: V128, b: V128, c: V128) => V128>(0x105, V128_VALUE),
+    extract0: this.vector<(vector: V128) => F32>(0x1f, F32_VALUE, 0),
+  };
+  readonly f64x2 = {
+    splat: this.vector<(lane: F64) => V128>(0x14, V128_VALUE),
+    relaxed_madd: this.vector<(a: V128, b: V128, c: V128) => V128>(0x107, V128_VALUE),
+    extract0: this.vector<(vector: V128) => F64>(0x21, F64_VALUE, 0),
   };
 
   /** Threads proposal: sequentially consistent operations on naturally aligned addresses. */
@@ -342,6 +444,21 @@ export class Emitter {
       this.code.byte(opcode);
       return result;
     };
+  }
+  private saturating<A extends Value, T extends Value>(opcode: number, result: T): (a: A) => T {
+    return () => {
+      this.code.byte(0xfc);
+      this.code.u32(opcode);
+      return result;
+    };
+  }
+  private vector<F extends (...operands: never[]) => unknown>(opcode: number, result: ReturnType<F>, lane?: number): F {
+    return (() => {
+      this.code.byte(0xfd);
+      this.code.u32(opcode);
+      if (lane !== undefined) this.code.byte(lane);
+      return result;
+    }) as unknown as F;
   }
   private loadOp<T extends Value>(opcode: number, align: number, result: T): (address: I32, offset?: number) => T {
     return (_address, offset = 0) => {

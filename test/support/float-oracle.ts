@@ -132,7 +132,8 @@ export function compareFloat(
 
 // ---- Operands: mostly where rounding, cancellation, overflow and underflow happen ------------------------------------
 
-function writeOperands(view: DataView, at: number, fn: FloatFunction, random: Random): void {
+/** Writes random operands for a function, 8 bytes each. */
+export function writeOperands(view: DataView, at: number, fn: Pick<FloatFunction, 'operands'>, random: Random): void {
   fn.operands.forEach((kind, k) => {
     const here = at + 8 * k;
     if (kind === 'i32' || kind === 'i64') writeInteger(view, here, random);
@@ -206,7 +207,15 @@ function fraction(random: Random, bits: number): bigint {
 }
 
 /** An operand near an earlier one, or near what cancels the product of the first two. */
-function writeRelated(view: DataView, here: number, first: number, kind: Kind, fn: FloatFunction, index: number, random: Random): void {
+function writeRelated(
+  view: DataView,
+  here: number,
+  first: number,
+  kind: Kind,
+  fn: Pick<FloatFunction, 'operands'>,
+  index: number,
+  random: Random,
+): void {
   const single = kind === 'f32';
   const value = (position: number): number => (single ? view.getFloat32(position, true) : view.getFloat64(position, true));
   if (index === 2 && fn.operands.length === 3) {

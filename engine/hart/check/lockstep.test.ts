@@ -124,7 +124,7 @@ describe('the lockstep check', () => {
     [
       'a flag that is not raised',
       'fdiv.d',
-      (c) => c.fd(c.call('f64_mul', c.fs1(), c.fs2(), c.rm())),
+      (c) => c.fd(c.call('f64_mul', c.fs1('i64'), c.fs2('i64'), c.rm())),
       /(f2|fcsr) .*is 0x.* after the region and/,
     ],
   ];

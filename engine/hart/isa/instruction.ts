@@ -1,4 +1,4 @@
-import type { Emitter, I32, I64 } from '../../wasm/emitter';
+import type { Emitter, F32, F64, I32, I64, Label, Value } from '../../wasm/emitter';
 import type { HelperName, HelperResult } from '../helper-table';
 
 /**
@@ -28,6 +28,17 @@ export type Format =
 export const LOAD_KINDS = { b: 0, h: 1, w: 2, d: 3, bu: 4, hu: 5, wu: 6 } as const;
 export type LoadKind = keyof typeof LOAD_KINDS;
 
+/**
+ * What a floating-point register may be read as: its 64 bits, a double, or a single (as number or bits), which is the canonical NaN
+ * unless properly NaN-boxed (unprivileged ISA §21.2).
+ */
+export interface FloatViews {
+  i64: I64;
+  f64: F64;
+  f32: F32;
+  i32: I32;
+}
+
 /** log2 of an access's bytes. */
 export type LogSize = 0 | 1 | 2 | 3;
 
@@ -40,17 +51,19 @@ export interface Context {
   rs1(): I64;
   rs2(): I64;
   rd(value: I64): void;
-  /** Floating-point registers as raw 64-bit contents. */
-  fs1(): I64;
-  fs2(): I64;
-  fs3(): I64;
-  fd(value: I64): void;
+  fs1<V extends keyof FloatViews>(view: V): FloatViews[V];
+  fs2<V extends keyof FloatViews>(view: V): FloatViews[V];
+  fs3<V extends keyof FloatViews>(view: V): FloatViews[V];
+  /** A single, number or bits, is NaN-boxed. */
+  fd(value: I64 | F64 | F32 | I32): void;
   /** The sign-extended immediate. */
   imm(): I64;
   /** The immediate's low 32 bits: shift amounts, CSR numbers. */
   imm32(): I32;
   /** The 5-bit constant of csrrwi and its kind. */
   constant(): I64;
+  /** Whether rs1 and rs2 are known to be one register. */
+  readonly rs1IsRs2: boolean;
   /** 1 if the rs1 field names x0, else 0. */
   rs1IsZero(): I32;
   /** The rounding mode, 0 to 4; raises illegal instruction where it is reserved. */
@@ -60,6 +73,9 @@ export interface Context {
   link(): I64;
   load(kind: LoadKind, address: I64): I64;
   store(size: LogSize, address: I64, value: I64): void;
+  /** Load fd, store fs2. */
+  loadFloat(format: 'f32' | 'f64', address: I64): void;
+  storeFloat(format: 'f32' | 'f64', address: I64): void;
   /** Where in the shared memory a naturally aligned, writable guest word lies, for wasm atomics. Faults as a store. */
   atomicAddress(size: 2 | 3, address: I64): I32;
   /** Jump to pc + imm if the condition is not zero. */
@@ -69,6 +85,14 @@ export interface Context {
   jumpTo(target: I64): void;
   /** Call a helper that cannot fault. Its arguments must have been emitted as `args`. */
   call<N extends HelperName>(name: N, ...args: (I32 | I64)[]): HelperResult<N>;
+  /**
+   * A floating-point result by native arithmetic where that serves, else `exactly` by a helper. What `attempt` emits branches to
+   * `giveUp` where its result cannot be taken. An instruction that rounds says for which rounding modes it knows a native way;
+   * that is taken only while NX is set, so that inexact results raise nothing new.
+   */
+  native<T extends Value>(attempt: (giveUp: Label, mode: number) => T, exactly: () => I32 | I64, modes?: readonly number[]): T | I32 | I64;
+  /** Whether the wasm engine's relaxed_madd rounds once. */
+  readonly fusesMultiplyAdd: boolean;
   /** Call a helper that may raise a trap for this instruction. */
   callFaulting<N extends HelperName>(name: N, ...args: (I32 | I64)[]): HelperResult<N>;
   /** Call a helper that changed privilege, translation or interrupt enables, or sets the next pc itself. */

@@ -1,10 +1,25 @@
-import { Emitter, I32_TYPE, I64_TYPE, type I32, type I64, type Label, type Local } from '../../wasm/emitter';
+import {
+  Emitter,
+  F32_TYPE,
+  F64_TYPE,
+  I32_TYPE,
+  I64_TYPE,
+  type F32,
+  type F64,
+  type I32,
+  type I64,
+  type Label,
+  type Local,
+  type Value,
+  type ValueType,
+} from '../../wasm/emitter';
 import type { FunctionType } from '../../wasm/module-builder';
 import { HART_F, HART_PC, HART_X } from '../../memory/layout';
-import { HART_BUDGET, HART_FRM, HART_FS_DIRTY, HART_FS_OFF, HART_TRAP } from '../hart-layout';
+import { HART_BUDGET, HART_FFLAGS, HART_FRM, HART_FS_DIRTY, HART_FS_OFF, HART_TRAP } from '../hart-layout';
 import { writesX } from '../handlers';
 import type { HelperName, HelperResult } from '../helper-table';
-import { immediateOf, rdOf, rmOf, rs1Of, rs2Of, rs3Of, type Context } from '../isa/instruction';
+import { immediateOf, rdOf, rmOf, rs1Of, rs2Of, rs3Of, type Context, type FloatViews } from '../isa/instruction';
+import { fusesMultiplyAdd } from './fused-multiply-add';
 import { TierEmitter } from '../tier-emitter';
 import type { Edge, Region, RegionInstruction } from './region';
 import { analyse, type Structure } from './structure';
@@ -16,14 +31,31 @@ export const REFUSED = 1;
 /** An exception was raised; HART_PC is the instruction's. */
 export const FAULTED = 3;
 
+/** fflags: inexact. rm: to nearest even, and as frm says (unprivileged ISA §20.2). */
+const NX = 1;
+const RNE = 0;
+const DYNAMIC = 7;
+
 /** Registers as bit sets: x0 to x31 and f0 to f31. */
 interface RegisterSet {
   x: number;
   f: number;
 }
 
+interface Uses {
+  reads: RegisterSet;
+  writes: RegisterSet;
+}
+
+/** Registers that an instruction uses as singles. */
+function singlesOf({ instruction: { extension, name } }: RegionInstruction, { reads, writes }: Uses): number {
+  if (extension === 'f') return reads.f | writes.f;
+  if (name === 'fcvt.s.d') return writes.f;
+  return name === 'fcvt.d.s' ? reads.f : 0;
+}
+
 /** Which registers an instruction reads and writes, by its format. */
-function usesOf({ instruction, word }: RegionInstruction): { reads: RegisterSet; writes: RegisterSet } {
+function usesOf({ instruction, word }: RegionInstruction): Uses {
   const reads = { x: 0, f: 0 };
   const writes = { x: 0, f: 0 };
   const { format, extension, name } = instruction;
@@ -50,6 +82,7 @@ function usesOf({ instruction, word }: RegionInstruction): { reads: RegisterSet;
 /** Emits one region as a wasm function: guest registers in locals, control flow structured (DESIGN §3). */
 export class RegionEmitter extends TierEmitter implements Context {
   readonly e = new Emitter(REGION_TYPE.parameters);
+  readonly fusesMultiplyAdd = fusesMultiplyAdd();
   private readonly hart = this.e.parameter<I32>(0);
   private readonly page = this.e.parameter<I64>(1);
   private readonly budget = this.e.parameter<I32>(2);
@@ -59,7 +92,10 @@ export class RegionEmitter extends TierEmitter implements Context {
   /** HART_FS_DIRTY, if the region has instructions that set it. */
   private readonly fsDirty: Local<I32> | undefined;
   private readonly x: Local<I64>[];
-  private readonly f: Local<I64>[];
+  /** Doubles where a region uses a register for nothing else, so that they need not pass through integer registers. */
+  private readonly f: Local<I64 | F64>[];
+  /** 1 while native arithmetic may round: NX is set already, and the dynamic rounding mode is to nearest. */
+  private readonly mayRound = this.e.local<I32>(I32_TYPE);
   private readonly structure: Structure;
   /** Registers that may differ from memory on entry to each block. */
   private readonly dirtyAtStart: RegisterSet[];
@@ -81,6 +117,7 @@ export class RegionEmitter extends TierEmitter implements Context {
   ) {
     super(helperIndex);
     const reads: RegisterSet = { x: 0, f: 0 };
+    let singles = 0;
     const writes = region.blocks.map((block) => {
       const set: RegisterSet = { x: 0, f: 0 };
       for (const instruction of block.body) {
@@ -89,16 +126,17 @@ export class RegionEmitter extends TierEmitter implements Context {
         reads.f |= uses.reads.f;
         set.x |= uses.writes.x;
         set.f |= uses.writes.f;
+        singles |= singlesOf(instruction, uses);
       }
       this.everDirty.x |= set.x;
       this.everDirty.f |= set.f;
       return set;
     });
     const used = { x: reads.x | this.everDirty.x, f: reads.f | this.everDirty.f };
-    const locals = (set: number): Local<I64>[] =>
-      Array.from({ length: 32 }, (_, i) => ((set >>> i) & 1 ? this.e.local<I64>(I64_TYPE) : { index: -1, type: I64_TYPE }));
-    this.x = locals(used.x);
-    this.f = locals(used.f);
+    const locals = <T extends Value>(set: number, typeOf: (i: number) => ValueType): Local<T>[] =>
+      Array.from({ length: 32 }, (_, i) => ((set >>> i) & 1 ? this.e.local<T>(typeOf(i)) : { index: -1, type: I64_TYPE }));
+    this.x = locals(used.x, () => I64_TYPE);
+    this.f = locals(used.f, (i) => ((singles >>> i) & 1 ? I64_TYPE : F64_TYPE));
     if (region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp === 'dirty'))) this.fsDirty = this.e.local(I32_TYPE);
     this.structure = analyse(region.blocks);
     this.dirtyAtStart = region.blocks.map(() => ({ x: 0, f: 0 }));
@@ -130,8 +168,10 @@ export class RegionEmitter extends TierEmitter implements Context {
       if (local.index >= 0) e.set(local, e.i64.load(e.get(this.hart), HART_X + 8 * i));
     });
     this.f.forEach((local, i) => {
-      if (local.index >= 0) e.set(local, e.i64.load(e.get(this.hart), HART_F + 8 * i));
+      if (local.index < 0) return;
+      e.set(local, (local.type === F64_TYPE ? e.f64 : e.i64).load(e.get(this.hart), HART_F + 8 * i));
     });
+    if (fp) this.loadMayRound();
     e.block((fault) => {
       this.trapLabel = fault;
       this.emitTree(0);
@@ -253,7 +293,13 @@ export class RegionEmitter extends TierEmitter implements Context {
   private writeBack(set: RegisterSet): void {
     const { e } = this;
     for (let i = 0; i < 32; i++) if ((set.x >>> i) & 1) e.i64.store(e.get(this.hart), e.get(this.x[i]), HART_X + 8 * i);
-    for (let i = 0; i < 32; i++) if ((set.f >>> i) & 1) e.i64.store(e.get(this.hart), e.get(this.f[i]), HART_F + 8 * i);
+    for (let i = 0; i < 32; i++) {
+      if (((set.f >>> i) & 1) === 0) continue;
+      const hart = e.get(this.hart);
+      const value = e.get(this.f[i]);
+      if (value.wasm === 'f64') e.f64.store(hart, value, HART_F + 8 * i);
+      else e.i64.store(hart, value, HART_F + 8 * i);
+    }
     if (this.fsDirty) e.i32.store(e.get(this.hart), e.get(this.fsDirty), HART_FS_DIRTY);
   }
 
@@ -288,19 +334,50 @@ export class RegionEmitter extends TierEmitter implements Context {
     this.e.set(this.x[register], value);
     this.dirty.x |= 1 << register;
   }
-  fs1(): I64 {
-    return this.e.get(this.f[rs1Of(this.here.word)]);
+  private float<V extends keyof FloatViews>(register: number, view: V): FloatViews[V] {
+    const { e } = this;
+    const value = e.get(this.f[register]);
+    const as = {
+      i64: () => (value.wasm === 'i64' ? value : e.i64.reinterpret(value)),
+      f64: () => (value.wasm === 'f64' ? value : e.f64.reinterpret(value)),
+      i32: () => this.unbox(as.i64()),
+      f32: () => e.f32.reinterpret(this.unbox(as.i64())),
+    };
+    return as[view]() as FloatViews[V];
   }
-  fs2(): I64 {
-    return this.e.get(this.f[rs2Of(this.here.word)]);
+  fs1<V extends keyof FloatViews>(view: V): FloatViews[V] {
+    return this.float(rs1Of(this.here.word), view);
   }
-  fs3(): I64 {
-    return this.e.get(this.f[rs3Of(this.here.word)]);
+  fs2<V extends keyof FloatViews>(view: V): FloatViews[V] {
+    return this.float(rs2Of(this.here.word), view);
   }
-  fd(value: I64): void {
+  fs3<V extends keyof FloatViews>(view: V): FloatViews[V] {
+    return this.float(rs3Of(this.here.word), view);
+  }
+  fd(value: I64 | F64 | F32 | I32): void {
+    const { e } = this;
     const register = rdOf(this.here.word);
-    this.e.set(this.f[register], value);
+    const local = this.f[register];
+    if (local.type === I64_TYPE) e.set(local, this.boxed(value));
+    else e.set(local, value.wasm === 'f64' ? value : e.f64.reinterpret(this.boxed(value)));
     this.dirty.f |= 1 << register;
+  }
+  get rs1IsRs2(): boolean {
+    return rs1Of(this.here.word) === rs2Of(this.here.word);
+  }
+  override loadFloat(format: 'f32' | 'f64', address: I64): void {
+    const { e } = this;
+    if (this.f[rdOf(this.here.word)].type === F64_TYPE && format === 'f64') {
+      const bits = (value: F64): I64 => e.i64.reinterpret(value);
+      this.fd(this.loadAs('d', F64_TYPE, address, e.f64.load, e.f64.reinterpret, bits));
+    } else {
+      super.loadFloat(format, address);
+    }
+  }
+  override storeFloat(format: 'f32' | 'f64', address: I64): void {
+    const { e } = this;
+    if (format === 'f64') this.storeAs(3, address, this.fs2('f64'), e.f64.store, (value) => e.i64.reinterpret(value));
+    else super.storeFloat(format, address);
   }
   private immediate(): number {
     return immediateOf(this.here.instruction.format, this.here.word);
@@ -366,6 +443,32 @@ export class RegionEmitter extends TierEmitter implements Context {
   }
 
   // ---- Context: helpers --------------------------------------------------------------------------------------------
+
+  private loadMayRound(): void {
+    const { e } = this;
+    const nx = e.i32.and(e.i32.load(e.get(this.hart), HART_FFLAGS), e.i32.const(NX));
+    e.set(this.mayRound, e.i32.and(nx, e.i32.eqz(e.i32.load(e.get(this.hart), HART_FRM))));
+  }
+
+  native<T extends Value>(attempt: (giveUp: Label, mode: number) => T, exactly: () => I32 | I64, modes?: readonly number[]): T | I32 | I64 {
+    const { e } = this;
+    const given = rmOf(this.here.word);
+    const mode = given === DYNAMIC ? RNE : given;
+    if (modes && !modes.includes(mode)) return exactly();
+    const done = e.openBlock();
+    const giveUp = e.openBlock();
+    if (modes) e.brIf(giveUp, e.i32.eqz(e.get(this.mayRound)), 'unlikely');
+    const result = e.keep<Value>(attempt(giveUp, mode));
+    e.br(done);
+    e.end();
+    const bits = exactly();
+    if (result.type === F64_TYPE) e.f64.reinterpret(bits as I64);
+    else if (result.type === F32_TYPE) e.f32.reinterpret(bits as I32);
+    e.set<Value>(result, bits);
+    this.loadMayRound();
+    e.end();
+    return e.get(result) as T;
+  }
 
   callFaulting<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
     const { e } = this;
