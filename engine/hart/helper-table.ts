@@ -83,8 +83,6 @@ const SIGNATURES = {
   f64_to_u32: 'li:l',
   f64_to_i64: 'li:l',
   f64_to_u64: 'li:l',
-  i32_to_f64: 'i:l',
-  u32_to_f64: 'i:l',
   i64_to_f64: 'li:l',
   u64_to_f64: 'li:l',
 } as const;

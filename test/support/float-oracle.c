@@ -1,7 +1,7 @@
 /*
  * Oracle for engine/hart/helpers/softfloat.ts: carries out floating-point instructions under qemu-riscv64.
  * stdin: records { u32 function, u32 rm, u64 a, b, c }; stdout: records { u64 result, u64 fflags }, in order.
- * The order of functions is FLOAT_FUNCTIONS in float-oracle.ts.
+ * Functions are numbered as in FLOAT_FUNCTIONS of float-oracle.ts.
  */
 #include <stdint.h>
 #include <stdio.h>

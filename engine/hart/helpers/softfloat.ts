@@ -689,16 +689,6 @@ export function f64_to_u64(a: u64, rm: u32): i64 {
   return toInteger<f64>(a, rm, 64, false);
 }
 
-/** Always exact. */
-export function i32_to_f64(a: i32): u64 {
-  return bits64(<f64>a);
-}
-
-/** Always exact. */
-export function u32_to_f64(a: u32): u64 {
-  return bits64(<f64>a);
-}
-
 export function i64_to_f64(a: i64, rm: u32): u64 {
   if (nativeApplies(rm)) return bits64(<f64>a);
   return fromSigned<f64>(a, rm);
