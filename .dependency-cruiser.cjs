@@ -77,6 +77,7 @@ module.exports = {
     mayUse('backend', ['memory', errors], 'Back ends know no virtio.'),
     mayUse('virtio', ['bus', 'interrupt', 'memory', 'backend', tree], 'Devices know no machine.'),
     mayUse('images', [errors]),
+    mayUse('debug', ['hart', 'memory', errors, 'machine/boot/(elf|image-file)\\.ts']),
     mayUse('machine', ['bus', 'interrupt', 'memory', 'virtio', 'backend', 'images', 'hart', 'process']),
     mayUse('cli', [errors, 'machine', 'images', 'index\\.ts'], 'The CLI uses the same API as the app.'),
   ],

@@ -1,6 +1,8 @@
 /** The engine as a library: what someone who embeds it imports. */
 export { DeviceError, VmError } from './bus/vm-error';
 export type { DeviceErrorCode, VmErrorKind } from './bus/vm-error';
+export { type CpuProfile, GuestProfile } from './debug/profile';
+export { SymbolTable } from './debug/symbols';
 export { between, sumOf } from './hart/statistics';
 export type { HartStatistics, MachineStatistics } from './hart/statistics';
 export { machineConfigSchema } from './machine/config';

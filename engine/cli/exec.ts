@@ -8,6 +8,7 @@ import { parseMachineOptions } from './machine-options';
 import { createMachine } from './machine-setup';
 import { OutputTail } from './output-tail';
 import { shellQuote } from './shell-quote';
+import { prepareProfile, writeProfile } from './profile-file';
 import { reportStatistics } from './statistics-report';
 import { UsageError } from './usage-error';
 
@@ -33,13 +34,16 @@ export async function exec(args: string[]): Promise<number> {
   const config = { ...options.config, append: ['quiet', options.config.append].filter(Boolean).join(' ') };
   let stopInput = (): void => undefined;
   try {
+    const profile = await prepareProfile(options);
     const machine = await createMachine('exec', config, {
       trace: options.trace,
       checkJit: options.checkJit,
+      profile: profile !== undefined,
       extraInitrd,
       ports: Object.values(PORTS),
     });
     reportStatistics(machine, options, terminal.tell);
+    if (profile) writeProfile(machine, profile, terminal.tell);
     machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
     const consoleTail = new OutputTail();
     let panic = false;

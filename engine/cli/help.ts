@@ -27,6 +27,10 @@ Options:
       --stats[=SECONDS]     say on stderr at the end what the harts did: speed, translation, traps and so on; with
                         SECONDS also a line every so often
       --stats-json FILE     write that to FILE as JSON, at the end
+      --profile FILE        note about 1000 times a second what the guest executes, and write a profile to FILE at the end.
+                        Name it x.cpuprofile: Chrome DevTools, VS Code, speedscope and the Firefox Profiler open it
+      --symbols FILE[@ADDRESS]  names for the profile: vmlinux or another ELF file, or a copy of the guest's
+                        /proc/kallsyms; where it was loaded, if not where it was linked. May be given more than once
   -h, --help            this help
 `;
 

@@ -34,6 +34,11 @@ describe('parseMachineOptions', () => {
       '--stats=0.5s',
       '--stats-json',
       'stats.json',
+      '--profile',
+      'a.cpuprofile',
+      '--symbols',
+      'vmlinux',
+      '--symbols=me@home@0x2A000',
       'My VM',
     );
     expect(options).toEqual({
@@ -54,6 +59,11 @@ describe('parseMachineOptions', () => {
       checkJit: true,
       stats: { every: 500 },
       statsJson: 'stats.json',
+      profile: 'a.cpuprofile',
+      symbols: [
+        { file: 'vmlinux', base: 0n },
+        { file: 'me@home', base: 0x2a000n },
+      ],
       help: false,
     });
     expect(rest).toEqual(['My VM']);
@@ -67,6 +77,7 @@ describe('parseMachineOptions', () => {
       checkJit: false,
       stats: undefined,
       statsJson: undefined,
+      symbols: [],
       help: false,
     });
   });
@@ -99,6 +110,8 @@ describe('parseMachineOptions', () => {
     [['--check', 'all'], /--check expects jit, not 'all'/],
     [['--stats=often'], /--stats expects seconds/],
     [['--stats=0.01'], /at most every 0.1 seconds/],
+    [['--symbols', 'vmlinux'], /together with --profile/],
+    [['--profile='], /--profile expects a file/],
     [['--stats-json='], /--stats-json expects a file/],
   ])('refuses %j', (args, message) => {
     expect(() => parse(...args)).toThrow(UsageError);

@@ -15,6 +15,9 @@ export interface MachineOptions {
   stats: { every: number | undefined } | undefined;
   /** Where to write them as JSON. */
   statsJson: string | undefined;
+  /** Where to write a profile of the guest, and the symbols for it: files, and where they were loaded. */
+  profile: string | undefined;
+  symbols: { file: string; base: bigint }[];
   help: boolean;
 }
 
@@ -33,6 +36,8 @@ export const MACHINE_OPTIONS = {
   check: { type: 'string' },
   stats: { type: 'string', optional: true },
   'stats-json': { type: 'string' },
+  profile: { type: 'string' },
+  symbols: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },
 } as const satisfies OptionTable;
 
@@ -43,9 +48,10 @@ export function parseMachineOptions(command: string, args: string[]): { options:
   if (values.memory !== undefined) config.memory = parseSize('--memory', values.memory);
   if (values.harts !== undefined) config.harts = parseCount('--harts', values.harts, 1, 16);
   if (values['no-jit']) config.jit = false;
-  for (const name of ['kernel', 'initrd', 'firmware', 'stats-json'] as const) {
+  for (const name of ['kernel', 'initrd', 'firmware', 'stats-json', 'profile'] as const) {
     if (values[name] === '') throw new UsageError(`--${name} expects a file.`, command);
   }
+  if (values.symbols && values.profile === undefined) throw new UsageError('--symbols is of use only together with --profile.', command);
   for (const name of ['kernel', 'initrd', 'firmware'] as const) {
     if (values[name] !== undefined) config[name] = values[name];
   }
@@ -60,10 +66,19 @@ export function parseMachineOptions(command: string, args: string[]): { options:
       stats: values.stats === undefined ? undefined : { every: parseInterval(values.stats) },
       statsJson: values['stats-json'],
       checkJit: values.check !== undefined,
+      profile: values.profile,
+      symbols: (values.symbols ?? []).map(parseSymbols),
       help: values.help ?? false,
     },
     rest,
   };
+}
+
+/** `vmlinux`, or `program@0x2aaaaaa000` for one that was loaded elsewhere than it was linked. */
+function parseSymbols(text: string): { file: string; base: bigint } {
+  const [, file, base = '0'] = /^(.+?)(?:@(0x[0-9a-f]{1,16}))?$/i.exec(text) ?? [];
+  if (file === undefined) throw new UsageError('--symbols expects a file.');
+  return { file, base: BigInt(base) };
 }
 
 /** The value of --stats: seconds between two reports, or nothing. */

@@ -20,7 +20,7 @@ export async function prepareDefaultGuest(): Promise<Awaited<ReturnType<typeof d
 export async function createMachine(
   command: string,
   config: MachineConfigInput,
-  options: { trace: string[]; checkJit: boolean; extraInitrd?: Uint8Array; ports?: string[] },
+  options: { trace: string[]; checkJit: boolean; profile: boolean; extraInitrd?: Uint8Array; ports?: string[] },
 ): Promise<VirtualMachine> {
   const checked = machineConfigSchema.safeParse(config);
   if (!checked.success) {

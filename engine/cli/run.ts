@@ -9,6 +9,7 @@ import { readFrom, writeTo } from './host-streams';
 import { HostTerminal } from './host-terminal';
 import { type MachineOptions, parseMachineOptions } from './machine-options';
 import { createMachine } from './machine-setup';
+import { prepareProfile, writeProfile } from './profile-file';
 import { reportStatistics, statisticsTable } from './statistics-report';
 import { UsageError } from './usage-error';
 
@@ -45,12 +46,14 @@ async function runMachine(config: MachineConfigInput, options: MachineOptions): 
   const ending = new Ending(terminal.tell);
   let stopInput = (): void => undefined;
   try {
+    const profile = await prepareProfile(options);
     const machine = await createMachine(
       'run',
       { ...config, console: terminal.size ?? {} },
-      { trace: options.trace, checkJit: options.checkJit },
+      { trace: options.trace, checkJit: options.checkJit, profile: profile !== undefined },
     );
     reportStatistics(machine, options, terminal.tell);
+    if (profile) writeProfile(machine, profile, terminal.tell);
     machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
     machine.console.onData(writeTo(process.stdout));
     terminal.onResize((columns, rows) => machine.console.resize(columns, rows));

@@ -41,7 +41,7 @@ export class DebugPoints {
   /** Stop before the instructions at these virtual addresses, and at no others. Throws VmError 'Config' for more than BREAKPOINTS_MAX. */
   setBreakpoints(addresses: bigint[]): void {
     check('breakpoints', addresses.length, BREAKPOINTS_MAX);
-    addresses.forEach((address, i) => this.data.setBigUint64(MACHINE_BREAKPOINTS + 8 * i, address, true));
+    for (const [i, address] of addresses.entries()) this.data.setBigUint64(MACHINE_BREAKPOINTS + 8 * i, address, true);
     this.change(MACHINE_BREAKPOINT_COUNT, addresses.length);
   }
 

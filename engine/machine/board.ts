@@ -115,7 +115,7 @@ export class Board {
   }
 
   /** What the harts have to know. */
-  hartBoard(trace: string[]): HartBoard {
+  hartBoard(trace: string[], profile = false): HartBoard {
     return {
       timebase: TIMEBASE,
       resetVector: RESET_ROM_BASE,
@@ -126,6 +126,7 @@ export class Board {
       ranges: this.bus.ranges().filter(({ base }) => base !== CLINT_BASE && base !== PLIC_BASE),
       jit: this.options.config.jit,
       trace,
+      profile,
     };
   }
 

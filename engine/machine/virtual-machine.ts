@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { VmError } from '../bus/vm-error';
 import { CHECK_BYTES } from '../hart/check/check-layout';
+import type { Samples } from '../hart/sampler';
 import { between, type MachineStatistics } from '../hart/statistics';
 import { defaultGuest, type SetupProgress } from '../images/default-guest';
 import { GuestMemory } from '../memory/guest-memory';
@@ -34,6 +35,8 @@ export interface VirtualMachineOptions {
   trace?: string[];
   /** Do everything that translated code does once more in the interpreter and compare; a difference ends the machine. One hart only. */
   checkJit?: boolean;
+  /** Take samples of what the harts execute, about 1000 a second each, for the `samples` event. */
+  profile?: boolean;
   /** A cpio archive that the guest gets behind its initrd. */
   extraInitrd?: Uint8Array;
   /** Names of extra console ports. */
@@ -49,6 +52,8 @@ interface MachineEvents {
   exit: [MachineExit];
   warning: [VmError];
   trace: [string];
+  /** A hart's samples for a GuestProfile, in bundles; the last come before `exit`. */
+  samples: [number, Samples];
   /** Since the machine was switched on, and since the event before; see reportStatistics(). */
   statistics: [MachineStatistics, MachineStatistics];
 }
@@ -134,9 +139,10 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       warn: (error) => machine.emit('warning', error),
       traceVirtio: trace.includes('virtio') ? traced : undefined,
     });
-    const harts = new HartPool(memory.memory, plan, board.bus, board.hartBoard(trace));
+    const harts = new HartPool(memory.memory, plan, board.bus, board.hartBoard(trace, options.profile ?? false));
     harts.on('trace', traced);
     const machine = new VirtualMachine(config, boot, memory, board, harts);
+    harts.on('samples', (hart, samples) => machine.emit('samples', hart, samples));
     return machine;
   }
 

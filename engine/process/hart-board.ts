@@ -16,6 +16,8 @@ export interface HartBoard {
   ranges: { base: number; size: number }[];
   /** Whether hot code is translated to WebAssembly. */
   jit: boolean;
+  /** Whether to take samples for a profile. */
+  profile?: boolean;
   /** What to trace: `trap`, `mmio`, … */
   trace?: string[];
 }

@@ -1,6 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import { DeviceError } from '../bus/vm-error';
 import { Hart } from '../hart/hart';
+import type { Samples } from '../hart/sampler';
 import type { Translation } from '../hart/jit/compiler';
 import type { MemoryPlan } from '../memory/memory-plan';
 import { GuestClock } from './guest-clock';
@@ -21,7 +22,7 @@ export interface HartWorkerData {
 /** To the worker. `run`: run until the machine's run state says otherwise, then answer `parked`. */
 export type HartCommand = 'reset' | 'run';
 /** From the worker. 0 is the doorbell of the MMIO ring. */
-export type HartReport = 0 | 'ready' | 'parked' | { failed: string } | { trace: string };
+export type HartReport = 0 | 'ready' | 'parked' | { failed: string } | { trace: string } | { samples: Samples };
 
 const port = parentPort;
 if (!port) throw new Error('hart-worker runs as a worker thread only');
@@ -78,6 +79,7 @@ const hart = new Hart(memory, plan, id, helpers, {
         },
       }
     : {}),
+  ...(board.profile ? { samples: (samples) => report({ samples }) } : {}),
   ...(traceTraps
     ? {
         traceTrap: (cause: number, interrupt: boolean) => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
+import type { Samples } from '../hart/sampler';
 import { StatisticsBlock, type MachineStatistics } from '../hart/statistics';
 import { wakeHart } from '../interrupt/hart-lines';
 import { MACHINE_RUN_STATE, RUN_PAUSED, RUN_RUNNING, RUN_STOPPED } from '../memory/layout';
@@ -31,7 +32,7 @@ function threadFailed(cause: unknown): VmError {
 }
 
 /** The harts of one machine: a worker thread each, run, paused and reset together. Lives on the device thread. */
-export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }> {
+export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; samples: [number, Samples] }> {
   private members: Member[] = [];
   private compiler: Worker | undefined;
   private readonly words: Int32Array;
@@ -82,6 +83,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string] }
       worker.on('message', (message: HartReport) => {
         if (message === 0) this.server.serve();
         else if (typeof message === 'object' && 'trace' in message) this.emit('trace', message.trace);
+        else if (typeof message === 'object' && 'samples' in message) this.emit('samples', id, message.samples);
       });
       // While a command is under way its answer tells of this; between commands nobody else would.
       worker.on('error', (cause) => {

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { HartStatistics, MachineStatistics } from '../../engine';
+import { Assembler, Label } from '../support/assembler';
 import { buildElf } from '../support/elf-builder';
 import { freshHome, hartbox, killHartboxes, startHartbox } from '../support/hartbox-process';
+import { bType, iType, jType, sType, uType } from '../support/riscv-encoding';
 
 let folder: string;
 let home: string;
@@ -292,5 +294,86 @@ describe('hartbox list and help', () => {
       expect(stdout).toContain(`Usage: hartbox ${command}`);
       expect((await hartbox(['help', command])).stdout).toBe(stdout);
     }
+  });
+});
+
+describe('--profile', () => {
+  interface Profile {
+    nodes: { id: number; callFrame: { functionName: string }; children: number[] }[];
+    samples: number[];
+    timeDeltas: number[];
+    endTime: number;
+  }
+  /** The share of the time in functions of that name and what they call. */
+  function share({ nodes, samples, timeDeltas, endTime }: Profile, name: RegExp): number {
+    const inside = new Set<number>();
+    const byId = new Map(nodes.map((node) => [node.id, node]));
+    const enter = (id: number): void => {
+      inside.add(id);
+      byId.get(id)?.children.forEach(enter);
+    };
+    for (const node of nodes) if (name.test(node.callFrame.functionName)) enter(node.id);
+    return samples.reduce((sum, id, i) => (inside.has(id) ? sum + (timeDeltas[i + 1] ?? 0) : sum), 0) / endTime;
+  }
+
+  it('names the functions of a bare-metal program, with their shares', async () => {
+    // Calls two functions over and over that loop three times as long in one as in the other; in the end it writes 1 to tohost.
+    const code = new Assembler();
+    const [most, least, again, end] = [new Label(), new Label(), new Label(), new Label()];
+    const addi = (rd: number, rs1: number, immediate: number): number => iType(0x13, 0, rd, rs1, immediate);
+    code.word(uType(0x37, 5, 30));
+    code.place(again);
+    code.reference(4, most, (distance) => jType(1, distance));
+    code.reference(4, least, (distance) => jType(1, distance));
+    code.word(addi(5, 5, -1));
+    code.reference(4, again, (distance) => bType(1, 5, 0, distance));
+    code.word(uType(0x17, 6, 1));
+    code.word(addi(7, 0, 1));
+    code.word(sType(0x23, 3, 6, 7, -(code.offset - 8)));
+    code.place(end);
+    code.reference(4, end, (distance) => jType(0, distance));
+    for (const [label, rounds] of [
+      [most, 1500],
+      [least, 500],
+    ] as const) {
+      const loop = new Label();
+      code.place(label);
+      code.word(addi(6, 0, rounds));
+      code.place(loop);
+      code.word(addi(6, 6, -1));
+      code.reference(4, loop, (distance) => bType(1, 6, 0, distance));
+      code.word(0x8067);
+    }
+    const [elf, profile] = [join(folder, 'profiled.elf'), join(folder, 'bare.cpuprofile')];
+    const base = 0x8000_0000;
+    const symbols = { start: base, most: base + (most.offset ?? 0), least: base + (least.offset ?? 0), tohost: base + 4096 };
+    const parts = [
+      { address: base, bytes: code.bytes() },
+      { address: base + 4096, bytes: new Uint8Array(8) },
+    ];
+    writeFileSync(elf, buildElf({ entry: base, parts, symbols }));
+    expect(await hartbox(['run', '--kernel', elf, '--firmware', 'none', '--profile', profile])).toMatchObject({ code: 0, stderr: '' });
+    const found = JSON.parse(readFileSync(profile, 'utf8')) as Profile;
+    expect(Math.abs(share(found, /^most$/) - 0.75)).toBeLessThan(0.05);
+    expect(Math.abs(share(found, /^least$/) - 0.25)).toBeLessThan(0.05);
+  });
+
+  it('tells programs, kernel and firmware of a Linux guest apart', async () => {
+    const [list, profile] = [join(folder, 'kallsyms'), join(folder, 'linux.cpuprofile')];
+    const names = await hartbox(['exec', '--', 'sh', '-c', 'echo 0 >/proc/sys/kernel/kptr_restrict; cat /proc/kallsyms']);
+    writeFileSync(list, names.stdout);
+    const command = 'dd if=/dev/zero of=/dev/null bs=64k count=10000 2>/dev/null; i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done';
+    const { code } = await hartbox(['exec', '--profile', profile, '--symbols', list, '--', 'sh', '-c', command]);
+    expect(code).toBe(0);
+    const found = JSON.parse(readFileSync(profile, 'utf8')) as Profile;
+    const [user, kernel, firmware, idle] = [/^user mode$/, /^supervisor mode$/, /^machine mode$/, /^\(idle\)$/].map((name) =>
+      share(found, name),
+    );
+    expect(user + kernel + firmware + idle).toBeCloseTo(1, 5);
+    expect(Math.min(user, kernel)).toBeGreaterThan(0.05);
+    expect(firmware).toBeGreaterThan(0);
+    // Most of dd is clearing its buffer, in a system call; the call chain says so.
+    expect(share(found, /^ksys_read$/)).toBeGreaterThan(0.02);
+    expect(share(found, /^ksys_read$/)).toBeLessThanOrEqual(share(found, /^do_trap_ecall_u$/) + 0.01);
   });
 });

@@ -51,6 +51,8 @@ export function buildElf(options: { entry: number; parts: ElfPart[]; symbols?: R
   Object.entries(symbols).forEach(([name, value], i) => {
     const at = symbolsAt + 24 * (i + 1);
     view.setUint32(at, nameAt, true);
+    view.setUint8(at + 4, 0x12); // a global function
+    view.setUint16(at + 6, 1, true);
     u64(at + 8, value);
     nameAt += name.length + 1;
   });

@@ -128,8 +128,8 @@ export function stopAtAccess(): void {
 
 // ---- profile -------------------------------------------------------------------------------------------------------
 
-/** Most instructions between a poll and the sample that it began. */
-const SAMPLE_DISTANCE: u32 = 128;
+/** How far behind the end of a slice, in instructions, samples are taken; most polls are not later than that. */
+const SAMPLE_DISTANCE: i32 = 128;
 /** Mean time between samples, in ticks of 100 ns. */
 const SAMPLE_PERIOD: u32 = 10000;
 
@@ -143,15 +143,15 @@ function below(limit: u32): u32 {
 }
 
 /**
- * At a poll: begin a sample when it is time, and return the length of the next slice. Polls fall on jumps and loops, and might fall on
- * the same ones of a regular program again and again. So slices have random lengths, and a sample is taken a random number of
- * instructions after the poll. `most`: HART_PROFILING.
+ * At a poll: begin a sample when it is time, and return the length of the next slice. Polls fall on jumps and loops, `late` instructions
+ * after the end of the slice: to take samples there would be unjust to the code between. So slices have random lengths, and a sample
+ * is taken SAMPLE_DISTANCE after the end of one, wherever the poll was. `most`: HART_PROFILING.
  */
-export function profile(most: u32, ticks: u64): i32 {
+export function profile(most: u32, late: i32, ticks: u64): i32 {
   if (ticks >= load<u64>(hart + HART_SAMPLE_AT) && !halting()) {
     // Random, so as not to keep step with the guest's own timer.
     store<u64>(hart + HART_SAMPLE_AT, ticks + SAMPLE_PERIOD / 2 + below(SAMPLE_PERIOD));
-    store<u32>(hart + HART_STEPS, 1 + below(SAMPLE_DISTANCE));
+    store<u32>(hart + HART_STEPS, <u32>(1 + max(0, SAMPLE_DISTANCE - late)));
     store<i32>(hart + HART_SAMPLING, 1);
     store<u32>(hart + HART_FETCH_TLB, hart + HART_NO_FETCH_TLB);
   }

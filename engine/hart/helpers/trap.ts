@@ -180,10 +180,11 @@ function deliverable(): u64 {
  * Returns 0 to go on at HART_PC, 1 if the machine is to pause or stop.
  */
 export function poll(): i32 {
+  const late = -load<i32>(hart + HART_BUDGET);
   account();
   const profiling = load<u32>(hart + HART_PROFILING);
   if (profiling) {
-    const slice = profile(profiling, now());
+    const slice = profile(profiling, late, now());
     store<i32>(hart + HART_SLICE, slice);
     store<i32>(hart + HART_BUDGET, slice);
   }

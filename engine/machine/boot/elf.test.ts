@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildElf } from '../../../test/support/elf-builder';
 import { VmError } from '../../bus/vm-error';
-import { readElf } from './elf';
+import { readElf, readElfFunctions } from './elf';
 
 const file = (bytes: Uint8Array) => ({ what: 'kernel', path: 'test.elf', bytes });
 const program = buildElf({
@@ -65,6 +65,28 @@ describe('readElf', () => {
         }
       }),
       { numRuns: 2000 },
+    );
+  });
+});
+
+describe('readElfFunctions', () => {
+  it('gives what the symbol table names, at virtual addresses', () => {
+    expect(readElfFunctions(file(buildElf({ entry: 0, parts: [], symbols: { main: 0x1_0000_1000, '.L1': 4, $x: 8 } })))).toEqual([
+      { name: 'main', address: 0x1_0000_1000n, size: 0n },
+    ]);
+  });
+
+  it('survives any damage, or says what is wrong', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(program.length - 1), fc.nat(255)), { minLength: 1, maxLength: 20 }), (changes) => {
+        const bytes = program.slice();
+        for (const [at, value] of changes) bytes[at] = value;
+        try {
+          for (const { name } of readElfFunctions(file(bytes))) expect(name.length).toBeLessThanOrEqual(program.length);
+        } catch (error) {
+          expect(error).toBeInstanceOf(VmError);
+        }
+      }),
     );
   });
 });

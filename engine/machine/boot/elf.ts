@@ -12,6 +12,11 @@ const ET_DYN = 3;
 const EM_RISCV = 243;
 const PT_LOAD = 1;
 const SHT_SYMTAB = 2;
+const SHT_DYNSYM = 11;
+const SHN_LORESERVE = 0xff00;
+const STT_NOTYPE = 0;
+const STT_FUNC = 2;
+const STT_GNU_IFUNC = 10;
 /** Linkers make a handful; every one is compared with all others for overlaps. */
 const SEGMENTS_MAX = 256;
 
@@ -40,43 +45,132 @@ export function isElf(bytes: Uint8Array): boolean {
   return bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
 }
 
+/** A symbol as the table holds it: its name lies at `name`, and ends before `nameEnd`. Virtual address, size in bytes. */
+interface RawSymbol {
+  name: number;
+  nameEnd: number;
+  info: number;
+  section: number;
+  address: bigint;
+  size: bigint;
+}
+
+/** The parts of an ELF file that have been checked to lie within it. */
+class ElfFile {
+  readonly view: DataView;
+  private readonly sections: { headers: number; count: number };
+
+  constructor(readonly file: ImageFile) {
+    const { bytes } = file;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (!isElf(bytes)) throw imageError(file, 'is not an ELF file.');
+    this.within(0, HEADER_BYTES, 'ELF header');
+    if (bytes[4] !== CLASS_64 || bytes[5] !== LITTLE_ENDIAN || this.view.getUint16(18, true) !== EM_RISCV) {
+      throw imageError(file, 'is an ELF file for another kind of computer; one for 64-bit little-endian RISC-V is needed.');
+    }
+    const headers = this.u64(40);
+    const count = headers === 0 ? 0 : this.view.getUint16(60, true);
+    if (count > 0 && this.view.getUint16(58, true) !== SECTION_HEADER_BYTES)
+      throw imageError(file, 'is corrupt: its section headers have an impossible size.');
+    this.within(headers, count * SECTION_HEADER_BYTES, 'section header table');
+    this.sections = { headers, count };
+  }
+
+  u64(at: number): number {
+    return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 0x1_0000_0000;
+  }
+
+  within(offset: number, size: number, part: string): void {
+    const { length } = this.file.bytes;
+    if (offset + size > length)
+      throw imageError(this.file, `is truncated: its ${part} ends at byte ${offset + size}, but the file has only ${length}.`);
+  }
+
+  /** The symbols of the first symbol table of these types (SHT_*); executables have one of each at most. */
+  *symbols(type: number): Generator<RawSymbol> {
+    const { view, file } = this;
+    const { headers, count } = this.sections;
+    const section = (i: number): { offset: number; size: number } => {
+      const at = headers + i * SECTION_HEADER_BYTES;
+      const found = { offset: this.u64(at + 24), size: this.u64(at + 32) };
+      this.within(found.offset, found.size, `section ${i}`);
+      return found;
+    };
+    for (let i = 0; i < count; i++) {
+      const at = headers + i * SECTION_HEADER_BYTES;
+      if (view.getUint32(at + 4, true) !== type) continue;
+      const link = view.getUint32(at + 40, true);
+      if (link >= count) throw imageError(file, 'is corrupt: its symbol table names a string table that is not there.');
+      const table = section(i);
+      const names = section(link);
+      for (let symbol = table.offset; symbol + SYMBOL_BYTES <= table.offset + table.size; symbol += SYMBOL_BYTES) {
+        yield {
+          name: names.offset + view.getUint32(symbol, true),
+          nameEnd: names.offset + names.size,
+          info: view.getUint8(symbol + 4),
+          section: view.getUint16(symbol + 6, true),
+          address: view.getBigUint64(symbol + 8, true),
+          size: view.getBigUint64(symbol + 16, true),
+        };
+      }
+      return;
+    }
+  }
+}
+
+/** A function of a program: virtual address and bytes; 0 where the file does not say how long it is. */
+export interface ElfFunction {
+  name: string;
+  address: bigint;
+  size: bigint;
+}
+
+/** The functions that an ELF file for 64-bit RISC-V names, whether linked or not. Throws VmError 'Image'. */
+export function readElfFunctions(file: ImageFile): ElfFunction[] {
+  const elf = new ElfFile(file);
+  const functions: ElfFunction[] = [];
+  for (const type of [SHT_SYMTAB, SHT_DYNSYM]) {
+    for (const { name, nameEnd, info, section, address, size } of elf.symbols(type)) {
+      const kind = info & 15;
+      if (section === 0 || section >= SHN_LORESERVE || (kind !== STT_NOTYPE && kind !== STT_FUNC && kind !== STT_GNU_IFUNC)) continue;
+      const end = file.bytes.indexOf(0, name);
+      const text = Buffer.from(file.bytes.subarray(name, end < 0 ? nameEnd : Math.min(end, nameEnd))).toString('utf8');
+      // Labels of the assembler and marks of what is code and what is data (psABI, mapping symbols).
+      if (text !== '' && !text.startsWith('.L') && !text.startsWith('$')) functions.push({ name: text, address, size });
+    }
+    // The dynamic symbols are a part of the others.
+    if (functions.length > 0) break;
+  }
+  return functions;
+}
+
 /**
  * Read a program for 64-bit RISC-V from an ELF file, with the addresses of the named symbols.
  * Every number in the file is checked: whatever it holds, the result lies within it. Throws VmError 'Image'.
  */
 export function readElf(file: ImageFile, symbolNames: string[] = []): ElfProgram {
   const { bytes } = file;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const u64 = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
-  const within = (offset: number, size: number, part: string): void => {
-    if (offset + size > bytes.length)
-      throw imageError(file, `is truncated: its ${part} ends at byte ${offset + size}, but the file has only ${bytes.length}.`);
-  };
-
-  if (!isElf(bytes)) throw imageError(file, 'is not an ELF file.');
-  within(0, HEADER_BYTES, 'ELF header');
-  if (bytes[4] !== CLASS_64 || bytes[5] !== LITTLE_ENDIAN || view.getUint16(18, true) !== EM_RISCV) {
-    throw imageError(file, 'is an ELF file for another kind of computer; one for 64-bit little-endian RISC-V is needed.');
-  }
+  const elf = new ElfFile(file);
+  const { view } = elf;
   const type = view.getUint16(16, true);
   if (type !== ET_EXEC && type !== ET_DYN)
     throw imageError(file, 'is not an executable ELF file; it may be an object file that was not linked.');
 
-  const programHeaders = u64(32);
+  const programHeaders = elf.u64(32);
   const programHeaderCount = view.getUint16(56, true);
   if (programHeaderCount > 0 && view.getUint16(54, true) !== PROGRAM_HEADER_BYTES)
     throw imageError(file, 'is corrupt: its program headers have an impossible size.');
-  within(programHeaders, programHeaderCount * PROGRAM_HEADER_BYTES, 'program header table');
+  elf.within(programHeaders, programHeaderCount * PROGRAM_HEADER_BYTES, 'program header table');
   const segments: ElfSegment[] = [];
   for (let i = 0; i < programHeaderCount; i++) {
     const at = programHeaders + i * PROGRAM_HEADER_BYTES;
-    const memoryBytes = u64(at + 40);
+    const memoryBytes = elf.u64(at + 40);
     if (view.getUint32(at, true) !== PT_LOAD || memoryBytes === 0) continue;
-    const offset = u64(at + 8);
-    const fileBytes = u64(at + 32);
-    within(offset, fileBytes, `segment ${i}`);
-    const address = u64(at + 24);
-    const virtualAddress = u64(at + 16);
+    const offset = elf.u64(at + 8);
+    const fileBytes = elf.u64(at + 32);
+    elf.within(offset, fileBytes, `segment ${i}`);
+    const address = elf.u64(at + 24);
+    const virtualAddress = elf.u64(at + 16);
     if (fileBytes > memoryBytes) throw imageError(file, `is corrupt: segment ${i} holds more bytes than it takes in memory.`);
     if (segments.length === SEGMENTS_MAX)
       throw imageError(file, `has more than ${SEGMENTS_MAX} segments to load; it is corrupt, or no program for this board.`);
@@ -91,35 +185,12 @@ export function readElf(file: ImageFile, symbolNames: string[] = []): ElfProgram
   };
 
   const symbols = new Map<string, number>();
-  const sectionHeaders = u64(40);
-  const sectionCount = sectionHeaders === 0 ? 0 : view.getUint16(60, true);
-  if (sectionCount > 0 && view.getUint16(58, true) !== SECTION_HEADER_BYTES)
-    throw imageError(file, 'is corrupt: its section headers have an impossible size.');
-  within(sectionHeaders, sectionCount * SECTION_HEADER_BYTES, 'section header table');
-  const section = (i: number): { offset: number; size: number } => {
-    const at = sectionHeaders + i * SECTION_HEADER_BYTES;
-    const found = { offset: u64(at + 24), size: u64(at + 32) };
-    within(found.offset, found.size, `section ${i}`);
-    return found;
-  };
-  for (let i = 0; i < sectionCount && symbolNames.length > 0; i++) {
-    const at = sectionHeaders + i * SECTION_HEADER_BYTES;
-    if (view.getUint32(at + 4, true) !== SHT_SYMTAB) continue;
-    const link = view.getUint32(at + 40, true);
-    if (link >= sectionCount) throw imageError(file, 'is corrupt: its symbol table names a string table that is not there.');
-    const table = section(i);
-    const names = section(link);
-    const wanted = symbolNames.map((name) => ({ name, encoded: Buffer.from(`${name}\0`, 'latin1') }));
-    for (let symbol = table.offset; symbol + SYMBOL_BYTES <= table.offset + table.size; symbol += SYMBOL_BYTES) {
-      const nameAt = names.offset + view.getUint32(symbol, true);
-      const nameEnd = names.offset + names.size;
-      for (const { name, encoded } of wanted) {
-        const end = nameAt + encoded.length;
-        if (end <= nameEnd && encoded.compare(bytes, nameAt, end) === 0) symbols.set(name, physical(u64(symbol + 8)));
-      }
+  const wanted = symbolNames.map((name) => ({ name, encoded: Buffer.from(`${name}\0`, 'latin1') }));
+  for (const symbol of wanted.length > 0 ? elf.symbols(SHT_SYMTAB) : []) {
+    for (const { name, encoded } of wanted) {
+      const end = symbol.name + encoded.length;
+      if (end <= symbol.nameEnd && encoded.compare(bytes, symbol.name, end) === 0) symbols.set(name, physical(Number(symbol.address)));
     }
-    // An executable has one symbol table at most.
-    break;
   }
-  return { entry: physical(u64(24)), relocatable: type === ET_DYN, segments, symbols };
+  return { entry: physical(elf.u64(24)), relocatable: type === ET_DYN, segments, symbols };
 }
