@@ -368,7 +368,7 @@ export class RunLoop extends TierEmitter implements Context {
     this.next();
   }
 
-  private goto(target: I64): void {
+  protected goto(target: I64): void {
     this.e.set(this.target, target);
     this.e.br(this.jumpLabel);
   }

@@ -53,6 +53,10 @@ export class ReplayLoop extends RunLoop {
     this.restoreOperation();
   }
   protected override countJump(): void {}
+  override jumpTo(target: I64): void {
+    this.goto(target);
+    this.left = true;
+  }
 
   override load(kind: LoadKind, address: I64): I64 {
     const { e } = this;
