@@ -20,9 +20,9 @@ async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-async function files(deb: Uint8Array): Promise<Record<string, string>> {
+async function files(deb: Uint8Array, part?: 'control'): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
-  for await (const entry of readDeb(chunks(deb), 'test.deb')) found[entry.path] = (await collect(entry.contents)).toString();
+  for await (const entry of readDeb(chunks(deb), 'test.deb', part)) found[entry.path] = (await collect(entry.contents)).toString();
   return found;
 }
 
@@ -69,6 +69,10 @@ describe('reading a .deb package', () => {
       { path: `./usr/${'long/'.repeat(30)}name`, data: Buffer.from('long') },
     ]);
     expect(await files(deb)).toEqual({ usr: '', 'usr/bin/odd': 'odd', [`usr/${'long/'.repeat(30)}name`]: 'long' });
+  });
+
+  it('yields what it tells dpkg', async () => {
+    expect(await files(makeDeb([{ path: './usr/bin/odd', data: Buffer.from('odd') }]), 'control')).toEqual({ control: 'Package: test\n' });
   });
 
   it('lets go of the package when the reader has enough', async () => {

@@ -5,15 +5,15 @@ import { readTar, type TarEntry } from './tar';
 import { decompressXz } from './xz';
 
 /**
- * The files that a .deb package installs (deb(5)), streamed: a package of any size takes little memory. Ending the iteration
- * early ends the stream. `what` names the package in errors, which are VmErrors of kind 'Image'.
+ * The files that a .deb package installs (`data`), or those that tell dpkg of it (`control`), streamed (deb(5)): a package of any size
+ * takes little memory. Ending the iteration early ends the stream. `what` names the package in errors, which are VmErrors of kind 'Image'.
  */
-export async function* readDeb(deb: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<TarEntry> {
+export async function* readDeb(deb: AsyncIterable<Uint8Array>, what: string, part: 'data' | 'control' = 'data'): AsyncGenerator<TarEntry> {
   const source = new ByteSource(deb, what);
   try {
     for await (const member of readAr(source)) {
-      if (!member.name.startsWith('data.tar')) continue;
-      if (member.name !== 'data.tar.xz') throw new VmError('Image', `${what} holds ${member.name}; expected data.tar.xz`);
+      if (!member.name.startsWith(`${part}.tar`)) continue;
+      if (member.name !== `${part}.tar.xz`) throw new VmError('Image', `${what} holds ${member.name}; expected ${part}.tar.xz`);
       const tar = new ByteSource(decompressXz(member.contents, what), what);
       try {
         yield* readTar(tar);
@@ -22,7 +22,7 @@ export async function* readDeb(deb: AsyncIterable<Uint8Array>, what: string): As
       }
       return;
     }
-    throw new VmError('Image', `${what} holds no data.tar.xz`);
+    throw new VmError('Image', `${what} holds no ${part}.tar.xz`);
   } finally {
     await source.close();
   }

@@ -17,7 +17,7 @@ import { readDeb } from './deb';
 import { download, hasContents, onDisk, type Patience } from './download';
 import { buildInitramfs, guestModules, initramfsRecipe, type KernelModule } from './initramfs';
 import { moduleName, readModuleInfo } from './kernel-module';
-import { debianMirrors } from './mirror';
+import { fromFirstMirror } from './mirror';
 import type { DebianPackage } from './packages';
 import { findGuestPackages, type GuestPackages } from './suite';
 import { decompressXz } from './xz';
@@ -145,46 +145,34 @@ async function fetchPackages(
   report: Report,
 ): Promise<GuestPackages | undefined> {
   const { signal, keys, patience } = options;
-  const failures: string[] = [];
-  for (const mirror of await debianMirrors({ mirror: options.mirror })) {
-    try {
-      report('index');
-      const packages = await findGuestPackages(mirror, {
-        cache,
-        keys,
+  return fromFirstMirror({ mirror: options.mirror, signal, what: 'the default guest' }, async (mirror) => {
+    report('index');
+    const packages = await findGuestPackages(mirror, {
+      cache,
+      keys,
+      signal,
+      // A mirror that does not answer at once is left for the next one.
+      patience: patience ?? { idle: 10_000, tries: 2, pause: 500 },
+      onProgress: (received, total) => report('index', received, total),
+    });
+    if (present && folderName(packages) === present.folder) return undefined;
+    const all = Object.values(packages) as DebianPackage[];
+    const total = all.reduce((sum, { size }) => sum + size, 0);
+    let before = 0;
+    for (const wanted of all) {
+      await download({
+        url: `${mirror}/${wanted.file}`,
+        file: join(cache, cacheName(wanted)),
+        size: wanted.size,
+        sha256: wanted.sha256,
         signal,
-        // A mirror that does not answer at once is left for the next one.
-        patience: patience ?? { idle: 10_000, tries: 2, pause: 500 },
-        onProgress: (received, total) => report('index', received, total),
+        patience,
+        onProgress: (received) => report('download', before + received, total),
       });
-      if (present && folderName(packages) === present.folder) return undefined;
-      const all = Object.values(packages) as DebianPackage[];
-      const total = all.reduce((sum, { size }) => sum + size, 0);
-      let before = 0;
-      for (const wanted of all) {
-        await download({
-          url: `${mirror}/${wanted.file}`,
-          file: join(cache, cacheName(wanted)),
-          size: wanted.size,
-          sha256: wanted.sha256,
-          signal,
-          patience,
-          onProgress: (received) => report('download', before + received, total),
-        });
-        before += wanted.size;
-      }
-      return packages;
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (!(error instanceof VmError) || error.kind !== 'Network') throw error;
-      const { origin, pathname } = new URL(mirror);
-      failures.push(`  ${origin}${pathname}: ${error.message}`);
+      before += wanted.size;
     }
-  }
-  throw new VmError(
-    'Network',
-    `the default guest needs packages of Debian trixie, and no mirror gave them:\n${failures.join('\n')}\nCheck the network connection, or set HARTBOX_DEBIAN_MIRROR to a mirror that can be reached`,
-  );
+    return packages;
+  });
 }
 
 /** Leaves nothing half unpacked on a disk that may be full. */

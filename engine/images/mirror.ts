@@ -34,6 +34,32 @@ export async function debianMirrors(options: MirrorOptions = {}): Promise<string
   return [...new Set([...(await aptMirrors(options.aptDirectory ?? '/etc/apt')), ...PUBLIC_MIRRORS])];
 }
 
+/**
+ * What `work` makes of the first mirror (of those that debianMirrors() names) that can give it: a mirror that fails with VmError
+ * 'Network' is left for the next one. Throws VmError 'Network' with what each said; any other error, and an abort, at once.
+ * `what` says in the message what needs the packages.
+ */
+export async function fromFirstMirror<T>(
+  options: { mirror?: string | undefined; signal?: AbortSignal | undefined; what: string },
+  work: (mirror: string) => Promise<T>,
+): Promise<T> {
+  const failures: string[] = [];
+  for (const mirror of await debianMirrors({ mirror: options.mirror })) {
+    try {
+      return await work(mirror);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (!(error instanceof VmError) || error.kind !== 'Network') throw error;
+      const { origin, pathname } = new URL(mirror);
+      failures.push(`  ${origin}${pathname}: ${error.message}`);
+    }
+  }
+  throw new VmError(
+    'Network',
+    `${options.what} needs packages of Debian trixie, and no mirror gave them:\n${failures.join('\n')}\nCheck the network connection, or set HARTBOX_DEBIAN_MIRROR to a mirror that can be reached`,
+  );
+}
+
 /** The Debian mirrors that the host's apt uses (sources.list(5): both forms). None where there is no apt. */
 async function aptMirrors(directory: string): Promise<string[]> {
   const listed = await readdir(join(directory, 'sources.list.d')).catch(() => []);

@@ -25,7 +25,7 @@ async function* inPieces(text: string, size: number): AsyncGenerator<Uint8Array>
 describe('the package index', () => {
   const index = [
     stanza('busybox', { Description: 'müsli\n folded' }),
-    stanza('opensbi', { Depends: 'a (>= 1), b | c' }),
+    stanza('opensbi', { Depends: 'a (>= 1), b | c', 'Pre-Depends': 'd', Provides: 'firmware', Priority: 'required' }),
     stanza('zlib'),
   ].join('\n');
 
@@ -38,6 +38,9 @@ describe('the package index', () => {
           name: 'opensbi',
           version: '1:2.0-3+b1',
           depends: 'a (>= 1), b | c',
+          preDepends: 'd',
+          provides: 'firmware',
+          required: true,
           file: 'pool/main/x/opensbi_2.0_riscv64.deb',
           size: 123,
           sha256,

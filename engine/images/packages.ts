@@ -8,7 +8,13 @@ const STANZA_MAX_CHARACTERS = 1 << 20;
 export interface DebianPackage {
   name: string;
   version: string;
+  /** What it needs to run, and what it needs to be installed; forms as in deb-control(5). */
   depends: string;
+  preDepends: string;
+  /** Names that it stands for beside its own. */
+  provides: string;
+  /** Whether every Debian system has it. */
+  required: boolean;
   /** Path below the mirror's root. */
   file: string;
   /** Bytes. */
@@ -57,6 +63,9 @@ function toPackage(name: string, stanza: Map<string, string>): DebianPackage {
     name,
     version: field('Version', /^[\w.+:~-]+$/),
     depends: stanza.get('Depends') ?? '',
+    preDepends: stanza.get('Pre-Depends') ?? '',
+    provides: stanza.get('Provides') ?? '',
+    required: stanza.get('Essential') === 'yes' || stanza.get('Priority') === 'required',
     // A relative path that stays below the mirror's root.
     file: field('Filename', /^(?!.*\.\.\/)[A-Za-z0-9][\w.+~%/-]*\.deb$/),
     size: Number(field('Size', /^[1-9]\d{0,11}$/)),

@@ -29,11 +29,29 @@ export interface SuiteOptions {
   onProgress?: ((received: number, total: number) => void) | undefined;
 }
 
-/**
- * Looks the guest's packages up in a mirror's index of trixie: the suite's signature, the index's hash, and in it the kernel that
- * `linux-image-riscv64` stands for today. Throws VmError 'Network' if the mirror does not have them or cannot be believed.
- */
+/** The kernel that `linux-image-riscv64` stands for today, and the rest of the default guest. Throws as `readSuite` does. */
 export async function findGuestPackages(mirror: string, options: SuiteOptions): Promise<GuestPackages> {
+  const wanted = /^(linux-image-.*|busybox-static|opensbi)$/;
+  const packages = await readSuite(mirror, options, (name) => wanted.test(name));
+  const find = (name: string): DebianPackage => {
+    const found = packages.get(name);
+    if (!found) throw new VmError('Network', `the mirror's ${SUITE} has no package ${name} for ${ARCHITECTURE}`);
+    return found;
+  };
+  const image = dependencyNames(find('linux-image-riscv64').depends).find((name) => /^linux-image-\d/.test(name));
+  if (!image) throw new VmError('Network', 'the package linux-image-riscv64 depends on no kernel image');
+  return { kernel: find(image), busybox: find('busybox-static'), firmware: find('opensbi') };
+}
+
+/**
+ * Looks packages up by name in a mirror's index of trixie, checking the suite's signature and the index's hash. Throws VmError
+ * 'Network' if the mirror does not have them or cannot be believed.
+ */
+export async function readSuite(
+  mirror: string,
+  options: SuiteOptions,
+  wanted: (name: string) => boolean,
+): Promise<Map<string, DebianPackage>> {
   const { signal, patience, cache } = options;
   const inRelease = await downloadText(`${mirror}/dists/${SUITE}/InRelease`, IN_RELEASE_LIMIT, { signal, patience });
   const release = await verifyRelease(inRelease, options.keys ?? debianArchiveKeys);
@@ -44,19 +62,7 @@ export async function findGuestPackages(mirror: string, options: SuiteOptions): 
     );
   }
   const index = await fetchIndex(mirror, release, cache, options);
-  const wanted = /^(linux-image-.*|busybox-static|opensbi)$/;
-  const packages = await readPackages(decompressXz(createReadStream(index), 'the package index (Packages.xz)'), (name) =>
-    wanted.test(name),
-  );
-
-  const find = (name: string): DebianPackage => {
-    const found = packages.get(name);
-    if (!found) throw new VmError('Network', `the mirror's ${SUITE} has no package ${name} for ${ARCHITECTURE}`);
-    return found;
-  };
-  const image = dependencyNames(find('linux-image-riscv64').depends).find((name) => /^linux-image-\d/.test(name));
-  if (!image) throw new VmError('Network', 'the package linux-image-riscv64 depends on no kernel image');
-  return { kernel: find(image), busybox: find('busybox-static'), firmware: find('opensbi') };
+  return readPackages(decompressXz(createReadStream(index), 'the package index (Packages.xz)'), wanted);
 }
 
 /** Fetches Packages.xz into the cache and returns its path. */

@@ -19,7 +19,8 @@ async function readAll(archive: Uint8Array, sizes: readonly number[] = [4096]) {
   for await (const entry of readTar(new ByteSource(pieces(archive, sizes), 'the test archive'))) {
     const data = [];
     for await (const piece of entry.contents) data.push(Buffer.from(piece));
-    entries.push({ path: entry.path, type: entry.type, mode: entry.mode, target: entry.target, data: Buffer.concat(data).toString('hex') });
+    const { path, type, mode, owner, group, target } = entry;
+    entries.push({ path, type, mode, owner, group, target, data: Buffer.concat(data).toString('hex') });
   }
   return entries;
 }
@@ -28,6 +29,8 @@ const member = fc.record({
   path: fc.stringMatching(/^[a-z0-9_-]{1,60}(\/[a-z0-9_-]{1,60}){0,3}$/),
   data: fc.uint8Array({ maxLength: 1600 }),
   mode: fc.integer({ min: 0, max: 0o7777 }),
+  owner: fc.integer({ min: 0, max: 0o7777777 }),
+  group: fc.integer({ min: 0, max: 0o7777777 }),
 });
 
 describe('reading tar', () => {
@@ -38,7 +41,10 @@ describe('reading tar', () => {
         fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1 }),
         async (members, sizes) => {
           expect(await readAll(makeTar(members), sizes)).toEqual(
-            members.map(({ path, data, mode }) => ({ path, type: 'file', mode, target: '', data: Buffer.from(data).toString('hex') })),
+            members.map(({ path, data, mode, owner, group }) => ({
+              ...{ path, type: 'file', mode, owner, group, target: '' },
+              data: Buffer.from(data).toString('hex'),
+            })),
           );
         },
       ),

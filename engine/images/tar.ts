@@ -11,6 +11,9 @@ export interface TarEntry {
   type: 'file' | 'directory' | 'symlink' | 'link' | 'other';
   /** Permission bits. */
   mode: number;
+  /** Numbers of the user and the group. */
+  owner: number;
+  group: number;
   /** Bytes of contents; 0 for anything but a file. */
   size: number;
   /** Target of a symbolic or hard link, as it stands in the archive. */
@@ -58,6 +61,8 @@ export async function* readTar(source: ByteSource): AsyncGenerator<TarEntry> {
       path: safePath(extension.path ?? (prefix ? `${prefix}/${name}` : name), at),
       type,
       mode: number(header, 100, 8, at) & 0o7777,
+      owner: number(header, 108, 8, at),
+      group: number(header, 116, 8, at),
       size: type === 'file' ? size : 0,
       target: extension.target ?? text(header, 157, 100),
       contents: source.stream(type === 'file' ? size : 0),

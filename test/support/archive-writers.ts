@@ -18,6 +18,8 @@ export interface TarMember {
   data?: Uint8Array;
   target?: string;
   mode?: number;
+  owner?: number;
+  group?: number;
 }
 
 /** A tar archive; paths over 100 bytes get a GNU long-name header. */
@@ -34,14 +36,14 @@ export function makeTar(members: TarMember[]): Buffer {
   return Buffer.concat([...blocks, Buffer.alloc(1024)]);
 }
 
-export function tarHeader({ path, flag = '0', data, target = '', mode = 0o644 }: TarMember): Buffer {
+export function tarHeader({ path, flag = '0', data, target = '', mode = 0o644, owner = 0, group = 0 }: TarMember): Buffer {
   const header = Buffer.alloc(512);
   const octal = (value: number, offset: number, length: number): number =>
     header.write(`${value.toString(8).padStart(length - 1, '0')}\0`, offset);
   header.write(path, 0, 100);
   octal(mode, 100, 8);
-  octal(0, 108, 8);
-  octal(0, 116, 8);
+  octal(owner, 108, 8);
+  octal(group, 116, 8);
   octal(data?.length ?? 0, 124, 12);
   octal(0, 136, 12);
   header.write(flag, 156);
