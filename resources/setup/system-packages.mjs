@@ -1,5 +1,5 @@
 /**
- * What the tests need of the system beyond Node: an emulator to compare with and a RISC-V compiler.
+ * What the tests need of the system beyond Node: an emulator to compare with, a RISC-V compiler, and a maker of file systems.
  * (What Electron needs is in electron.mjs.)
  * On Debian and its relatives, as root, missing ones are installed; elsewhere the tests that need them are skipped.
  */
@@ -19,11 +19,12 @@ const needs = {
     { command: 'riscv64-linux-gnu-gcc', packages: ['gcc-riscv64-linux-gnu'] },
     { file: '/usr/riscv64-linux-gnu/lib/libc.a', packages: ['libc6-dev-riscv64-cross'] },
   ],
+  disk: [{ file: '/usr/sbin/mkfs.ext4', packages: ['e2fsprogs'] }],
 };
 
 /**
  * Look for everything, install what is missing where that is possible.
- * @returns {Promise<Record<'qemu' | 'compiler', string[]>>} what is still missing of each, as package names
+ * @returns {Promise<Record<'qemu' | 'compiler' | 'disk', string[]>>} what is still missing of each, as package names
  */
 export async function ensureSystemPackages() {
   let missing = findMissing();

@@ -1,0 +1,28 @@
+/** What a machine of Linux is started from: paths of files, and the kernel's command line. */
+export interface LinuxMachine {
+  kernel: string;
+  initrd: string;
+  firmware: string;
+  append: string;
+  /** A raw image: a virtio disk, the guest's /dev/vda. */
+  disk?: string;
+}
+
+/**
+ * The arguments of qemu-system-riscv64 for a machine with the devices that Hartbox gives one: one hart, virtio over MMIO, the
+ * guest's console (/dev/hvc0) on standard input and output. `memory`: MiB.
+ */
+export function qemuArguments(machine: LinuxMachine, memory: number): string[] {
+  const board = ['-machine', 'virt', '-m', `${memory}`, '-smp', '1', '-display', 'none', '-monitor', 'none', '-serial', 'null'];
+  const files = ['-kernel', machine.kernel, '-initrd', machine.initrd, '-bios', machine.firmware, '-append', machine.append];
+  const virtio = ['-global', 'virtio-mmio.force-legacy=false', '-device', 'virtio-rng-device', '-device', 'virtio-serial-device'];
+  const console = ['-chardev', 'stdio,id=console,signal=off', '-device', 'virtconsole,chardev=console'];
+  // A comma within a file's name is written twice.
+  const drive = (file: string): string[] => [
+    '-drive',
+    `file=${file.replaceAll(',', ',,')},format=raw,if=none,id=disk`,
+    '-device',
+    'virtio-blk-device,drive=disk',
+  ];
+  return [...board, ...files, ...virtio, ...console, ...(machine.disk === undefined ? [] : drive(machine.disk))];
+}
