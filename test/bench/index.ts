@@ -4,12 +4,13 @@ import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultGuest } from '../../engine/images/default-guest';
-import { type BenchContext, type BenchSuite, formatRows, median, ratio, type Row } from './measurement';
-import { PEERS, type Peer } from './peers';
+import { type BenchContext, type BenchSuite, formatRows, type Measurement, median, ratio, type Row } from './measurement';
+import { hartbox, type Peer, qemu } from './peers';
 import { boot } from './suites/boot';
 import { cpu } from './suites/cpu';
+import { debian } from './suites/debian';
 
-const SUITES: Record<string, BenchSuite> = { boot, cpu };
+const SUITES: Record<string, BenchSuite> = { boot, cpu, debian };
 
 const HELP = `Usage: npm run bench -- [SUITE…] [OPTIONS]
 
@@ -22,7 +23,9 @@ ${Object.entries(SUITES)
 
 Options:
   --runs N     how often each is run  [3]
+  --only TEXT  only what has this in its name, or is of this kind; may be given several times
   --peer NAME  only qemu or only hartbox
+  --node PATH  Hartbox also on this Node; may be given several times
   --json       print JSON, with every value
 `;
 
@@ -33,7 +36,9 @@ export async function bench(args: string[]): Promise<number> {
     allowPositionals: true,
     options: {
       runs: { type: 'string', default: '3' },
+      only: { type: 'string', multiple: true, default: [] },
       peer: { type: 'string' },
+      node: { type: 'string', multiple: true, default: [] },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
@@ -44,11 +49,19 @@ export async function bench(args: string[]): Promise<number> {
   }
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs expects a whole number above 0, not '${values.runs}'`);
-  const peers = PEERS.filter((peer) => values.peer === undefined || values.peer === peer);
-  if (peers.length === 0) throw new Error(`--peer expects ${PEERS.join(' or ')}, not '${values.peer}'`);
-  const names = positionals.length > 0 ? positionals : Object.keys(SUITES);
-  const unknown = names.find((name) => !Object.hasOwn(SUITES, name));
+  if (values.peer !== undefined && !['qemu', 'hartbox'].includes(values.peer))
+    throw new Error(`--peer expects qemu or hartbox, not '${values.peer}'`);
+  const peers = [
+    ...(values.peer === 'hartbox' ? [] : [qemu]),
+    ...(values.peer === 'qemu' ? [] : [hartbox(), ...values.node.map((node) => hartbox(node))]),
+  ];
+  const unknown = positionals.find((name) => !Object.hasOwn(SUITES, name));
   if (unknown !== undefined) throw new Error(`there is no suite '${unknown}'; there are: ${Object.keys(SUITES).join(', ')}`);
+  const only = values.only.map((text) => text.toLowerCase());
+  const chosen = ({ name, kind }: Measurement): boolean =>
+    only.length === 0 || only.some((text) => kind === text || name.toLowerCase().includes(text));
+  const names = (positionals.length > 0 ? positionals : Object.keys(SUITES)).filter((name) => SUITES[name].measurements.some(chosen));
+  if (names.length === 0) throw new Error(`nothing that is measured has '${values.only.join("' or '")}' in its name or is of that kind`);
 
   const say = (message: string): void => void process.stderr.write(`${message}\n`);
   const folder = mkdtempSync(join(tmpdir(), 'hartbox-bench-'));
@@ -59,14 +72,15 @@ export async function bench(args: string[]): Promise<number> {
       const context: BenchContext = {
         guest,
         folder,
+        chosen,
         say,
-        record: (peer, what, unit, value) => recordIn(rows, name, peer, what, unit, value),
+        record: (peer, measurement, value) => recordIn(rows, name, peer, measurement, value),
       };
       await SUITES[name].prepare?.(context);
       for (let turn = 0; turn < runs; turn++) {
         // By turns, and each first as often as the other: what else the host does hits both.
         for (const peer of turn % 2 === 0 ? peers : [...peers].reverse()) {
-          say(`${name}, run ${turn + 1} of ${runs}, ${peer}`);
+          say(`${name}, run ${turn + 1} of ${runs}, ${peer.name}`);
           await SUITES[name].run(context, peer);
         }
       }
@@ -75,32 +89,31 @@ export async function bench(args: string[]): Promise<number> {
     rmSync(folder, { recursive: true, force: true });
   }
   const host = describeHost();
+  const columns = peers.map(({ name }) => name);
   if (values.json) {
-    const results = rows.map((row) => ({
+    const results = rows.map(({ values: measured, ...row }) => ({
       ...row,
-      medians: { qemu: medianOf(row.qemu), hartbox: medianOf(row.hartbox) },
-      ratio: ratio(row),
+      values: Object.fromEntries(measured),
+      medians: Object.fromEntries([...measured].map(([peer, all]) => [peer, median(all)])),
+      ratios: Object.fromEntries(columns.slice(1).map((peer) => [peer, ratio({ ...row, values: measured }, peer, columns[0])])),
     }));
     process.stdout.write(`${JSON.stringify({ host, runs, results }, null, 2)}\n`);
   } else {
     process.stdout.write(
-      `${host.cpu}, ${host.cores} cores, load ${host.load}; ${host.qemu}; Node ${host.node}; ${runs} run(s) each\n\n${formatRows(rows)}`,
+      `${host.cpu}, ${host.cores} cores, load ${host.load}; ${host.qemu}; Node ${host.node}; ${runs} run(s) each\n\n${formatRows(rows, columns)}`,
     );
   }
   return 0;
 }
 
-function recordIn(rows: Row[], suite: string, peer: Peer, name: string, unit: Row['unit'], value: number): void {
+function recordIn(rows: Row[], suite: string, peer: Peer, measurement: Measurement, value: number): void {
+  const { name, kind, unit } = measurement;
   let row = rows.find((one) => one.suite === suite && one.name === name);
   if (!row) {
-    row = { suite, name, unit, qemu: [], hartbox: [] };
+    row = { suite, name, kind, unit, values: new Map() };
     rows.push(row);
   }
-  row[peer].push(value);
-}
-
-function medianOf(values: number[]): number | undefined {
-  return values.length > 0 ? median(values) : undefined;
+  row.values.set(peer.name, [...(row.values.get(peer.name) ?? []), value]);
 }
 
 function describeHost() {

@@ -6,20 +6,40 @@ it('takes the median of odd and even numbers of values', () => {
   expect(median([4, 1, 3, 2])).toBe(2.5);
 });
 
-it('shows medians, ratios above 1 where Hartbox is faster, and their geometric mean', () => {
+it('shows medians, ratios above 1 where Hartbox is better, and their geometric means', () => {
+  const row = (name: string, kind: Row['kind'], unit: Row['unit'], values: [string, number[]][]): Row => ({
+    suite: 'cpu',
+    name,
+    kind,
+    unit,
+    values: new Map(values),
+  });
   const rows: Row[] = [
-    { suite: 'cpu', name: 'one', unit: 's', qemu: [2, 2.2, 1.8], hartbox: [1] },
-    { suite: 'cpu', name: 'other', unit: 's', qemu: [1], hartbox: [2] },
-    { suite: 'boot', name: 'idle', unit: '% of a core', qemu: [1], hartbox: [] },
+    row('one', 'integer', 's', [
+      ['QEMU', [2, 2.2, 1.8]],
+      ['Hartbox', [1]],
+      ['Node 24', [4]],
+    ]),
+    row('other', 'integer', 'MB/s', [
+      ['QEMU', [10]],
+      ['Hartbox', [40]],
+    ]),
+    row('third', 'float', 's', [
+      ['QEMU', [1]],
+      ['Hartbox', [8]],
+    ]),
+    { ...row('idle', 'idle', '% of a core', [['QEMU', [1]]]), suite: 'boot' },
   ];
-  expect(rows.map(ratio)).toEqual([2, 0.5, undefined]);
-  expect(formatRows(rows)).toBe(
+  expect(rows.map((one) => ratio(one, 'Hartbox', 'QEMU'))).toEqual([2, 4, 0.125, undefined]);
+  expect(formatRows(rows, ['QEMU', 'Hartbox', 'Node 24'])).toBe(
     [
-      'suite  what            unit          QEMU  Hartbox  ratio',
-      'cpu    one             s            2.000    1.000   2.00',
-      'cpu    other           s            1.000    2.000   0.50',
-      'boot   idle            % of a core    1.0        -      -',
-      'cpu    geometric mean                                1.00',
+      'suite  what            kind     unit          QEMU  Hartbox  ratio  Node 24  ratio',
+      'cpu    one             integer  s            2.000    1.000   2.00    4.000   0.50',
+      'cpu    other           integer  MB/s          10.0     40.0   4.00        -      -',
+      'cpu    third           float    s            1.000    8.000   0.13        -      -',
+      'boot   idle            idle     % of a core    1.0        -      -        -      -',
+      'cpu    geometric mean  integer                                2.83               -',
+      'cpu    geometric mean  all                                    1.00               -',
       '',
     ].join('\n'),
   );

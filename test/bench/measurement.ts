@@ -7,29 +7,38 @@ export interface BenchContext {
   guest: DefaultGuest;
   /** A folder for what it makes; removed afterwards. */
   folder: string;
-  record: (peer: Peer, name: string, unit: Unit, value: number) => void;
+  /** Whether this is asked for. */
+  chosen: (measurement: Measurement) => boolean;
+  record: (peer: Peer, measurement: Measurement, value: number) => void;
   /** Tell whoever watches what happens now. */
   say: (message: string) => void;
 }
 
-/** Of each, less is better. */
-export type Unit = 's' | '% of a core';
+export interface Measurement {
+  name: string;
+  kind: Kind;
+  unit: Unit;
+}
+
+/** What mainly decides: integer code, calls and indirect jumps, floating point, memory, the kernel with traps and processes; code that runs once. */
+export type Kind = 'integer' | 'calls' | 'float' | 'memory' | 'kernel' | 'cold' | 'idle';
+export type Unit = 's' | '% of a core' | 'MB/s' | 'MIPS';
+const MORE_IS_BETTER: readonly Unit[] = ['MB/s', 'MIPS'];
 
 export interface BenchSuite {
   /** For --help. */
   description: string;
+  measurements: readonly Measurement[];
   /** Once before the runs. */
   prepare?(context: BenchContext): Promise<void>;
   /** One run on one peer; the caller interleaves them. */
   run(context: BenchContext, peer: Peer): Promise<void>;
 }
 
-export interface Row {
+export interface Row extends Measurement {
   suite: string;
-  name: string;
-  unit: Unit;
-  qemu: number[];
-  hartbox: number[];
+  /** By the peer's name, in the order measured. */
+  values: Map<string, number[]>;
 }
 
 export function median(values: number[]): number {
@@ -38,28 +47,44 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** How many times as fast as QEMU; undefined where one of them was not measured. */
-export function ratio({ qemu, hartbox }: Row): number | undefined {
-  return qemu.length > 0 && hartbox.length > 0 ? median(qemu) / median(hartbox) : undefined;
+/** How many times as fast, or as sparing, as the measure; undefined where one of them was not measured. */
+export function ratio(row: Row, peer: string, measure: string): number | undefined {
+  const [ours, theirs] = [row.values.get(peer), row.values.get(measure)];
+  if (!ours || !theirs) return undefined;
+  return MORE_IS_BETTER.includes(row.unit) ? median(ours) / median(theirs) : median(theirs) / median(ours);
 }
 
-/** Medians and ratios (above 1: faster than QEMU), with the geometric mean of the ratios of each suite that has several in seconds. */
-export function formatRows(rows: Row[]): string {
-  const number = (values: number[], unit: Unit): string => (values.length > 0 ? median(values).toFixed(unit === 's' ? 3 : 1) : '-');
-  const lines = rows.map((row) => [
-    row.suite,
-    row.name,
-    row.unit,
-    number(row.qemu, row.unit),
-    number(row.hartbox, row.unit),
-    ratio(row)?.toFixed(2) ?? '-',
-  ]);
+/** Medians and ratios to the first of the peers, with the geometric means of each suite: over its integer programs, and over all. */
+export function formatRows(rows: Row[], peers: readonly string[]): string {
+  const [measure = '', ...others] = peers;
+  const columns = (row: Row): string[] => [
+    formatValue(row, measure),
+    ...others.flatMap((peer) => [formatValue(row, peer), ratio(row, peer, measure)?.toFixed(2) ?? '-']),
+  ];
+  const lines = rows.map((row) => [row.suite, row.name, row.kind, row.unit, ...columns(row)]);
   for (const suite of new Set(rows.map((row) => row.suite))) {
-    const ratios = rows.filter((row) => row.suite === suite && row.unit === 's').flatMap((row) => ratio(row) ?? []);
-    if (ratios.length > 1) {
-      const mean = Math.exp(ratios.reduce((sum, value) => sum + Math.log(value), 0) / ratios.length);
-      lines.push([suite, 'geometric mean', '', '', '', mean.toFixed(2)]);
+    const timed = rows.filter((row) => row.suite === suite && row.unit !== '% of a core');
+    for (const kind of ['integer', undefined] as const) {
+      const chosen = timed.filter((row) => kind === undefined || row.kind === kind);
+      const means = others.map((peer) => geometricMean(chosen.flatMap((row) => ratio(row, peer, measure) ?? [])));
+      if (means.every((mean) => mean === undefined)) continue;
+      const cells = means.flatMap((mean) => ['', mean?.toFixed(2) ?? '-']);
+      lines.push([suite, 'geometric mean', kind ?? 'all', '', '', ...cells]);
     }
   }
-  return formatTable([['suite', 'what', 'unit', 'QEMU', 'Hartbox', 'ratio'], ...lines], [3, 4, 5]);
+  const heads = ['suite', 'what', 'kind', 'unit', measure, ...others.flatMap((peer) => [peer, 'ratio'])];
+  return formatTable(
+    [heads, ...lines],
+    heads.flatMap((_, column) => (column >= 4 ? [column] : [])),
+  );
+}
+
+function formatValue({ values, unit }: Row, peer: string): string {
+  const measured = values.get(peer);
+  return measured ? median(measured).toFixed(unit === 's' ? 3 : 1) : '-';
+}
+
+/** Of at least two. */
+function geometricMean(ratios: number[]): number | undefined {
+  return ratios.length > 1 ? Math.exp(ratios.reduce((sum, value) => sum + Math.log(value), 0) / ratios.length) : undefined;
 }

@@ -1,31 +1,39 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { DefaultGuest } from '../../engine/images/default-guest';
+import { type LinuxMachine, qemuArguments } from '../support/qemu-machine';
 import { ConsoleSession } from './console-session';
 
-/** The two that are compared; QEMU is the measure. */
-export const PEERS = ['qemu', 'hartbox'] as const;
-export type Peer = (typeof PEERS)[number];
+/** What runs the same machines: QEMU, which is the measure, and Hartbox on one Node or several. */
+export interface Peer {
+  /** Heads its column. */
+  name: string;
+  /** Start a machine, its console on the process's standard streams. One hart, and the same devices. */
+  start(machine: LinuxMachine): ConsoleSession;
+}
 
 const CLI = fileURLToPath(new URL('../../out/main/cli.js', import.meta.url));
 const MEMORY_MIB = 512;
 
-/** Start the same guest on either, its console on the process's standard streams. One hart, and the same devices. */
-export function startPeer(peer: Peer, guest: DefaultGuest): ConsoleSession {
-  const [command, args] = peer === 'qemu' ? qemu(guest) : hartbox(guest);
-  return new ConsoleSession(peer, spawn(command, args));
+export const qemu: Peer = {
+  name: 'QEMU',
+  start: (machine) => new ConsoleSession('QEMU', spawn('qemu-system-riscv64', qemuArguments(machine, MEMORY_MIB))),
+};
+
+/** Hartbox on the Node that runs this, or on another. Throws if that is none. */
+export function hartbox(node?: string): Peer {
+  const name = node === undefined ? 'Hartbox' : `on Node ${versionOf(node)}`;
+  const args = ({ kernel, initrd, firmware, append, disk }: LinuxMachine): string[] => [
+    ...['run', '--kernel', kernel, '--initrd', initrd, '--firmware', firmware, `--append=${append}`, '--memory', `${MEMORY_MIB}M`],
+    // A comma within a file's name is written twice.
+    ...(disk === undefined ? [] : ['--drive', `file=${disk.replaceAll(',', ',,')}`]),
+  ];
+  return { name, start: (machine) => new ConsoleSession(name, spawn(node ?? process.execPath, [CLI, ...args(machine)])) };
 }
 
-function hartbox(guest: DefaultGuest): [string, string[]] {
-  const { kernel, initrd, firmware, append } = guest;
-  const files = ['--kernel', kernel, '--initrd', initrd, '--firmware', firmware, `--append=${append}`];
-  return [process.execPath, [CLI, 'run', ...files, '--memory', `${MEMORY_MIB}M`]];
-}
-
-function qemu(guest: DefaultGuest): [string, string[]] {
-  const machine = ['-machine', 'virt', '-m', `${MEMORY_MIB}`, '-smp', '1', '-display', 'none', '-monitor', 'none', '-serial', 'null'];
-  const files = ['-kernel', guest.kernel, '-initrd', guest.initrd, '-bios', guest.firmware, '-append', guest.append];
-  const virtio = ['-global', 'virtio-mmio.force-legacy=false', '-device', 'virtio-rng-device', '-device', 'virtio-serial-device'];
-  const console = ['-chardev', 'stdio,id=console,signal=off', '-device', 'virtconsole,chardev=console'];
-  return ['qemu-system-riscv64', [...machine, ...files, ...virtio, ...console]];
+function versionOf(node: string): string {
+  try {
+    return execFileSync(node, ['--print', 'process.versions.node'], { encoding: 'utf8' }).trim();
+  } catch (cause) {
+    throw new Error(`--node expects the path of a Node executable, and '${node}' is none`, { cause });
+  }
 }

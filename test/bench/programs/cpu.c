@@ -1,9 +1,14 @@
 // The CPU set of the bench: `cpu NAME` does a fixed amount of work and prints its seconds and a checksum that
 // must be the same on every machine. `cpu run COMMAND…` times another program.
+#define _GNU_SOURCE
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -220,6 +225,166 @@ static uint32_t matrix(void) {
   return (uint32_t)trace;
 }
 
+// The same as a program's inner loop has it: sums of products, each rounded once. (The rest is compiled without contraction.)
+static uint32_t fused(void) {
+  enum { N = 180 };
+  static double a[N][N], b[N][N];
+  for (int i = 0; i < N; i++)
+    for (int j = 0; j < N; j++) a[i][j] = (i * 7 + j * 3) % 11 / 3.0, b[i][j] = (i * 5 + j) % 13 / 7.0;
+  double trace = 0;
+  for (int round = 0; round < 4; round++)
+    for (int i = 0; i < N; i++)
+      for (int j = 0; j < N; j++) {
+        double sum = round;
+        for (int k = 0; k < N; k++) sum = fma(a[i][k], b[k][j], sum);
+        trace = fma(sum, 0.5, -trace);
+      }
+  uint64_t bits;
+  memcpy(&bits, &trace, sizeof bits);
+  return bits ^ bits >> 32;
+}
+
+// Additions and multiplications in registers, and a branch on them.
+static uint32_t mandelbrot(void) {
+  uint32_t count = 0;
+  for (int y = 0; y < 300; y++)
+    for (int x = 0; x < 400; x++) {
+      double cr = x / 160.0 - 2.0, ci = y / 150.0 - 1.0, r = 0, i = 0;
+      for (int n = 0; n < 100; n++) {
+        double rr = r * r, ii = i * i;
+        if (rr + ii > 4.0) break;
+        i = (r + r) * i + ci;
+        r = rr - ii + cr;
+        count++;
+      }
+    }
+  return count;
+}
+
+// A filter over samples in single precision.
+static uint32_t filter(void) {
+  enum { N = 48000, TAPS = 32 };
+  static float in[N + TAPS], out[N], taps[TAPS];
+  for (int i = 0; i < TAPS; i++) taps[i] = 1.0f / (i + 2);
+  for (int i = 0; i < N + TAPS; i++) in[i] = (float)(next_random() & 0xffff) / 65536.0f - 0.5f;
+  float sum = 0;
+  for (int round = 0; round < 6; round++)
+    for (int i = 0; i < N; i++) {
+      float value = 0;
+      for (int k = 0; k < TAPS; k++) value += taps[k] * in[i + k];
+      out[i] = value;
+      sum += value * 0.001f;
+    }
+  uint32_t bits;
+  memcpy(&bits, &sum, sizeof bits);
+  return bits ^ (uint32_t)(out[N / 2] * 1000);
+}
+
+// Divisions, square roots and conversions among them: bodies that attract each other.
+static uint32_t bodies(void) {
+  enum { N = 5 };
+  double x[N][3], v[N][3] = {{0}}, mass[N];
+  for (int i = 0; i < N; i++) {
+    mass[i] = 1.0 / (i + 1);
+    for (int d = 0; d < 3; d++) x[i][d] = (i * 7 + d * 5) % 11 - 5.0;
+  }
+  for (int step = 0; step < 120000; step++) {
+    for (int i = 0; i < N; i++)
+      for (int j = i + 1; j < N; j++) {
+        double d0 = x[i][0] - x[j][0], d1 = x[i][1] - x[j][1], d2 = x[i][2] - x[j][2];
+        double square = d0 * d0 + d1 * d1 + d2 * d2 + 0.01, pull = 0.001 / (square * sqrt(square));
+        v[i][0] -= d0 * mass[j] * pull, v[i][1] -= d1 * mass[j] * pull, v[i][2] -= d2 * mass[j] * pull;
+        v[j][0] += d0 * mass[i] * pull, v[j][1] += d1 * mass[i] * pull, v[j][2] += d2 * mass[i] * pull;
+      }
+    for (int i = 0; i < N; i++)
+      for (int d = 0; d < 3; d++) x[i][d] += v[i][d] * 0.001;
+  }
+  double sum = 0;
+  for (int i = 0; i < N; i++) sum += x[i][0] + x[i][1] + x[i][2];
+  return (uint32_t)(int64_t)(sum * 1e6);
+}
+
+// Calls of functions that the compiler may not inline.
+__attribute__((noinline)) static uint32_t fibonacci(uint32_t n) { return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2); }
+__attribute__((noinline)) static uint32_t leaf(uint32_t a, uint32_t b) { return (a ^ b) * 5; }
+__attribute__((noinline)) static uint32_t inner(uint32_t a, uint32_t b) { return leaf(a + 1, b) + leaf(b, a); }
+static uint32_t calls(void) {
+  uint32_t sum = fibonacci(33);
+  for (int i = 0; i < 15000000; i++) sum = inner(sum, i);
+  return sum;
+}
+
+// Calls through pointers, to targets that change: a table of functions, and objects of several classes.
+struct shape {
+  const struct shape_class *class;
+  uint32_t a, b;
+};
+struct shape_class {
+  uint32_t (*area)(const struct shape *);
+  void (*grow)(struct shape *, uint32_t);
+};
+#define OPERATION(name, expression) \
+  __attribute__((noinline)) static uint32_t name(uint32_t x, uint32_t y) { return expression; }
+OPERATION(op_add, x + y)
+OPERATION(op_subtract, x - y)
+OPERATION(op_xor, x ^ y)
+OPERATION(op_multiply, x * (y | 1))
+OPERATION(op_shift, x >> (y & 7) | y << 8)
+OPERATION(op_and, (x & y) + 3)
+OPERATION(op_or, (x | y) - 5)
+OPERATION(op_mix, x * 31 + (y >> 3))
+static uint32_t square_area(const struct shape *s) { return s->a * s->a; }
+static uint32_t rectangle_area(const struct shape *s) { return s->a * s->b; }
+static uint32_t triangle_area(const struct shape *s) { return s->a * s->b / 2; }
+static uint32_t circle_area(const struct shape *s) { return s->a * s->a * 3; }
+static void grow_a(struct shape *s, uint32_t by) { s->a = (s->a + by) & 0xff; }
+static void grow_both(struct shape *s, uint32_t by) { s->a = (s->a + by) & 0x7f, s->b = (s->b ^ by) & 0x7f; }
+static uint32_t pointers(void) {
+  static uint32_t (*const volatile table[8])(uint32_t, uint32_t) = {op_add, op_subtract, op_xor, op_multiply, op_shift, op_and, op_or, op_mix};
+  uint32_t sum = 1, order[64];
+  for (int i = 0; i < 64; i++) order[i] = next_random() & 7;
+  for (uint32_t i = 0; i < 12000000; i++) sum = table[order[i & 63]](sum, i);
+  return sum;
+}
+static uint32_t virtuals(void) {
+  static const struct shape_class classes[4] = {
+      {square_area, grow_a}, {rectangle_area, grow_both}, {triangle_area, grow_both}, {circle_area, grow_a}};
+  enum { N = 256 };
+  static struct shape shapes[N];
+  for (int i = 0; i < N; i++) shapes[i] = (struct shape){&classes[next_random() & 3], next_random() & 0xff, next_random() & 0xff};
+  uint32_t sum = 0;
+  for (int round = 0; round < 25000; round++)
+    for (int i = 0; i < N; i++) {
+      struct shape *s = &shapes[i];
+      s->class->grow(s, round);
+      sum += s->class->area(s);
+    }
+  return sum;
+}
+
+// What the C library does to strings of the lengths that programs have.
+static uint32_t strings(void) {
+  static char text[1 << 16], copy[1 << 16];
+  static const char *const words[] = {"the", "register", "of", "a", "hart", "translation", "is", "in", "memory", "page"};
+  size_t length = 0;
+  while (length < sizeof text - 32) length = stpcpy(stpcpy(text + length, words[next_random() % 10]), " ") - text;
+  uint32_t sum = 0;
+  for (int round = 0; round < 100; round++) {
+    strcpy(copy, text);
+    sum += strlen(copy);
+    char *rest, *last = "";
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(0, " ", &rest)) {
+      char buffer[32];
+      memcpy(buffer, word, strlen(word) + 1);
+      sum = sum * 31 + (strcmp(buffer, last) < 0) + (strchr(buffer, 'e') != 0);
+      last = word;
+    }
+    for (const char *at = text; (at = strstr(at, "hart")); at += 4) sum++;
+    for (const char *at = text; (at = memchr(at, 'y', text + length - at)); at++) sum += 3;
+  }
+  return sum;
+}
+
 static uint32_t memory(void) {
   enum { BYTES = 16 << 20 };
   char *one = malloc(BYTES), *other = malloc(BYTES);
@@ -259,13 +424,96 @@ static int run(char **command) {
   return WEXITSTATUS(status);
 }
 
+static uint32_t executions(void) {
+  uint32_t sum = 0;
+  for (int i = 0; i < 150; i++) sum += run((char *[]){"/proc/self/exe", "nothing", 0});
+  return sum;
+}
+
+// Two processes that wait for each other: two context switches a round.
+static uint32_t pipes(void) {
+  int there[2], back[2];
+  if (pipe(there) || pipe(back)) return 0;
+  uint32_t value = 0, sum = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    close(there[1]);
+    while (read(there[0], &value, sizeof value) == sizeof value) {
+      value += 3;
+      if (write(back[1], &value, sizeof value) != sizeof value) break;
+    }
+    _exit(0);
+  }
+  for (uint32_t i = 0; i < 20000; i++) {
+    value = i;
+    if (write(there[1], &value, sizeof value) != sizeof value || read(back[0], &value, sizeof value) != sizeof value) return 0;
+    sum += value;
+  }
+  close(there[1]);
+  waitpid(child, 0, 0);
+  return sum;
+}
+
+enum { YIELDS = 25000, YIELDERS = 4 };
+static void *yielding(void *count) {
+  for (int i = 0; i < YIELDS; i++) {
+    ++*(uint32_t *)count;
+    sched_yield();
+  }
+  return 0;
+}
+static uint32_t threads(void) {
+  pthread_t others[YIELDERS];
+  uint32_t counts[YIELDERS] = {0}, sum = 0;
+  for (int i = 0; i < YIELDERS; i++) pthread_create(&others[i], 0, yielding, &counts[i]);
+  for (int i = 0; i < YIELDERS; i++) pthread_join(others[i], 0), sum += counts[i];
+  return sum;
+}
+
+// Pages that the kernel makes when they are touched, and takes back.
+enum { PAGE = 4096, PAGES = 4096 };
+static uint32_t faults(void) {
+  uint32_t sum = 0;
+  for (int round = 0; round < 25; round++) {
+    char *pages = mmap(0, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return 0;
+    madvise(pages, PAGES * PAGE, MADV_NOHUGEPAGE);
+    for (int i = 0; i < PAGES; i++) pages[i * PAGE] = i, sum += pages[i * PAGE + 1] + 1;
+    munmap(pages, PAGES * PAGE);
+  }
+  return sum;
+}
+// Pages that a child gets copies of when it writes to them.
+static uint32_t copies(void) {
+  char *pages = mmap(0, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return 0;
+  madvise(pages, PAGES * PAGE, MADV_NOHUGEPAGE);
+  for (int i = 0; i < PAGES; i++) pages[i * PAGE] = i;
+  uint32_t sum = 0;
+  for (int round = 0; round < 12; round++) {
+    pid_t child = fork();
+    if (child == 0) {
+      for (int i = 0; i < PAGES; i++) pages[i * PAGE]++;
+      _exit(pages[5 * PAGE]);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    sum += WEXITSTATUS(status);
+  }
+  return sum;
+}
+
 int main(int argc, char **argv) {
   static const struct {
     const char *name;
     uint32_t (*work)(void);
-  } works[] = {{"integer", integer}, {"records", records}, {"sha256", sha256}, {"qsort", sort},         {"switch", interpreter}, {"chase", chase},
-               {"matrix", matrix},   {"memory", memory},   {"syscall", syscalls}, {"fork", forks}};
+  } works[] = {{"integer", integer}, {"records", records},   {"sha256", sha256},     {"qsort", sort},     {"switch", interpreter},
+               {"chase", chase},     {"strings", strings},   {"calls", calls},       {"pointers", pointers}, {"virtual", virtuals},
+               {"matrix", matrix},   {"mandelbrot", mandelbrot}, {"filter", filter}, {"fused", fused},    {"bodies", bodies},
+               {"memory", memory},   {"syscall", syscalls},  {"pipe", pipes},        {"yield", threads},  {"faults", faults},
+               {"copies", copies},   {"fork", forks},        {"exec", executions}};
   double start = now();
+  if (argc > 1 && strcmp(argv[1], "nothing") == 0) return 1;
   if (argc > 2 && strcmp(argv[1], "run") == 0) {
     int status = run(argv + 2);
     printf("\nRESULT %.6f %d\n", now() - start, status);

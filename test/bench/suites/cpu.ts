@@ -4,64 +4,134 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { writeCpio } from '../../../engine/images/cpio';
-import type { BenchSuite } from '../measurement';
-import { type Peer, startPeer } from '../peers';
+import { type DebianMachine, prepareDebian, startDebian } from '../debian';
+import type { ConsoleSession } from '../console-session';
+import type { BenchContext, BenchSuite, Kind, Measurement, Unit } from '../measurement';
+import type { Peer } from '../peers';
 import { PROMPT } from '../prompt';
 
-const SOURCE = fileURLToPath(new URL('../programs/cpu.c', import.meta.url));
+const PROGRAMS = new URL('../programs/', import.meta.url);
+const DEBIAN_PROMPT = /root@debian:\S*# /;
 
-/** What is shown, and how it is started in the guest. Each prints its seconds and a checksum. */
-const WORKLOADS: [name: string, command: string][] = [
-  ['integer, CoreMark-like', '/bench/cpu integer'],
-  ['records and strings, Dhrystone-like', '/bench/cpu records'],
-  ['sha256', '/bench/cpu sha256'],
-  ['qsort', '/bench/cpu qsort'],
-  ['switch interpreter', '/bench/cpu switch'],
-  ['pointer chasing, 4 MiB', '/bench/cpu chase'],
-  ['double matrix', '/bench/cpu matrix'],
-  ['memory set and copy', '/bench/cpu memory'],
-  ['system calls', '/bench/cpu syscall'],
-  ['fork and wait', '/bench/cpu fork'],
-  ['busybox: shell loop', `/bench/cpu run sh -c 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done'`],
-  ['busybox: gzip 1.3 MB', `/bench/cpu run sh -c 'seq 200000 | gzip > /dev/null'`],
-  ['busybox: awk', `/bench/cpu run awk 'BEGIN { for (i = 0; i < 250000; i++) s += i % 7; exit s % 2 }'`],
-  ['busybox: start 100 programs', `/bench/cpu run sh -c 'i=0; while [ $i -lt 100 ]; do /bin/busybox true; i=$((i+1)); done'`],
+/** What is measured, and how it is started in the guest. Each prints its value and a checksum. */
+interface Workload extends Measurement {
+  command: string;
+}
+
+const program = (name: string, kind: Kind, workload: string): Workload => ({ name, kind, unit: 's', command: `/bench/cpu ${workload}` });
+const fromDebian = (name: string, kind: Kind, workload: string, unit: Unit = 's'): Workload => ({
+  name,
+  kind,
+  unit,
+  command: `/bench/debian.sh ${workload}`,
+});
+
+/** In the default guest. */
+const WORKLOADS: Workload[] = [
+  program('integer, CoreMark-like', 'integer', 'integer'),
+  program('records and strings, Dhrystone-like', 'integer', 'records'),
+  program('strings', 'integer', 'strings'),
+  program('sha256', 'integer', 'sha256'),
+  program('qsort', 'integer', 'qsort'),
+  program('switch interpreter', 'integer', 'switch'),
+  program('pointer chasing, 4 MiB', 'integer', 'chase'),
+  program('busybox: shell loop', 'integer', `run sh -c 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done'`),
+  program('busybox: gzip 1.3 MB', 'integer', `run sh -c 'seq 200000 | gzip > /dev/null'`),
+  program('busybox: awk', 'integer', `run awk 'BEGIN { for (i = 0; i < 250000; i++) s += i % 7; exit s % 2 }'`),
+  program('calls', 'calls', 'calls'),
+  program('calls through pointers', 'calls', 'pointers'),
+  program('virtual calls', 'calls', 'virtual'),
+  program('add and multiply: double matrix', 'float', 'matrix'),
+  program('add and multiply: Mandelbrot', 'float', 'mandelbrot'),
+  program('add and multiply: single filter', 'float', 'filter'),
+  program('fused multiply-add', 'float', 'fused'),
+  program('divide and square root: bodies', 'float', 'bodies'),
+  program('memory set and copy', 'memory', 'memory'),
+  program('system calls', 'kernel', 'syscall'),
+  program('context switches: pipes', 'kernel', 'pipe'),
+  program('context switches: threads that yield', 'kernel', 'yield'),
+  program('page faults', 'kernel', 'faults'),
+  program('page faults: copy on write', 'kernel', 'copies'),
+  program('fork and wait', 'kernel', 'fork'),
+  program('fork and exec', 'kernel', 'exec'),
+  program('busybox: start 100 programs', 'kernel', `run sh -c 'i=0; while [ $i -lt 100 ]; do /bin/busybox true; i=$((i+1)); done'`),
 ];
 
-/** The initramfs with the programs in it. */
+/** On the Debian disk. The first has to be the first. */
+const DEBIAN_WORKLOADS: Workload[] = [
+  fromDebian('gcc -O2, the first time after boot', 'cold', 'gcc'),
+  fromDebian('gcc -O2, again', 'integer', 'gcc-warm'),
+  fromDebian('7-Zip: its benchmark', 'integer', '7z', 'MIPS'),
+  fromDebian('7-Zip: xz of 0.7 MB', 'integer', 'xz'),
+  fromDebian('Python: dictionaries, strings, JSON', 'integer', 'python-objects'),
+  fromDebian('Python: loops', 'integer', 'python-numbers'),
+  fromDebian('openssl speed sha256', 'integer', 'sha256', 'MB/s'),
+  fromDebian('openssl speed aes-128-cbc', 'integer', 'aes-128-cbc', 'MB/s'),
+  fromDebian('openssl speed chacha20', 'integer', 'chacha20', 'MB/s'),
+];
+
+/** The default guest's initramfs with the programs in it, and Debian with them on its disk. */
 let initrd = '';
+let debian: DebianMachine | undefined;
 const checksums = new Map<string, { peer: Peer; sum: string }>();
 
 export const cpu: BenchSuite = {
-  description: 'programs inside the guest, timed by its own clock',
-  async prepare({ guest, folder }) {
-    const program = join(folder, 'cpu');
-    await promisify(execFile)('riscv64-linux-gnu-gcc', ['-O2', '-static', '-march=rv64gc', '-o', program, SOURCE]);
+  description: "programs inside the default guest, timed by its own clock, and Debian's programs",
+  measurements: [...WORKLOADS, ...DEBIAN_WORKLOADS],
+  async prepare(context) {
+    const binary = join(context.folder, 'cpu');
+    // Contraction would fuse the additions and multiplications that are measured apart.
+    const flags = ['-O2', '-static', '-march=rv64gc', '-ffp-contract=off', '-pthread'];
+    await promisify(execFile)('riscv64-linux-gnu-gcc', [...flags, '-o', binary, fileURLToPath(new URL('cpu.c', PROGRAMS)), '-lm']);
+    const data = await readFile(binary);
     const extra = writeCpio([
       { type: 'directory', path: 'bench' },
-      { type: 'file', path: 'bench/cpu', mode: 0o755, data: await readFile(program) },
+      { type: 'file', path: 'bench/cpu', mode: 0o755, data },
     ]);
-    initrd = join(folder, 'initrd.cpio');
-    await writeFile(initrd, Buffer.concat([await readFile(guest.initrd), extra]));
+    initrd = join(context.folder, 'initrd.cpio');
+    await writeFile(initrd, Buffer.concat([await readFile(context.guest.initrd), extra]));
+    if (!DEBIAN_WORKLOADS.some(context.chosen)) return;
+    const names = ['cpu.c', 'debian.sh', 'loops.py'];
+    const sources = await Promise.all(names.map(async (name) => [name, await readFile(new URL(name, PROGRAMS))] as const));
+    debian = await prepareDebian(context, { cpu: data, ...Object.fromEntries(sources) });
   },
 
-  async run({ guest, record, say }, peer) {
-    const session = startPeer(peer, { ...guest, initrd });
-    try {
-      await session.expect(PROMPT, 120);
-      for (const [name, command] of WORKLOADS) {
-        say(`${peer}: ${name}`);
-        session.send(command);
-        const [, seconds, sum] = await session.expect(/\nRESULT ([\d.]+) (\d+)\n/, 180);
-        record(peer, name, 's', Number(seconds));
-        const known = checksums.get(name);
-        if (known && known.sum !== sum)
-          throw new Error(`${name} gave ${sum} on ${peer}, but ${known.sum} on ${known.peer}: one of them computes wrongly.`);
-        checksums.set(name, { peer, sum });
-        await session.expect(PROMPT, 20);
+  async run(context, peer) {
+    const [inDefaultGuest, inDebian] = [WORKLOADS, DEBIAN_WORKLOADS].map((all) => all.filter(context.chosen));
+    if (inDefaultGuest.length > 0) {
+      const session = peer.start({ ...context.guest, initrd });
+      try {
+        await session.expect(PROMPT, 120);
+        await measure(inDefaultGuest, session, PROMPT, context, peer);
+      } finally {
+        await session.stop();
       }
-    } finally {
-      await session.stop();
+    }
+    if (debian && inDebian.length > 0) {
+      const { session } = await startDebian(debian, context, peer);
+      try {
+        session.send('root');
+        await session.expect(DEBIAN_PROMPT, 120);
+        await measure(inDebian, session, DEBIAN_PROMPT, context, peer);
+      } finally {
+        await session.stop();
+      }
     }
   },
 };
+
+async function measure(workloads: Workload[], session: ConsoleSession, prompt: RegExp, { record, say }: BenchContext, peer: Peer) {
+  for (const workload of workloads) {
+    const { name, command } = workload;
+    say(`${peer.name}: ${name}`);
+    session.send(command);
+    const [printed, value, sum] = await session.expect(new RegExp(`\\nRESULT ([\\d.]+) (\\d+)\\n|${prompt.source}`), 300);
+    if (value === undefined) throw new Error(`${name} printed no result on ${peer.name}: ${command} ended with ${printed}`);
+    record(peer, workload, Number(value));
+    const known = checksums.get(name);
+    if (known && known.sum !== sum)
+      throw new Error(`${name} gave ${sum} on ${peer.name}, but ${known.sum} on ${known.peer.name}: one of them computes wrongly.`);
+    checksums.set(name, { peer, sum });
+    await session.expect(prompt, 20);
+  }
+}
