@@ -75,11 +75,23 @@ export const PMP_LAST = HART_PRIVATE + 784;
 export const PMP_USED = HART_PRIVATE + 912;
 
 /**
- * u64[2], u64[2]: first and last address of the large pages that the TLBs have held since they were last emptied, for the lower
- * and the upper half of the address space; first > last where there were none.
+ * Which bank of TLB tables (see below) belongs to which address space: per bank the u64 satp that it is for, or NO_ADDRESS_SPACE.
+ * A bank that is not the present one is emptied when it is next used.
  */
-export const HART_LARGE_FIRST = HART_PRIVATE + 928;
-export const HART_LARGE_LAST = HART_PRIVATE + 944;
+export const HART_BANKS = HART_PRIVATE + 928;
+export const TLB_BANKS = 8;
+/** u32: the present bank, whose satp is the hart's; u32: the bank that an address space without one got last. */
+export const HART_BANK = HART_PRIVATE + 992;
+export const HART_BANK_TURN = HART_PRIVATE + 996;
+/** i32: 1 if the tables for S hold pages that are not global. */
+export const HART_LOCAL_PAGES = HART_PRIVATE + 1000;
+/**
+ * First and last address (u64 each) of the large pages that TLBs have held since they were last emptied, first > last where there
+ * were none. Ranges: those of each bank, of the tables for S, and of all tables for the upper half of the address space, where
+ * kernels have them.
+ */
+export const HART_LARGE_PAGES = HART_PRIVATE + 1152;
+export const LARGE_PAGES_BYTES = 16;
 
 // ---- Debugging and profiling (helpers/debug.ts) ----------------------------------------------------------------------
 
@@ -103,43 +115,54 @@ export const HART_SAMPLE_AT = HART_PRIVATE + 1056;
 // ---- TLBs --------------------------------------------------------------------------------------------------------
 
 /**
- * Data TLB: TLB_MODES tables (U, S, S with SUM, M) of TLB_ENTRIES direct-mapped entries.
+ * Data TLB: tables of TLB_ENTRIES direct-mapped entries, one for M, one for S, and in each bank one for U and one for S with SUM.
+ * Without SUM an S-mode access reaches no user's pages, so in practice only the kernel's, which are global: all address spaces
+ * share that table. The others come in banks, so that a switch between address spaces empties nothing.
  * An entry holds a read tag and a write tag (page address, or all ones) and the addend that makes a guest address an offset in the
  * shared memory.
  */
 export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_BYTES = 32;
-export const TLB_MODE_BYTES = 32768;
-export const TLB_MODES = 4;
+export const TLB_TABLE_BYTES = 32768;
 export const TLB_READ = 0;
 export const TLB_WRITE = 8;
 export const TLB_ADDEND = 16;
-export const HART_TLBS = 524288;
+export const HART_TLB_M = 1048576;
+export const HART_TLB_S = HART_TLB_M + TLB_TABLE_BYTES;
+export const HART_TLB_U = HART_TLB_S + TLB_TABLE_BYTES;
+/** Of a bank: its table for U, then its table for S with SUM. */
+export const TLB_BANK_BYTES = 2 * TLB_TABLE_BYTES;
 
 /**
- * Fetch TLB: U, S, M tables of entries { u64 page address, u32 address of the page's records, u32 version }. The version is
- * SLOT_VERSION of the records' slot, or 0 where writes to the page may go unnoticed: code that was translated from a page of that
- * number and version is what the entry's records hold.
+ * Fetch TLB: a table for M, one for S, and one for U in each bank, of entries { u64 page address, u32 address of the page's
+ * records, u32 version }. The version is SLOT_VERSION of the records' slot, or 0 where writes to the page may go unnoticed: code
+ * that was translated from a page of that number and version is what the entry's records hold.
  */
 export const FETCH_ENTRIES = 512;
 export const FETCH_ENTRY_BYTES = 16;
-export const FETCH_MODE_BYTES = 8192;
-export const FETCH_MODES = 3;
+export const FETCH_TABLE_BYTES = 8192;
 export const FETCH_TAG = 0;
 export const FETCH_RECORDS = 8;
 export const FETCH_VERSION = 12;
-export const HART_FETCH_TLBS = 131072;
+export const HART_FETCH_TLB_M = HART_TLB_U + TLB_BANKS * TLB_BANK_BYTES;
+export const HART_FETCH_TLB_S = HART_FETCH_TLB_M + FETCH_TABLE_BYTES;
+export const HART_FETCH_TLB_U = HART_FETCH_TLB_S + FETCH_TABLE_BYTES;
 /** A fetch TLB that stays empty: in force while instructions run one by one. */
-export const HART_NO_FETCH_TLB = 155648;
+export const HART_NO_FETCH_TLB = HART_FETCH_TLB_U + TLB_BANKS * FETCH_TABLE_BYTES;
 
 // ---- Decoded pages ------------------------------------------------------------------------------------------------
 
-/** Per slot: u32 guest page number + 1 (0: empty), u32 version when decoded, u32 offset of the page, u32 1 if writes to it may go unnoticed. */
+/**
+ * Per slot: u32 guest page number + 1 (0: empty), u32 version when decoded, u32 offset of the page, u16 1 if writes to it may go
+ * unnoticed, u16 index of the fetch TLB entries that lead to it, or ANY_INDEX.
+ */
 export const SLOT_BYTES = 16;
 export const SLOT_PAGE = 0;
 export const SLOT_VERSION = 4;
 export const SLOT_HOST = 8;
 export const SLOT_UNNOTICED = 12;
+export const SLOT_INDEX = 14;
+export const ANY_INDEX = 65535;
 export const HART_SLOTS = 196608;
 
 /** A decoded page: one record per halfword, then a record that leads on to the next page. */

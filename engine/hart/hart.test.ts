@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Assembler, Label } from '../../test/support/assembler';
 import { BareHart, FINISH, RAM } from '../../test/support/bare-hart';
+import { Random } from '../../test/support/random';
 import { compileHelpers } from '../../test/support/helpers-module';
 import { bType, iType, jType, rType, sType, uType } from '../../test/support/riscv-encoding';
 import { HART_LINES, HART_MTIMECMP, MACHINE_RUN_STATE, RUN_STOPPED } from '../memory/layout';
@@ -44,7 +45,7 @@ const RET = 0x8067;
 const MPP_S = 1n << 11n;
 const ADUE = 1n << 61n;
 const STCE = 1n << 63n;
-const PTE = { v: 1n, r: 2n, w: 4n, x: 8n, u: 16n, a: 64n, d: 128n };
+const PTE = { v: 1n, r: 2n, w: 4n, x: 8n, u: 16n, g: 32n, a: 64n, d: 128n };
 
 /** Where tests keep things in RAM. */
 const LOG_AT = RAM + 0x8000;
@@ -158,9 +159,9 @@ class Run {
   readonly machine: BareHart;
   private readonly started = performance.now();
   private finished = false;
-  constructor(environment: Partial<HartEnvironment> = {}, harts = 1) {
+  constructor(environment: Partial<HartEnvironment> = {}, shape: { harts?: number; ramBytes?: number } = {}) {
     this.machine = new BareHart(helpers, {
-      harts,
+      ...shape,
       environment: {
         ...environment,
         time: () => {
@@ -451,6 +452,139 @@ describe('Hart: translation', () => {
   });
 });
 
+describe('Hart: address spaces', () => {
+  const SPACES = 11;
+  /** Where large pages hold the same again. */
+  const FAR = 0x5000;
+  const MPRV = 1n << 17n;
+  const SUM = 1n << 18n;
+  const all = PTE.v | PTE.r | PTE.w | PTE.x | PTE.a | PTE.d;
+  /** Pages of every kind: where they lie, how large they are, whose, and whether all spaces share them. */
+  const kinds = [
+    { va: 0x10000n, level: 0, user: true, global: false },
+    { va: 0x11000n, level: 0, user: false, global: false },
+    { va: 0x4000_0000n, level: 1, user: true, global: false },
+    { va: 0x8000_0000n, level: 1, user: false, global: false },
+    { va: -0x4000_0000n, level: 0, user: false, global: true },
+    { va: -0x3fe0_0000n, level: 1, user: false, global: true },
+  ];
+  /** Code and data are the same pages: an instruction sequence that leaves a number in a0, and that number. */
+  const numberOf = (address: number): number => (address - RAM) >>> 12;
+  const frame = (level: number, n: number): number => RAM + (level === 1 ? (1 + (n % 3)) << 21 : 0x100000 + (n % 64) * 4096);
+
+  it('sees no translation that was fenced, whoever it belonged to', () => {
+    const run = new Run({}, { ramBytes: 8 << 20 });
+    for (let seed = 0; seed < 40; seed++) {
+      run.machine.memory.view(RAM, 8 << 20).fill(0);
+      check(run, new Random(seed));
+    }
+  });
+
+  function check(run: Run, random: Random): void {
+    for (const level of [0, 1]) {
+      for (let n = 0; n < 64; n++) {
+        const base = frame(level, n);
+        for (const at of level === 0 ? [base] : [base, base + FAR]) {
+          run.put(at, BigInt(numberOf(base)));
+          run.code(at + 8, uType(0x37, A0, numberOf(base)), ECALL);
+        }
+      }
+    }
+    // Per space: root, a table for the large pages of each gigabyte, one for small pages; the upper half is everybody's.
+    let free = RAM + 0x20000;
+    const table = (): number => {
+      free += 4096;
+      return free;
+    };
+    const pointer = (address: number): bigint => page(address, 0n);
+    const shared = [table(), table()];
+    const roots = Array.from({ length: SPACES }, table);
+    const entryOf = (space: number, kind: (typeof kinds)[number]): number => entries.get(`${kind.global ? 0 : space} ${kind.va}`) as number;
+    const entries = new Map<string, number>();
+    roots.forEach((root, space) => {
+      for (const kind of kinds) {
+        const at = (level: number): number => 8 * Number((kind.va >> BigInt(12 + 9 * level)) & 511n);
+        const key = `${kind.global ? 0 : space} ${kind.va}`;
+        let middle = run.u64(root + at(2)) === 0n ? table() : Number((run.u64(root + at(2)) >> 10n) << 12n);
+        if (kind.global) middle = shared[0];
+        run.put(root + at(2), pointer(middle));
+        let place = middle + at(1);
+        if (kind.level === 0) {
+          let last = run.u64(place) === 0n ? table() : Number((run.u64(place) >> 10n) << 12n);
+          if (kind.global) last = shared[1];
+          run.put(place, pointer(last));
+          place = last + at(0);
+        }
+        entries.set(key, place);
+      }
+    });
+    const flags = (kind: (typeof kinds)[number]): bigint => all | (kind.user ? PTE.u : 0n) | (kind.global ? PTE.g : 0n);
+    const held = new Map<number, number>();
+    for (const kind of kinds) {
+      for (let space = 0; space < SPACES; space++) {
+        const target = frame(kind.level, random.below(64));
+        held.set(entryOf(space, kind), target);
+        run.put(entryOf(space, kind), page(target, flags(kind)));
+      }
+    }
+
+    let expected = 0n;
+    run.run((p) => {
+      p.li(A2, 0n);
+      let space = 0;
+      const go = (to: number): void => {
+        space = to;
+        p.set(CSR.satp, (8n << 60n) | (BigInt(to) << 44n) | (BigInt(roots[to]) >> 12n));
+      };
+      const use = (kind: (typeof kinds)[number]): void => {
+        const asUser = kind.user && random.oneIn(2);
+        const bits = (asUser ? 0n : MPP_S) | (kind.user || random.oneIn(2) ? SUM : 0n);
+        const va = kind.va + (kind.level === 1 && random.oneIn(2) ? BigInt(FAR) : 0n);
+        const clear = MPRV | SUM | MPP_S | (MPP_S << 1n);
+        if (asUser === kind.user && random.oneIn(2)) {
+          p.enter(bits, BigInt.asUintN(64, va + 8n));
+          p.word(iType(0x13, 5, A0, A0, 12));
+        } else {
+          p.li(T0, clear);
+          p.word(iType(0x73, 3, 0, T0, CSR.mstatus));
+          p.li(T0, bits | MPRV);
+          p.li(A1, va);
+          p.word(iType(0x73, 2, 0, T0, CSR.mstatus));
+          p.word(load(A0, A1));
+        }
+        p.li(T0, clear);
+        p.word(iType(0x73, 3, 0, T0, CSR.mstatus));
+        // a2 = a2 × 31 + a0
+        p.word(iType(0x13, 1, T0, A2, 5));
+        p.word(rType(0x33, 0, 0x20, A2, T0, A2));
+        p.word(rType(0x33, 0, 0, A2, A2, A0));
+        expected = BigInt.asUintN(64, expected * 31n + BigInt(numberOf(held.get(entryOf(space, kind)) as number)));
+      };
+      go(0);
+      // Some address spaces are used more than others.
+      const anySpace = (): number => random.below(random.oneIn(4) ? SPACES : 3);
+      for (let i = 0; i < 60; i++) {
+        const kind = random.pick(kinds);
+        go(anySpace());
+        use(kind);
+        if (random.oneIn(2)) continue;
+        // Another page, fenced as narrowly as may be or more widely, from its own address space or another.
+        const owner = random.oneIn(2) ? space : anySpace();
+        if (random.oneIn(2)) go(anySpace());
+        const target = frame(kind.level, random.below(64));
+        held.set(entryOf(owner, kind), target);
+        p.store(entryOf(owner, kind), page(target, flags(kind)));
+        p.li(T0, kind.va);
+        p.li(T1, BigInt(owner));
+        p.word(rType(0x73, 0, 9, 0, random.oneIn(3) ? 0 : T0, kind.global || random.oneIn(3) ? 0 : T1));
+        if (random.oneIn(2)) go(owner);
+        use(kind);
+      }
+    });
+    expect(run.machine.x(A2)).toBe(expected);
+  }
+});
+
 describe('Hart: physical memory protection', () => {
   const boundary = DATA + 0x800;
 
@@ -561,10 +695,12 @@ describe('Hart: code that another hart may have changed unnoticed', () => {
           return true;
         },
       },
-      2,
+      { harts: 2 },
     );
     run.code(DATA, iType(0x13, 0, A0, 0, 1), RET);
     run.run((p) => {
+      // Harts may have TLB entries to write the page from now on.
+      p.store(DATA + 0x800, 0n);
       p.li(A2, 0n);
       for (let i = 2; i < 5; i++) {
         p.li(T1, BigInt(DATA));

@@ -9,7 +9,7 @@ import {
   CSR_MENVCFG,
   CSR_MSTATUS,
   CSR_STIMECMP,
-  FETCH_MODE_BYTES,
+  FETCH_TABLE_BYTES,
   HART_BUDGET,
   HART_COUNTERS,
   HART_COUNTER_COUNT,
@@ -148,7 +148,7 @@ export class Hart {
     this.helpers.setTracing(environment.traceTrap ? 1 : 0);
 
     halves[(base + HART_STOP_RECORD) >>> 1] = STOP;
-    new Uint8Array(memory.buffer).fill(0xff, base + HART_NO_FETCH_TLB, base + HART_NO_FETCH_TLB + FETCH_MODE_BYTES);
+    new Uint8Array(memory.buffer).fill(0xff, base + HART_NO_FETCH_TLB, base + HART_NO_FETCH_TLB + FETCH_TABLE_BYTES);
     this.points = new DebugPoints(memory);
     if (environment.samples) {
       const peek = (address: bigint): number => this.helpers.peek(address);

@@ -42,7 +42,7 @@ const SIGNATURES = {
   sret: ':',
   wfi: ':',
   fence_i: ':',
-  sfence_vma: 'li:',
+  sfence_vma: 'lili:',
 
   f32_add: 'iii:i',
   f32_sub: 'iii:i',

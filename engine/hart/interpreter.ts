@@ -476,6 +476,9 @@ export class RunLoop extends TierEmitter implements Context {
   rs1IsZero(): I32 {
     return this.e.i32.eqz(this.field(RECORD_B));
   }
+  rs2IsZero(): I32 {
+    return this.e.i32.eqz(this.field(this.secondSource()));
+  }
   rm(): I32 {
     const { e } = this;
     const mode = e.keep(this.field(RECORD_IMM + 2));

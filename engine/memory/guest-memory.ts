@@ -85,7 +85,7 @@ export class GuestMemory {
         const last = Math.floor(Math.min(at + length, region.size) - 1) >>> 12;
         for (let page = Math.floor(at / 4096); page <= last; page++) {
           const word = (versions >>> 2) + page;
-          if (Atomics.load(this.words, word) !== 0) {
+          if (Atomics.load(this.words, word) < 0) {
             Atomics.store(this.words, word, 0);
             Atomics.add(this.words, MACHINE_CODE_EPOCH >>> 2, 1);
           }

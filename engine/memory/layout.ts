@@ -25,8 +25,8 @@ export const MACHINE_DEVICE_POLLING = 12;
 /** f64: guest time in ticks is (host monotonic nanoseconds × timebase / 1e9) + this offset. */
 export const MACHINE_CLOCK_OFFSET = 16;
 /**
- * u32: bumped whenever a page becomes a code page (its version is the new value) or a code page is written by anyone, hart or DMA
- * (its version becomes 0).
+ * u32: bumped whenever a page becomes a code page (its version is made of the new value) or a code page is written by anyone, hart
+ * or DMA (its version becomes 0).
  */
 export const MACHINE_CODE_EPOCH = 24;
 /** u32: bumped when every hart must drop its write entries, because a page became a code page. */
@@ -43,6 +43,11 @@ export const REGION_OFFSET = 16;
 export const REGION_FLAGS = 20;
 export const REGION_VERSIONS = 24;
 export const REGION_READONLY = 1;
+/**
+ * A page's version. Negative: it is a code page; no other page, nor this one with other contents, ever has the same. Else harts may
+ * have TLB entries to write it: 0, none; PAGE_WRITERS_ANYWHERE; or the index of those entries in their tables + 1.
+ */
+export const PAGE_WRITERS_ANYWHERE = 65536;
 
 /** u32 per virtio-mmio slot: InterruptStatus, so that harts read and acknowledge it without a round trip. */
 export const VIRTIO_ISR = 1024;
@@ -73,7 +78,7 @@ export const PLIC_BYTES = 12288;
 
 export const HARTS_BASE = 65536;
 export const HARTS_MAX = 16;
-export const HART_STRIDE = 1048576;
+export const HART_STRIDE = 2097152;
 
 /** i64[32]: x0 to x31. */
 export const HART_X = 0;

@@ -36,7 +36,7 @@ export interface MemoryPlan {
   /** Offset of hart 0's decoded pages; those of hart n lie n × decodedStride further. */
   decoded: number;
   decodedStride: number;
-  /** Offset of one u32 per 4 KiB page of every region, in order: 0 = not a code page, else its version. */
+  /** Offset of one i32 per 4 KiB page of every region, in order: its version (layout.ts). */
   pageVersions: number;
   regions: DirectRegion[];
   /** Offset of the lockstep check's memory (engine/hart/check), if there is to be one. */

@@ -88,14 +88,14 @@ describe('ScatterGatherList', () => {
     const first = memory.plan.pageVersions / 4;
     const versions = (): number[] => [0, 1, 2].map((page) => Atomics.load(memory.words, first + page));
     const reset = (): void => {
-      for (const page of [0, 1, 2]) Atomics.store(memory.words, first + page, 5);
+      for (const page of [0, 1, 2]) Atomics.store(memory.words, first + page, -5);
     };
     const list = new ScatterGatherList(memory, true).add(TEST_RAM_BASE, 8192);
     reset();
     list.copyFrom(new Uint8Array(8192));
-    expect(versions()).toEqual([0, 0, 5]);
+    expect(versions()).toEqual([0, 0, -5]);
     reset();
     list.wrote(1);
-    expect(versions()).toEqual([0, 5, 5]);
+    expect(versions()).toEqual([0, -5, -5]);
   });
 });

@@ -35,7 +35,7 @@ import {
   PMP_ADDR,
 } from '../hart-layout';
 import { HART_INSTRET } from '../../memory/layout';
-import { flushAll, flushTranslated } from './mmu';
+import { flushAll, flushTranslated, switchAddressSpace } from './mmu';
 import { pmpAddressLocked, pmpReadConfig, pmpUpdate, pmpWriteConfig } from './pmp';
 import {
   hart,
@@ -319,10 +319,7 @@ function write(number: u32, value: u64): void {
       const mode = value >> 60;
       // Unsupported modes leave satp as it was (§12.1.11).
       if (mode != 0 && mode != 8 && mode != 9) return;
-      const next = value & 0xf0000fffffffffff;
-      if (next == load<u64>(hart + CSR_SATP)) return;
-      store<u64>(hart + CSR_SATP, next);
-      flushTranslated();
+      switchAddressSpace(value);
       unsettle();
       return;
     }

@@ -1,19 +1,24 @@
 import {
+  ANY_INDEX,
   CSR_MENVCFG,
   CSR_MSTATUS,
   CSR_SATP,
   FETCH_ENTRIES,
   FETCH_ENTRY_BYTES,
-  FETCH_MODES,
-  FETCH_MODE_BYTES,
   FETCH_RECORDS,
+  FETCH_TABLE_BYTES,
   FETCH_TAG,
   FETCH_VERSION,
+  HART_BANK,
+  HART_BANKS,
+  HART_BANK_TURN,
   HART_EPOCH_SEEN,
   HART_FETCH_TLB,
-  HART_FETCH_TLBS,
-  HART_LARGE_FIRST,
-  HART_LARGE_LAST,
+  HART_FETCH_TLB_M,
+  HART_FETCH_TLB_S,
+  HART_FETCH_TLB_U,
+  HART_LARGE_PAGES,
+  HART_LOCAL_PAGES,
   HART_MMIO_FAULT,
   HART_PRIV,
   HART_RESERVED,
@@ -22,10 +27,14 @@ import {
   HART_SLOTS,
   HART_STOP_RECORD,
   HART_TLB,
-  HART_TLBS,
+  HART_TLB_M,
+  HART_TLB_S,
+  HART_TLB_U,
   HART_TRAP,
+  LARGE_PAGES_BYTES,
   SLOT_BYTES,
   SLOT_HOST,
+  SLOT_INDEX,
   SLOT_PAGE,
   SLOT_UNNOTICED,
   SLOT_VERSION,
@@ -34,11 +43,12 @@ import {
   STAT_PAGES_DECODED,
   STAT_TLB_MISSES,
   TLB_ADDEND,
+  TLB_BANKS,
+  TLB_BANK_BYTES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
-  TLB_MODES,
-  TLB_MODE_BYTES,
   TLB_READ,
+  TLB_TABLE_BYTES,
   TLB_WRITE,
 } from '../hart-layout';
 import {
@@ -57,6 +67,7 @@ import {
   MEMORY_REGIONS,
   MEMORY_REGION_COUNT,
   MEMORY_REGION_STRIDE,
+  PAGE_WRITERS_ANYWHERE,
   REGION_BASE,
   REGION_FLAGS,
   REGION_OFFSET,
@@ -103,6 +114,7 @@ const PTE_R: u64 = 2;
 const PTE_W: u64 = 4;
 const PTE_X: u64 = 8;
 const PTE_U: u64 = 16;
+const PTE_G: u64 = 32;
 const PTE_A: u64 = 64;
 const PTE_D: u64 = 128;
 /** PPN, and the bits above it that must be zero without Svnapot and Svpbmt. */
@@ -114,6 +126,8 @@ const PTE_RESERVED: u64 = 0xffc0000000000000;
 /** Physical address, log2 of the page size, and what the page allows (ACCESS_*; write only if already dirty). */
 let foundLevel: u32 = 12;
 let foundRights: i32 = 0;
+/** Whether the translation is the same in all address spaces. */
+let foundGlobal: bool = false;
 /** What regionOf() found. */
 let regionFlags: u32 = 0;
 let regionVersion: u32 = 0;
@@ -161,6 +175,7 @@ function translate(va: u64, access: i32, priv: i32): u64 {
   const mode = <u32>(satp >> 60);
   foundLevel = 12;
   foundRights = 7;
+  foundGlobal = false;
   if (priv == PRIV_M || mode == 0) return va;
 
   const levels: i32 = mode == 8 ? 3 : 4;
@@ -180,9 +195,11 @@ function translate(va: u64, access: i32, priv: i32): u64 {
     if ((pte & PTE_V) == 0 || (pte & (PTE_R | PTE_W)) == PTE_W || (pte & PTE_RESERVED) != 0) return pageFault(access, va);
     if ((pte & (PTE_R | PTE_X)) == 0) {
       if (pte & (PTE_U | PTE_A | PTE_D)) return pageFault(access, va);
+      if (pte & PTE_G) foundGlobal = true;
       table = (pte & PTE_PPN) << 2;
       continue;
     }
+    if (pte & PTE_G) foundGlobal = true;
     // A leaf. First whether this privilege may use the page at all.
     if (pte & PTE_U) {
       if (priv == PRIV_S && (access == ACCESS_FETCH || (mstatus & MSTATUS_SUM) == 0)) return pageFault(access, va);
@@ -260,7 +277,7 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
       accessFault(access, va);
       return TRAPPED;
     }
-    if (atomic.load<u32>(regionVersion) != 0) {
+    if (isCode(atomic.load<u32>(regionVersion))) {
       // Code was decoded from this page: let every hart's next fence.i know, and then it is an ordinary page again.
       atomic.store<u32>(regionVersion, 0);
       atomic.add<u32>(MACHINE_CODE_EPOCH, 1);
@@ -272,10 +289,10 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
     const page = va & ~PAGE_MASK;
     const addend = host - <u32>va;
     store<u64>(entry + TLB_READ, rights & ACCESS_READ ? page : u64.MAX_VALUE);
-    const writable = (rights & ACCESS_WRITE) != 0 && !readonly && atomic.load<u32>(regionVersion) == 0;
+    const writable = (rights & ACCESS_WRITE) != 0 && !readonly && noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1));
     store<u64>(entry + TLB_WRITE, writable ? page : u64.MAX_VALUE);
     store<u32>(entry + TLB_ADDEND, addend);
-    if (foundLevel != 12) noteLargePage(va);
+    noteTranslation(va, load<u32>(hart + HART_TLB) == hart + HART_TLB_S);
   }
   return host;
 }
@@ -506,15 +523,16 @@ export function fetch_miss(va: u64): u32 {
   if (host == 0) return 0;
   if (alone) return hart + HART_SINGLE_RECORD;
   const pa = fetchPhysical;
-  if (foundLevel != 12) noteLargePage(va);
+  const index = <u32>(va >> 12) & (FETCH_ENTRIES - 1);
   if ((pmpRights(pa & ~PAGE_MASK, pa | PAGE_MASK, load<i32>(hart + HART_PRIV)) & ACCESS_FETCH) == 0) return hart + HART_SINGLE_RECORD;
   const page = <u32>(pa >> 12);
-  const records = slotFor(page, host & ~0xfff, regionVersion);
+  const records = slotFor(page, host & ~0xfff, regionVersion, index);
   const slot = slotOf(page);
-  const entry = load<u32>(hart + HART_FETCH_TLB) + ((<u32>(va >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY_BYTES);
+  const entry = load<u32>(hart + HART_FETCH_TLB) + index * FETCH_ENTRY_BYTES;
   store<u64>(entry + FETCH_TAG, va & ~PAGE_MASK);
   store<u32>(entry + FETCH_RECORDS, records);
-  store<u32>(entry + FETCH_VERSION, load<u32>(slot + SLOT_UNNOTICED) ? 0 : load<u32>(slot + SLOT_VERSION));
+  store<u32>(entry + FETCH_VERSION, load<u16>(slot + SLOT_UNNOTICED) ? 0 : load<u32>(slot + SLOT_VERSION));
+  noteTranslation(va, load<u32>(hart + HART_FETCH_TLB) == hart + HART_FETCH_TLB_S);
   return records + (<u32>(va & PAGE_MASK) << 2);
 }
 
@@ -524,63 +542,97 @@ function slotOf(page: u32): u32 {
   return hart + HART_SLOTS + (page & (DECODED_PAGES - 1)) * SLOT_BYTES;
 }
 
-/** A version that no page has had. */
-function freshVersion(): u32 {
-  const epoch = atomic.add<u32>(MACHINE_CODE_EPOCH, 1) + 1;
-  return epoch == 0 ? 1 : epoch;
+// ---- versions of pages (memory/layout.ts) -------------------------------------------------------------------------
+
+@inline
+function isCode(version: u32): bool {
+  return <i32>version < 0;
 }
 
-/** The decoded form of a physical page: the records of its slot, emptied first if it held another. */
-function slotFor(page: u32, host: u32, version: u32): u32 {
-  const index = page & (DECODED_PAGES - 1);
+/** A version that no page has had. */
+function freshVersion(): u32 {
+  return (atomic.add<u32>(MACHINE_CODE_EPOCH, 1) + 1) | 0x80000000;
+}
+
+/** Before a TLB entry to write a page is made, in whichever table, at `index`: whether it may be. */
+function noteWriter(version: u32, index: u32): bool {
+  let seen = atomic.load<u32>(version);
+  while (!isCode(seen) && seen != index + 1 && seen != PAGE_WRITERS_ANYWHERE) {
+    const next: u32 = seen == 0 ? index + 1 : PAGE_WRITERS_ANYWHERE;
+    const other = atomic.cmpxchg<u32>(version, seen, next);
+    seen = other == seen ? next : other;
+  }
+  return !isCode(seen);
+}
+
+/** Make it a code page, to which stores are noticed from now on. Returns its version. */
+function becomeCode(version: u32, host: u32): u32 {
+  const fresh = freshVersion();
+  let seen = atomic.load<u32>(version);
+  while (!isCode(seen)) {
+    const other = atomic.cmpxchg<u32>(version, seen, fresh);
+    if (other == seen) {
+      if (seen != 0) {
+        dropWriteTags(host, seen);
+        if (load<u32>(MACHINE_HARTS) > 1) requestFlush();
+      }
+      return fresh;
+    }
+    seen = other;
+  }
+  return seen;
+}
+
+/** The decoded form of a physical page: the records of its slot, emptied first if it held another. `index`: see SLOT_INDEX. */
+function slotFor(page: u32, host: u32, version: u32, index: u32): u32 {
+  const number = page & (DECODED_PAGES - 1);
   const slot = slotOf(page);
-  const records = decodedPages + index * DECODED_PAGE_BYTES;
+  const records = decodedPages + number * DECODED_PAGE_BYTES;
   const current = atomic.load<u32>(version);
-  if (load<u32>(slot + SLOT_PAGE) == page + 1 && current != 0 && load<u32>(slot + SLOT_VERSION) == current) return records;
+  if (load<u32>(slot + SLOT_PAGE) == page + 1 && isCode(current) && load<u32>(slot + SLOT_VERSION) == current) {
+    if (load<u16>(slot + SLOT_INDEX) != index) store<u16>(slot + SLOT_INDEX, ANY_INDEX);
+    return records;
+  }
   count(STAT_PAGES_DECODED);
-  emptySlot(index);
+  emptySlot(number);
   store<u32>(slot + SLOT_PAGE, page + 1);
   store<u32>(slot + SLOT_HOST, host);
-  if (current != 0) {
-    store<u32>(slot + SLOT_VERSION, current);
-  } else {
-    // The page becomes a code page: from now on stores to it must be noticed.
-    const next = freshVersion();
-    const other = atomic.cmpxchg<u32>(version, 0, next);
-    store<u32>(slot + SLOT_VERSION, other == 0 ? next : other);
-    dropWriteTags(host);
-    if (load<u32>(MACHINE_HARTS) > 1) requestFlush();
-  }
+  store<u16>(slot + SLOT_INDEX, <u16>index);
+  store<u32>(slot + SLOT_VERSION, isCode(current) ? current : becomeCode(version, host));
   // Until every hart has dropped its write tags, what one writes here may go unnoticed: the next fence.i is not to trust this.
   const noticed = writesAreNoticed();
-  store<u32>(slot + SLOT_UNNOTICED, noticed ? 0 : 1);
+  store<u16>(slot + SLOT_UNNOTICED, noticed ? 0 : 1);
   if (!noticed) store<u32>(hart + HART_EPOCH_SEEN, atomic.load<u32>(MACHINE_CODE_EPOCH) - 1);
   return records;
 }
 
 /** Forget a slot's records and every way to them. */
-function emptySlot(index: u32): void {
-  const slot = hart + HART_SLOTS + index * SLOT_BYTES;
+function emptySlot(number: u32): void {
+  const slot = hart + HART_SLOTS + number * SLOT_BYTES;
   const page = load<u32>(slot + SLOT_PAGE);
   if (page == 0) return;
   store<u32>(slot + SLOT_PAGE, 0);
-  if (load<u32>(slot + SLOT_UNNOTICED)) {
+  if (load<u16>(slot + SLOT_UNNOTICED)) {
     // The page may have changed under its version: what was translated from it must not pass for what it holds now.
     regionOf((<u64>(page - 1)) << 12);
     atomic.cmpxchg<u32>(regionVersion, load<u32>(slot + SLOT_VERSION), freshVersion());
   }
-  const records = decodedPages + index * DECODED_PAGE_BYTES;
+  const records = decodedPages + number * DECODED_PAGE_BYTES;
   memory.fill(records, 0, DECODED_PAGE_BYTES);
-  const end = hart + HART_FETCH_TLBS + FETCH_MODES * FETCH_MODE_BYTES;
-  for (let entry = hart + HART_FETCH_TLBS; entry < end; entry += FETCH_ENTRY_BYTES) {
+  const index: u32 = load<u16>(slot + SLOT_INDEX);
+  const step: u32 = index == ANY_INDEX ? FETCH_ENTRY_BYTES : FETCH_TABLE_BYTES;
+  const end = hart + HART_FETCH_TLB_U + TLB_BANKS * FETCH_TABLE_BYTES;
+  for (let entry = hart + HART_FETCH_TLB_M + (index == ANY_INDEX ? 0 : index * FETCH_ENTRY_BYTES); entry < end; entry += step) {
     if (load<u32>(entry + FETCH_RECORDS) == records) store<u64>(entry + FETCH_TAG, u64.MAX_VALUE);
   }
 }
 
-/** Take away the fast way of writing to the page at `host`. */
-function dropWriteTags(host: u32): void {
-  const end = hart + HART_TLBS + TLB_MODES * TLB_MODE_BYTES;
-  for (let entry = hart + HART_TLBS; entry < end; entry += TLB_ENTRY_BYTES) {
+/** Take away the fast way of writing to the page at `host`; `writers`: the version that it had. */
+function dropWriteTags(host: u32, writers: u32): void {
+  const anywhere = writers == PAGE_WRITERS_ANYWHERE;
+  const step: u32 = anywhere ? TLB_ENTRY_BYTES : TLB_TABLE_BYTES;
+  const end = hart + HART_TLB_U + TLB_BANKS * TLB_BANK_BYTES;
+  for (let entry = hart + HART_TLB_M + (anywhere ? 0 : (writers - 1) * TLB_ENTRY_BYTES); entry < end; entry += step) {
     const tag = load<u64>(entry + TLB_WRITE);
     if (tag != u64.MAX_VALUE && <u32>tag + load<u32>(entry + TLB_ADDEND) == host) store<u64>(entry + TLB_WRITE, u64.MAX_VALUE);
   }
@@ -592,12 +644,18 @@ function requestFlush(): void {
   honourFlushRequests();
 }
 
+function dropWriteTagsOf(tables: u32, bytes: u32): void {
+  for (let entry = tables; entry < tables + bytes; entry += TLB_ENTRY_BYTES) store<u64>(entry + TLB_WRITE, u64.MAX_VALUE);
+}
+
 /** Honour other harts' requests: called at every poll. */
 export function honourFlushRequests(): void {
   const request = atomic.load<u32>(MACHINE_FLUSH_REQUEST);
   if (load<u32>(hart + HART_FLUSH_ACK) == request) return;
-  const end = hart + HART_TLBS + TLB_MODES * TLB_MODE_BYTES;
-  for (let entry = hart + HART_TLBS; entry < end; entry += TLB_ENTRY_BYTES) store<u64>(entry + TLB_WRITE, u64.MAX_VALUE);
+  forgetOtherBanks();
+  dropWriteTagsOf(hart + HART_TLB_M, TLB_TABLE_BYTES);
+  dropWriteTagsOf(hart + HART_TLB_S, TLB_TABLE_BYTES);
+  dropWriteTagsOf(hart + HART_TLB_U + load<u32>(hart + HART_BANK) * TLB_BANK_BYTES, TLB_BANK_BYTES);
   atomic.store<u32>(hart + HART_FLUSH_ACK, request);
 }
 
@@ -621,7 +679,7 @@ export function dropStaleCode(): void {
     const page = load<u32>(slot + SLOT_PAGE);
     if (page == 0) continue;
     regionOf((<u64>(page - 1)) << 12);
-    if (load<u32>(slot + SLOT_UNNOTICED) || atomic.load<u32>(regionVersion) != load<u32>(slot + SLOT_VERSION)) emptySlot(index);
+    if (load<u16>(slot + SLOT_UNNOTICED) || atomic.load<u32>(regionVersion) != load<u32>(slot + SLOT_VERSION)) emptySlot(index);
   }
   store<u32>(hart + HART_EPOCH_SEEN, epoch);
 }
@@ -631,68 +689,170 @@ export function dropAllCode(): void {
   for (let index: u32 = 0; index < <u32>DECODED_PAGES; index++) emptySlot(index);
 }
 
-// ---- flushing ------------------------------------------------------------------------------------------------------
+// ---- address spaces ------------------------------------------------------------------------------------------------
+
+/** In HART_BANKS: a bank that is no address space's. No satp has it. */
+const NO_ADDRESS_SPACE: u64 = u64.MAX_VALUE;
+/** The ranges in HART_LARGE_PAGES behind those of the banks. */
+const LARGE_S: u32 = TLB_BANKS;
+const LARGE_UPPER: u32 = TLB_BANKS + 1;
+
+@inline
+function addressSpaceOf(bank: u32): u32 {
+  return hart + HART_BANKS + bank * 8;
+}
+
+/** Whether an address space has this ASID. */
+@inline
+function hasAsid(satp: u64, asid: u32): bool {
+  return (<u32>(satp >> 44) & 0xffff) == asid;
+}
+
+/** A change of satp: choose the TLBs of that address space, which hold what they held when it was left. */
+export function switchAddressSpace(satp: u64): void {
+  const old = load<u64>(hart + CSR_SATP);
+  if (satp == old) return;
+  store<u64>(hart + CSR_SATP, satp);
+  if (load<i32>(hart + HART_LOCAL_PAGES) != 0 || (satp ^ old) >> 60 != 0) emptySupervisor();
+  for (let bank: u32 = 0; bank < <u32>TLB_BANKS; bank++) {
+    if (load<u64>(addressSpaceOf(bank)) == satp) {
+      store<u32>(hart + HART_BANK, bank);
+      return;
+    }
+  }
+  const bank: u32 = (load<u32>(hart + HART_BANK_TURN) + 1) % TLB_BANKS;
+  store<u32>(hart + HART_BANK_TURN, bank);
+  store<u32>(hart + HART_BANK, bank);
+  store<u64>(addressSpaceOf(bank), satp);
+  emptyBank(bank);
+}
+
+/** Empty the tables of a bank. */
+function emptyBank(bank: u32): void {
+  count(STAT_FLUSHES);
+  memory.fill(hart + HART_TLB_U + bank * TLB_BANK_BYTES, 0xff, TLB_BANK_BYTES);
+  memory.fill(hart + HART_FETCH_TLB_U + bank * FETCH_TABLE_BYTES, 0xff, FETCH_TABLE_BYTES);
+  forgetLargePages(bank);
+}
+
+/** Empty the tables for S, but not those for S with SUM. */
+function emptySupervisor(): void {
+  count(STAT_FLUSHES);
+  memory.fill(hart + HART_TLB_S, 0xff, TLB_TABLE_BYTES);
+  memory.fill(hart + HART_FETCH_TLB_S, 0xff, FETCH_TABLE_BYTES);
+  store<i32>(hart + HART_LOCAL_PAGES, 0);
+  forgetLargePages(LARGE_S);
+}
+
+/** Leave no address space a bank but the present one. */
+function forgetOtherBanks(): void {
+  const present = load<u32>(hart + HART_BANK);
+  for (let bank: u32 = 0; bank < <u32>TLB_BANKS; bank++) {
+    if (bank != present) store<u64>(addressSpaceOf(bank), NO_ADDRESS_SPACE);
+  }
+}
+
+/** Note what flushing must know of a translation that a TLB holds from now on. */
+function noteTranslation(va: u64, supervisor: bool): void {
+  if (supervisor && !foundGlobal) store<i32>(hart + HART_LOCAL_PAGES, 1);
+  if (foundLevel == 12) return;
+  const range: u32 = <i64>va < 0 ? LARGE_UPPER : supervisor ? LARGE_S : load<u32>(hart + HART_BANK);
+  const at = hart + HART_LARGE_PAGES + range * LARGE_PAGES_BYTES;
+  const span: u64 = ((<u64>1) << foundLevel) - 1;
+  if ((va & ~span) < load<u64>(at)) store<u64>(at, va & ~span);
+  if ((va | span) > load<u64>(at + 8)) store<u64>(at + 8, va | span);
+}
+
+function forgetLargePages(range: u32): void {
+  const at = hart + HART_LARGE_PAGES + range * LARGE_PAGES_BYTES;
+  store<u64>(at, u64.MAX_VALUE);
+  store<u64>(at + 8, 0);
+}
+
+function mayBeLarge(range: u32, va: u64): bool {
+  const at = hart + HART_LARGE_PAGES + range * LARGE_PAGES_BYTES;
+  return va >= load<u64>(at) && va <= load<u64>(at + 8);
+}
 
 /** Empty all TLBs. */
 export function flushAll(): void {
-  count(STAT_FLUSHES);
-  memory.fill(hart + HART_TLBS, 0xff, TLB_MODES * TLB_MODE_BYTES);
-  memory.fill(hart + HART_FETCH_TLBS, 0xff, FETCH_MODES * FETCH_MODE_BYTES);
-  forgetLargePages();
+  memory.fill(hart + HART_TLB_M, 0xff, TLB_TABLE_BYTES);
+  memory.fill(hart + HART_FETCH_TLB_M, 0xff, FETCH_TABLE_BYTES);
+  flushTranslated();
 }
 
 /** Empty the TLBs of translated modes: all but M. */
 export function flushTranslated(): void {
-  count(STAT_FLUSHES);
-  memory.fill(hart + HART_TLBS, 0xff, 3 * TLB_MODE_BYTES);
-  memory.fill(hart + HART_FETCH_TLBS, 0xff, 2 * FETCH_MODE_BYTES);
-  forgetLargePages();
+  const present = load<u32>(hart + HART_BANK);
+  store<u64>(addressSpaceOf(present), load<u64>(hart + CSR_SATP));
+  forgetOtherBanks();
+  emptyBank(present);
+  emptySupervisor();
+  forgetLargePages(LARGE_UPPER);
 }
 
-/** Drop the translations of one page, large ones that contain it included. */
-export function flushPage(va: u64): void {
-  const number = <u32>(va >> 12);
-  for (let mode: u32 = 0; mode < 3; mode++) {
-    const entry = hart + HART_TLBS + mode * TLB_MODE_BYTES + (number & (TLB_ENTRIES - 1)) * TLB_ENTRY_BYTES;
-    store<u64>(entry + TLB_READ, u64.MAX_VALUE);
-    store<u64>(entry + TLB_WRITE, u64.MAX_VALUE);
-  }
-  for (let mode: u32 = 0; mode < 2; mode++) {
-    const entry = hart + HART_FETCH_TLBS + mode * FETCH_MODE_BYTES + (number & (FETCH_ENTRIES - 1)) * FETCH_ENTRY_BYTES;
-    store<u64>(entry + FETCH_TAG, u64.MAX_VALUE);
-  }
-  // Of a large page there may be many entries; few large pages are ever taken away.
-  const half = <u32>(va >> 63) * 8;
-  if (va >= load<u64>(hart + HART_LARGE_FIRST + half) && va <= load<u64>(hart + HART_LARGE_LAST + half)) flushTranslated();
-}
-
-/** The TLBs hold part of the large page of `foundLevel` around `va`. */
-function noteLargePage(va: u64): void {
-  const half = <u32>(va >> 63) * 8;
-  const span: u64 = ((<u64>1) << foundLevel) - 1;
-  const first = hart + HART_LARGE_FIRST + half;
-  const last = hart + HART_LARGE_LAST + half;
-  if ((va & ~span) < load<u64>(first)) store<u64>(first, va & ~span);
-  if ((va | span) > load<u64>(last)) store<u64>(last, va | span);
-}
-
-/** The TLBs hold no large pages. */
-function forgetLargePages(): void {
-  for (let half: u32 = 0; half < 16; half += 8) {
-    store<u64>(hart + HART_LARGE_FIRST + half, u64.MAX_VALUE);
-    store<u64>(hart + HART_LARGE_LAST + half, 0);
+/** Drop the translations of an address space, except global ones (§12.2.1). */
+export function flushAsid(asid: u32): void {
+  const present = load<u32>(hart + HART_BANK);
+  for (let bank: u32 = 0; bank < <u32>TLB_BANKS; bank++) {
+    if (!hasAsid(load<u64>(addressSpaceOf(bank)), asid)) continue;
+    if (bank == present) {
+      emptyBank(bank);
+      if (load<i32>(hart + HART_LOCAL_PAGES)) emptySupervisor();
+    } else {
+      store<u64>(addressSpaceOf(bank), NO_ADDRESS_SPACE);
+    }
   }
 }
 
-/** Choose the TLBs for the present privilege, MPRV and SUM. */
+/** Drop the translations of one page, large ones that contain it included, in one address space or, if `asid` is negative, in all. */
+export function flushPage(va: u64, asid: i32): void {
+  if (mayBeLarge(LARGE_UPPER, va)) {
+    if (asid < 0) flushTranslated();
+    else flushAsid(asid);
+    return;
+  }
+  if (mayBeLarge(LARGE_S, va)) emptySupervisor();
+  const index = <u32>(va >> 12) & (TLB_ENTRIES - 1);
+  const fetchIndex = <u32>(va >> 12) & (FETCH_ENTRIES - 1);
+  dropEntry(hart + HART_TLB_S, index);
+  dropFetchEntry(hart + HART_FETCH_TLB_S, fetchIndex);
+  const present = load<u32>(hart + HART_BANK);
+  for (let bank: u32 = 0; bank < <u32>TLB_BANKS; bank++) {
+    const satp = load<u64>(addressSpaceOf(bank));
+    if (satp == NO_ADDRESS_SPACE || (asid >= 0 && !hasAsid(satp, asid))) continue;
+    if (mayBeLarge(bank, va)) {
+      if (bank == present) emptyBank(bank);
+      else store<u64>(addressSpaceOf(bank), NO_ADDRESS_SPACE);
+      continue;
+    }
+    dropEntry(hart + HART_TLB_U + bank * TLB_BANK_BYTES, index);
+    dropEntry(hart + HART_TLB_U + bank * TLB_BANK_BYTES + TLB_TABLE_BYTES, index);
+    dropFetchEntry(hart + HART_FETCH_TLB_U + bank * FETCH_TABLE_BYTES, fetchIndex);
+  }
+}
+
+function dropEntry(table: u32, index: u32): void {
+  const entry = table + index * TLB_ENTRY_BYTES;
+  store<u64>(entry + TLB_READ, u64.MAX_VALUE);
+  store<u64>(entry + TLB_WRITE, u64.MAX_VALUE);
+}
+
+function dropFetchEntry(table: u32, index: u32): void {
+  store<u64>(table + index * FETCH_ENTRY_BYTES + FETCH_TAG, u64.MAX_VALUE);
+}
+
+/** Choose the TLBs for the present privilege, address space, MPRV and SUM. */
 export function selectTlbs(): void {
   const priv = load<i32>(hart + HART_PRIV);
   const data = dataPrivilege();
-  const sum = (load<u64>(hart + CSR_MSTATUS) & MSTATUS_SUM) != 0;
-  const mode: u32 = data == PRIV_U ? 0 : data == PRIV_M ? 3 : sum ? 2 : 1;
-  const fetchMode: u32 = priv == PRIV_U ? 0 : priv == PRIV_M ? 2 : 1;
-  store<u32>(hart + HART_TLB, hart + HART_TLBS + mode * TLB_MODE_BYTES);
-  store<u32>(hart + HART_FETCH_TLB, fetchTlb(hart + HART_FETCH_TLBS + fetchMode * FETCH_MODE_BYTES));
+  const bank = load<u32>(hart + HART_BANK);
+  let table: u32 = HART_TLB_U + bank * TLB_BANK_BYTES;
+  if (data == PRIV_M) table = HART_TLB_M;
+  else if (data == PRIV_S) table = (load<u64>(hart + CSR_MSTATUS) & MSTATUS_SUM) != 0 ? table + TLB_TABLE_BYTES : HART_TLB_S;
+  store<u32>(hart + HART_TLB, hart + table);
+  const fetch: u32 = priv == PRIV_U ? HART_FETCH_TLB_U + bank * FETCH_TABLE_BYTES : priv == PRIV_M ? HART_FETCH_TLB_M : HART_FETCH_TLB_S;
+  store<u32>(hart + HART_FETCH_TLB, fetchTlb(hart + fetch));
 }
 
 /** Whether the last helper raised an exception. */

@@ -29,7 +29,7 @@ import {
 } from '../hart-layout';
 import { HART_INSTRET, HART_LINES, HART_MTIMECMP, HART_PC, HART_SLEEPING, HART_WAKE, MACHINE_RUN_STATE } from '../../memory/layout';
 import { halting, profile, stopAtAccess } from './debug';
-import { dropStaleCode, fetch_address, flushPage, flushTranslated, honourFlushRequests, selectTlbs, trapped } from './mmu';
+import { dropStaleCode, fetch_address, flushAsid, flushPage, flushTranslated, honourFlushRequests, selectTlbs, trapped } from './mmu';
 import {
   CAUSE_BREAKPOINT,
   CAUSE_ECALL_U,
@@ -278,14 +278,16 @@ export function sret(): void {
   checkInterrupts();
 }
 
-export function sfence_vma(va: u64, everything: i32): void {
+/** `everywhere` and `everyone`: rs1 and rs2 are x0 (§12.2.1). */
+export function sfence_vma(va: u64, everywhere: i32, asid: u64, everyone: i32): void {
   const priv = load<i32>(hart + HART_PRIV);
   if (priv == PRIV_U || (priv == PRIV_S && (load<u64>(hart + CSR_MSTATUS) & MSTATUS_TVM) != 0)) {
     illegal();
     return;
   }
-  if (everything) flushTranslated();
-  else flushPage(va);
+  if (!everywhere) flushPage(va, everyone ? -1 : <i32>(asid & 0xffff));
+  else if (everyone) flushTranslated();
+  else flushAsid(<u32>(asid & 0xffff));
   next();
 }
 

@@ -64,8 +64,9 @@ export interface Context {
   constant(): I64;
   /** Whether rs1 and rs2 are known to be one register. */
   readonly rs1IsRs2: boolean;
-  /** 1 if the rs1 field names x0, else 0. */
+  /** 1 if the rs1 or rs2 field names x0, else 0. */
   rs1IsZero(): I32;
+  rs2IsZero(): I32;
   /** The rounding mode, 0 to 4; raises illegal instruction where it is reserved. */
   rm(): I32;
   pc(): I64;

@@ -29,7 +29,7 @@ privileged.def('ebreak', 'none', exact(0x001), (c) => c.transfer('ebreak'));
 privileged.def('sret', 'none', exact(0x102), (c) => c.transfer('sret'));
 privileged.def('mret', 'none', exact(0x302), (c) => c.transfer('mret'));
 privileged.def('wfi', 'none', exact(0x105), (c) => c.transfer('wfi'));
-privileged.def('sfence.vma', 'r', bits(0x73, 0, 0x09), (c) => c.transfer('sfence_vma', c.rs1(), c.rs1IsZero()));
+privileged.def('sfence.vma', 'r', bits(0x73, 0, 0x09), (c) => c.transfer('sfence_vma', c.rs1(), c.rs1IsZero(), c.rs2(), c.rs2IsZero()));
 
 export const zicsr: Instruction[] = csr.list;
 export const system: Instruction[] = [...zifencei.list, ...privileged.list];

@@ -394,6 +394,9 @@ export class RegionEmitter extends TierEmitter implements Context {
   rs1IsZero(): I32 {
     return this.e.i32.const(rs1Of(this.here.word) === 0 ? 1 : 0);
   }
+  rs2IsZero(): I32 {
+    return this.e.i32.const(rs2Of(this.here.word) === 0 ? 1 : 0);
+  }
   rm(): I32 {
     const { e } = this;
     const mode = rmOf(this.here.word);
