@@ -1,6 +1,9 @@
 /** The engine as a library: what someone who embeds it imports. */
 export { DeviceError, VmError } from './bus/vm-error';
 export type { DeviceErrorCode, VmErrorKind } from './bus/vm-error';
+export type { HartStop, Watchpoint } from './hart/debug-points';
+export type { HartRegisters } from './hart/registers';
+export type { Debugger } from './machine/debugger';
 export { type CpuProfile, GuestProfile } from './debug/profile';
 export { SymbolTable } from './debug/symbols';
 export { between, sumOf } from './hart/statistics';

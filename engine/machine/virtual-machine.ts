@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { VmError } from '../bus/vm-error';
+import type { HartStop } from '../hart/debug-points';
+import { HartRegisters } from '../hart/registers';
 import { CHECK_BYTES } from '../hart/check/check-layout';
 import type { Samples } from '../hart/sampler';
 import { between, type MachineStatistics } from '../hart/statistics';
@@ -9,6 +11,7 @@ import { createMemory, planMemory } from '../memory/memory-plan';
 import { HartPool } from '../process/harts';
 import type { ConsolePort } from '../virtio/devices/console-port';
 import { Board } from './board';
+import { Debugger } from './debugger';
 import { RAM_BASE } from './board-map';
 import { type Boot, loadBoot } from './boot/boot-files';
 import { Htif } from './boot/htif';
@@ -52,6 +55,8 @@ interface MachineEvents {
   exit: [MachineExit];
   warning: [VmError];
   trace: [string];
+  /** A hart stopped where the debugger told it to, and why; the machine is paused. */
+  stopped: [number, HartStop];
   /** A hart's samples for a GuestProfile, in bundles; the last come before `exit`. */
   samples: [number, Samples];
   /** Since the machine was switched on, and since the event before; see reportStatistics(). */
@@ -67,6 +72,7 @@ const HTIF_INTERVAL = 1;
  */
 export class VirtualMachine extends EventEmitter<MachineEvents> {
   readonly config: MachineConfig;
+  readonly debugger: Debugger;
   private readonly board: Board;
   private readonly harts: HartPool;
   private readonly htif: Htif | undefined;
@@ -97,6 +103,8 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
         exit: (code) => this.end({ reason: 'tohost', code }),
       });
     }
+    this.debugger = this.createDebugger(memory.memory);
+    harts.on('stopped', (hart, stop) => this.stopAll(hart, stop));
     harts.on('error', (error) => this.end({ reason: 'error', code: 1, error }));
   }
 
@@ -235,6 +243,45 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     });
     this.lastStep = done.catch(() => undefined);
     return done;
+  }
+
+  private createDebugger(memory: WebAssembly.Memory): Debugger {
+    const state = (): MachineState => this.currentState;
+    const { harts, config } = this;
+    const known = (hart: number): void => {
+      if (!(Number.isInteger(hart) && hart >= 0 && hart < config.harts))
+        throw VmError.config(`There is no hart ${hart}; the machine has harts 0 to ${config.harts - 1}.`);
+    };
+    return new Debugger({
+      points: harts.points,
+      get state() {
+        return state();
+      },
+      registers: (hart) => {
+        known(hart);
+        return new HartRegisters(memory, hart);
+      },
+      step: async (hart) => {
+        known(hart);
+        let stop: HartStop | undefined;
+        await this.step('step', ['paused'], async () => {
+          stop = await harts.step(hart);
+        });
+        return stop as HartStop;
+      },
+    });
+  }
+
+  /** A hart has stopped for the debugger: so do the others. */
+  private stopAll(hart: number, stop: HartStop): void {
+    this.step('stop for the debugger', ['running', 'paused'], async () => {
+      if (this.currentState === 'running') {
+        await this.harts.pause();
+        clearInterval(this.htifTimer);
+        this.enter('paused');
+      }
+      this.emit('stopped', hart, stop);
+    }).catch(() => undefined);
   }
 
   private finish(request: FinisherRequest): void {

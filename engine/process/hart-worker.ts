@@ -1,5 +1,6 @@
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import { DeviceError } from '../bus/vm-error';
+import type { HartStop } from '../hart/debug-points';
 import { Hart } from '../hart/hart';
 import type { Samples } from '../hart/sampler';
 import type { Translation } from '../hart/jit/compiler';
@@ -19,10 +20,10 @@ export interface HartWorkerData {
   compiler?: MessagePort;
 }
 
-/** To the worker. `run`: run until the machine's run state says otherwise, then answer `parked`. */
-export type HartCommand = 'reset' | 'run';
+/** To the worker. `run`: run until the machine's run state says otherwise or a debugger's stop, then answer `parked`; so does `step`. */
+export type HartCommand = 'reset' | 'run' | 'step';
 /** From the worker. 0 is the doorbell of the MMIO ring. */
-export type HartReport = 0 | 'ready' | 'parked' | { failed: string } | { trace: string } | { samples: Samples };
+export type HartReport = 0 | 'ready' | 'parked' | { failed: string } | { trace: string } | { samples: Samples } | { stopped: HartStop };
 
 const port = parentPort;
 if (!port) throw new Error('hart-worker runs as a worker thread only');
@@ -92,7 +93,10 @@ const hart = new Hart(memory, plan, id, helpers, {
 port.on('message', (command: HartCommand) => {
   try {
     if (command === 'reset') hart.reset(board.resetVector);
-    else hart.run();
+    else {
+      const stopped = command === 'run' ? hart.run() : hart.step();
+      if (stopped) report({ stopped });
+    }
     report('parked');
   } catch (error) {
     report({ failed: error instanceof Error ? error.message : String(error) });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
+import { DebugPoints, type HartStop } from '../hart/debug-points';
 import type { Samples } from '../hart/sampler';
 import { StatisticsBlock, type MachineStatistics } from '../hart/statistics';
 import { wakeHart } from '../interrupt/hart-lines';
@@ -25,6 +26,8 @@ interface Member {
   answer: Promise<void>;
   /** Whether that answer is still to come. */
   busy: boolean;
+  /** How the last step went; set before its answer comes. */
+  stepped?: HartStop;
 }
 
 function threadFailed(cause: unknown): VmError {
@@ -32,13 +35,14 @@ function threadFailed(cause: unknown): VmError {
 }
 
 /** The harts of one machine: a worker thread each, run, paused and reset together. Lives on the device thread. */
-export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; samples: [number, Samples] }> {
+export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; samples: [number, Samples]; stopped: [number, HartStop] }> {
   private members: Member[] = [];
   private compiler: Worker | undefined;
   private readonly words: Int32Array;
   private readonly server: MmioServer;
   private readonly clock: GuestClock;
   private stopping = false;
+  readonly points: DebugPoints;
   /** Guest time when the harts were paused. */
   private pausedAt = 0;
   /** Milliseconds that the harts ran up to the last pause, and the time since when they run. */
@@ -55,6 +59,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
     super();
     this.words = new Int32Array(memory.buffer);
     this.statisticsBlocks = Array.from({ length: plan.harts }, (_, hart) => new StatisticsBlock(memory, hart));
+    this.points = new DebugPoints(memory);
     this.clock = new GuestClock(memory, board.timebase);
     this.server = new MmioServer(memory, plan.harts, bus, (error) => this.emit('error', error));
   }
@@ -83,6 +88,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
       worker.on('message', (message: HartReport) => {
         if (message === 0) this.server.serve();
         else if (typeof message === 'object' && 'trace' in message) this.emit('trace', message.trace);
+        else if (typeof message === 'object' && 'stopped' in message) this.noteStop(id, message.stopped);
         else if (typeof message === 'object' && 'samples' in message) this.emit('samples', id, message.samples);
       });
       // While a command is under way its answer tells of this; between commands nobody else would.
@@ -123,6 +129,18 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
     await this.command('reset');
   }
 
+  /** Let one hart, while all are paused, execute one instruction. Guest time passes meanwhile. */
+  async step(hart: number): Promise<HartStop> {
+    this.clock.set(this.pausedAt);
+    const member = this.members[hart];
+    this.awaitAnswer(member);
+    member.worker.postMessage('step' satisfies HartCommand);
+    await member.answer;
+    this.server.drain();
+    this.pausedAt = this.clock.now();
+    return member.stepped as HartStop;
+  }
+
   /** End the threads. */
   async stop(): Promise<void> {
     this.stopping = true;
@@ -144,6 +162,11 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
   get statistics(): MachineStatistics {
     const running = this.runningSince === undefined ? 0 : performance.now() - this.runningSince;
     return { seconds: (this.ran + running) / 1000, harts: this.statisticsBlocks.map((block) => block.read()) };
+  }
+
+  private noteStop(hart: number, stop: HartStop): void {
+    if (stop.reason === 'step') this.members[hart].stepped = stop;
+    else this.emit('stopped', hart, stop);
   }
 
   private stopwatch(running: boolean): void {

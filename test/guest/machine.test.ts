@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import type { HartStop } from '../../engine';
 import type { MachineConfigInput } from '../../engine/machine/config';
 import { VirtualMachine, type VirtualMachineOptions } from '../../engine/machine/virtual-machine';
 import { Assembler, Label } from '../support/assembler';
@@ -333,5 +335,68 @@ describe('the default guest', () => {
     expect(output()).toMatch(/\nZ\r?\n/);
     expect(output().split('reboot\n').at(-1)).not.toContain('mark\r\n');
     expect(fromPort).toBe('to the port\n');
+  });
+});
+
+describe('the debugger', () => {
+  it('stops all harts where one meets a breakpoint or watched data, and steps them', async () => {
+    // Each hart counts in s0 and writes that to its own doubleword at COUNTS.
+    const COUNTS = DATA + 32;
+    let store = 0;
+    const { machine } = await bareMetal(
+      (program) => {
+        const loop = new Label();
+        program.csrr(T1, MHARTID);
+        program.word(iType(0x13, 1, T1, T1, 3)); // slli
+        program.li(T0, COUNTS);
+        program.word(rType(0x33, 0, 0, T0, T0, T1));
+        program.place(loop);
+        program.word(iType(0x13, 0, S0, S0, 1));
+        store = CODE + program.offset;
+        program.store(8, S0, T0);
+        program.jump(loop);
+      },
+      { harts: 2 },
+    );
+    const { debugger: it } = machine;
+    const stopped = async (): Promise<[number, HartStop]> => (await once(machine, 'stopped')) as [number, HartStop];
+
+    it.setBreakpoints([BigInt(store)]);
+    const first = stopped();
+    await machine.start();
+    const [hart, stop] = await first;
+    expect(stop).toEqual({ reason: 'breakpoint', pc: BigInt(store) });
+    expect(machine.state).toBe('paused');
+    expect(it.registers(hart)).toMatchObject({ pc: BigInt(store), privilege: 'machine' });
+    expect(it.registers(hart).x[S0]).toBe(1n);
+
+    // Hot code, translated meanwhile.
+    it.setBreakpoints([]);
+    await machine.resume();
+    expect(() => it.registers(0)).toThrow(/pause it/);
+    while (machine.statistics.harts[1].regionInstructions === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    await machine.pause();
+
+    it.setWatchpoints([{ address: BigInt(COUNTS + 8), bytes: 8, access: 'write' }]);
+    const second = stopped();
+    await machine.resume();
+    expect(await second).toEqual([1, { reason: 'write', pc: BigInt(store), address: BigInt(COUNTS + 8) }]);
+
+    const registers = it.registers(1);
+    const others = it.registers(0).x[S0];
+    const count = registers.x[S0];
+    expect(await it.step(1)).toEqual({ reason: 'step', pc: BigInt(store + 4) });
+    expect(await it.step(1)).toEqual({ reason: 'step', pc: BigInt(store - 4) });
+    expect(await it.step(1)).toEqual({ reason: 'step', pc: BigInt(store) });
+    expect(registers.x[S0]).toBe(count + 1n);
+    expect(it.registers(0).x[S0]).toBe(others);
+    await expect(it.step(2)).rejects.toThrow(/harts 0 to 1/);
+
+    registers.x[S0] = 1n << 40n;
+    registers.pc = BigInt(store - 4);
+    const third = stopped();
+    await machine.resume();
+    expect((await third)[1].reason).toBe('write');
+    expect(registers.x[S0]).toBe((1n << 40n) + 1n);
   });
 });
