@@ -107,6 +107,18 @@ describe.each([
     expect([machine.x(6), machine.x(7), machine.x(9)]).toEqual([2000n, 4000n, 2000n]);
   });
 
+  it('stops in a function that translated code of another page calls', () => {
+    const { callee } = warmUp();
+    points.setBreakpoints([BigInt(callee)]);
+    const before = new StatisticsBlock(machine.hart.memory, 0).read().regionInstructions;
+    for (let round = 1n; round <= 20n; round++) {
+      expect(machine.resume()).toEqual({ reason: 'breakpoint', pc: BigInt(callee) });
+      expect([machine.x(6), machine.x(7), machine.x(9)]).toEqual([round, 2n * round, round - 1n]);
+    }
+    // The page without the breakpoint goes on as fast as before.
+    if (jit) expect(new StatisticsBlock(machine.hart.memory, 0).read().regionInstructions - before).toBeGreaterThan(20 * 5);
+  });
+
   it('stops at a breakpoint that is set while translated code runs', () => {
     const { middle } = warmUp();
     // Far into it, regions and all; the page has no breakpoint yet.
