@@ -167,7 +167,7 @@ describe.each([
 describe('GuestProfile', () => {
   it('tells harts, address spaces and sleep apart, and names pages where there is no symbol', () => {
     const profile = new GuestProfile(new SymbolTable());
-    profile.add(1, BigUint64Array.of(30n, 10n, 0n, 8n << 60n, 1n, 0x1234n));
+    profile.add(1, BigUint64Array.of(26n, 14n, 0n, 8n << 60n, 1n, 0x1234n));
     profile.add(0, BigUint64Array.of(20n, 0n, 1n, 0n, 2n, 0xffff_ffff_8000_0008n, 0xffff_ffff_9000_0000n));
     profile.add(1, BigUint64Array.of(40n, 0n, 0n, (8n << 60n) | 1n, 1n, 0x1238n));
     const { samples, timeDeltas, endTime, ...file } = profile.toCpuProfile();

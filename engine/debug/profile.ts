@@ -46,9 +46,12 @@ export class GuestProfile {
     const tree = new Tree();
     const samples: number[] = [];
     const timeDeltas = [0];
+    let ticks = 0;
     let endTime = 0;
-    const put = (node: ProfileNode, ticks: bigint): void => {
-      const time = Number(ticks) / TICKS_PER_MICROSECOND;
+    // Viewers expect whole microseconds; what is rounded off one sample is the next one's.
+    const put = (node: ProfileNode, duration: bigint): void => {
+      ticks += Number(duration);
+      const time = Math.floor(ticks / TICKS_PER_MICROSECOND) - endTime;
       if (time === 0) return;
       node.hitCount++;
       samples.push(node.id);
