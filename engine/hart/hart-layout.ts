@@ -138,9 +138,9 @@ export const TLB_BANK_BYTES = 2 * TLB_TABLE_BYTES;
  * records, u32 version }. The version is SLOT_VERSION of the records' slot, or 0 where writes to the page may go unnoticed: code
  * that was translated from a page of that number and version is what the entry's records hold.
  */
-export const FETCH_ENTRIES = 512;
+export const FETCH_ENTRIES = 2048;
 export const FETCH_ENTRY_BYTES = 16;
-export const FETCH_TABLE_BYTES = 8192;
+export const FETCH_TABLE_BYTES = 32768;
 export const FETCH_TAG = 0;
 export const FETCH_RECORDS = 8;
 export const FETCH_VERSION = 12;

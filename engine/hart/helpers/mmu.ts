@@ -813,10 +813,9 @@ export function flushPage(va: u64, asid: i32): void {
     return;
   }
   if (mayBeLarge(LARGE_S, va)) emptySupervisor();
-  const index = <u32>(va >> 12) & (TLB_ENTRIES - 1);
-  const fetchIndex = <u32>(va >> 12) & (FETCH_ENTRIES - 1);
-  dropEntry(hart + HART_TLB_S, index);
-  dropFetchEntry(hart + HART_FETCH_TLB_S, fetchIndex);
+  const page = va & ~PAGE_MASK;
+  dropEntry(hart + HART_TLB_S, page);
+  dropFetchEntry(hart + HART_FETCH_TLB_S, page);
   const present = load<u32>(hart + HART_BANK);
   for (let bank: u32 = 0; bank < <u32>TLB_BANKS; bank++) {
     const satp = load<u64>(addressSpaceOf(bank));
@@ -826,20 +825,22 @@ export function flushPage(va: u64, asid: i32): void {
       else store<u64>(addressSpaceOf(bank), NO_ADDRESS_SPACE);
       continue;
     }
-    dropEntry(hart + HART_TLB_U + bank * TLB_BANK_BYTES, index);
-    dropEntry(hart + HART_TLB_U + bank * TLB_BANK_BYTES + TLB_TABLE_BYTES, index);
-    dropFetchEntry(hart + HART_FETCH_TLB_U + bank * FETCH_TABLE_BYTES, fetchIndex);
+    dropEntry(hart + HART_TLB_U + bank * TLB_BANK_BYTES, page);
+    dropEntry(hart + HART_TLB_U + bank * TLB_BANK_BYTES + TLB_TABLE_BYTES, page);
+    dropFetchEntry(hart + HART_FETCH_TLB_U + bank * FETCH_TABLE_BYTES, page);
   }
 }
 
-function dropEntry(table: u32, index: u32): void {
-  const entry = table + index * TLB_ENTRY_BYTES;
-  store<u64>(entry + TLB_READ, u64.MAX_VALUE);
-  store<u64>(entry + TLB_WRITE, u64.MAX_VALUE);
+/** Drop the entry of a page, if a table has it. */
+function dropEntry(table: u32, page: u64): void {
+  const entry = table + (<u32>(page >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_BYTES;
+  if (load<u64>(entry + TLB_READ) == page) store<u64>(entry + TLB_READ, u64.MAX_VALUE);
+  if (load<u64>(entry + TLB_WRITE) == page) store<u64>(entry + TLB_WRITE, u64.MAX_VALUE);
 }
 
-function dropFetchEntry(table: u32, index: u32): void {
-  store<u64>(table + index * FETCH_ENTRY_BYTES + FETCH_TAG, u64.MAX_VALUE);
+function dropFetchEntry(table: u32, page: u64): void {
+  const entry = table + (<u32>(page >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY_BYTES;
+  if (load<u64>(entry + FETCH_TAG) == page) store<u64>(entry + FETCH_TAG, u64.MAX_VALUE);
 }
 
 /** Choose the TLBs for the present privilege, address space, MPRV and SUM. */

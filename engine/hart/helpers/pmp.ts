@@ -48,19 +48,45 @@ export function pmpUpdate(): void {
     previous = address;
   }
   store<u32>(hart + PMP_USED, used);
+  knownFirst = 1;
+  knownLast = 0;
 }
 
+/** Addresses of which every access below M-mode has the same rights, as last found; none where first > last. */
+let knownFirst: u64 = 1;
+let knownLast: u64 = 0;
+let knownRights: i32 = 0;
+
 /** Rights to the bytes first…last: ACCESS_* bits; ACCESS_PARTIAL where an entry covers only some of them (then no rights). */
+@inline
 export function pmpRights(first: u64, last: u64, priv: i32): i32 {
+  return priv != PRIV_M && first >= knownFirst && last <= knownLast ? knownRights : findRights(first, last, priv);
+}
+
+function findRights(first: u64, last: u64, priv: i32): i32 {
   const used = load<u32>(hart + PMP_USED);
+  // What lies between the entries that do not match, and so has the rights of the first that does.
+  let low: u64 = 0;
+  let high: u64 = u64.MAX_VALUE;
   for (let i: u32 = 0; i < used; i++) {
     const from = load<u64>(hart + PMP_FIRST + i * 8);
     const to = load<u64>(hart + PMP_LAST + i * 8);
-    if (from > to || last < from || first > to) continue;
+    if (from > to) continue;
+    if (to < first) {
+      low = max(low, to + 1);
+      continue;
+    }
+    if (from > last) {
+      high = min(high, from - 1);
+      continue;
+    }
     if (first < from || last > to) return ACCESS_PARTIAL;
     const config: u32 = load<u8>(hart + PMP_CFG + i);
-    if (priv == PRIV_M && (config & LOCKED) == 0) return 7;
-    return <i32>(config & 7);
+    if (priv == PRIV_M) return (config & LOCKED) == 0 ? 7 : <i32>(config & 7);
+    knownFirst = max(low, from);
+    knownLast = min(high, to);
+    knownRights = <i32>(config & 7);
+    return knownRights;
   }
   return priv == PRIV_M ? 7 : 0;
 }
