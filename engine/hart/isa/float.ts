@@ -1,4 +1,4 @@
-import type { Emitter, F32, F64, I32, I64, Label } from '../../wasm/emitter';
+import type { Emitter, F32, F64, I32, I64, Label, Local } from '../../wasm/emitter';
 import { bits, extension, type Context, type Instruction } from './instruction';
 
 /**
@@ -57,8 +57,8 @@ function define(p: Precision): Instruction[] {
   const sign = (c: Context): I64 => (single ? (c.e.i32.const(0x80000000) as unknown as I64) : c.e.i64.constHalves(0, 0x80000000));
 
   /** Gives up if an operand is NaN (or, at no loss, where two infinities meet). */
-  const ordered = (c: Context, giveUp: Label): void => {
-    const sum = c.e.keep(number(c).add(n1(c), n2(c)));
+  const ordered = (c: Context, giveUp: Label, a: Local<F64>, b: Local<F64>): void => {
+    const sum = c.e.keep(number(c).add(c.e.get(a), c.e.get(b)));
     c.e.brIf(giveUp, number(c).ne(c.e.get(sum), c.e.get(sum)), 'unlikely');
   };
 
@@ -103,15 +103,15 @@ function define(p: Precision): Instruction[] {
   (['add', 'sub', 'mul', 'div'] as const).forEach((op, i) => {
     def(`f${op}.${suffix}`, 'rm', code(i), (c) => {
       const attempt = (giveUp: Label): F64 => {
-        const value = number(c)[op](n1(c), n2(c));
+        const { e } = c;
+        const a = e.keep(n1(c));
+        const b = e.keep(n2(c));
+        const value = number(c)[op](e.get(a), e.get(b));
         // Small sums are exact.
         if (op === 'add' || op === 'sub') return finite(c, p, giveUp, value);
         if (op === 'div') return normal(c, p, giveUp, value);
-        const { i32 } = c.e;
-        const zero = number(c).const.bind(undefined, 0);
-        return normal(c, p, giveUp, value, (result) =>
-          i32.and(number(c).eq(result, zero()), i32.or(number(c).eq(n1(c), zero()), number(c).eq(n2(c), zero()))),
-        );
+        const isZero = (operand: F64): I32 => number(c).eq(operand, number(c).const(0));
+        return normal(c, p, giveUp, value, (result) => e.i32.and(isZero(result), e.i32.or(isZero(e.get(a)), isZero(e.get(b)))));
       };
       c.fd(c.native(attempt, () => c.call(`${p}_${op}`, b1(c), b2(c), c.rm()), [RNE]));
     });
@@ -148,8 +148,11 @@ function define(p: Precision): Instruction[] {
   (['le', 'lt', 'eq'] as const).forEach((op, funct3) => {
     def(`f${op}.${suffix}`, 'r', code(20, funct3), (c) => {
       const attempt = (giveUp: Label): I32 => {
-        ordered(c, giveUp);
-        return number(c)[op](n1(c), n2(c));
+        const { e } = c;
+        const a = e.keep(n1(c));
+        const b = e.keep(n2(c));
+        ordered(c, giveUp, a, b);
+        return number(c)[op](e.get(a), e.get(b));
       };
       c.rd(c.e.i64.extend_u(c.native(attempt, () => c.call(`${p}_${op}`, b1(c), b2(c))) as I32));
     });

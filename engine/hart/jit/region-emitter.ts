@@ -47,11 +47,13 @@ interface Uses {
   writes: RegisterSet;
 }
 
-/** Registers that an instruction uses as singles. */
-function singlesOf({ instruction: { extension, name } }: RegionInstruction, { reads, writes }: Uses): number {
-  if (extension === 'f') return reads.f | writes.f;
-  if (name === 'fcvt.s.d') return writes.f;
-  return name === 'fcvt.d.s' ? reads.f : 0;
+/** Floating-point registers that an instruction computes with, by format. Loads and stores are neither. */
+function formatsOf({ instruction: { extension, name } }: RegionInstruction, { reads, writes }: Uses): { single: number; double: number } {
+  if (name === 'fld' || name === 'fsd') return { single: 0, double: 0 };
+  if (name === 'fcvt.s.d') return { single: writes.f, double: reads.f };
+  if (name === 'fcvt.d.s') return { single: reads.f, double: writes.f };
+  const all = reads.f | writes.f;
+  return extension === 'f' ? { single: all, double: 0 } : { single: 0, double: all };
 }
 
 /** Which registers an instruction reads and writes, by its format. */
@@ -92,8 +94,12 @@ export class RegionEmitter extends TierEmitter implements Context {
   /** HART_FS_DIRTY, if the region has instructions that set it. */
   private readonly fsDirty: Local<I32> | undefined;
   private readonly x: Local<I64>[];
-  /** Doubles where a region uses a register for nothing else, so that they need not pass through integer registers. */
-  private readonly f: Local<I64 | F64>[];
+  /**
+   * A register that a region uses for one format is kept as a number, so that it need not pass through integer registers: as a
+   * double, or as a single with the upper half, which tells whether it is NaN-boxed, in `high`. Others are kept as bits.
+   */
+  private readonly f: Local<I64 | F64 | F32>[];
+  private readonly high: Local<I32>[];
   /** 1 while native arithmetic may round: NX is set already, and the dynamic rounding mode is to nearest. */
   private readonly mayRound = this.e.local<I32>(I32_TYPE);
   private readonly structure: Structure;
@@ -118,6 +124,7 @@ export class RegionEmitter extends TierEmitter implements Context {
     super(helperIndex);
     const reads: RegisterSet = { x: 0, f: 0 };
     let singles = 0;
+    let doubles = 0;
     const writes = region.blocks.map((block) => {
       const set: RegisterSet = { x: 0, f: 0 };
       for (const instruction of block.body) {
@@ -126,7 +133,9 @@ export class RegionEmitter extends TierEmitter implements Context {
         reads.f |= uses.reads.f;
         set.x |= uses.writes.x;
         set.f |= uses.writes.f;
-        singles |= singlesOf(instruction, uses);
+        const formats = formatsOf(instruction, uses);
+        singles |= formats.single;
+        doubles |= formats.double;
       }
       this.everDirty.x |= set.x;
       this.everDirty.f |= set.f;
@@ -136,7 +145,8 @@ export class RegionEmitter extends TierEmitter implements Context {
     const locals = <T extends Value>(set: number, typeOf: (i: number) => ValueType): Local<T>[] =>
       Array.from({ length: 32 }, (_, i) => ((set >>> i) & 1 ? this.e.local<T>(typeOf(i)) : { index: -1, type: I64_TYPE }));
     this.x = locals(used.x, () => I64_TYPE);
-    this.f = locals(used.f, (i) => ((singles >>> i) & 1 ? I64_TYPE : F64_TYPE));
+    this.f = locals(used.f, (i) => (((singles >>> i) & 1) === 0 ? F64_TYPE : (doubles >>> i) & 1 ? I64_TYPE : F32_TYPE));
+    this.high = locals(used.f & singles & ~doubles, () => I32_TYPE);
     if (region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp === 'dirty'))) this.fsDirty = this.e.local(I32_TYPE);
     this.structure = analyse(region.blocks);
     this.dirtyAtStart = region.blocks.map(() => ({ x: 0, f: 0 }));
@@ -169,7 +179,9 @@ export class RegionEmitter extends TierEmitter implements Context {
     });
     this.f.forEach((local, i) => {
       if (local.index < 0) return;
-      e.set(local, (local.type === F64_TYPE ? e.f64 : e.i64).load(e.get(this.hart), HART_F + 8 * i));
+      const type = local.type === F64_TYPE ? e.f64 : local.type === F32_TYPE ? e.f32 : e.i64;
+      e.set(local, type.load(e.get(this.hart), HART_F + 8 * i));
+      if (local.type === F32_TYPE) e.set(this.high[i], e.i32.load(e.get(this.hart), HART_F + 8 * i + 4));
     });
     if (fp) this.loadMayRound();
     e.block((fault) => {
@@ -296,9 +308,8 @@ export class RegionEmitter extends TierEmitter implements Context {
     for (let i = 0; i < 32; i++) {
       if (((set.f >>> i) & 1) === 0) continue;
       const hart = e.get(this.hart);
-      const value = e.get(this.f[i]);
-      if (value.wasm === 'f64') e.f64.store(hart, value, HART_F + 8 * i);
-      else e.i64.store(hart, value, HART_F + 8 * i);
+      if (this.f[i].type === F64_TYPE) e.f64.store(hart, this.float(i, 'f64'), HART_F + 8 * i);
+      else e.i64.store(hart, this.float(i, 'i64'), HART_F + 8 * i);
     }
     if (this.fsDirty) e.i32.store(e.get(this.hart), e.get(this.fsDirty), HART_FS_DIRTY);
   }
@@ -336,12 +347,30 @@ export class RegionEmitter extends TierEmitter implements Context {
   }
   private float<V extends keyof FloatViews>(register: number, view: V): FloatViews[V] {
     const { e } = this;
-    const value = e.get(this.f[register]);
+    const local = this.f[register];
+    const read = (): I64 => {
+      const value = e.get(local);
+      if (value.wasm === 'i64') return value;
+      if (value.wasm === 'f64') return e.i64.reinterpret(value);
+      const low = e.i64.extend_u(e.i32.reinterpret(value));
+      return e.i64.or(low, e.i64.shl(e.i64.extend_u(e.get(this.high[register])), e.i64.const(32)));
+    };
+    const single = (): F32 => {
+      if (local.type !== F32_TYPE) return e.f32.reinterpret(this.unbox(read()));
+      const value = e.temporary<F32>(F32_TYPE);
+      e.if(
+        e.i32.eq(e.get(this.high[register]), e.i32.const(-1)),
+        () => e.set(value, e.get(local as Local<F32>)),
+        () => e.set(value, e.f32.reinterpret(e.i32.const(0x7fc00000))),
+        'likely',
+      );
+      return e.get(value);
+    };
     const as = {
-      i64: () => (value.wasm === 'i64' ? value : e.i64.reinterpret(value)),
-      f64: () => (value.wasm === 'f64' ? value : e.f64.reinterpret(value)),
-      i32: () => this.unbox(as.i64()),
-      f32: () => e.f32.reinterpret(this.unbox(as.i64())),
+      i64: read,
+      f64: () => (local.type === F64_TYPE ? e.get(local as Local<F64>) : e.f64.reinterpret(read())),
+      f32: single,
+      i32: () => (local.type === F32_TYPE ? e.i32.reinterpret(single()) : this.unbox(read())),
     };
     return as[view]() as FloatViews[V];
   }
@@ -358,8 +387,18 @@ export class RegionEmitter extends TierEmitter implements Context {
     const { e } = this;
     const register = rdOf(this.here.word);
     const local = this.f[register];
-    if (local.type === I64_TYPE) e.set(local, this.boxed(value));
-    else e.set(local, value.wasm === 'f64' ? value : e.f64.reinterpret(this.boxed(value)));
+    if (local.type === I64_TYPE) {
+      e.set(local, this.boxed(value));
+    } else if (local.type === F64_TYPE) {
+      e.set(local, value.wasm === 'f64' ? value : e.f64.reinterpret(this.boxed(value)));
+    } else if (value.wasm === 'f32' || value.wasm === 'i32') {
+      e.set(local, value.wasm === 'f32' ? value : e.f32.reinterpret(value));
+      e.set(this.high[register], e.i32.const(-1));
+    } else {
+      const bits = e.keep(this.boxed(value));
+      e.set(local, e.f32.reinterpret(e.i32.wrap(e.get(bits))));
+      e.set(this.high[register], e.i32.wrap(e.i64.shr_u(e.get(bits), e.i64.const(32))));
+    }
     this.dirty.f |= 1 << register;
   }
   get rs1IsRs2(): boolean {
@@ -367,17 +406,26 @@ export class RegionEmitter extends TierEmitter implements Context {
   }
   override loadFloat(format: 'f32' | 'f64', address: I64): void {
     const { e } = this;
-    if (this.f[rdOf(this.here.word)].type === F64_TYPE && format === 'f64') {
-      const bits = (value: F64): I64 => e.i64.reinterpret(value);
-      this.fd(this.loadAs('d', F64_TYPE, address, e.f64.load, e.f64.reinterpret, bits));
+    const { type } = this.f[rdOf(this.here.word)];
+    if (format === 'f64' && type === F64_TYPE) {
+      this.fd(this.loadAs('d', F64_TYPE, address, e.f64.load, e.f64.reinterpret, e.i64.reinterpret));
+    } else if (format === 'f32' && type === F32_TYPE) {
+      const from = (value: I64): F32 => e.f32.reinterpret(e.i32.wrap(value));
+      this.fd(this.loadAs('wu', F32_TYPE, address, e.f32.load, from, (value) => e.i64.extend_u(e.i32.reinterpret(value))));
     } else {
       super.loadFloat(format, address);
     }
   }
   override storeFloat(format: 'f32' | 'f64', address: I64): void {
     const { e } = this;
-    if (format === 'f64') this.storeAs(3, address, this.fs2('f64'), e.f64.store, (value) => e.i64.reinterpret(value));
-    else super.storeFloat(format, address);
+    const local = this.f[rs2Of(this.here.word)];
+    if (format === 'f64' && local.type === F64_TYPE) {
+      this.storeAs(3, address, e.get(local as Local<F64>), e.f64.store, e.i64.reinterpret);
+    } else if (format === 'f32' && local.type === F32_TYPE) {
+      this.storeAs(2, address, e.get(local as Local<F32>), e.f32.store, (value) => e.i64.extend_u(e.i32.reinterpret(value)));
+    } else {
+      super.storeFloat(format, address);
+    }
   }
   private immediate(): number {
     return immediateOf(this.here.instruction.format, this.here.word);
