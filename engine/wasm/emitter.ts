@@ -393,11 +393,13 @@ export class Emitter {
   readonly f32x4 = {
     splat: this.vector<(lane: F32) => V128>(0x13, V128_VALUE),
     relaxed_madd: this.vector<(a: V128, b: V128, c: V128) => V128>(0x105, V128_VALUE),
+    sqrt: this.vector<(vector: V128) => V128>(0xe3, V128_VALUE),
     extract0: this.vector<(vector: V128) => F32>(0x1f, F32_VALUE, 0),
   };
   readonly f64x2 = {
     splat: this.vector<(lane: F64) => V128>(0x14, V128_VALUE),
     relaxed_madd: this.vector<(a: V128, b: V128, c: V128) => V128>(0x107, V128_VALUE),
+    sqrt: this.vector<(vector: V128) => V128>(0xef, V128_VALUE),
     extract0: this.vector<(vector: V128) => F64>(0x21, F64_VALUE, 0),
   };
 

@@ -17,24 +17,34 @@ const RUP = 3;
 /** To the type checker everything is a double: the operations have the same names for both formats. */
 const numbers = (c: Context, p: Precision): Emitter['f64'] => c.e[p] as Emitter['f64'];
 
+/** The exponent field of a result. In integer registers: V8 makes constants for comparisons of numbers anew each time. */
+function exponent(c: Context, p: Precision, value: F64): I32 {
+  const { i32, i64 } = c.e;
+  if (p === 'f32') return i32.and(i32.shr_u(i32.reinterpret(value as unknown as F32), i32.const(23)), i32.const(0xff));
+  return i32.and(i32.wrap(i64.shr_u(i64.reinterpret(value), i64.const(52))), i32.const(0x7ff));
+}
+const EXPONENT_MAX = { f32: 0xff, f64: 0x7ff };
+
 /** A native result that is finite: it did not overflow, divide by zero, or come from a NaN or an infinity. */
 function finite(c: Context, p: Precision, giveUp: Label, value: F64): F64 {
   const { e } = c;
-  const n = numbers(c, p);
   const result = e.keep(value);
-  e.brIf(giveUp, e.i32.eqz(n.lt(n.abs(e.get(result)), n.const(Infinity))), 'unlikely');
+  e.brIf(giveUp, e.i32.eq(exponent(c, p, e.get(result)), e.i32.const(EXPONENT_MAX[p])), 'unlikely');
   return e.get(result);
 }
 
-/** A finite native result that was not tiny before it was rounded either (§20.2), or of which `exact` says that it is exact. */
+/**
+ * A finite native result beyond the smallest binade, where it could have been tiny before it was rounded (§20.2); or one of which
+ * `exact` says that it is exact.
+ */
 function normal(c: Context, p: Precision, giveUp: Label, value: F64, exact?: (result: F64) => I32): F64 {
   const { e } = c;
-  const n = numbers(c, p);
+  const { i32 } = e;
   const result = e.keep(value);
-  const small = e.i32.eqz(n.gt(n.abs(e.get(result)), n.const(p === 'f32' ? 2 ** -126 : 2 ** -1022)));
-  if (exact) e.if(small, () => e.brIf(giveUp, e.i32.eqz(exact(e.get(result)))));
-  else e.brIf(giveUp, small, 'unlikely');
-  return finite(c, p, giveUp, e.get(result));
+  const outside = i32.ge_u(i32.sub(exponent(c, p, e.get(result)), i32.const(2)), i32.const(EXPONENT_MAX[p] - 2));
+  if (exact) e.if(outside, () => e.brIf(giveUp, i32.eqz(exact(e.get(result)))));
+  else e.brIf(giveUp, outside, 'unlikely');
+  return e.get(result);
 }
 
 function define(p: Precision): Instruction[] {
@@ -46,6 +56,7 @@ function define(p: Precision): Instruction[] {
 
   const number = (c: Context): Emitter['f64'] => numbers(c, p);
   const integer = (c: Context): Emitter['i64'] => (single ? (c.e.i32 as unknown) : c.e.i64) as Emitter['i64'];
+  const vectors = (c: Context): Emitter['f64x2'] => (single ? (c.e.f32x4 as unknown) : c.e.f64x2) as Emitter['f64x2'];
   const n1 = (c: Context): F64 => c.fs1(p) as F64;
   const n2 = (c: Context): F64 => c.fs2(p) as F64;
   const n3 = (c: Context): F64 => c.fs3(p) as F64;
@@ -81,7 +92,7 @@ function define(p: Precision): Instruction[] {
         );
       const attempt = (giveUp: Label): F64 => {
         if (c.fusesMultiplyAdd) {
-          const x = (single ? (e.f32x4 as unknown) : e.f64x2) as Emitter['f64x2'];
+          const x = vectors(c);
           return normal(c, p, giveUp, x.extract0(x.relaxed_madd(x.splat(first()), x.splat(n2(c)), x.splat(third()))));
         }
         // The product of singles is an exact double. Rounding the sum twice goes wrong only where the first rounding lands on the
@@ -119,7 +130,11 @@ function define(p: Precision): Instruction[] {
   def(`fsqrt.${suffix}`, 'rm2', code(11), (c) =>
     c.fd(
       c.native(
-        (giveUp) => finite(c, p, giveUp, number(c).sqrt(n1(c))),
+        (giveUp) => {
+          // V8's scalar root waits for whatever was last in the register that it writes (vsqrtsd keeps its upper half).
+          const x = vectors(c);
+          return finite(c, p, giveUp, x.extract0(x.sqrt(x.splat(n1(c)))));
+        },
         () => c.call(`${p}_sqrt`, b1(c), c.rm()),
         [RNE],
       ),
