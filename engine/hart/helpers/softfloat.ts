@@ -7,7 +7,8 @@
  *
  * Where wasm's own arithmetic gives the same result and the same flags it is used: wasm rounds to nearest even and
  * reports nothing, so it serves when that is the mode, NX (which nearly every operation raises) is up already,
- * and the result shows that no other flag was due.
+ * and the result shows that no other flag was due. Programs that compute with integers in floating point may never raise NX: an
+ * exact result, where that is cheap to see, is taken too.
  *
  * Inside, an operation is written once for both formats, as a generic over `f32` or `f64` that is only asked for its
  * size. A finite value under way is sign (0 or 1), biased exponent and a significand in a u64 with its leading one
@@ -44,7 +45,12 @@ function raise(flags: u32): void {
 /** Whether wasm's arithmetic may be tried: it rounds to nearest even and would raise nothing but NX. */
 @inline
 function nativeApplies(rm: u32): bool {
-  return rm == RNE && (load<u32>(flagsAddress) & NX) != 0;
+  return rm == RNE && inexactRaised();
+}
+
+@inline
+function inexactRaised(): bool {
+  return (load<u32>(flagsAddress) & NX) != 0;
 }
 
 // ---- Formats --------------------------------------------------------------------------------------------------
@@ -460,6 +466,33 @@ function clearlyNormal64(bits: u64): bool {
   return ((<u32>(bits >> 52)) & 0x7ff) - 2 < 0x7ff - 2;
 }
 
+// ---- Which native results are exact, or how inexact -----------------------------------------------------------------
+
+/**
+ * Rounds a + b to nearest, `sum`, having raised NX if that is not exact: Knuth's TwoSum gives the error, itself exact unless something
+ * overflows on the way. False where it does, or the sum is not finite.
+ */
+@inline
+function summed<F>(a: F, b: F, sum: F): bool {
+  const right = sum - a;
+  const error = a - (sum - right) + (b - right);
+  if (error == 0) return true;
+  if (error - error != 0) return false;
+  raise(NX);
+  return true;
+}
+
+/** Whether the native product `bits` is exact: its operands are short enough, or one is zero. */
+@inline
+function exactProduct64(a: u64, b: u64, bits: u64): bool {
+  if (clearlyNormal64(bits)) {
+    if ((exponentOf<f64>(a) == 0) | (exponentOf<f64>(b) == 0)) return false;
+    const one = (<u64>1) << 52;
+    return ctz(a | one) + ctz(b | one) >= 53;
+  }
+  return (a << 1 == 0 || b << 1 == 0) && finite64(bits);
+}
+
 // ---- Binary32 -------------------------------------------------------------------------------------------------------
 
 @inline
@@ -473,17 +506,17 @@ function bits32(a: f32): u32 {
 }
 
 export function f32_add(a: u32, b: u32, rm: u32): u32 {
-  if (nativeApplies(rm)) {
+  if (rm == RNE) {
     const result = bits32(asF32(a) + asF32(b));
-    if (finite32(result)) return result; // a subnormal sum is exact: no UF
+    if (finite32(result) && (inexactRaised() || summed(asF32(a), asF32(b), asF32(result)))) return result; // a subnormal sum is exact: no UF
   }
   return <u32>add<f32>(a, b, rm);
 }
 
 export function f32_sub(a: u32, b: u32, rm: u32): u32 {
-  if (nativeApplies(rm)) {
+  if (rm == RNE) {
     const result = bits32(asF32(a) - asF32(b));
-    if (finite32(result)) return result;
+    if (finite32(result) && (inexactRaised() || summed(asF32(a), -asF32(b), asF32(result)))) return result;
   }
   // Negating a NaN changes neither its kind nor the result.
   return <u32>add<f32>(a, b ^ 0x80000000, rm);
@@ -494,6 +527,9 @@ export function f32_mul(a: u32, b: u32, rm: u32): u32 {
     const result = bits32(asF32(a) * asF32(b));
     if (clearlyNormal32(result) || (finite32(result) && (a << 1 == 0 || b << 1 == 0))) return result;
   }
+  // The product of singles is an exact double.
+  const product = <f64>asF32(a) * <f64>asF32(b);
+  if (<f64>(<f32>product) == product) return bits32(<f32>product);
   return <u32>multiply<f32>(a, b, rm);
 }
 
@@ -522,6 +558,8 @@ export function f32_fma(a: u32, b: u32, c: u32, rm: u32): u32 {
     const result = bits32(<f32>sum);
     if (clearlyNormal32(result) && (reinterpret<u64>(sum) & 0x1fffffff) != 0x10000000) return result;
   }
+  const product = <f64>asF32(a) * <f64>asF32(b);
+  if (<f64>(<f32>product) == product) return f32_add(bits32(<f32>product), c, rm);
   return <u32>multiplyAdd<f32>(a, b, c, rm);
 }
 
@@ -614,26 +652,24 @@ function bits64(a: f64): u64 {
 }
 
 export function f64_add(a: u64, b: u64, rm: u32): u64 {
-  if (nativeApplies(rm)) {
+  if (rm == RNE) {
     const result = bits64(asF64(a) + asF64(b));
-    if (finite64(result)) return result;
+    if (finite64(result) && (inexactRaised() || summed(asF64(a), asF64(b), asF64(result)))) return result;
   }
   return add<f64>(a, b, rm);
 }
 
 export function f64_sub(a: u64, b: u64, rm: u32): u64 {
-  if (nativeApplies(rm)) {
+  if (rm == RNE) {
     const result = bits64(asF64(a) - asF64(b));
-    if (finite64(result)) return result;
+    if (finite64(result) && (inexactRaised() || summed(asF64(a), -asF64(b), asF64(result)))) return result;
   }
   return add<f64>(a, b ^ 0x8000000000000000, rm);
 }
 
 export function f64_mul(a: u64, b: u64, rm: u32): u64 {
-  if (nativeApplies(rm)) {
-    const result = bits64(asF64(a) * asF64(b));
-    if (clearlyNormal64(result) || (finite64(result) && (a << 1 == 0 || b << 1 == 0))) return result;
-  }
+  const result = bits64(asF64(a) * asF64(b));
+  if ((nativeApplies(rm) && clearlyNormal64(result)) || exactProduct64(a, b, result)) return result;
   return multiply<f64>(a, b, rm);
 }
 
@@ -641,6 +677,10 @@ export function f64_div(a: u64, b: u64, rm: u32): u64 {
   if (nativeApplies(rm)) {
     const result = bits64(asF64(a) / asF64(b));
     if (clearlyNormal64(result)) return result;
+  } else if (rm == RNE) {
+    const result = bits64(asF64(a) / asF64(b));
+    const product = bits64(asF64(result) * asF64(b));
+    if (product == a && clearlyNormal64(result) && exactProduct64(result, b, product)) return result;
   }
   return divide<f64>(a, b, rm);
 }
@@ -654,6 +694,8 @@ export function f64_sqrt(a: u64, rm: u32): u64 {
 }
 
 export function f64_fma(a: u64, b: u64, c: u64, rm: u32): u64 {
+  const product = bits64(asF64(a) * asF64(b));
+  if (exactProduct64(a, b, product)) return f64_add(product, c, rm);
   return multiplyAdd<f64>(a, b, c, rm);
 }
 
@@ -690,12 +732,12 @@ export function f64_to_u64(a: u64, rm: u32): i64 {
 }
 
 export function i64_to_f64(a: i64, rm: u32): u64 {
-  if (nativeApplies(rm)) return bits64(<f64>a);
+  if (nativeApplies(rm) || <u64>(a + ((<i64>1) << 53)) <= (<u64>1) << 54) return bits64(<f64>a);
   return fromSigned<f64>(a, rm);
 }
 
 export function u64_to_f64(a: u64, rm: u32): u64 {
-  if (nativeApplies(rm)) return bits64(<f64>a);
+  if (nativeApplies(rm) || a <= (<u64>1) << 53) return bits64(<f64>a);
   return fromMagnitude<f64>(0, a, rm);
 }
 
