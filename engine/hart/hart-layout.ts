@@ -229,3 +229,12 @@ export const HART_REGION_ORIGINALS = 327680;
 /** u16 counters of jumps to a record, hashed by its address. */
 export const HART_COUNTERS = 393216;
 export const HART_COUNTER_COUNT = 32768;
+
+/** Where indirect jumps went: rows of u64 virtual addresses (0: none), by the jump's record; jumps that share a row mix. */
+export const HART_JUMPS = 458752;
+export const JUMP_ROWS = 256;
+export const JUMP_ROW_BYTES = 128;
+/** u16 per region: how often it was entered, modulo 65536. */
+export const HART_REGION_ENTRIES = 491520;
+/** u32: which entry of a full row is replaced next. */
+export const HART_JUMP_NEXT = HART_PRIVATE + 88;

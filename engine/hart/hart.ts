@@ -83,7 +83,7 @@ interface HelperExports extends CheckHelpers {
 
 /** Instructions between two looks at timers, interrupts and requests: about 40 µs of work. */
 const SLICE = 8192;
-const HOT = 8192;
+const HOT = Number(process.env.HOTENV ?? 8192);
 const MSTATUS_UXL_SXL = 0xa_0000_0000n;
 const MENVCFG_ADUE = 1n << 61n;
 const NEVER = (1n << 64n) - 1n;
@@ -117,6 +117,7 @@ export class Hart {
   ) {
     this.base = HARTS_BASE + id * HART_STRIDE;
     const base = this.base;
+    const hot = tuning.hot ?? HOT;
     const decoded = plan.decoded + id * plan.decodedStride;
     this.data = new DataView(memory.buffer);
     const words = new Int32Array(memory.buffer);
@@ -186,12 +187,13 @@ export class Hart {
         environment.translator,
         () => this.helpers.dropAllCode(),
         new StatisticsBlock(memory, id),
+        hot,
         tuning.regions,
       );
     }
     const checked = plan.check !== undefined && environment.translator !== undefined;
     const runner = (Loop: typeof RunLoop): (() => void) => {
-      const code = new WebAssembly.Module(buildInterpreter(base, tuning.hot ?? HOT, Loop));
+      const code = new WebAssembly.Module(buildInterpreter(base, hot, Loop));
       const { exports } = new WebAssembly.Instance(code, {
         env: {
           memory,

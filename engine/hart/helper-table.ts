@@ -32,6 +32,7 @@ const SIGNATURES = {
   replay_conditional: 'lli:l',
   replay_system: ':',
 
+  note_jump: 'il:',
   poll: ':i',
   settle: ':',
   take_trap: ':',

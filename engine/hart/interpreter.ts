@@ -350,6 +350,7 @@ export class RunLoop extends TierEmitter implements Context {
       e.if(
         i32.eqz(i32.and(e.get(count), i32.const(this.hot - 1))),
         () => {
+          this.savePc();
           e.get(this.record);
           e.call(this.imports.reportHot);
         },
@@ -522,7 +523,16 @@ export class RunLoop extends TierEmitter implements Context {
     this.left = true;
   }
   jumpTo(target: I64): void {
-    this.goto(target);
+    const { e } = this;
+    e.set(this.target, target);
+    // Returns are foreseen by their calls; where all others go is noted while looking for hot code.
+    const counting = e.i32.load(e.i32.const(0), this.hart + HART_COUNTING);
+    e.if(this.handler.discard ? e.i32.and(counting, e.i32.ne(this.field(RECORD_B), e.i32.const(8))) : counting, () => {
+      e.get(this.record);
+      e.get(this.target);
+      this.callHelper('note_jump');
+    });
+    e.br(this.jumpLabel);
     this.left = true;
   }
 

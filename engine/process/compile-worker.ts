@@ -31,6 +31,7 @@ ports.forEach((port, hart) => {
     statistics.add(STAT_REGIONS_COMPILED, translation.spots.length);
     statistics.add(STAT_REGIONS_DECLINED, translation.declined.length);
     Atomics.store(words, (HARTS_BASE + hart * HART_STRIDE + HART_MAIL) >>> 2, 1);
+    if (process.env.T) process.stderr.write(`Q ${queue.length}\n`);
     if (queue.length > 0) setImmediate(work);
   };
   port.on('message', (spot: HotSpot) => {

@@ -2,6 +2,7 @@
  * The hart's slow paths, compiled by AssemblyScript into helpers.wasm: page walks, CSRs, traps, soft float. Each hart has
  * an instance of its own over the shared memory. `helper-table.ts` names the ones that instructions call.
  */
+export { note_jump } from './jumps';
 export { byte_swap, mulh, mulhsu, mulhu, or_combine } from './integer';
 export {
   check_enter,

@@ -1,21 +1,34 @@
 import { DECODED_PAGE_BYTES } from '../../memory/layout';
 import { ModuleBuilder } from '../../wasm/module-builder';
-import { PAGE_RECORDS, RECORD_BYTES } from '../hart-layout';
+import { HART_COUNTERS, HART_COUNTER_COUNT, HART_JUMPS, JUMP_ROWS, JUMP_ROW_BYTES, PAGE_RECORDS, RECORD_BYTES, REGION_HANDLER } from '../hart-layout';
 import { RecordingEmitter } from '../check/recording-emitter';
 import { helperType, type HelperName } from '../helper-table';
-import { discoverRegion, type Region } from './region';
+import { discoverRegion, type CodePage, type CodeView, type Region } from './region';
 import { REGION_TYPE, RegionEmitter } from './region-emitter';
 
-/** Where hot code was seen: the record that was jumped to, and what its page held then. */
+/** Where hot code was seen, and what its surroundings held then. */
 export interface HotSpot {
+  /** Address of the record that was jumped to, in the shared memory. */
   record: number;
+  /** Guest page number, and the page's version, by which the hart sees whether the result is still good. */
+  page: number;
+  version: number;
+  /** Virtual address of the page; exact, for Sv57 addresses too. */
+  address: number;
   /** Offset in the shared memory of the page's records and of the page itself. */
   records: number;
   host: number;
-  /** Guest page number and version, by which the hart sees whether the result is still good. */
-  page: number;
-  version: number;
+  /** The hart's part of the shared memory: its counters of jumps and their targets. */
+  hart: number;
+  /** Jumps that made it hot. */
+  hot: number;
+  /** To inline calls: the other pages that could be executed then, NEIGHBOUR_FIELDS numbers each. */
+  neighbours: Float64Array | undefined;
 }
+
+/** Distance from the page in bytes, version, records, host. */
+export const NEIGHBOUR_FIELDS = 4;
+const NOTHING = new Float64Array();
 
 /** A module whose functions `r0`, `r1`, … are the regions of `spots`, in order; and the spots that gave no region. */
 export interface Translation {
@@ -24,13 +37,67 @@ export interface Translation {
   declined: HotSpot[];
 }
 
-/** The region at a hot spot; undefined where it is not worth translating. */
-function regionAt(halves: Uint16Array, spot: HotSpot): Region | undefined {
-  const code = halves.subarray(spot.host >>> 1, (spot.host >>> 1) + PAGE_RECORDS);
-  const records = halves.subarray(spot.records >>> 1, (spot.records + DECODED_PAGE_BYTES) >>> 1);
-  const entry = ((spot.record - spot.records) / RECORD_BYTES) * 2;
-  const region = discoverRegion(code, records, entry);
-  return region && region.instructions > 1 ? region : undefined;
+/** What the shared memory tells of the code around a hot spot. */
+class SpotView implements CodeView {
+  constructor(
+    private readonly halves: Uint16Array,
+    private readonly words: Uint32Array,
+    private readonly spot: HotSpot,
+  ) {}
+
+  page(distance: number): CodePage | undefined {
+    const { spot } = this;
+    if (distance === 0) return this.pageAt(spot.version, spot.records, spot.host);
+    const { neighbours = NOTHING } = spot;
+    for (let i = 0; i < neighbours.length; i += NEIGHBOUR_FIELDS) {
+      if (neighbours[i] === distance) return this.pageAt(neighbours[i + 1], neighbours[i + 2], neighbours[i + 3]);
+    }
+    return undefined;
+  }
+
+  private pageAt(version: number, records: number, host: number): CodePage {
+    return {
+      version,
+      code: this.halves.subarray(host >>> 1, (host >>> 1) + PAGE_RECORDS),
+      records: this.halves.subarray(records >>> 1, (records + DECODED_PAGE_BYTES) >>> 1),
+    };
+  }
+
+  /** Address of the record of the instruction at an offset; 0 if its page is unknown. */
+  private record(offset: number): number {
+    const { spot } = this;
+    const { neighbours = NOTHING } = spot;
+    const within = offset & 4095;
+    if (offset === within) return spot.records + within * (RECORD_BYTES / 2);
+    for (let i = 0; i < neighbours.length; i += NEIGHBOUR_FIELDS) {
+      if (neighbours[i] === offset - within) return neighbours[i + 2] + within * (RECORD_BYTES / 2);
+    }
+    return 0;
+  }
+
+  isWarm(offset: number): boolean {
+    const { halves, spot } = this;
+    if (!spot.neighbours) return false;
+    const record = this.record(offset);
+    if (record === 0) return false;
+    const counter = spot.hart + HART_COUNTERS + ((record >>> 3) & (HART_COUNTER_COUNT - 1)) * 2;
+    return halves[record >>> 1] >= REGION_HANDLER || halves[counter >>> 1] >= spot.hot / 4;
+  }
+
+  targets(offset: number): number[] {
+    const { spot, words } = this;
+    const record = this.record(offset);
+    if (record === 0) return [];
+    const row = (spot.hart + HART_JUMPS + ((record >>> 3) & (JUMP_ROWS - 1)) * JUMP_ROW_BYTES) >>> 2;
+    const found: number[] = [];
+    for (let i = row; i < row + (JUMP_ROW_BYTES >>> 2); i += 2) {
+      if (words[i] === 0 && words[i + 1] === 0) continue;
+      const target = (words[i + 1] | 0) * 0x1_0000_0000 + words[i] - spot.address;
+      // Other jumps share the row: only what can be executed from here counts.
+      if (this.page(target - (target & 4095))) found.push(target);
+    }
+    return found;
+  }
 }
 
 function emitModule(regions: Region[], Regions: typeof RegionEmitter): Uint8Array<ArrayBuffer> {
@@ -53,12 +120,14 @@ function emitModule(regions: Region[], Regions: typeof RegionEmitter): Uint8Arra
 
 /** Translate some hot spots into one module; `checked` for the lockstep check. */
 export function translate(halves: Uint16Array, spots: HotSpot[], checked = false): Translation {
+  const words = new Uint32Array(halves.buffer);
   const regions: Region[] = [];
   const good: HotSpot[] = [];
   const declined: HotSpot[] = [];
   for (const spot of spots) {
-    const region = regionAt(halves, spot);
-    if (region) {
+    const entry = ((spot.record - spot.records) / RECORD_BYTES) * 2;
+    const region = discoverRegion(new SpotView(halves, words, spot), entry);
+    if (region && region.instructions > 1) {
       regions.push(region);
       good.push(spot);
     } else {

@@ -15,14 +15,26 @@ import {
 } from '../../wasm/emitter';
 import type { FunctionType } from '../../wasm/module-builder';
 import { HART_F, HART_PC, HART_X } from '../../memory/layout';
-import { HART_BUDGET, HART_FFLAGS, HART_FRM, HART_FS_DIRTY, HART_FS_OFF, HART_TRAP } from '../hart-layout';
+import {
+  FETCH_ENTRIES,
+  FETCH_ENTRY_BYTES,
+  FETCH_TAG,
+  FETCH_VERSION,
+  HART_BUDGET,
+  HART_FETCH_TLB,
+  HART_FFLAGS,
+  HART_FRM,
+  HART_FS_DIRTY,
+  HART_FS_OFF,
+  HART_TRAP,
+} from '../hart-layout';
 import { writesX } from '../handlers';
 import type { HelperName, HelperResult } from '../helper-table';
 import { immediateOf, rdOf, rmOf, rs1Of, rs2Of, rs3Of, type Context, type FloatViews } from '../isa/instruction';
 import { fusesMultiplyAdd } from './fused-multiply-add';
 import { TierEmitter } from '../tier-emitter';
-import type { Edge, Region, RegionInstruction } from './region';
-import { analyse, type Structure } from './structure';
+import type { Block, Edge, Region, RegionInstruction } from './region';
+import { analyse, successors, type Structure } from './structure';
 
 /** Parameters: base of the hart, virtual address of the page, budget, data TLB. Result: next pc, or REFUSED or FAULTED. */
 export const REGION_TYPE: FunctionType = { parameters: [I32_TYPE, I64_TYPE, I32_TYPE, I32_TYPE], results: [I64_TYPE] };
@@ -35,6 +47,10 @@ export const FAULTED = 3;
 const NX = 1;
 const RNE = 0;
 const DYNAMIC = 7;
+/** log2 of the pages' size over that of the fetch TLB's entries. */
+const FETCH_SHIFT = 12 - Math.log2(FETCH_ENTRY_BYTES);
+/** Half-words that the table of a jump through a register may span. */
+const MAX_TABLE = 1024;
 
 /** Registers as bit sets: x0 to x31 and f0 to f31. */
 interface RegisterSet {
@@ -89,8 +105,9 @@ export class RegionEmitter extends TierEmitter implements Context {
   private readonly page = this.e.parameter<I64>(1);
   private readonly budget = this.e.parameter<I32>(2);
   protected readonly tlb = this.e.parameter<I32>(3);
-  /** Where a fault happened: offset of the instruction, and above bit 12 the number of instructions after it in its block. */
-  private readonly site = this.e.local<I32>(I32_TYPE);
+  /** Where a fault happened: offset of the instruction, and the number of instructions after it in its block. */
+  private readonly site = this.e.local<I64>(I64_TYPE);
+  private readonly unexecuted = this.e.local<I32>(I32_TYPE);
   /** HART_FS_DIRTY, if the region has instructions that set it. */
   private readonly fsDirty: Local<I32> | undefined;
   private readonly x: Local<I64>[];
@@ -105,6 +122,8 @@ export class RegionEmitter extends TierEmitter implements Context {
   private readonly structure: Structure;
   /** Registers that may differ from memory on entry to each block. */
   private readonly dirtyAtStart: RegisterSet[];
+  /** Pages that are known to be mapped as they were on entry to each block, as a bit set. */
+  private readonly mappedAtStart: Int32Array;
   private readonly everDirty: RegisterSet = { x: 0, f: 0 };
   private readonly loopLabels = new Map<number, Label>();
   private readonly mergeLabels = new Map<number, Label>();
@@ -150,17 +169,21 @@ export class RegionEmitter extends TierEmitter implements Context {
     if (region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp === 'dirty'))) this.fsDirty = this.e.local(I32_TYPE);
     this.structure = analyse(region.blocks);
     this.dirtyAtStart = region.blocks.map(() => ({ x: 0, f: 0 }));
+    this.mappedAtStart = new Int32Array(region.blocks.length).fill(-1);
+    this.mappedAtStart[0] = 1;
     for (let changed = true; changed; ) {
       changed = false;
       region.blocks.forEach((block, i) => {
         const x = this.dirtyAtStart[i].x | writes[i].x;
         const f = this.dirtyAtStart[i].f | writes[i].f;
-        for (const edge of [block.next, block.taken]) {
-          if (!edge || !('block' in edge)) continue;
-          const to = this.dirtyAtStart[edge.block];
-          if ((to.x | x) === to.x && (to.f | f) === to.f) continue;
+        const mapped = this.mappedAtStart[i] | (1 << block.page);
+        for (const number of successors(block)) {
+          const to = this.dirtyAtStart[number];
+          const mappedThere = this.mappedAtStart[number] & mapped;
+          if ((to.x | x) === to.x && (to.f | f) === to.f && mappedThere === this.mappedAtStart[number]) continue;
           to.x |= x;
           to.f |= f;
+          this.mappedAtStart[number] = mappedThere;
           changed = true;
         }
       });
@@ -191,8 +214,8 @@ export class RegionEmitter extends TierEmitter implements Context {
     // A fault: the pc of the instruction, and what comes after it not booked; take_trap sees to the instruction itself.
     const { i32, i64 } = e;
     this.writeBack(this.everDirty);
-    i64.store(e.get(this.hart), i64.add(e.get(this.page), i64.extend_u(i32.and(e.get(this.site), i32.const(4095)))), HART_PC);
-    i32.store(e.get(this.hart), i32.add(e.get(this.budget), i32.shr_u(e.get(this.site), i32.const(12))), HART_BUDGET);
+    i64.store(e.get(this.hart), i64.add(e.get(this.page), e.get(this.site)), HART_PC);
+    i32.store(e.get(this.hart), i32.add(e.get(this.budget), e.get(this.unexecuted)), HART_BUDGET);
     e.return(i64.const(FAULTED));
     e.unreachable();
     return e;
@@ -250,6 +273,7 @@ export class RegionEmitter extends TierEmitter implements Context {
     this.block = number;
     this.dirty = { ...this.dirtyAtStart[number] };
     this.left = false;
+    if (((this.mappedAtStart[number] >>> block.page) & 1) === 0) this.checkPage(block);
     if (block.body.length > 0) e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(block.body.length)));
     let marked = false;
     for (this.index = 0; this.index < block.body.length; this.index++) {
@@ -264,6 +288,32 @@ export class RegionEmitter extends TierEmitter implements Context {
       e.releaseTemporaries();
     }
     if (!this.left) this.follow(number, block.next);
+  }
+
+  /** Leave unless the page of a block is mapped as it was when the region was made, and holds the same code. */
+  private checkPage(block: Block): void {
+    const { e } = this;
+    const { i32, i64 } = e;
+    const { distance, version } = this.region.pages[block.page];
+    const page = e.keep(i64.add(e.get(this.page), i64.const(distance)));
+    const entry = e.keep(
+      i32.add(
+        i32.load(e.get(this.hart), HART_FETCH_TLB),
+        i32.and(i32.wrap(i64.shr_u(e.get(page), i64.const(FETCH_SHIFT))), i32.const((FETCH_ENTRIES - 1) * FETCH_ENTRY_BYTES)),
+      ),
+    );
+    e.if(
+      i32.eqz(
+        i32.and(
+          i64.eq(i64.load(e.get(entry), FETCH_TAG), e.get(page)),
+          i32.eq(i32.load(e.get(entry), FETCH_VERSION), i32.const(version)),
+        ),
+      ),
+      () => this.leaveTo(block.offset),
+      undefined,
+      'unlikely',
+    );
+    e.releaseTemporaries();
   }
 
   private follow(from: number, edge: Edge | undefined): void {
@@ -317,8 +367,8 @@ export class RegionEmitter extends TierEmitter implements Context {
   /** Note where a fault would be, before anything that may fault. */
   protected noteInstruction(): void {
     const { e } = this;
-    const unexecuted = this.region.blocks[this.block].body.length - this.index - 1;
-    e.set(this.site, e.i32.const(this.here.offset | (unexecuted << 12)));
+    e.set(this.site, e.i64.const(this.here.offset));
+    e.set(this.unexecuted, e.i32.const(this.region.blocks[this.block].body.length - this.index - 1));
   }
 
   protected raised(): I32 {
@@ -488,9 +538,48 @@ export class RegionEmitter extends TierEmitter implements Context {
     this.left = true;
   }
   jumpTo(target: I64): void {
-    const kept = this.e.keep(target);
-    this.leave(() => this.e.get(kept));
+    const { e } = this;
+    const kept = e.keep(target);
+    const targets = this.region.blocks[this.block].targets ?? [];
+    if (targets.length > 0) {
+      const offset = e.keep(e.i64.sub(e.get(kept), e.get(this.page)));
+      this.jumpToOneOf(this.block, offset, targets);
+    }
+    this.leave(() => e.get(kept));
     this.left = true;
+  }
+
+  /** Go to the target that has the offset; fall through if none has. */
+  private jumpToOneOf(from: number, offset: Local<I64>, targets: { offset: number; edge: Edge }[]): void {
+    const { e } = this;
+    const { i32, i64 } = e;
+    const first = Math.min(...targets.map((target) => target.offset));
+    const span = (Math.max(...targets.map((target) => target.offset)) - first) / 2 + 1;
+    if (targets.length <= 3 || span > MAX_TABLE) {
+      for (const target of targets) {
+        e.if(
+          i64.eq(e.get(offset), i64.const(target.offset)),
+          () => this.follow(from, target.edge),
+          undefined,
+          targets.length === 1 ? 'likely' : undefined,
+        );
+      }
+      return;
+    }
+    e.block((none) => {
+      const labels = targets.map(() => e.openBlock());
+      const table = new Array<Label>(span).fill(none);
+      targets.forEach((target, i) => {
+        table[(target.offset - first) / 2] = labels[i];
+      });
+      const index = e.keep(i64.sub(e.get(offset), i64.const(first)));
+      e.brIf(none, i64.ge_u(e.get(index), i64.const(2 * span)));
+      e.brTable(table, none, i32.wrap(i64.shr_u(e.get(index), i64.const(1))));
+      for (const target of [...targets].reverse()) {
+        e.end();
+        this.follow(from, target.edge);
+      }
+    });
   }
 
   // ---- Context: helpers --------------------------------------------------------------------------------------------

@@ -1,6 +1,12 @@
 import { DECODED_PAGE_BYTES } from '../../memory/layout';
 import {
+  FETCH_ENTRY_BYTES,
+  FETCH_MODE_BYTES,
+  FETCH_RECORDS,
+  FETCH_TAG,
+  FETCH_VERSION,
   HART_COUNTING,
+  HART_FETCH_TLB,
   HART_MAIL,
   HART_REGION_ORIGINALS,
   HART_SLOTS,
@@ -16,6 +22,7 @@ import {
   STAT_REGIONS_LIVE,
 } from '../hart-layout';
 import type { StatisticsBlock } from '../statistics';
+import { HART_PC } from '../../memory/layout';
 import type { HelperName } from '../helper-table';
 import type { HotSpot, Translation } from './compiler';
 
@@ -47,6 +54,8 @@ export class Regions {
     /** Empties all decoded pages. */
     private readonly dropAllCode: () => void,
     private readonly statistics: StatisticsBlock,
+    /** Jumps that make a place hot. */
+    private readonly threshold: number,
     /** Regions at a time; beyond that all are dropped and the hot ones come back. */
     private readonly limit = REGIONS_MAX,
   ) {
@@ -59,7 +68,7 @@ export class Regions {
     this.words[(this.hart + HART_COUNTING) >>> 2] = 1;
   }
 
-  /** A record has become hot. */
+  /** A record has become hot: the one at HART_PC. */
   hot(record: number): void {
     if (this.requested.has(record) || this.halves[record >>> 1] >= REGION_HANDLER) return;
     const slot = Math.floor((record - this.decoded) / DECODED_PAGE_BYTES);
@@ -68,13 +77,38 @@ export class Regions {
     const at = (this.hart + HART_SLOTS + slot * SLOT_BYTES) >>> 2;
     this.requested.add(record);
     this.statistics.add(STAT_COMPILE_REQUESTS);
+    const pc = (this.hart + HART_PC) >>> 2;
+    const address = this.words[pc + 1] * 0x1_0000_0000 + ((this.words[pc] & ~4095) >>> 0);
     this.translator.request({
       record,
-      records: this.decoded + slot * DECODED_PAGE_BYTES,
-      host: this.words[at + (SLOT_HOST >>> 2)] >>> 0,
       page: this.words[at + (SLOT_PAGE >>> 2)],
       version: this.words[at + (SLOT_VERSION >>> 2)],
+      address,
+      records: this.decoded + slot * DECODED_PAGE_BYTES,
+      host: this.words[at + (SLOT_HOST >>> 2)] >>> 0,
+      hart: this.hart,
+      hot: this.threshold,
+      neighbours: this.neighbours(address),
     });
+  }
+
+  /** What the fetch TLB knows of other pages than that at `address`. */
+  private neighbours(address: number): Float64Array {
+    const { words } = this;
+    const found: number[] = [];
+    const tlb = words[(this.hart + HART_FETCH_TLB) >>> 2];
+    for (let entry = tlb >>> 2; entry < (tlb + FETCH_MODE_BYTES) >>> 2; entry += FETCH_ENTRY_BYTES >>> 2) {
+      const version = words[entry + (FETCH_VERSION >>> 2)];
+      const low = words[entry + (FETCH_TAG >>> 2)];
+      if (low === -1 || version === 0) continue;
+      const distance = words[entry + (FETCH_TAG >>> 2) + 1] * 0x1_0000_0000 + (low >>> 0) - address;
+      if (distance === 0) continue;
+      const records = words[entry + (FETCH_RECORDS >>> 2)] >>> 0;
+      const slot = Math.floor((records - this.decoded) / DECODED_PAGE_BYTES);
+      const host = words[(this.hart + HART_SLOTS + slot * SLOT_BYTES + SLOT_HOST) >>> 2] >>> 0;
+      found.push(distance, version, records, host);
+    }
+    return Float64Array.from(found);
   }
 
   /** Take up what has been translated. Only between slices: no record may be in use. */

@@ -14,13 +14,15 @@ export interface Structure {
   allowed(from: number, to: number): boolean;
 }
 
-function successors(block: Block): number[] {
+/** The blocks that control may go to from a block. */
+export function successors(block: Block): number[] {
   const result: number[] = [];
   const add = (edge: Edge | undefined): void => {
     if (edge && 'block' in edge) result.push(edge.block);
   };
   add(block.taken);
   add(block.next);
+  for (const { edge } of block.targets ?? []) add(edge);
   return result;
 }
 
