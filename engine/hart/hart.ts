@@ -83,7 +83,7 @@ interface HelperExports extends CheckHelpers {
 
 /** Instructions between two looks at timers, interrupts and requests: about 40 µs of work. */
 const SLICE = 8192;
-const HOT = Number(process.env.HOTENV ?? 8192);
+const HOT = 8192;
 const MSTATUS_UXL_SXL = 0xa_0000_0000n;
 const MENVCFG_ADUE = 1n << 61n;
 const NEVER = (1n << 64n) - 1n;

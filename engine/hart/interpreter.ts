@@ -14,6 +14,7 @@ import {
   HART_FRM,
   HART_FS_DIRTY,
   HART_FS_OFF,
+  HART_REGION_ENTRIES,
   HART_REGION_ORIGINALS,
   HART_TLB,
   HART_TRAP,
@@ -34,6 +35,9 @@ import { FAULTED, REFUSED, REGION_TYPE } from './jit/region-emitter';
 import { helperNames, helperType, type HelperName, type HelperResult } from './helper-table';
 import type { Context, FloatViews } from './isa/instruction';
 import { TierEmitter } from './tier-emitter';
+
+/** A region that is entered so many times more often than makes a place hot is reported again. */
+const BUSY = 4;
 
 /**
  * Tier 0: one WebAssembly function that runs decoded records (DESIGN §3). A `br_table` chooses the handler, whose body comes
@@ -289,6 +293,10 @@ export class RunLoop extends TierEmitter implements Context {
   protected enterRegion(): void {
     const { e } = this;
     const { i32, i64 } = e;
+    const entries = e.keep(i32.shl(i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), i32.const(1)));
+    const count = e.keep(i32.add(i32.load16_u(e.get(entries), this.hart + HART_REGION_ENTRIES), i32.const(1)));
+    i32.store16(e.get(entries), e.get(count), this.hart + HART_REGION_ENTRIES);
+    e.if(i32.eqz(i32.and(e.get(count), i32.const(this.hot * BUSY - 1))), () => this.reportHot(), undefined, 'unlikely');
     this.callRegion();
     e.if(
       i64.ne(e.get(this.target), i64.const(REFUSED)),
@@ -350,14 +358,18 @@ export class RunLoop extends TierEmitter implements Context {
       e.if(
         i32.eqz(i32.and(e.get(count), i32.const(this.hot - 1))),
         () => {
-          this.savePc();
-          e.get(this.record);
-          e.call(this.imports.reportHot);
+          this.reportHot();
         },
         undefined,
         'unlikely',
       );
     });
+  }
+
+  private reportHot(): void {
+    this.savePc();
+    this.e.get(this.record);
+    this.e.call(this.imports.reportHot);
   }
 
   // ---- going on ---------------------------------------------------------------------------------------------------

@@ -21,20 +21,22 @@ const words = new Int32Array(memory.buffer);
 
 ports.forEach((port, hart) => {
   const queue: HotSpot[] = [];
+  /** Regions to be made again with calls inlined: larger, and less urgent. */
+  const busy: HotSpot[] = [];
   const statistics = new StatisticsBlock(memory, hart);
   const work = (): void => {
     const begun = performance.now();
-    const translation = translate(halves, queue.splice(0, BATCH), checked);
+    const translation = translate(halves, queue.length > 0 ? queue.splice(0, BATCH) : busy.splice(0, 1), checked);
     port.postMessage(translation);
     statistics.add(STAT_COMPILE_MICROSECONDS, Math.round((performance.now() - begun) * 1000));
     statistics.add(STAT_MODULES, translation.module ? 1 : 0);
     statistics.add(STAT_REGIONS_COMPILED, translation.spots.length);
     statistics.add(STAT_REGIONS_DECLINED, translation.declined.length);
     Atomics.store(words, (HARTS_BASE + hart * HART_STRIDE + HART_MAIL) >>> 2, 1);
-    if (process.env.T) process.stderr.write(`Q ${queue.length}\n`);
-    if (queue.length > 0) setImmediate(work);
+    if (queue.length + busy.length > 0) setImmediate(work);
   };
   port.on('message', (spot: HotSpot) => {
-    if (queue.push(spot) === 1) setImmediate(work);
+    if (queue.length + busy.length === 0) setImmediate(work);
+    (spot.neighbours ? busy : queue).push(spot);
   });
 });

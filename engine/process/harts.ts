@@ -98,8 +98,6 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
       this.members.push(member);
     }
     await this.answers();
-    if (process.env.LIFT) setFlagsFromString('--liftoff');
-    if (process.env.BUDGET) setFlagsFromString('--wasm-tiering-budget=' + process.env.BUDGET);
     await this.command('reset');
     this.clock.set(0);
     this.pausedAt = 0;

@@ -21,8 +21,9 @@ export class BareHart {
   readonly hart: Hart;
   private readonly data: DataView;
   private readonly finished: Translation[] = [];
-  /** Regions that were translated. */
+  /** Regions that were translated, and those of them with calls inlined. */
   translated = 0;
+  inlined = 0;
 
   constructor(
     helpers: WebAssembly.Module,
@@ -46,6 +47,7 @@ export class BareHart {
       request: (spot: HotSpot) => {
         const translation = translate(halves, [spot], options.check);
         this.translated += translation.spots.length;
+        if (spot.neighbours) this.inlined += translation.spots.length;
         this.finished.push(translation);
         Atomics.store(this.memory.words, (this.hart.base + HART_MAIL) >>> 2, 1);
       },

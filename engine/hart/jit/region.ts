@@ -60,9 +60,9 @@ export interface CodeView {
 }
 
 /** More than this is cut off: the rest is left to other regions. */
-const MAX_INSTRUCTIONS = Number(process.env.MAXI ?? 1000);
+const MAX_INSTRUCTIONS = 1000;
 /** Calls within calls that are inlined. */
-const MAX_DEPTH = Number(process.env.DEPTH ?? 3);
+const MAX_DEPTH = 3;
 /** Pages of a region; and expected targets of a call and of a jump through a register. */
 const MAX_PAGES = 24;
 const MAX_CALL_TARGETS = 3;

@@ -44,6 +44,8 @@ export class Regions {
   private readonly words: Int32Array;
   private readonly requested = new Set<number>();
   private used = 0;
+  /** By region: whether calls are inlined. */
+  private readonly inlined = new Uint8Array(REGIONS_MAX);
 
   constructor(
     private readonly memory: WebAssembly.Memory,
@@ -68,9 +70,11 @@ export class Regions {
     this.words[(this.hart + HART_COUNTING) >>> 2] = 1;
   }
 
-  /** A record has become hot: the one at HART_PC. */
+  /** The record at HART_PC has become hot, or it begins a region that is often entered: that is made again, with calls inlined. */
   hot(record: number): void {
-    if (this.requested.has(record) || this.halves[record >>> 1] >= REGION_HANDLER) return;
+    if (this.requested.has(record)) return;
+    const region = this.halves[record >>> 1] - REGION_HANDLER;
+    if (region >= 0 && this.inlined[region]) return;
     const slot = Math.floor((record - this.decoded) / DECODED_PAGE_BYTES);
     // The scratch records of a straddling instruction belong to no page.
     if (slot < 0) return;
@@ -88,7 +92,7 @@ export class Regions {
       host: this.words[at + (SLOT_HOST >>> 2)] >>> 0,
       hart: this.hart,
       hot: this.threshold,
-      neighbours: this.neighbours(address),
+      neighbours: region >= 0 ? this.neighbours(address) : undefined,
     });
   }
 
@@ -128,10 +132,13 @@ export class Regions {
       const at = (this.hart + HART_SLOTS + slot * SLOT_BYTES) >>> 2;
       const good = this.words[at + (SLOT_PAGE >>> 2)] === spot.page && this.words[at + (SLOT_VERSION >>> 2)] === spot.version;
       const handler = this.halves[spot.record >>> 1];
-      if (!good || handler === 0 || handler >= REGION_HANDLER) return;
+      const replaces = handler >= REGION_HANDLER;
+      if (!good || handler === 0 || replaces !== (spot.neighbours !== undefined)) return;
       functions ??= new WebAssembly.Instance(module, { env: { memory: this.memory }, helpers: this.helpers }).exports;
-      const index = this.used++;
+      const index = replaces ? handler - REGION_HANDLER : this.used++;
       this.table.set(index, functions[`r${i}`]);
+      this.inlined[index] = replaces ? 1 : 0;
+      if (replaces) return;
       this.halves[(this.hart + HART_REGION_ORIGINALS + index * 2) >>> 1] = handler;
       this.halves[spot.record >>> 1] = REGION_HANDLER + index;
       this.statistics.add(STAT_REGIONS_INSTALLED);
