@@ -117,17 +117,20 @@ const block = fc.record(
     rd: value,
     rs1: value,
     rs2: value,
-    call: fc.record({ to: place, how: fc.constantFrom('near' as const, 'near' as const, 'far' as const, 'pointer' as const, 'tail' as const) }),
+    call: fc.record({
+      to: place,
+      how: fc.constantFrom('near' as const, 'near' as const, 'far' as const, 'pointer' as const, 'tail' as const),
+    }),
     compare: fc.constantFrom(0, 1, 4, 5, 6, 7),
     taken: place,
     next: place,
   },
   { requiredKeys: ['op', 'rd', 'rs1', 'rs2', 'compare', 'taken', 'next'] },
 );
-const program = fc.array(
-  fc.record({ blocks: fc.array(block, { minLength: 1, maxLength: 5 }), apart: fc.boolean(), skips: fc.boolean() }),
-  { minLength: 1, maxLength: 5 },
-);
+const program = fc.array(fc.record({ blocks: fc.array(block, { minLength: 1, maxLength: 5 }), apart: fc.boolean(), skips: fc.boolean() }), {
+  minLength: 1,
+  maxLength: 5,
+});
 
 describe('calls in translated code', () => {
   it('does what the interpreter does with calls, returns and jumps through registers, on one page and across pages', () => {
@@ -147,24 +150,24 @@ describe('calls in translated code', () => {
   });
 
   it('calls what the page tables show now, not what they showed when the call was translated', () => {
-    // S-mode calls virtual page 0x1000, which is mapped to one function, then to another, and so on.
+    // S-mode calls virtual page 0x5000, which is mapped to one function, then to another, and so on.
     const ROOT = RAM + 0x80000;
     const code = new Assembler();
     const again = new Label();
     code.word(uType(0x37, 29, FINISH >>> 12));
-    code.word(uType(0x17, 20, 0x82)); // The last table; its entry 1 is the function's page.
+    code.word(uType(0x17, 20, 0x82)); // The last table; its entry 5 is the function's page.
     code.word(addi(20, 20, -4));
     code.word(iType(0x03, 3, 21, 20, 0x100)); // Entries for the two functions.
     code.word(iType(0x03, 3, 22, 20, 0x108));
     code.word(addi(6, 0, 4));
     const rounds = new Label();
     code.place(rounds);
-    code.word(sType(0x23, 3, 20, 21, 8));
+    code.word(sType(0x23, 3, 20, 21, 5 * 8));
     code.word(0x12000073); // sfence.vma
     code.word(addi(5, 0, 100));
     code.place(again);
     const at = code.offset;
-    code.word(uType(0x17, 16, (-RAM >>> 12) & 0xfffff));
+    code.word(uType(0x17, 16, ((0x4000 - RAM) >>> 12) & 0xfffff));
     code.word(jalr(1, 16, -at));
     code.word(addi(5, 5, -1));
     code.reference(4, again, (distance) => bType(1, 5, 0, distance));

@@ -1,6 +1,15 @@
 import { DECODED_PAGE_BYTES } from '../../memory/layout';
 import { ModuleBuilder } from '../../wasm/module-builder';
-import { HART_COUNTERS, HART_COUNTER_COUNT, HART_JUMPS, JUMP_ROWS, JUMP_ROW_BYTES, PAGE_RECORDS, RECORD_BYTES, REGION_HANDLER } from '../hart-layout';
+import {
+  HART_COUNTERS,
+  HART_COUNTER_COUNT,
+  HART_JUMPS,
+  JUMP_ROWS,
+  JUMP_ROW_BYTES,
+  PAGE_RECORDS,
+  RECORD_BYTES,
+  REGION_HANDLER,
+} from '../hart-layout';
 import { RecordingEmitter } from '../check/recording-emitter';
 import { helperType, type HelperName } from '../helper-table';
 import { discoverRegion, type CodePage, type CodeView, type Region } from './region';

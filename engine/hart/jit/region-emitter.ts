@@ -304,10 +304,7 @@ export class RegionEmitter extends TierEmitter implements Context {
     );
     e.if(
       i32.eqz(
-        i32.and(
-          i64.eq(i64.load(e.get(entry), FETCH_TAG), e.get(page)),
-          i32.eq(i32.load(e.get(entry), FETCH_VERSION), i32.const(version)),
-        ),
+        i32.and(i64.eq(i64.load(e.get(entry), FETCH_TAG), e.get(page)), i32.eq(i32.load(e.get(entry), FETCH_VERSION), i32.const(version))),
       ),
       () => this.leaveTo(block.offset),
       undefined,
