@@ -102,7 +102,7 @@ describe.each([
     const p = new Program();
     const [most, least] = [new Label(), new Label()];
     p.function('main');
-    p.loop(5, 20_000, () => {
+    p.loop(5, 100_000, () => {
       p.call(most);
       p.call(least);
     });

@@ -219,18 +219,15 @@ class Discovery {
   }
 
   private blocks(): Block[] {
-    const blocks: Block[] = [];
-    const frames = [...this.root.all()];
     const starts: Place[] = [];
-    for (const frame of frames) {
+    for (const frame of this.root.all()) {
       for (const offset of [...frame.leaders].sort((a, b) => a - b)) if (frame.found.has(offset)) starts.push({ frame, offset });
     }
     // The entry is block 0.
     const first = starts.findIndex(({ frame, offset }) => frame === this.root && offset === this.entry);
     starts.unshift(...starts.splice(first, 1));
-    starts.forEach(({ frame, offset }, number) => frame.numbers.set(offset, number));
-    for (const start of starts) blocks.push(this.block(start));
-    return blocks;
+    for (const [number, { frame, offset }] of starts.entries()) frame.numbers.set(offset, number);
+    return starts.map((start) => this.block(start));
   }
 
   private block({ frame, offset: start }: Place): Block {
