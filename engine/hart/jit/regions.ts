@@ -1,7 +1,7 @@
 import { DECODED_PAGE_BYTES } from '../../memory/layout';
 import {
   FETCH_ENTRY_BYTES,
-  FETCH_MODE_BYTES,
+  FETCH_TABLE_BYTES,
   FETCH_RECORDS,
   FETCH_TAG,
   FETCH_VERSION,
@@ -101,7 +101,7 @@ export class Regions {
     const { words } = this;
     const found: number[] = [];
     const tlb = words[(this.hart + HART_FETCH_TLB) >>> 2];
-    for (let entry = tlb >>> 2; entry < (tlb + FETCH_MODE_BYTES) >>> 2; entry += FETCH_ENTRY_BYTES >>> 2) {
+    for (let entry = tlb >>> 2; entry < (tlb + FETCH_TABLE_BYTES) >>> 2; entry += FETCH_ENTRY_BYTES >>> 2) {
       const version = words[entry + (FETCH_VERSION >>> 2)];
       const low = words[entry + (FETCH_TAG >>> 2)];
       if (low === -1 || version === 0) continue;
