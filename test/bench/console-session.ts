@@ -1,5 +1,9 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+
+/** Linux counts process times in these a second (USER_HZ). */
+const TICKS_PER_SECOND = 100;
 
 /** A conversation with a guest on the console of a process. */
 export class ConsoleSession {
@@ -27,8 +31,12 @@ export class ConsoleSession {
     child.on('error', end).on('close', end);
   }
 
-  get pid(): number {
-    return this.child.pid ?? 0;
+  /** CPU time that the process with all its threads has used so far (proc(5): utime and stime), in seconds. */
+  get cpuSeconds(): number {
+    const fields = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   }
 
   send(line: string): void {

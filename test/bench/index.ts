@@ -26,6 +26,7 @@ Options:
   --only TEXT  only what has this in its name, or is of this kind; may be given several times
   --peer NAME  only qemu or only hartbox
   --node PATH  Hartbox also on this Node; may be given several times
+  --cpu-time   seconds of CPU time that the process takes, not elapsed ones: for a host that is busy with other things
   --json       print JSON, with every value
 `;
 
@@ -39,6 +40,7 @@ export async function bench(args: string[]): Promise<number> {
       only: { type: 'string', multiple: true, default: [] },
       peer: { type: 'string' },
       node: { type: 'string', multiple: true, default: [] },
+      'cpu-time': { type: 'boolean', default: false },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
@@ -73,6 +75,7 @@ export async function bench(args: string[]): Promise<number> {
         guest,
         folder,
         chosen,
+        cpuTime: values['cpu-time'],
         say,
         record: (peer, measurement, value) => recordIn(rows, name, peer, measurement, value),
       };
@@ -100,7 +103,7 @@ export async function bench(args: string[]): Promise<number> {
     process.stdout.write(`${JSON.stringify({ host, runs, results }, null, 2)}\n`);
   } else {
     process.stdout.write(
-      `${host.cpu}, ${host.cores} cores, load ${host.load}; ${host.qemu}; Node ${host.node}; ${runs} run(s) each\n\n${formatRows(rows, columns)}`,
+      `${host.cpu}, ${host.cores} cores, load ${host.load}; ${host.qemu}; Node ${host.node}; ${runs} run(s) each${values['cpu-time'] ? '; CPU time' : ''}\n\n${formatRows(rows, columns)}`,
     );
   }
   return 0;

@@ -9,6 +9,8 @@ export interface BenchContext {
   folder: string;
   /** Whether this is asked for. */
   chosen: (measurement: Measurement) => boolean;
+  /** Whether seconds are the process's CPU time on the host, not elapsed time. */
+  cpuTime: boolean;
   record: (peer: Peer, measurement: Measurement, value: number) => void;
   /** Tell whoever watches what happens now. */
   say: (message: string) => void;

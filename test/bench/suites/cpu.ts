@@ -120,14 +120,15 @@ export const cpu: BenchSuite = {
   },
 };
 
-async function measure(workloads: Workload[], session: ConsoleSession, prompt: RegExp, { record, say }: BenchContext, peer: Peer) {
+async function measure(workloads: Workload[], session: ConsoleSession, prompt: RegExp, { record, say, cpuTime }: BenchContext, peer: Peer) {
   for (const workload of workloads) {
     const { name, command } = workload;
     say(`${peer.name}: ${name}`);
+    const before = session.cpuSeconds;
     session.send(command);
     const [printed, value, sum] = await session.expect(new RegExp(`\\nRESULT ([\\d.]+) (\\d+)\\n|${prompt.source}`), 300);
     if (value === undefined) throw new Error(`${name} printed no result on ${peer.name}: ${command} ended with ${printed}`);
-    record(peer, workload, Number(value));
+    record(peer, workload, cpuTime && workload.unit === 's' ? session.cpuSeconds - before : Number(value));
     const known = checksums.get(name);
     if (known && known.sum !== sum)
       throw new Error(`${name} gave ${sum} on ${peer.name}, but ${known.sum} on ${known.peer.name}: one of them computes wrongly.`);
