@@ -1,4 +1,4 @@
-import { DECODED_PAGE_BYTES } from '../../memory/layout';
+import { DECODED_PAGE_BYTES, HART_PC } from '../../memory/layout';
 import {
   FETCH_ENTRY_BYTES,
   FETCH_TABLE_BYTES,
@@ -22,7 +22,6 @@ import {
   STAT_REGIONS_LIVE,
 } from '../hart-layout';
 import type { StatisticsBlock } from '../statistics';
-import { HART_PC } from '../../memory/layout';
 import type { HelperName } from '../helper-table';
 import type { HotSpot, Translation } from './compiler';
 
@@ -32,6 +31,9 @@ export interface Translator {
   /** The next finished translation, if there is one. */
   receive(): Translation | undefined;
 }
+
+/** After so many new regions those that have died are looked for. */
+const SWEEP = 1024;
 
 /**
  * The translated regions of one hart: asks for hot code to be translated and puts the results in the place of the records
@@ -43,7 +45,12 @@ export class Regions {
   private readonly halves: Uint16Array;
   private readonly words: Int32Array;
   private readonly requested = new Set<number>();
+  /** Indices of the table that were ever used; those of them that are free again; and where each region's record lies. */
   private used = 0;
+  private readonly free: number[] = [];
+  private readonly places = new Uint32Array(REGIONS_MAX);
+  /** With so many in use, look for regions whose records are gone. */
+  private sweepAt = SWEEP;
   /** By region: whether calls are inlined. */
   private readonly inlined = new Uint8Array(REGIONS_MAX);
 
@@ -124,7 +131,7 @@ export class Regions {
   private install({ module, spots, declined }: Translation): void {
     for (const spot of declined) this.requested.delete(spot.record);
     if (!module) return;
-    if (this.used + spots.length > this.limit) this.evictAll();
+    if (this.live + spots.length > Math.min(this.sweepAt, this.limit)) this.sweep(spots.length);
     let functions: WebAssembly.Exports | undefined;
     spots.forEach((spot, i) => {
       this.requested.delete(spot.record);
@@ -135,22 +142,39 @@ export class Regions {
       const replaces = handler >= REGION_HANDLER;
       if (!good || handler === 0 || replaces !== (spot.neighbours !== undefined)) return;
       functions ??= new WebAssembly.Instance(module, { env: { memory: this.memory }, helpers: this.helpers }).exports;
-      const index = replaces ? handler - REGION_HANDLER : this.used++;
+      const index = replaces ? handler - REGION_HANDLER : (this.free.pop() ?? this.used++);
       this.table.set(index, functions[`r${i}`]);
       this.inlined[index] = replaces ? 1 : 0;
       if (replaces) return;
+      this.places[index] = spot.record;
       this.halves[(this.hart + HART_REGION_ORIGINALS + index * 2) >>> 1] = handler;
       this.halves[spot.record >>> 1] = REGION_HANDLER + index;
       this.statistics.add(STAT_REGIONS_INSTALLED);
     });
-    this.statistics.set(STAT_REGIONS_LIVE, this.used);
+    this.statistics.set(STAT_REGIONS_LIVE, this.live);
   }
 
-  private evictAll(): void {
-    this.dropAllCode();
-    for (let i = 0; i < this.used; i++) this.table.set(i, null);
-    this.used = 0;
-    this.statistics.add(STAT_EVICTIONS);
-    this.statistics.set(STAT_REGIONS_LIVE, 0);
+  private get live(): number {
+    return this.used - this.free.length;
+  }
+
+  /** Free the regions that nothing leads to any more; if that does not make room for `wanted` more, all. */
+  private sweep(wanted: number): void {
+    for (let index = 0; index < this.used; index++) {
+      const record = this.places[index];
+      if (record === 0 || this.halves[record >>> 1] === REGION_HANDLER + index) continue;
+      this.table.set(index, null);
+      this.places[index] = 0;
+      this.free.push(index);
+    }
+    if (this.live + wanted > this.limit) {
+      this.dropAllCode();
+      for (let index = 0; index < this.used; index++) this.table.set(index, null);
+      this.places.fill(0);
+      this.free.length = 0;
+      this.used = 0;
+      this.statistics.add(STAT_EVICTIONS);
+    }
+    this.sweepAt = this.live + SWEEP;
   }
 }
