@@ -37,6 +37,6 @@ ports.forEach((port, hart) => {
   };
   port.on('message', (spot: HotSpot) => {
     if (queue.length + busy.length === 0) setImmediate(work);
-    (spot.neighbours ? busy : queue).push(spot);
+    (spot.inlining ? busy : queue).push(spot);
   });
 });

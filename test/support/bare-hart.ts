@@ -47,7 +47,7 @@ export class BareHart {
       request: (spot: HotSpot) => {
         const translation = translate(halves, [spot], options.check);
         this.translated += translation.spots.length;
-        if (spot.neighbours) this.inlined += translation.spots.length;
+        if (spot.inlining) this.inlined += translation.spots.length;
         this.finished.push(translation);
         Atomics.store(this.memory.words, (this.hart.base + HART_MAIL) >>> 2, 1);
       },

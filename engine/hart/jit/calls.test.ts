@@ -32,15 +32,19 @@ interface BlockPlan {
 }
 interface FunctionPlan {
   blocks: BlockPlan[];
-  /** Whether it begins a page of its own. */
-  apart: boolean;
+  /** If given, it begins so many bytes before the end of a page. */
+  before?: number;
   /** Return to four bytes after the place that it was called from. */
   skips: boolean;
 }
 
-/** Functions that call each other, and themselves, in all ways; the first is the program. */
-function assemble(functions: FunctionPlan[], steps: number): Uint8Array {
+/**
+ * Functions that call each other, and themselves, in all ways; the first is the program. `straddling`: all lies two bytes on, so that an
+ * instruction may lie in two pages.
+ */
+function assemble(functions: FunctionPlan[], straddling: boolean, steps: number): Uint8Array {
   const code = new Assembler();
+  if (straddling) code.half(1);
   const entries = functions.map(() => new Label());
   const table = new Label();
   const end = new Label();
@@ -60,8 +64,8 @@ function assemble(functions: FunctionPlan[], steps: number): Uint8Array {
   code.place(table);
   for (const entry of entries) code.reference(4, entry, (distance) => jType(0, distance));
 
-  functions.forEach(({ blocks, apart, skips }, number) => {
-    while (apart && code.offset % 4096 !== 0) code.word(addi(0, 0, 0));
+  functions.forEach(({ blocks, before, skips }, number) => {
+    while (before !== undefined && (code.offset + before) % 4096 > 2) code.word(addi(0, 0, 0));
     const labels = [...blocks, 0].map(() => new Label());
     code.place(entries[number]);
     code.word(addi(2, 2, -16));
@@ -127,18 +131,25 @@ const block = fc.record(
   },
   { requiredKeys: ['op', 'rd', 'rs1', 'rs2', 'compare', 'taken', 'next'] },
 );
-const program = fc.array(fc.record({ blocks: fc.array(block, { minLength: 1, maxLength: 5 }), apart: fc.boolean(), skips: fc.boolean() }), {
-  minLength: 1,
-  maxLength: 5,
-});
+const program = fc.array(
+  fc.record({
+    blocks: fc.array(block, { minLength: 1, maxLength: 5 }),
+    before: fc.constantFrom(undefined, 0, 28, 60),
+    skips: fc.boolean(),
+  }),
+  {
+    minLength: 1,
+    maxLength: 5,
+  },
+);
 
 describe('calls in translated code', () => {
   it('does what the interpreter does with calls, returns and jumps through registers, on one page and across pages', () => {
     const interpreted = new BareHart(helpers, { tuning: { slice: 64 } });
     const translated = new BareHart(helpers, { jit: true, tuning: { slice: 64, hot: 2 } });
     fc.assert(
-      fc.property(program, (functions) => {
-        const code = assemble(functions, 2000);
+      fc.property(program, fc.boolean(), (functions, straddling) => {
+        const code = assemble(functions, straddling, 2000);
         interpreted.run(code);
         translated.run(code);
         for (let register = 1; register < 32; register++) expect(translated.x(register), `x${register}`).toBe(interpreted.x(register));

@@ -31,13 +31,14 @@ export interface HotSpot {
   hart: number;
   /** Jumps that made it hot. */
   hot: number;
-  /** To inline calls: the other pages that could be executed then, NEIGHBOUR_FIELDS numbers each. */
-  neighbours: Float64Array | undefined;
+  /** Whether calls are to be inlined. */
+  inlining: boolean;
+  /** Other pages that could be executed then, NEIGHBOUR_FIELDS numbers each: those beside this one, and to inline calls all. */
+  neighbours: Float64Array;
 }
 
 /** Distance from the page in bytes, version, records, host. */
 export const NEIGHBOUR_FIELDS = 4;
-const NOTHING = new Float64Array();
 
 /** A module whose functions `r0`, `r1`, … are the regions of `spots`, in order; and the spots that gave no region. */
 export interface Translation {
@@ -57,7 +58,7 @@ class SpotView implements CodeView {
   page(distance: number): CodePage | undefined {
     const { spot } = this;
     if (distance === 0) return this.pageAt(spot.version, spot.records, spot.host);
-    const { neighbours = NOTHING } = spot;
+    const { neighbours } = spot;
     for (let i = 0; i < neighbours.length; i += NEIGHBOUR_FIELDS) {
       if (neighbours[i] === distance) return this.pageAt(neighbours[i + 1], neighbours[i + 2], neighbours[i + 3]);
     }
@@ -75,7 +76,7 @@ class SpotView implements CodeView {
   /** Address of the record of the instruction at an offset; 0 if its page is unknown. */
   private record(offset: number): number {
     const { spot } = this;
-    const { neighbours = NOTHING } = spot;
+    const { neighbours } = spot;
     const within = offset & 4095;
     if (offset === within) return spot.records + within * (RECORD_BYTES / 2);
     for (let i = 0; i < neighbours.length; i += NEIGHBOUR_FIELDS) {
@@ -86,7 +87,7 @@ class SpotView implements CodeView {
 
   isWarm(offset: number): boolean {
     const { halves, spot } = this;
-    if (!spot.neighbours) return false;
+    if (!spot.inlining) return false;
     const record = this.record(offset);
     if (record === 0) return false;
     const counter = spot.hart + HART_COUNTERS + ((record >>> 3) & (HART_COUNTER_COUNT - 1)) * 2;

@@ -33,7 +33,7 @@ import type { HelperName, HelperResult } from '../helper-table';
 import { immediateOf, rdOf, rmOf, rs1Of, rs2Of, rs3Of, type Context, type FloatViews } from '../isa/instruction';
 import { fusesMultiplyAdd } from './fused-multiply-add';
 import { TierEmitter } from '../tier-emitter';
-import type { Block, Edge, Region, RegionInstruction } from './region';
+import type { Edge, Region, RegionInstruction } from './region';
 import { analyse, successors, type Structure } from './structure';
 
 /** Parameters: base of the hart, virtual address of the page, budget, data TLB. Result: next pc, or REFUSED or FAULTED. */
@@ -170,13 +170,14 @@ export class RegionEmitter extends TierEmitter implements Context {
     this.structure = analyse(region.blocks);
     this.dirtyAtStart = region.blocks.map(() => ({ x: 0, f: 0 }));
     this.mappedAtStart = new Int32Array(region.blocks.length).fill(-1);
-    this.mappedAtStart[0] = 1;
+    // What the entry itself needs is seen to first.
+    this.mappedAtStart[0] = 1 | region.blocks[0].pages;
     for (let changed = true; changed; ) {
       changed = false;
       region.blocks.forEach((block, i) => {
         const x = this.dirtyAtStart[i].x | writes[i].x;
         const f = this.dirtyAtStart[i].f | writes[i].f;
-        const mapped = this.mappedAtStart[i] | (1 << block.page);
+        const mapped = this.mappedAtStart[i] | block.pages;
         for (const number of successors(block)) {
           const to = this.dirtyAtStart[number];
           const mappedThere = this.mappedAtStart[number] & mapped;
@@ -192,6 +193,7 @@ export class RegionEmitter extends TierEmitter implements Context {
 
   emit(): Emitter {
     const { e, region } = this;
+    this.checkPages(region.blocks[0].pages & ~1, () => e.return(e.i64.const(REFUSED)));
     const fp = region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp));
     if (fp) {
       e.if(e.i32.load(e.get(this.hart), HART_FS_OFF), () => e.return(e.i64.const(REFUSED)), undefined, 'unlikely');
@@ -273,7 +275,7 @@ export class RegionEmitter extends TierEmitter implements Context {
     this.block = number;
     this.dirty = { ...this.dirtyAtStart[number] };
     this.left = false;
-    if (((this.mappedAtStart[number] >>> block.page) & 1) === 0) this.checkPage(block);
+    this.checkPages(block.pages & ~this.mappedAtStart[number], () => this.leaveTo(block.offset));
     if (block.body.length > 0) e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(block.body.length)));
     let marked = false;
     for (this.index = 0; this.index < block.body.length; this.index++) {
@@ -290,27 +292,26 @@ export class RegionEmitter extends TierEmitter implements Context {
     if (!this.left) this.follow(number, block.next);
   }
 
-  /** Leave unless the page of a block is mapped as it was when the region was made, and holds the same code. */
-  private checkPage(block: Block): void {
+  /** Unless these pages are mapped as they were when the region was made, and hold the same code, do otherwise. */
+  private checkPages(pages: number, otherwise: () => void): void {
     const { e } = this;
     const { i32, i64 } = e;
-    const { distance, version } = this.region.pages[block.page];
-    const page = e.keep(i64.add(e.get(this.page), i64.const(distance)));
-    const entry = e.keep(
-      i32.add(
-        i32.load(e.get(this.hart), HART_FETCH_TLB),
-        i32.and(i32.wrap(i64.shr_u(e.get(page), i64.const(FETCH_SHIFT))), i32.const((FETCH_ENTRIES - 1) * FETCH_ENTRY_BYTES)),
-      ),
-    );
-    e.if(
-      i32.eqz(
-        i32.and(i64.eq(i64.load(e.get(entry), FETCH_TAG), e.get(page)), i32.eq(i32.load(e.get(entry), FETCH_VERSION), i32.const(version))),
-      ),
-      () => this.leaveTo(block.offset),
-      undefined,
-      'unlikely',
-    );
-    e.releaseTemporaries();
+    this.region.pages.forEach(({ distance, version }, index) => {
+      if (((pages >>> index) & 1) === 0) return;
+      const page = e.keep(i64.add(e.get(this.page), i64.const(distance)));
+      const entry = e.keep(
+        i32.add(
+          i32.load(e.get(this.hart), HART_FETCH_TLB),
+          i32.and(i32.wrap(i64.shr_u(e.get(page), i64.const(FETCH_SHIFT))), i32.const((FETCH_ENTRIES - 1) * FETCH_ENTRY_BYTES)),
+        ),
+      );
+      const same = i32.and(
+        i64.eq(i64.load(e.get(entry), FETCH_TAG), e.get(page)),
+        i32.eq(i32.load(e.get(entry), FETCH_VERSION), i32.const(version)),
+      );
+      e.if(i32.eqz(same), otherwise, undefined, 'unlikely');
+      e.releaseTemporaries();
+    });
   }
 
   private follow(from: number, edge: Edge | undefined): void {

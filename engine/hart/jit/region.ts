@@ -1,5 +1,5 @@
 import { PAGE_RECORDS, RECORD_BYTES } from '../hart-layout';
-import { DECODE, ILLEGAL, PAGE_END, STRADDLE } from '../handlers';
+import { DECODE, ILLEGAL, PAGE_END } from '../handlers';
 import { instructions, lookUp } from '../isa';
 import { expandCompressed } from '../isa/c';
 import { immediateOf, rdOf, rs1Of, type Instruction } from '../isa/instruction';
@@ -19,8 +19,8 @@ export type Edge = { block: number } | { leave: number };
 export interface Block {
   /** Offset of the first instruction. */
   offset: number;
-  /** The page it lies in, as an index of the region's pages. */
-  page: number;
+  /** The pages it lies in, as a bit set of indices of the region's pages. */
+  pages: number;
   body: RegionInstruction[];
   /** After the last instruction; undefined where that jumps through a register. */
   next?: Edge;
@@ -102,6 +102,9 @@ class Frame {
   }
 }
 
+/** The first offset in the same page. */
+const pageStart = (offset: number): number => offset - (offset & 4095);
+
 interface Place {
   frame: Frame;
   offset: number;
@@ -159,7 +162,7 @@ class Discovery {
         } else if (instruction.flow === 'jump') {
           for (const place of this.targetsOf(frame, here)) goTo(place);
           break;
-        } else if ((after & 4095) === 0) {
+        } else if (pageStart(after) !== pageStart(offset)) {
           frame.leaders.add(after);
         }
         offset = after;
@@ -170,7 +173,7 @@ class Discovery {
   }
 
   private pageOf(offset: number): { index: number; page: CodePage } | undefined {
-    const distance = offset - (offset & 4095);
+    const distance = pageStart(offset);
     const known = this.pages.get(distance);
     if (known) return known;
     const page = this.used.length < MAX_PAGES ? this.view.page(distance) : undefined;
@@ -180,16 +183,21 @@ class Discovery {
     return entry;
   }
 
+  private pageBit(offset: number): number {
+    return 1 << (this.pages.get(pageStart(offset))?.index ?? 0);
+  }
+
   private read(offset: number): RegionInstruction | undefined {
     const page = this.pageOf(offset)?.page;
     if (!page) return undefined;
     const at = (offset & 4095) >>> 1;
     const handler = page.records[at * (RECORD_BYTES / 2)];
-    if (handler === DECODE || handler === ILLEGAL || handler === PAGE_END || handler === STRADDLE) return undefined;
+    if (handler === DECODE || handler === ILLEGAL || handler === PAGE_END) return undefined;
     const half = page.code[at];
     const length = (half & 3) === 3 ? 4 : 2;
-    if (length === 4 && at === PAGE_RECORDS - 1) return undefined;
-    const word = length === 2 ? expandCompressed(half) : (half | (page.code[at + 1] << 16)) >>> 0;
+    const rest = length === 4 && at === PAGE_RECORDS - 1 ? this.pageOf(offset + 2)?.page.code[0] : page.code[at + 1];
+    if (rest === undefined) return undefined;
+    const word = length === 2 ? expandCompressed(half) : (half | (rest << 16)) >>> 0;
     const number = lookUp(word);
     if (number < 0 || endsRegion(instructions[number])) return undefined;
     return { instruction: instructions[number], word, length, offset };
@@ -236,7 +244,7 @@ class Discovery {
       return block === undefined ? { leave: to.offset } : { block };
     };
     const body: RegionInstruction[] = [];
-    const block: Block = { offset: start, page: this.pageOf(start)?.index ?? 0, body };
+    const block: Block = { offset: start, pages: 0, body };
     for (let offset = start; ; ) {
       const here = frame.found.get(offset);
       if (!here || (offset !== start && frame.numbers.has(offset))) {
@@ -245,6 +253,7 @@ class Discovery {
       }
       body.push(here);
       const { instruction, word, length } = here;
+      block.pages |= this.pageBit(offset) | this.pageBit(offset + length - 2);
       if (instruction.flow === 'branch') {
         block.taken = edge({ frame, offset: offset + immediateOf('b', word) });
         block.next = edge({ frame, offset: offset + length });

@@ -99,12 +99,13 @@ export class Regions {
       host: this.words[at + (SLOT_HOST >>> 2)] >>> 0,
       hart: this.hart,
       hot: this.threshold,
-      neighbours: region >= 0 ? this.neighbours(address) : undefined,
+      inlining: region >= 0,
+      neighbours: this.neighbours(address, region >= 0 ? Infinity : 4096),
     });
   }
 
-  /** What the fetch TLB knows of other pages than that at `address`. */
-  private neighbours(address: number): Float64Array {
+  /** What the fetch TLB knows of other pages than that at `address`, up to a distance in bytes. */
+  private neighbours(address: number, most: number): Float64Array {
     const { words } = this;
     const found: number[] = [];
     const tlb = words[(this.hart + HART_FETCH_TLB) >>> 2];
@@ -113,7 +114,7 @@ export class Regions {
       const low = words[entry + (FETCH_TAG >>> 2)];
       if (low === -1 || version === 0) continue;
       const distance = words[entry + (FETCH_TAG >>> 2) + 1] * 0x1_0000_0000 + (low >>> 0) - address;
-      if (distance === 0) continue;
+      if (distance === 0 || Math.abs(distance) > most) continue;
       const records = words[entry + (FETCH_RECORDS >>> 2)] >>> 0;
       const slot = Math.floor((records - this.decoded) / DECODED_PAGE_BYTES);
       const host = words[(this.hart + HART_SLOTS + slot * SLOT_BYTES + SLOT_HOST) >>> 2] >>> 0;
@@ -140,7 +141,7 @@ export class Regions {
       const good = this.words[at + (SLOT_PAGE >>> 2)] === spot.page && this.words[at + (SLOT_VERSION >>> 2)] === spot.version;
       const handler = this.halves[spot.record >>> 1];
       const replaces = handler >= REGION_HANDLER;
-      if (!good || handler === 0 || replaces !== (spot.neighbours !== undefined)) return;
+      if (!good || handler === 0 || replaces !== spot.inlining) return;
       functions ??= new WebAssembly.Instance(module, { env: { memory: this.memory }, helpers: this.helpers }).exports;
       const index = replaces ? handler - REGION_HANDLER : (this.free.pop() ?? this.used++);
       this.table.set(index, functions[`r${i}`]);

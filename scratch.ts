@@ -1,0 +1,31 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { ConsoleSession } from './test/bench/console-session';
+import { defaultGuest } from './engine/images/default-guest';
+import { prepareDebian } from './test/bench/debian';
+import { execFileSync } from 'node:child_process';
+process.env.HARTBOX_HOME ??= '/root/.cache/hartbox-test';
+const guest = await defaultGuest();
+const folder = '/tmp/hartbox/lead/deb';
+execFileSync('mkdir', ['-p', folder]);
+const programs = Object.fromEntries(['cpu.c', 'debian.sh', 'loops.py'].map((n) => [n, readFileSync('test/bench/programs/' + n)]));
+const m = await prepareDebian({ guest, folder, say: (s: string) => console.error(s) } as never, { ...programs, cpu: readFileSync('/tmp/hartbox/lead/cpu') });
+execFileSync('cp', ['--sparse=always', m.disk, folder + '/debian.img']);
+const t0 = performance.now();
+const args = [process.env.WT + '/out/main/cli.js', 'run', '--kernel', m.kernel, '--initrd', m.initrd, '--firmware', m.firmware, `--append=${m.append}`, '--memory', '1024M', '--drive', `file=${folder}/debian.img`, '--stats-json', folder + '/stats.json', ...(process.env.ARGS ?? '').split(' ').filter(Boolean)];
+const s = new ConsoleSession('hartbox', spawn(process.env.NODE ?? process.execPath, args));
+await s.expect(/debian login: /, 300);
+console.log('login', ((performance.now() - t0) / 1000).toFixed(1));
+s.send('root');
+await s.expect(/root@debian:\S*# /, 100);
+for (const c of (process.env.CMDS ?? 'gcc,gcc-warm').split(',')) {
+  s.send('/bench/debian.sh ' + c);
+  const r = await s.expect(/\nRESULT ([\d.]+) (\d+)/, 300);
+  console.log(c, r[1]);
+  await s.expect(/root@debian:\S*# /, 100);
+}
+s.send('poweroff -f');
+await new Promise((r) => setTimeout(r, 4000));
+await s.stop();
+const st = JSON.parse(readFileSync(folder + '/stats.json', 'utf8'));
+console.log(JSON.stringify(st.machine ?? st.total ?? st, null, 1).slice(0, 1500));
