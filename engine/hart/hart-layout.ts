@@ -163,7 +163,7 @@ export const SLOT_HOST = 8;
 export const SLOT_UNNOTICED = 12;
 export const SLOT_INDEX = 14;
 export const ANY_INDEX = 65535;
-export const HART_SLOTS = 196608;
+export const HART_SLOTS = 524288;
 
 /** A decoded page: one record per halfword, then a record that leads on to the next page. */
 export const RECORD_BYTES = 8;

@@ -128,6 +128,7 @@ export class Hart {
     this.helpers = new WebAssembly.Instance(helpers, {
       env: {
         memory,
+        page_decoded: (slot: number) => this.regions?.revive(slot),
         mail: () => this.regions?.receive(),
         sample: () => this.sampler?.sample(),
         replay: () => this.lockstep?.replay(),
@@ -185,6 +186,7 @@ export class Hart {
         decoded,
         helperImports as Record<HelperName, WebAssembly.ExportValue>,
         environment.translator,
+        (record) => decoder.decode(record),
         () => this.helpers.dropAllCode(),
         new StatisticsBlock(memory, id),
         hot,

@@ -45,7 +45,7 @@ describe('statistics of a hart', () => {
     expect(first.exitsBudget).toBeLessThanOrEqual(first.regionEntries);
     expect(first).toMatchObject({ exceptions: 1, interrupts: 0, pagesDecoded: 1, exitsFault: 0, exitsRefused: 0, evictions: 0 });
     expect(first.compileRequests).toBe(machine.translated);
-    expect(first.regionsLive).toBe(first.regionsInstalled);
+    expect(first.regionsLive).toBeLessThanOrEqual(first.regionsInstalled);
     expect(first.regionsLive).toBeGreaterThan(0);
 
     machine.run(program(1000));

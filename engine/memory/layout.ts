@@ -121,6 +121,6 @@ export const HART_PRIVATE = 8192;
 // ---- Decoded pages ----------------------------------------------------------------------------------------------
 
 /** Guest pages whose decoded form one hart keeps at a time. */
-export const DECODED_PAGES = 4096;
+export const DECODED_PAGES = 8192;
 /** One record of 8 bytes per halfword of a page, and a tail that leads to the next page. */
 export const DECODED_PAGE_BYTES = 16416;

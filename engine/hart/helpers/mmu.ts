@@ -102,6 +102,8 @@ import {
 
 /** Address translation (privileged ISA §12.3 to §12.5), the TLBs, and the accesses that miss them. */
 
+@external('env', 'page_decoded')
+declare function page_decoded(slot: u32): void;
 @external('env', 'mmio_read')
 declare function mmio_read(address: f64, bytes: i32): i32;
 @external('env', 'mmio_write')
@@ -603,6 +605,7 @@ function slotFor(page: u32, host: u32, version: u32, index: u32): u32 {
   const noticed = writesAreNoticed();
   store<u16>(slot + SLOT_UNNOTICED, noticed ? 0 : 1);
   if (!noticed) store<u32>(hart + HART_EPOCH_SEEN, atomic.load<u32>(MACHINE_CODE_EPOCH) - 1);
+  page_decoded(number);
   return records;
 }
 

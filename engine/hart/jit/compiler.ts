@@ -9,6 +9,8 @@ import {
   PAGE_RECORDS,
   RECORD_BYTES,
   REGION_HANDLER,
+  SLOT_PAGE,
+  SLOT_VERSION,
 } from '../hart-layout';
 import { RecordingEmitter } from '../check/recording-emitter';
 import { helperType, type HelperName } from '../helper-table';
@@ -22,6 +24,8 @@ export interface HotSpot {
   /** Guest page number, and the page's version, by which the hart sees whether the result is still good. */
   page: number;
   version: number;
+  /** Address of the page's slot. */
+  slot: number;
   /** Virtual address of the page; exact, for Sv57 addresses too. */
   address: number;
   /** Offset in the shared memory of the page's records and of the page itself. */
@@ -135,6 +139,11 @@ export function translate(halves: Uint16Array, spots: HotSpot[], checked = false
   const good: HotSpot[] = [];
   const declined: HotSpot[] = [];
   for (const spot of spots) {
+    // Its page may have made room for another meanwhile.
+    if (words[(spot.slot + SLOT_PAGE) >>> 2] !== spot.page || (words[(spot.slot + SLOT_VERSION) >>> 2] | 0) !== spot.version) {
+      declined.push(spot);
+      continue;
+    }
     const entry = ((spot.record - spot.records) / RECORD_BYTES) * 2;
     const region = discoverRegion(new SpotView(halves, words, spot), entry);
     if (region && region.instructions > 1) {

@@ -1,4 +1,15 @@
-import { DECODED_PAGE_BYTES, HART_PC } from '../../memory/layout';
+import {
+  DECODED_PAGES,
+  DECODED_PAGE_BYTES,
+  HART_PC,
+  MEMORY_REGIONS,
+  MEMORY_REGION_COUNT,
+  MEMORY_REGION_STRIDE,
+  REGION_BASE,
+  REGION_SIZE,
+  REGION_VERSIONS,
+} from '../../memory/layout';
+import { DECODE } from '../handlers';
 import {
   FETCH_ENTRY_BYTES,
   FETCH_TABLE_BYTES,
@@ -10,6 +21,8 @@ import {
   HART_MAIL,
   HART_REGION_ORIGINALS,
   HART_SLOTS,
+  PAGE_RECORDS,
+  RECORD_BYTES,
   REGION_HANDLER,
   REGIONS_MAX,
   SLOT_BYTES,
@@ -35,24 +48,34 @@ export interface Translator {
 /** After so many new regions those that have died are looked for. */
 const SWEEP = 1024;
 
+/** The regions that begin in one page, as it was at one version. */
+interface PageRegions {
+  version: number;
+  /** Their indices in the table. */
+  regions: number[];
+}
+
 /**
  * The translated regions of one hart: asks for hot code to be translated and puts the results in the place of the records
- * where they begin. A region lives as long as those records: when the page is evicted or `fence.i` finds it changed, the
- * records go, and with them the way into the region.
+ * where they begin. Regions belong to a guest page at one version: when its records are dropped for others, they wait for them to
+ * come back, and when `fence.i` finds the page changed, they are gone.
  */
 export class Regions {
   readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: REGIONS_MAX });
   private readonly halves: Uint16Array;
   private readonly words: Int32Array;
-  private readonly requested = new Set<number>();
-  /** Indices of the table that were ever used; those of them that are free again; and where each region's record lies. */
+  /** By guest page number + 1, as in SLOT_PAGE. */
+  private readonly pages = new Map<number, PageRegions>();
+  /** By index: number of the record in its page, and 1 where calls are inlined. */
+  private readonly records = new Uint16Array(REGIONS_MAX);
+  private readonly inlined = new Uint8Array(REGIONS_MAX);
+  /** Indices of the table that were ever used, and those of them that are free again. */
   private used = 0;
   private readonly free: number[] = [];
-  private readonly places = new Uint32Array(REGIONS_MAX);
-  /** With so many in use, look for regions whose records are gone. */
+  /** With so many in use, look for dead ones. */
   private sweepAt = SWEEP;
-  /** By region: whether calls are inlined. */
-  private readonly inlined = new Uint8Array(REGIONS_MAX);
+  /** What is being translated: page and record as one number. */
+  private readonly requested = new Set<number>();
 
   constructor(
     private readonly memory: WebAssembly.Memory,
@@ -60,6 +83,8 @@ export class Regions {
     private readonly decoded: number,
     private readonly helpers: Record<HelperName, WebAssembly.ExportValue>,
     private readonly translator: Translator,
+    /** Decodes the instruction of a record. */
+    private readonly decode: (record: number) => void,
     /** Empties all decoded pages. */
     private readonly dropAllCode: () => void,
     private readonly statistics: StatisticsBlock,
@@ -79,29 +104,36 @@ export class Regions {
 
   /** The record at HART_PC has become hot, or it begins a region that is often entered: that is made again, with calls inlined. */
   hot(record: number): void {
-    if (this.requested.has(record)) return;
+    const { words } = this;
     const region = this.halves[record >>> 1] - REGION_HANDLER;
     if (region >= 0 && this.inlined[region]) return;
-    const slot = Math.floor((record - this.decoded) / DECODED_PAGE_BYTES);
+    const number = Math.floor((record - this.decoded) / DECODED_PAGE_BYTES);
     // The scratch records of a straddling instruction belong to no page.
-    if (slot < 0) return;
-    const at = (this.hart + HART_SLOTS + slot * SLOT_BYTES) >>> 2;
-    this.requested.add(record);
-    this.statistics.add(STAT_COMPILE_REQUESTS);
+    if (number < 0) return;
+    const slot = this.slot(number);
     const pc = (this.hart + HART_PC) >>> 2;
-    const address = this.words[pc + 1] * 0x1_0000_0000 + ((this.words[pc] & ~4095) >>> 0);
-    this.translator.request({
+    const address = words[pc + 1] * 0x1_0000_0000 + ((words[pc] & ~4095) >>> 0);
+    const spot: HotSpot = {
       record,
-      page: this.words[at + (SLOT_PAGE >>> 2)],
-      version: this.words[at + (SLOT_VERSION >>> 2)],
+      page: words[(slot + SLOT_PAGE) >>> 2],
+      version: words[(slot + SLOT_VERSION) >>> 2],
+      slot,
       address,
-      records: this.decoded + slot * DECODED_PAGE_BYTES,
-      host: this.words[at + (SLOT_HOST >>> 2)] >>> 0,
+      records: this.decoded + number * DECODED_PAGE_BYTES,
+      host: words[(slot + SLOT_HOST) >>> 2] >>> 0,
       hart: this.hart,
       hot: this.threshold,
       inlining: region >= 0,
       neighbours: this.neighbours(address, region >= 0 ? Infinity : 4096),
-    });
+    };
+    if (this.requested.has(keyOf(spot))) return;
+    this.requested.add(keyOf(spot));
+    this.statistics.add(STAT_COMPILE_REQUESTS);
+    this.translator.request(spot);
+  }
+
+  private slot(number: number): number {
+    return this.hart + HART_SLOTS + number * SLOT_BYTES;
   }
 
   /** What the fetch TLB knows of other pages than that at `address`, up to a distance in bytes. */
@@ -116,9 +148,8 @@ export class Regions {
       const distance = words[entry + (FETCH_TAG >>> 2) + 1] * 0x1_0000_0000 + (low >>> 0) - address;
       if (distance === 0 || Math.abs(distance) > most) continue;
       const records = words[entry + (FETCH_RECORDS >>> 2)] >>> 0;
-      const slot = Math.floor((records - this.decoded) / DECODED_PAGE_BYTES);
-      const host = words[(this.hart + HART_SLOTS + slot * SLOT_BYTES + SLOT_HOST) >>> 2] >>> 0;
-      found.push(distance, version, records, host);
+      const slot = this.slot(Math.floor((records - this.decoded) / DECODED_PAGE_BYTES));
+      found.push(distance, version, records, words[(slot + SLOT_HOST) >>> 2] >>> 0);
     }
     return Float64Array.from(found);
   }
@@ -130,52 +161,113 @@ export class Regions {
   }
 
   private install({ module, spots, declined }: Translation): void {
-    for (const spot of declined) this.requested.delete(spot.record);
+    for (const spot of declined) this.requested.delete(keyOf(spot));
     if (!module) return;
     if (this.live + spots.length > Math.min(this.sweepAt, this.limit)) this.sweep(spots.length);
     let functions: WebAssembly.Exports | undefined;
     spots.forEach((spot, i) => {
-      this.requested.delete(spot.record);
-      const slot = (spot.records - this.decoded) / DECODED_PAGE_BYTES;
-      const at = (this.hart + HART_SLOTS + slot * SLOT_BYTES) >>> 2;
-      const good = this.words[at + (SLOT_PAGE >>> 2)] === spot.page && this.words[at + (SLOT_VERSION >>> 2)] === spot.version;
-      const handler = this.halves[spot.record >>> 1];
-      const replaces = handler >= REGION_HANDLER;
-      if (!good || handler === 0 || replaces !== spot.inlining) return;
+      this.requested.delete(keyOf(spot));
+      if (this.versionOf(spot.page) !== spot.version) return;
+      let here = this.pages.get(spot.page);
+      if (here?.version !== spot.version) {
+        if (here) this.release(here);
+        here = { version: spot.version, regions: [] };
+        this.pages.set(spot.page, here);
+      }
+      const record = recordOf(spot);
+      const known = here.regions.find((region) => this.records[region] === record);
+      if (known !== undefined && !spot.inlining) return;
       functions ??= new WebAssembly.Instance(module, { env: { memory: this.memory }, helpers: this.helpers }).exports;
-      const index = replaces ? handler - REGION_HANDLER : (this.free.pop() ?? this.used++);
+      const index = known ?? this.free.pop() ?? this.used++;
       this.table.set(index, functions[`r${i}`]);
-      this.inlined[index] = replaces ? 1 : 0;
-      if (replaces) return;
-      this.places[index] = spot.record;
-      this.halves[(this.hart + HART_REGION_ORIGINALS + index * 2) >>> 1] = handler;
-      this.halves[spot.record >>> 1] = REGION_HANDLER + index;
+      this.inlined[index] = spot.inlining ? 1 : 0;
       this.statistics.add(STAT_REGIONS_INSTALLED);
+      if (known !== undefined) return;
+      this.records[index] = record;
+      here.regions.push(index);
+      if (this.holds(spot.slot, spot.page, spot.version)) this.place(index, spot.record);
     });
     this.statistics.set(STAT_REGIONS_LIVE, this.live);
+  }
+
+  /** A page has been given to a slot, all its records empty: put the regions that it had in their places again. */
+  revive(number: number): void {
+    const slot = this.slot(number);
+    const page = this.words[(slot + SLOT_PAGE) >>> 2];
+    const here = this.pages.get(page);
+    if (!here) return;
+    if (here.version === this.words[(slot + SLOT_VERSION) >>> 2]) {
+      const records = this.decoded + number * DECODED_PAGE_BYTES;
+      for (const region of here.regions) this.place(region, records + this.records[region] * RECORD_BYTES);
+    } else {
+      this.release(here);
+      this.pages.delete(page);
+    }
+  }
+
+  /** Let a record lead to a region. */
+  private place(index: number, record: number): void {
+    const { halves } = this;
+    if (halves[record >>> 1] === DECODE) this.decode(record);
+    halves[(this.hart + HART_REGION_ORIGINALS + index * 2) >>> 1] = halves[record >>> 1];
+    halves[record >>> 1] = REGION_HANDLER + index;
+  }
+
+  private holds(slot: number, page: number, version: number): boolean {
+    return this.words[(slot + SLOT_PAGE) >>> 2] === page && this.words[(slot + SLOT_VERSION) >>> 2] === version;
+  }
+
+  /** The present version of a page, given as in SLOT_PAGE. */
+  private versionOf(page: number): number | undefined {
+    const { words } = this;
+    const address = (page - 1) * 4096;
+    for (let i = 0; i < words[MEMORY_REGION_COUNT >>> 2]; i++) {
+      const region = (MEMORY_REGIONS + i * MEMORY_REGION_STRIDE) >>> 2;
+      const u64 = (field: number): number =>
+        (words[region + (field >>> 2) + 1] >>> 0) * 0x1_0000_0000 + (words[region + (field >>> 2)] >>> 0);
+      const offset = address - u64(REGION_BASE);
+      if (offset < 0 || offset >= u64(REGION_SIZE)) continue;
+      return Atomics.load(words, ((words[region + (REGION_VERSIONS >>> 2)] >>> 0) + (offset / 4096) * 4) >>> 2);
+    }
+    return undefined;
   }
 
   private get live(): number {
     return this.used - this.free.length;
   }
 
-  /** Free the regions that nothing leads to any more; if that does not make room for `wanted` more, all. */
-  private sweep(wanted: number): void {
-    for (let index = 0; index < this.used; index++) {
-      const record = this.places[index];
-      if (record === 0 || this.halves[record >>> 1] === REGION_HANDLER + index) continue;
+  private release({ regions }: PageRegions): void {
+    for (const index of regions) {
       this.table.set(index, null);
-      this.places[index] = 0;
       this.free.push(index);
+    }
+  }
+
+  /** Free the regions of pages that have changed; if that does not make room for `wanted` more, all. */
+  private sweep(wanted: number): void {
+    for (const [page, here] of this.pages) {
+      // Until the next fence.i its records may still be in use.
+      const slot = this.slot((page - 1) & (DECODED_PAGES - 1));
+      if (this.versionOf(page) === here.version || this.holds(slot, page, here.version)) continue;
+      this.release(here);
+      this.pages.delete(page);
     }
     if (this.live + wanted > this.limit) {
       this.dropAllCode();
-      for (let index = 0; index < this.used; index++) this.table.set(index, null);
-      this.places.fill(0);
-      this.free.length = 0;
-      this.used = 0;
+      for (const here of this.pages.values()) this.release(here);
+      this.pages.clear();
       this.statistics.add(STAT_EVICTIONS);
     }
     this.sweepAt = this.live + SWEEP;
   }
+}
+
+/** Number of a spot's record in its page. */
+function recordOf({ record, records }: HotSpot): number {
+  return (record - records) / RECORD_BYTES;
+}
+
+/** Page and record as one number. */
+function keyOf(spot: HotSpot): number {
+  return spot.page * PAGE_RECORDS + recordOf(spot);
 }
