@@ -69,7 +69,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
     this.setRunState(RUN_PAUSED);
     const helpers = new WebAssembly.Module(readFileSync(builtFile('helpers.wasm')));
     const script = builtFile('hart-worker.js');
-    setV8Flags();
+    setV8Flags(this.plan.harts);
     const channels = Array.from({ length: this.board.jit ? this.plan.harts : 0 }, () => new MessageChannel());
     if (this.board.jit) {
       const ports = channels.map(({ port2 }) => port2);

@@ -147,7 +147,7 @@ function tables(random: Random): Uint8Array {
 describe('native arithmetic', () => {
   let helpers: WebAssembly.Module;
   beforeAll(async () => {
-    setV8Flags();
+    setV8Flags(1);
     helpers = await compileHelpers();
   });
 
