@@ -19,24 +19,34 @@ const { memory, ports, checked } = workerData as CompileWorkerData;
 const halves = new Uint16Array(memory.buffer);
 const words = new Int32Array(memory.buffer);
 
+/**
+ * What to translate next: of what was asked for last, since that is what runs now. Larger regions, with calls inlined, are less urgent
+ * and go alone.
+ */
+function next(queue: HotSpot[]): HotSpot[] {
+  const last = queue.splice(-BATCH);
+  const small = last.filter(({ inlining }) => !inlining);
+  if (small.length === 0) small.push(last.pop() as HotSpot);
+  queue.push(...last.filter((spot) => !small.includes(spot)));
+  return small;
+}
+
 ports.forEach((port, hart) => {
   const queue: HotSpot[] = [];
-  /** Regions to be made again with calls inlined: larger, and less urgent. */
-  const busy: HotSpot[] = [];
   const statistics = new StatisticsBlock(memory, hart);
   const work = (): void => {
     const begun = performance.now();
-    const translation = translate(halves, queue.length > 0 ? queue.splice(0, BATCH) : busy.splice(0, 1), checked);
+    const translation = translate(halves, next(queue), checked);
     port.postMessage(translation);
     statistics.add(STAT_COMPILE_MICROSECONDS, Math.round((performance.now() - begun) * 1000));
     statistics.add(STAT_MODULES, translation.module ? 1 : 0);
     statistics.add(STAT_REGIONS_COMPILED, translation.spots.length);
     statistics.add(STAT_REGIONS_DECLINED, translation.declined.length);
     Atomics.store(words, (HARTS_BASE + hart * HART_STRIDE + HART_MAIL) >>> 2, 1);
-    if (queue.length + busy.length > 0) setImmediate(work);
+    if (queue.length > 0) setImmediate(work);
   };
   port.on('message', (spot: HotSpot) => {
-    if (queue.length + busy.length === 0) setImmediate(work);
-    (spot.inlining ? busy : queue).push(spot);
+    if (queue.length === 0) setImmediate(work);
+    queue.push(spot);
   });
 });

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { Assembler, Label } from '../../../test/support/assembler';
 import { BareHart, FINISH, RAM } from '../../../test/support/bare-hart';
 import { compileHelpers } from '../../../test/support/helpers-module';
+import { STAT_REGIONS_INSTALLED, STAT_REGIONS_LIVE } from '../hart-layout';
 import { bType, iType, jType, rType, sType, uType } from '../../../test/support/riscv-encoding';
 
 let helpers: WebAssembly.Module;
@@ -193,6 +194,42 @@ describe('translated code', () => {
     expect(hart.translated).toBeGreaterThan(1);
     expect(hart.x(10)).toBe(BigInt(100 + 5 * 1600));
     expect(hart.x(11)).toBe(600n);
+  });
+
+  it('keeps no regions of code that is gone, however long a guest goes on to write new code', () => {
+    // 400 times: another constant in the function on the next page, fence.i, 20 calls.
+    const code = new Assembler();
+    const [rounds, again, fn, end] = [new Label(), new Label(), new Label(), new Label()];
+    code.word(uType(0x37, 29, FINISH >>> 12));
+    code.word(uType(0x17, 6, 1)); // fn, 4 bytes further on
+    code.word(addi(20, 0, 400));
+    code.word(uType(0x37, 7, addi(10, 10, 0) >>> 12));
+    code.word(addi(7, 7, ((addi(10, 10, 0) & 0xfff) << 20) >> 20));
+    code.word(uType(0x37, 8, 0x100)); // 1 in an immediate's place
+    code.place(rounds);
+    code.word(rType(OP, 0, 0, 7, 7, 8));
+    code.word(sType(0x23, 2, 6, 7, -4));
+    code.word(0x0000100f); // fence.i
+    code.word(addi(5, 0, 20));
+    code.place(again);
+    code.reference(4, fn, (distance) => jType(1, distance));
+    code.word(addi(5, 5, -1));
+    code.reference(4, again, (distance) => bType(1, 5, 0, distance));
+    code.word(addi(20, 20, -1));
+    code.reference(4, rounds, (distance) => bType(1, 20, 0, distance));
+    code.word(sType(0x23, 2, 29, 0, 0));
+    code.place(end);
+    code.reference(4, end, (distance) => jType(0, distance));
+    while (code.offset < 4096) code.word(addi(0, 0, 0));
+    code.place(fn);
+    code.word(addi(10, 10, 0));
+    code.word(addi(11, 11, 1));
+    code.word(iType(0x67, 0, 0, 1, 0));
+    const hart = new BareHart(helpers, { jit: true, tuning: { slice: 20, hot: 2 } });
+    hart.run(code.bytes());
+    expect(hart.x(10)).toBe(BigInt((20 * 400 * 401) / 2));
+    expect(hart.statistic(STAT_REGIONS_INSTALLED)).toBeGreaterThan(400);
+    expect(hart.statistic(STAT_REGIONS_LIVE)).toBeLessThan(10);
   });
 
   it('keeps going when more regions become hot than may live at a time', () => {
