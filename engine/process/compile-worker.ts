@@ -26,9 +26,10 @@ const words = new Int32Array(memory.buffer);
 function next(queue: HotSpot[]): HotSpot[] {
   const last = queue.splice(-BATCH);
   const small = last.filter(({ inlining }) => !inlining);
-  if (small.length === 0) small.push(last.pop() as HotSpot);
-  queue.push(...last.filter((spot) => !small.includes(spot)));
-  return small;
+  const large = last.filter(({ inlining }) => inlining);
+  const chosen = small.length > 0 ? small : large.splice(-1);
+  queue.push(...large);
+  return chosen;
 }
 
 ports.forEach((port, hart) => {

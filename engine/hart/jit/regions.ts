@@ -111,25 +111,27 @@ export class Regions {
     // The scratch records of a straddling instruction belong to no page.
     if (number < 0) return;
     const slot = this.slot(number);
+    const records = this.decoded + number * DECODED_PAGE_BYTES;
+    const page = words[(slot + SLOT_PAGE) >>> 2];
+    const key = keyOf({ page, record, records });
+    if (this.requested.has(key)) return;
+    this.requested.add(key);
+    this.statistics.add(STAT_COMPILE_REQUESTS);
     const pc = (this.hart + HART_PC) >>> 2;
     const address = words[pc + 1] * 0x1_0000_0000 + ((words[pc] & ~4095) >>> 0);
-    const spot: HotSpot = {
+    this.translator.request({
       record,
-      page: words[(slot + SLOT_PAGE) >>> 2],
+      page,
       version: words[(slot + SLOT_VERSION) >>> 2],
       slot,
       address,
-      records: this.decoded + number * DECODED_PAGE_BYTES,
+      records,
       host: words[(slot + SLOT_HOST) >>> 2] >>> 0,
       hart: this.hart,
       hot: this.threshold,
       inlining: region >= 0,
       neighbours: this.neighbours(address, region >= 0 ? Infinity : 4096),
-    };
-    if (this.requested.has(keyOf(spot))) return;
-    this.requested.add(keyOf(spot));
-    this.statistics.add(STAT_COMPILE_REQUESTS);
-    this.translator.request(spot);
+    });
   }
 
   private slot(number: number): number {
@@ -263,11 +265,11 @@ export class Regions {
 }
 
 /** Number of a spot's record in its page. */
-function recordOf({ record, records }: HotSpot): number {
+function recordOf({ record, records }: Pick<HotSpot, 'record' | 'records'>): number {
   return (record - records) / RECORD_BYTES;
 }
 
 /** Page and record as one number. */
-function keyOf(spot: HotSpot): number {
+function keyOf(spot: Pick<HotSpot, 'page' | 'record' | 'records'>): number {
   return spot.page * PAGE_RECORDS + recordOf(spot);
 }
