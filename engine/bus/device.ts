@@ -31,6 +31,8 @@ export interface MmioDevice {
 
 /** A wire into an interrupt controller, level-triggered. */
 export interface InterruptLine {
+  /** How a device-tree node says that its interrupt is this wire. */
+  readonly deviceTree: { interrupts: number[]; 'interrupt-parent': [{ ref: string }] };
   setLevel(asserted: boolean): void;
 }
 

@@ -3,6 +3,7 @@ import { VmError } from '../bus/vm-error';
 import type { DeviceTreeNode } from '../machine/device-tree';
 import { PLIC_BASE, PLIC_BYTES } from '../memory/layout';
 import { MEIP, SEIP, setHartLine } from './hart-lines';
+import { WiredController } from './wired-controller';
 
 // Inside of the PLIC's part of the shared memory, in words. Bit sets have 32 words: 1024 sources.
 const SET = 32;
@@ -25,10 +26,6 @@ const MAP_CONTEXT_STRIDE = 0x1000;
 /** Priorities and thresholds are WARL fields of 3 bits, as on QEMU's virt. */
 const PRIORITY_MASK = 7;
 
-/** Spins before a waiter sleeps, and sleeps of 1 ms before it takes the lock of a thread that must have died. */
-const SPINS = 200;
-const LOCK_PATIENCE = 2000;
-
 export interface PlicOptions {
   memory: WebAssembly.Memory;
   base: number;
@@ -42,17 +39,12 @@ export interface PlicSnapshot {
   state: number[];
 }
 
-/**
- * Platform-level interrupt controller, RISC-V PLIC 1.0, with level-triggered gateways. All its state lies in the shared
- * memory behind a small lock, so any thread can make an instance and use it.
- */
-export class Plic implements MmioDevice {
+/** Platform-level interrupt controller, RISC-V PLIC 1.0, with level-triggered gateways. */
+export class Plic extends WiredController implements MmioDevice {
   readonly name: string;
   readonly base: number;
   readonly size = 0x600000;
   readonly accessSizes = { min: 4, max: 4 } as const;
-  private readonly words: Int32Array;
-  private readonly sources: number;
   private readonly contexts: number;
   /** Words of a bit set that hold sources of this PLIC. */
   private readonly setWords: number;
@@ -61,40 +53,11 @@ export class Plic implements MmioDevice {
     const { sources, contexts } = options;
     if (sources < 1 || sources > 1023) throw VmError.config(`A PLIC has 1 to 1023 sources, not ${sources}.`);
     if (contexts < 1 || contexts > CONTEXTS_MAX) throw VmError.config(`A PLIC has 1 to ${CONTEXTS_MAX} contexts, not ${contexts}.`);
+    super(options.memory, 'PLIC', LOCK, sources);
     this.base = options.base;
     this.name = `plic@${options.base.toString(16)}`;
-    this.sources = sources;
     this.contexts = contexts;
     this.setWords = (sources >>> 5) + 1;
-    this.words = new Int32Array(options.memory.buffer);
-  }
-
-  /** The wire of a source, 1 to `sources`. */
-  line(source: number): InterruptLine {
-    this.checkSource(source);
-    return {
-      setLevel: (asserted) => {
-        this.lock();
-        this.setLevel(source, asserted);
-        this.unlock();
-      },
-    };
-  }
-
-  /**
-   * The wire of a source whose level *is* a word of the shared memory: high while the u32 at `offset` is not zero.
-   * `setLevel` (the argument does not matter) tells that the word has changed. The word is looked at under the lock,
-   * so threads that set and clear its bits at the same time cannot leave the wire at the wrong level.
-   */
-  wordLine(source: number, offset: number): InterruptLine {
-    this.checkSource(source);
-    return {
-      setLevel: () => {
-        this.lock();
-        this.setLevel(source, Atomics.load(this.words, offset >>> 2) !== 0);
-        this.unlock();
-      },
-    };
   }
 
   read(offset: number, _size: AccessSize): number {
@@ -110,7 +73,7 @@ export class Plic implements MmioDevice {
   }
 
   write(offset: number, _size: AccessSize, value: number): void {
-    this.lock();
+    this.lock.acquire();
     if (offset >= MAP_CONTEXTS) {
       const context = Math.floor((offset - MAP_CONTEXTS) / MAP_CONTEXT_STRIDE);
       const register = offset % MAP_CONTEXT_STRIDE;
@@ -125,21 +88,21 @@ export class Plic implements MmioDevice {
       if (at >= 0) this.words[at] = value & this.existing((offset % MAP_ENABLES_STRIDE) >>> 2);
     }
     this.update();
-    this.unlock();
+    this.lock.release();
   }
 
   reset(): void {
-    this.lock();
+    this.lock.acquire();
     // The wires keep their levels: they belong to the devices, which reset themselves.
     this.words.fill(0, PENDING, LOCK + WORDS);
     this.update();
-    this.unlock();
+    this.lock.release();
   }
 
   snapshot(): PlicSnapshot {
-    this.lock();
+    this.lock.acquire();
     const state = Array.from(this.words.subarray(LEVELS, LOCK + WORDS));
-    this.unlock();
+    this.lock.release();
     return { state };
   }
 
@@ -150,10 +113,10 @@ export class Plic implements MmioDevice {
         `The saved state of the PLIC has ${snapshot.state.length} words instead of ${LOCK + WORDS - LEVELS}; it was made by another version.`,
       );
     }
-    this.lock();
+    this.lock.acquire();
     this.words.set(snapshot.state, LEVELS);
     this.update();
-    this.unlock();
+    this.lock.release();
   }
 
   deviceTreeNode(): DeviceTreeNode {
@@ -194,8 +157,12 @@ export class Plic implements MmioDevice {
     return setWord === 0 ? mask & ~1 : mask;
   }
 
+  protected wire(source: number): InterruptLine['deviceTree'] {
+    return { interrupts: [source], 'interrupt-parent': [{ ref: 'plic' }] };
+  }
+
   /** Gateway: a high wire makes one request, and no other until that one is completed (PLIC 1.0 §5). */
-  private setLevel(source: number, asserted: boolean): void {
+  protected setLevel(source: number, asserted: boolean): void {
     const bit = 1 << (source & 31);
     const at = source >>> 5;
     const levels = this.words[LEVELS + at];
@@ -209,7 +176,7 @@ export class Plic implements MmioDevice {
   }
 
   private claim(context: number): number {
-    this.lock();
+    this.lock.acquire();
     // The threshold masks the interrupt line, not the claim (PLIC 1.0 §9).
     const source = this.highest(context, 0);
     if (source !== 0) {
@@ -219,7 +186,7 @@ export class Plic implements MmioDevice {
       this.words[CLAIMED + at] = this.words[CLAIMED + at] | bit;
       this.update();
     }
-    this.unlock();
+    this.lock.release();
     return source;
   }
 
@@ -262,26 +229,5 @@ export class Plic implements MmioDevice {
       const asserted = this.highest(context, this.words[THRESHOLDS + context]) !== 0;
       setHartLine(this.words, context >>> 1, context & 1 ? SEIP : MEIP, asserted);
     }
-  }
-
-  private checkSource(source: number): void {
-    if (!Number.isInteger(source) || source < 1 || source > this.sources) {
-      throw VmError.config(`The PLIC has interrupt sources 1 to ${this.sources}; there is no source ${source}.`);
-    }
-  }
-
-  private lock(): void {
-    let spins = 0;
-    let sleeps = 0;
-    while (Atomics.compareExchange(this.words, LOCK, 0, 1) !== 0) {
-      if (++spins < SPINS) continue;
-      // The holder has lost its CPU, or died with its worker: then nobody will ever unlock.
-      if (++sleeps > LOCK_PATIENCE) return;
-      Atomics.wait(this.words, LOCK, 1, 1);
-    }
-  }
-
-  private unlock(): void {
-    Atomics.store(this.words, LOCK, 0);
   }
 }

@@ -5,7 +5,7 @@ import { DeviceManager } from '../bus/device-manager';
 import { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
 import { Clint } from '../interrupt/clint';
-import { Plic } from '../interrupt/plic';
+import { InterruptControllers, type InterruptPlan } from '../interrupt/interrupt-controllers';
 import type { GuestMemory } from '../memory/guest-memory';
 import { VIRTIO_ISR } from '../memory/layout';
 import { GuestClock } from '../process/guest-clock';
@@ -58,7 +58,7 @@ export class Board {
   readonly console: MachineConsole;
   private readonly devices = new DeviceManager(this.bus);
   private readonly clint: Clint;
-  private readonly plic: Plic;
+  private readonly interrupts: InterruptControllers;
   private readonly finisher: TestFinisher;
   private readonly rtc: GoldfishRtc;
   private readonly uart: Uart;
@@ -70,17 +70,17 @@ export class Board {
     private readonly disks: AsyncBlockDevice[],
   ) {
     const { config, memory, boot } = options;
-    this.plic = new Plic({ memory: memory.memory, base: PLIC_BASE, sources: PLIC_SOURCES, contexts: 2 * config.harts });
+    this.interrupts = new InterruptControllers(memory.memory, config.harts, this.interruptPlan());
+    const { wires } = this.interrupts;
     this.clint = new Clint({ memory: memory.memory, base: CLINT_BASE, harts: config.harts, time: new GuestClock(memory.memory, TIMEBASE) });
     this.finisher = new TestFinisher(FINISHER_BASE, options.finisher);
-    this.rtc = new GoldfishRtc({ base: RTC_BASE, source: RTC_SOURCE, line: this.plic.line(RTC_SOURCE) });
+    this.rtc = new GoldfishRtc({ base: RTC_BASE, line: wires.line(RTC_SOURCE) });
 
     const terminal = new VirtioConsole({ console: config.console });
     this.namedPorts = options.ports.length > 0 ? new VirtioConsole({ ports: options.ports }) : undefined;
     this.uart = new Uart({
       base: UART_BASE,
-      source: UART_SOURCE,
-      line: this.plic.line(UART_SOURCE),
+      line: wires.line(UART_SOURCE),
       output: (data) => this.console.deliver(data),
       drained: () => this.console.inputDrained(),
     });
@@ -93,7 +93,8 @@ export class Board {
 
     const blocks = disks.map((disk, i) => new VirtioBlock({ disk, serial: config.drives[i].serial }));
     this.slots = this.fillSlots([terminal, this.namedPorts, new VirtioRng(), ...blocks]);
-    for (const device of [this.clint, this.plic, this.finisher, this.rtc, this.uart, ...this.slots]) this.devices.register(device);
+    const controllers = [this.clint, ...this.interrupts.devices];
+    for (const device of [...controllers, this.finisher, this.rtc, this.uart, ...this.slots]) this.devices.register(device);
   }
 
   /** Opens the drives. Throws VmError if one of them cannot be used. */
@@ -116,14 +117,15 @@ export class Board {
 
   /** What the harts have to know. */
   hartBoard(trace: string[], profile = false): HartBoard {
+    // What the harts serve themselves.
+    const local = [this.clint, ...this.interrupts.devices].map(({ base }) => base);
     return {
       timebase: TIMEBASE,
       resetVector: RESET_ROM_BASE,
       clint: { base: CLINT_BASE },
-      plic: { base: PLIC_BASE, sources: PLIC_SOURCES, contexts: 2 * this.options.config.harts },
+      interrupts: this.interruptPlan(),
       virtioMmio: { base: VIRTIO_BASE, stride: VIRTIO_STRIDE, count: VIRTIO_SLOTS, firstSource: VIRTIO_FIRST_SOURCE },
-      // The harts serve CLINT and PLIC themselves.
-      ranges: this.bus.ranges().filter(({ base }) => base !== CLINT_BASE && base !== PLIC_BASE),
+      ranges: this.bus.ranges().filter(({ base }) => !local.includes(base)),
       jit: this.options.config.jit,
       trace,
       profile,
@@ -151,6 +153,10 @@ export class Board {
       await slot.drained();
     }
     for (const disk of this.disks) await disk.close();
+  }
+
+  private interruptPlan(): InterruptPlan {
+    return { kind: 'plic', base: PLIC_BASE, sources: PLIC_SOURCES };
   }
 
   private load(): void {
@@ -185,8 +191,7 @@ export class Board {
         base: VIRTIO_BASE + slot * VIRTIO_STRIDE,
         size: VIRTIO_STRIDE,
         slot,
-        source: VIRTIO_FIRST_SOURCE + slot,
-        interrupt: this.plic.wordLine(VIRTIO_FIRST_SOURCE + slot, VIRTIO_ISR + 4 * slot),
+        interrupt: this.interrupts.wires.wordLine(VIRTIO_FIRST_SOURCE + slot, VIRTIO_ISR + 4 * slot),
         device: virtio[slot],
         trace: traceVirtio,
       });

@@ -1,18 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MockLine } from '../../test/support/mock-driver';
 import { GoldfishRtc } from './goldfish-rtc';
 
 const NOW = 1_750_000_000_123;
 
 function setUp() {
-  const state = { high: false };
+  const line = new MockLine();
   const rtc = new GoldfishRtc({
     base: 0x101000,
-    source: 11,
-    line: {
-      setLevel: (high) => {
-        state.high = high;
-      },
-    },
+    line,
   });
   const time = () => {
     const low = rtc.read(0, 4);
@@ -22,7 +18,7 @@ function setUp() {
     rtc.write(offset + 4, 4, Number(value >> 32n));
     rtc.write(offset, 4, Number(BigInt.asUintN(32, value)));
   };
-  return { rtc, state, time, write64 };
+  return { rtc, line, time, write64 };
 }
 
 beforeEach(() => {
@@ -45,31 +41,31 @@ describe('GoldfishRtc', () => {
   });
 
   it('raises its line at the alarm when that is enabled, until it is cleared', () => {
-    const { rtc, state, write64 } = setUp();
+    const { rtc, line, write64 } = setUp();
     rtc.write(0x10, 4, 1);
     write64(8, (BigInt(NOW) + 1000n) * 1_000_000n);
     expect(rtc.read(0x18, 4)).toBe(1);
     vi.advanceTimersByTime(990);
-    expect(state.high).toBe(false);
+    expect(line.level).toBe(false);
     vi.advanceTimersByTime(20);
-    expect(state.high).toBe(true);
+    expect(line.level).toBe(true);
     expect(rtc.read(0x18, 4)).toBe(0);
     rtc.write(0x1c, 4, 1);
-    expect(state.high).toBe(false);
+    expect(line.level).toBe(false);
   });
 
   it('fires at once for an alarm in the past, waits for one months away, and can cancel it', () => {
-    const { rtc, state, write64 } = setUp();
+    const { rtc, line, write64 } = setUp();
     rtc.write(0x10, 4, 1);
     write64(8, 1n);
-    expect(state.high).toBe(true);
+    expect(line.level).toBe(true);
     rtc.write(0x1c, 4, 1);
     const days = 60 * 86_400_000;
     write64(8, BigInt(NOW + days) * 1_000_000n);
     vi.advanceTimersByTime(days - 1000);
-    expect(state.high).toBe(false);
+    expect(line.level).toBe(false);
     vi.advanceTimersByTime(2000);
-    expect(state.high).toBe(true);
+    expect(line.level).toBe(true);
     rtc.write(0x1c, 4, 1);
     write64(8, BigInt(NOW + 2 * days) * 1_000_000n);
     rtc.write(0x14, 4, 1);
@@ -89,7 +85,7 @@ describe('GoldfishRtc', () => {
     other.rtc.restore(saved);
     expect(other.time()).toBe(1_000_000_000n);
     vi.advanceTimersByTime(1001);
-    expect(other.state.high).toBe(true);
+    expect(other.line.level).toBe(true);
     other.rtc.close();
   });
 });

@@ -32,7 +32,6 @@ export class GoldfishRtc implements MmioDevice {
   readonly base: number;
   readonly size = 0x1000;
   readonly accessSizes = { min: 4, max: 4 } as const;
-  private readonly source: number;
   private readonly line: InterruptLine;
   private offset = 0n;
   private timeHigh = 0;
@@ -43,10 +42,9 @@ export class GoldfishRtc implements MmioDevice {
   private interruptPending = false;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(options: { base: number; source: number; line: InterruptLine }) {
+  constructor(options: { base: number; line: InterruptLine }) {
     this.base = options.base;
     this.name = `rtc@${options.base.toString(16)}`;
-    this.source = options.source;
     this.line = options.line;
   }
 
@@ -153,8 +151,7 @@ export class GoldfishRtc implements MmioDevice {
       properties: {
         compatible: 'google,goldfish-rtc',
         reg: [{ u64: this.base }, { u64: this.size }],
-        interrupts: [this.source],
-        'interrupt-parent': [{ ref: 'plic' }],
+        ...this.line.deviceTree,
       },
     };
   }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MockLine } from '../../test/support/mock-driver';
 import { Uart } from './uart';
 
 const [DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR] = [0, 1, 2, 3, 4, 5, 6, 7];
@@ -7,15 +8,11 @@ const text = (s: string) => new TextEncoder().encode(s);
 
 function setUp(accept?: () => Promise<void>) {
   const sent: number[] = [];
-  const state = { high: false, drains: 0 };
+  const line = new MockLine();
+  const state = { drains: 0 };
   const uart = new Uart({
     base: 0x10000000,
-    source: 10,
-    line: {
-      setLevel: (high) => {
-        state.high = high;
-      },
-    },
+    line,
     output: (data) => {
       sent.push(...data);
       return accept?.();
@@ -24,7 +21,7 @@ function setUp(accept?: () => Promise<void>) {
       state.drains++;
     },
   });
-  return { uart, sent, state };
+  return { uart, sent, line, state };
 }
 
 function readAll(uart: Uart): number[] {
@@ -73,29 +70,29 @@ describe('Uart', () => {
   });
 
   it('interrupts when the transmitter is empty, until the cause has been read', () => {
-    const { uart, state } = setUp();
+    const { uart, line } = setUp();
     uart.write(IER, 1, 2);
-    expect(state.high).toBe(true);
+    expect(line.level).toBe(true);
     expect(uart.read(IIR, 1)).toBe(2);
-    expect(state.high).toBe(false);
+    expect(line.level).toBe(false);
     expect(uart.read(IIR, 1)).toBe(1);
     uart.write(DATA, 1, 65);
-    expect(state.high).toBe(true);
+    expect(line.level).toBe(true);
     uart.write(IER, 1, 0);
-    expect(state.high).toBe(false);
+    expect(line.level).toBe(false);
   });
 
   it('interrupts for input: at the trigger level as data, below it as a timeout', () => {
-    const { uart, state } = setUp();
+    const { uart, line } = setUp();
     uart.write(IIR, 1, 0x81);
     uart.write(IER, 1, 1);
     uart.receive(text('abc'));
-    expect(state.high).toBe(true);
+    expect(line.level).toBe(true);
     expect(uart.read(IIR, 1)).toBe(0xcc);
     uart.receive(text('defgh'));
     expect(uart.read(IIR, 1)).toBe(0xc4);
     expect(readAll(uart)).toEqual([...text('abcdefgh')]);
-    expect(state.high).toBe(false);
+    expect(line.level).toBe(false);
   });
 
   it('loses no pasted input, and asks the sender to wait', () => {
@@ -126,7 +123,7 @@ describe('Uart', () => {
 
   it('is busy while the reader of its output is behind', async () => {
     let accept = (): void => undefined;
-    const { uart, sent, state } = setUp(
+    const { uart, sent, line } = setUp(
       () =>
         new Promise<void>((resolve) => {
           accept = resolve;
@@ -140,12 +137,12 @@ describe('Uart', () => {
       for (let i = 0; i < 16; i++) uart.write(DATA, 1, written++ & 0xff);
     }
     uart.read(IIR, 1);
-    expect(state.high).toBe(false);
+    expect(line.level).toBe(false);
     expect(sent).toEqual([1]);
     accept();
     await Promise.resolve();
     await Promise.resolve();
-    expect(state.high).toBe(true);
+    expect(line.level).toBe(true);
     expect(uart.read(LSR, 1) & 0x60).toBe(0x60);
     expect(sent.length).toBe(1 + written);
   });
@@ -157,7 +154,7 @@ describe('Uart', () => {
     uart.receive(text('0123456789abcdefghij'));
     const other = setUp();
     other.uart.restore(JSON.parse(JSON.stringify(uart.snapshot())));
-    expect(other.state.high).toBe(true);
+    expect(other.line.level).toBe(true);
     expect(readAll(other.uart)).toEqual([...text('0123456789abcdefghij')]);
     uart.reset();
     expect(uart.read(IER, 1)).toBe(0);

@@ -50,8 +50,6 @@ const INPUT_HIGH_WATER = 65536;
 
 export interface UartOptions {
   base: number;
-  /** Interrupt source at the PLIC. */
-  source: number;
   line: InterruptLine;
   /** What the guest sends. While a returned promise is pending the transmitter stays busy. */
   output: (data: Uint8Array) => void | Promise<void>;
@@ -75,7 +73,6 @@ export class Uart implements MmioDevice {
   readonly name: string;
   readonly base: number;
   readonly size = 0x100;
-  private readonly source: number;
   private readonly line: InterruptLine;
   private readonly output: UartOptions['output'];
   private readonly drained: (() => void) | undefined;
@@ -103,7 +100,6 @@ export class Uart implements MmioDevice {
   constructor(options: UartOptions) {
     this.base = options.base;
     this.name = `serial@${options.base.toString(16)}`;
-    this.source = options.source;
     this.line = options.line;
     this.output = options.output;
     this.drained = options.drained;
@@ -261,8 +257,7 @@ export class Uart implements MmioDevice {
         compatible: 'ns16550a',
         reg: [{ u64: this.base }, { u64: this.size }],
         'clock-frequency': [3_686_400],
-        interrupts: [this.source],
-        'interrupt-parent': [{ ref: 'plic' }],
+        ...this.line.deviceTree,
       },
     };
   }

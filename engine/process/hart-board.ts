@@ -1,6 +1,7 @@
+import type { InterruptLine } from '../bus/device';
 import { MmioBus } from '../bus/mmio-bus';
 import { Clint } from '../interrupt/clint';
-import { Plic } from '../interrupt/plic';
+import { InterruptControllers, type InterruptPlan } from '../interrupt/interrupt-controllers';
 import { VIRTIO_ISR } from '../memory/layout';
 import type { GuestClock } from './guest-clock';
 
@@ -10,7 +11,7 @@ export interface HartBoard {
   timebase: number;
   resetVector: number;
   clint: { base: number };
-  plic: { base: number; sources: number; contexts: number };
+  interrupts: InterruptPlan;
   virtioMmio: { base: number; stride: number; count: number; firstSource: number };
   /** What the device thread's bus answers. */
   ranges: { base: number; size: number }[];
@@ -28,11 +29,11 @@ const INTERRUPT_ACK = 0x64;
 /** Devices that a hart serves on its own thread, because their state lies in the shared memory (DESIGN §2). */
 export class LocalDevices {
   private readonly bus = new MmioBus();
-  private readonly plic: Plic;
   private readonly words: Int32Array;
   private readonly first: number;
   private readonly last: number;
-  private readonly lines: { setLevel(asserted: boolean): void }[];
+  private readonly ranges: { base: number; size: number }[];
+  private readonly lines: InterruptLine[];
 
   constructor(
     memory: WebAssembly.Memory,
@@ -41,13 +42,14 @@ export class LocalDevices {
     clock: GuestClock,
   ) {
     this.words = new Int32Array(memory.buffer);
-    this.plic = new Plic({ memory, ...board.plic });
-    this.bus.add(this.plic);
+    const { devices, wires } = new InterruptControllers(memory, harts, board.interrupts);
+    for (const device of devices) this.bus.add(device);
     this.bus.add(new Clint({ memory, base: board.clint.base, harts, time: clock }));
     const { base, stride, count, firstSource } = board.virtioMmio;
     this.first = base;
     this.last = base + stride * count;
-    this.lines = Array.from({ length: count }, (_, slot) => this.plic.wordLine(firstSource + slot, VIRTIO_ISR + 4 * slot));
+    this.ranges = this.bus.ranges();
+    this.lines = Array.from({ length: count }, (_, slot) => wires.wordLine(firstSource + slot, VIRTIO_ISR + 4 * slot));
   }
 
   /** The value, or undefined if the address is not one of these devices'. Throws DeviceError as a bus does. */
@@ -80,9 +82,7 @@ export class LocalDevices {
   }
 
   private answers(address: number): boolean {
-    const { plic, board } = this;
-    return (
-      (address >= plic.base && address < plic.base + plic.size) || (address >= board.clint.base && address < board.clint.base + 0x10000)
-    );
+    for (const { base, size } of this.ranges) if (address >= base && address < base + size) return true;
+    return false;
   }
 }

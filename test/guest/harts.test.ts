@@ -102,7 +102,7 @@ function machine(code: Code, jit = false) {
     timebase: 10_000_000,
     resetVector: RAM,
     clint: { base: CLINT },
-    plic: { base: 0xc00_0000, sources: 95, contexts: 4 },
+    interrupts: { kind: 'plic', base: 0xc00_0000, sources: 95 },
     virtioMmio: { base: 0x1000_1000, stride: 0x1000, count: 8, firstSource: 1 },
     ranges: bus.ranges(),
     jit,

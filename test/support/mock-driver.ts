@@ -7,6 +7,7 @@ import { TEST_RAM_BASE, testGuestMemory } from './guest-memory';
 
 /** An interrupt line that remembers its level and counts its rising edges. */
 export class MockLine implements InterruptLine {
+  readonly deviceTree: InterruptLine['deviceTree'] = { interrupts: [1], 'interrupt-parent': [{ ref: 'mock' }] };
   level = false;
   rises = 0;
   setLevel(asserted: boolean): void {
@@ -202,7 +203,7 @@ export class MockDriver {
   /** A device in a slot of its own, with a driver and a small guest memory. */
   static for(device: VirtioDevice, memory = testGuestMemory()): MockDriver {
     const line = new MockLine();
-    const transport = new VirtioMmio({ memory, base: 0x1000_1000, slot: 0, interrupt: line, source: 1, device });
+    const transport = new VirtioMmio({ memory, base: 0x1000_1000, slot: 0, interrupt: line, device });
     return new MockDriver(transport, memory, line);
   }
 

@@ -123,7 +123,7 @@ describe.each(kinds)('the lifecycle of $name', ({ create, queue: index, request 
     const memory = testGuestMemory();
     memory.bytes.set(driver.memory.bytes);
     const line = new MockLine();
-    const other = new VirtioMmio({ memory, base: 0x1000_1000, slot: 0, interrupt: line, source: 1, device: create() });
+    const other = new VirtioMmio({ memory, base: 0x1000_1000, slot: 0, interrupt: line, device: create() });
     other.restore(state);
     expect(other.device!.status.kind).toBe('Running');
     expect(line.level || !level).toBe(true);

@@ -44,7 +44,7 @@ describe('virtio-mmio', () => {
   });
 
   it('reads DeviceID 0 and takes no notice of writes where there is no device', () => {
-    const slot = new VirtioMmio({ memory: testGuestMemory(), base: 0x1000_2000, slot: 1, interrupt: new MockLine(), source: 2 });
+    const slot = new VirtioMmio({ memory: testGuestMemory(), base: 0x1000_2000, slot: 1, interrupt: new MockLine() });
     expect([0, 4, 8].map((offset) => slot.read(offset, 4))).toEqual([0x74726976, 2, 0]);
     for (let offset = 0; offset < 0x200; offset += 4) slot.write(offset, 4, 0xff);
     expect(slot.read(0x70, 4)).toBe(0);
@@ -254,7 +254,6 @@ describe('virtio-mmio', () => {
       base: 0x1000_1000,
       slot: 0,
       interrupt: new MockLine(),
-      source: 1,
       device,
       trace: (line) => lines.push(line),
     });

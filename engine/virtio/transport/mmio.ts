@@ -34,8 +34,6 @@ export interface VirtioMmioOptions {
   /** Which InterruptStatus word of the shared memory belongs to this window. */
   slot: number;
   interrupt: InterruptLine;
-  /** The interrupt controller's source number, for the device tree. */
-  source: number;
   /** None: an empty slot, which drivers skip. */
   device?: VirtioDevice;
   /** Gets a line for every register access. */
@@ -87,7 +85,6 @@ export class VirtioMmio implements MmioDevice {
   readonly #memory: GuestMemory;
   readonly #line: InterruptLine;
   readonly #isr: number;
-  readonly #source: number;
   readonly #trace: ((line: string) => void) | undefined;
   readonly #interrupt: VirtioInterrupt;
 
@@ -111,7 +108,6 @@ export class VirtioMmio implements MmioDevice {
     this.device = options.device;
     this.#memory = options.memory;
     this.#line = options.interrupt;
-    this.#source = options.source;
     this.#isr = VIRTIO_ISR / 4 + options.slot;
     this.#trace = options.trace;
     this.#interrupt = {
@@ -229,8 +225,7 @@ export class VirtioMmio implements MmioDevice {
       properties: {
         compatible: 'virtio,mmio',
         reg: [{ u64: this.base }, { u64: this.size }],
-        interrupts: [this.#source],
-        'interrupt-parent': [{ ref: 'plic' }],
+        ...this.#line.deviceTree,
         'dma-coherent': true,
       },
     };
