@@ -12,6 +12,7 @@ const MACHINE_OPTIONS = `
 Options:
   -m, --memory SIZE     guest memory, 16M to 3840M (a number alone is MiB)  [512M]
       --harts N         RISC-V hardware threads, 1 to 16  [1]
+      --aia WHICH       interrupt controllers: none (a PLIC), aplic, or aplic-imsic, as QEMU's virt has them  [none]
       --no-jit          interpret only, without translating hot code to WebAssembly
       --kernel FILE     Linux Image (raw, gzip, zstd) or ELF file  [the default guest's]
       --initrd FILE     initial file system

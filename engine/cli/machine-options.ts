@@ -24,6 +24,7 @@ export interface MachineOptions {
 export const MACHINE_OPTIONS = {
   memory: { type: 'string', short: 'm' },
   harts: { type: 'string' },
+  aia: { type: 'string' },
   'no-jit': { type: 'boolean' },
   kernel: { type: 'string' },
   initrd: { type: 'string' },
@@ -47,6 +48,7 @@ export function parseMachineOptions(command: string, args: string[]): { options:
   const config: MachineOptions['config'] = {};
   if (values.memory !== undefined) config.memory = parseSize('--memory', values.memory);
   if (values.harts !== undefined) config.harts = parseCount('--harts', values.harts, 1, 16);
+  if (values.aia !== undefined) config.aia = parseAia(values.aia);
   if (values['no-jit']) config.jit = false;
   for (const name of ['kernel', 'initrd', 'firmware', 'stats-json', 'profile'] as const) {
     if (values[name] === '') throw new UsageError(`--${name} expects a file.`, command);
@@ -72,6 +74,11 @@ export function parseMachineOptions(command: string, args: string[]): { options:
     },
     rest,
   };
+}
+
+function parseAia(text: string): NonNullable<MachineConfigInput['aia']> {
+  if (text === 'none' || text === 'aplic' || text === 'aplic-imsic') return text;
+  throw new UsageError(`--aia expects none, aplic or aplic-imsic, not '${text}'.`);
 }
 
 /** `vmlinux`, or `program@0x2aaaaaa000` for one that was loaded elsewhere than it was linked. */

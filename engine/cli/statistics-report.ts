@@ -19,6 +19,7 @@ const LINES: [string, (hart: HartStatistics, seconds: number) => string, string]
   ['MIPS while awake', (h, seconds) => mips(h, seconds - asleepSeconds(h)), 'the same without the time asleep'],
   ['Time asleep', (h, seconds) => percent(asleepSeconds(h), seconds), 'waiting for an interrupt, at no cost for this computer'],
   ['Interrupts', (h) => whole(h.interrupts), 'timer, devices, other harts'],
+  ['Messages', (h) => whole(h.claims), 'of interrupts, taken from the IMSIC (--aia aplic-imsic)'],
   ['Exceptions', (h) => whole(h.exceptions), 'system calls, page faults and the like'],
   ['Translated', (h) => percent(h.regionInstructions, h.instructions), 'of the instructions ran as WebAssembly; the rest was interpreted'],
   ['Regions live', (h) => whole(h.regionsLive), 'pieces of hot guest code that are translated now'],

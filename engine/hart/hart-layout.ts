@@ -65,6 +65,8 @@ export const CSR_SATP = HART_PRIVATE + 304;
 export const CSR_MINSTRET_OFFSET = HART_PRIVATE + 312;
 export const CSR_MCYCLE_OFFSET = HART_PRIVATE + 320;
 export const HART_ID = HART_PRIVATE + 328;
+export const CSR_MISELECT = HART_PRIVATE + 336;
+export const CSR_SISELECT = HART_PRIVATE + 344;
 
 /** u8[16] pmpcfg; u64[16] pmpaddr; and what they mean: first and last byte of each entry; u32: entries in use. */
 export const PMP_ENTRIES = 16;
@@ -209,6 +211,8 @@ export const STAT_COMPILE_REQUESTS = HART_PRIVATE + 4224;
 export const STAT_CHECKED_ENTRIES = HART_PRIVATE + 4232;
 export const STAT_CHECKED_INSTRUCTIONS = HART_PRIVATE + 4240;
 export const STAT_CHECKED_ACCESSES = HART_PRIVATE + 4248;
+/** Interrupts claimed at the IMSIC. */
+export const STAT_CLAIMS = HART_PRIVATE + 4256;
 // Written by the compile worker.
 export const STAT_REGIONS_COMPILED = HART_PRIVATE + 4288;
 export const STAT_REGIONS_DECLINED = HART_PRIVATE + 4296;

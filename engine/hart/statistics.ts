@@ -4,6 +4,7 @@ import {
   STAT_CHECKED_ACCESSES,
   STAT_CHECKED_ENTRIES,
   STAT_CHECKED_INSTRUCTIONS,
+  STAT_CLAIMS,
   STAT_COMPILE_MICROSECONDS,
   STAT_COMPILE_REQUESTS,
   STAT_EARLIER,
@@ -59,6 +60,8 @@ const PLACES = {
   /** Exceptions and interrupts taken. */
   exceptions: STAT_TRAPS,
   interrupts: STAT_INTERRUPTS,
+  /** Messages of interrupts that the guest claimed at the harts' IMSICs. */
+  claims: STAT_CLAIMS,
 } as const;
 
 /** What one hart has done since the machine was switched on, or in a span of time. `instructions` counts up to the hart's last poll. */

@@ -6,6 +6,10 @@ export const RTC_SOURCE = 11;
 export const CLINT_BASE = 0x2000000;
 export const PLIC_BASE = 0xc000000;
 export const PLIC_SOURCES = 95;
+/** With --aia aplic or aplic-imsic, instead of the PLIC. */
+export const APLIC_BASES = { machine: 0xc000000, supervisor: 0xd000000 };
+export const APLIC_SOURCES = 96;
+export const IMSIC_BASES = { machine: 0x24000000, supervisor: 0x28000000 };
 export const UART_BASE = 0x10000000;
 export const UART_SOURCE = 10;
 export const VIRTIO_BASE = 0x10001000;

@@ -113,37 +113,43 @@ describe('Board', () => {
   });
 
   const tools = spawnSync('qemu-system-riscv64', ['--version']).status === 0;
-  it.runIf(tools)('describes its devices as QEMU describes those of virt', async () => {
-    const { board, memory } = await setUp({ harts: 2 });
-    await board.powerOn();
-    const file = join(directory, 'virt.dtb');
-    execFileSync('qemu-system-riscv64', ['-M', `virt,dumpdtb=${file}`, '-smp', '2', '-m', '16'], { stdio: 'ignore' });
-    const qemu = readDeviceTree(readFileSync(file));
-    const own = readDeviceTree(memory.view(DEVICE_TREE, 65536));
-    // Numbers of phandles, the harts' extensions, and what versions of QEMU give differently.
-    const free = [
-      'phandle',
-      'interrupt-parent',
-      'interrupts-extended',
-      'regmap',
-      'riscv,isa',
-      'rng-seed',
-      'bootargs',
-      'model',
-      'cpu',
-      'riscv,ndev',
-      'dma-coherent',
-    ];
-    const compare = (ours: ParsedNode, theirs: ParsedNode, path: string): void => {
-      for (const [name, value] of Object.entries(theirs.properties)) {
-        if (!free.includes(name)) expect([path, name, ours.properties[name]]).toEqual([path, name, value]);
-      }
-      for (const one of ours.children) {
-        const counterpart = theirs.children.find(({ name }) => name === one.name);
-        if (counterpart) compare(one, counterpart, `${path}/${one.name}`);
-        else throw new Error(`QEMU has no ${path}/${one.name}`);
-      }
-    };
-    compare(own, qemu, '');
-  });
+  it.runIf(tools).each(['none', 'aplic', 'aplic-imsic'] as const)(
+    'describes its devices as QEMU describes those of virt,aia=%s',
+    async (aia) => {
+      const { board, memory } = await setUp({ harts: 2, aia });
+      await board.powerOn();
+      const file = join(directory, 'virt.dtb');
+      execFileSync('qemu-system-riscv64', ['-M', `virt,aia=${aia},dumpdtb=${file}`, '-smp', '2', '-m', '16'], { stdio: 'ignore' });
+      const qemu = readDeviceTree(readFileSync(file));
+      const own = readDeviceTree(memory.view(DEVICE_TREE, 65536));
+      // Numbers of phandles, the harts' extensions, and what versions of QEMU give differently.
+      const free = [
+        'phandle',
+        'interrupt-parent',
+        'interrupts-extended',
+        'regmap',
+        'riscv,isa',
+        'rng-seed',
+        'bootargs',
+        'model',
+        'cpu',
+        'riscv,ndev',
+        'riscv,children',
+        'riscv,delegate',
+        'msi-parent',
+        'dma-coherent',
+      ];
+      const compare = (ours: ParsedNode, theirs: ParsedNode, path: string): void => {
+        for (const [name, value] of Object.entries(theirs.properties)) {
+          if (!free.includes(name)) expect([path, name, ours.properties[name]]).toEqual([path, name, value]);
+        }
+        for (const one of ours.children) {
+          const counterpart = theirs.children.find(({ name }) => name === one.name);
+          if (counterpart) compare(one, counterpart, `${path}/${one.name}`);
+          else throw new Error(`QEMU has no ${path}/${one.name}`);
+        }
+      };
+      compare(own, qemu, '');
+    },
+  );
 });

@@ -16,8 +16,11 @@ import { VirtioRng } from '../virtio/devices/rng';
 import type { VirtioDevice } from '../virtio/device';
 import { VirtioMmio } from '../virtio/transport/mmio';
 import {
+  APLIC_BASES,
+  APLIC_SOURCES,
   CLINT_BASE,
   FINISHER_BASE,
+  IMSIC_BASES,
   PLIC_BASE,
   PLIC_SOURCES,
   RTC_BASE,
@@ -156,7 +159,10 @@ export class Board {
   }
 
   private interruptPlan(): InterruptPlan {
-    return { kind: 'plic', base: PLIC_BASE, sources: PLIC_SOURCES };
+    const { aia } = this.options.config;
+    if (aia === 'none') return { kind: 'plic', base: PLIC_BASE, sources: PLIC_SOURCES };
+    const imsics = aia === 'aplic-imsic' ? IMSIC_BASES : undefined;
+    return { kind: 'aplic', domains: APLIC_BASES, sources: APLIC_SOURCES, imsics };
   }
 
   private load(): void {
@@ -168,6 +174,7 @@ export class Board {
     }
     const tree = machineTree({
       harts: config.harts,
+      extensions: config.aia === 'aplic-imsic' ? ['smaia', 'ssaia'] : [],
       memory: config.memory,
       append: boot.append,
       initrd: boot.initrd,

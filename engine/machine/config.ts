@@ -25,6 +25,8 @@ export const machineConfigSchema = z.strictObject({
     .multipleOf(MiB)
     .default(512 * MiB),
   harts: z.number().int().min(1).max(16).default(1),
+  /** Interrupt controllers: a PLIC, an APLIC, or an APLIC that sends messages to an IMSIC in each hart, as on QEMU's virt. */
+  aia: z.enum(['none', 'aplic', 'aplic-imsic']).default('none'),
   /** Translate hot guest code to WebAssembly; off, everything is interpreted. */
   jit: z.boolean().default(true),
   firmware: firmware.default('default'),

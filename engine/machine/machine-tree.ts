@@ -4,6 +4,8 @@ import type { DeviceTreeNode } from './device-tree';
 
 export interface MachineTreeOptions {
   harts: number;
+  /** Extensions of the harts that this machine has beyond all. */
+  extensions: string[];
   /** Bytes of RAM. */
   memory: number;
   /** The kernel's command line. */
@@ -19,7 +21,7 @@ export interface MachineTreeOptions {
   others: DeviceTreeNode[];
 }
 
-function cpuNode(hart: number): DeviceTreeNode {
+function cpuNode(hart: number, extensions: string[]): DeviceTreeNode {
   return {
     name: `cpu@${hart.toString(16)}`,
     label: `cpu${hart}`,
@@ -28,9 +30,9 @@ function cpuNode(hart: number): DeviceTreeNode {
       reg: [hart],
       status: 'okay',
       compatible: 'riscv',
-      'riscv,isa': isaString(),
+      'riscv,isa': isaString(extensions),
       'riscv,isa-base': 'rv64i',
-      'riscv,isa-extensions': isaExtensions(),
+      'riscv,isa-extensions': isaExtensions(extensions),
       'mmu-type': 'riscv,sv48',
     },
     children: [
@@ -69,7 +71,7 @@ export function machineTree(options: MachineTreeOptions): DeviceTreeNode {
         name: 'cpus',
         properties: { '#address-cells': [1], '#size-cells': [0], 'timebase-frequency': [TIMEBASE] },
         children: [
-          ...harts.map(cpuNode),
+          ...harts.map((hart) => cpuNode(hart, options.extensions)),
           { name: 'cpu-map', properties: {}, children: [{ name: 'cluster0', properties: {}, children: cores }] },
         ],
       },

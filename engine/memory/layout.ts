@@ -7,6 +7,7 @@
  *
  *   0            machine header: control words, clock, memory regions, device interrupt status
  *   PLIC_BASE    PLIC state
+ *   APLIC_BASE   APLIC state
  *   HARTS_BASE   one HART_STRIDE per hart: registers, CSRs, TLBs, MMIO ring
  *   (planned)    decoded pages per hart, page versions, reset ROM, guest RAM
  */
@@ -31,6 +32,9 @@ export const MACHINE_CLOCK_OFFSET = 16;
 export const MACHINE_CODE_EPOCH = 24;
 /** u32: bumped when every hart must drop its write entries, because a page became a code page. */
 export const MACHINE_FLUSH_REQUEST = 28;
+
+/** u32: 1 where the harts have IMSICs, and so the CSRs of Smaia and Ssaia. */
+export const MACHINE_IMSICS = 36;
 
 /** Directly mapped memory regions (RAM, ROM, flash), at most 8: MEMORY_REGIONS records of MEMORY_REGION_STRIDE bytes. */
 export const MEMORY_REGION_COUNT = 32;
@@ -74,6 +78,11 @@ export const WATCH_ACCESS = 16;
 export const PLIC_BASE = 4096;
 export const PLIC_BYTES = 12288;
 
+// ---- APLIC (engine/interrupt/aplic.ts owns the inside) ---------------------------------------------------------
+
+export const APLIC_BASE = 16384;
+export const APLIC_BYTES = 4096;
+
 // ---- Harts ------------------------------------------------------------------------------------------------------
 
 export const HARTS_BASE = 65536;
@@ -90,7 +99,7 @@ export const HART_PC = 512;
 export const HART_INSTRET = 520;
 
 // Words that other threads touch. Atomics only.
-/** u32: interrupt lines as bits at their `mip` positions (MSIP 3, MTIP 7, SEIP 9, MEIP 11); set by CLINT and PLIC. */
+/** u32: interrupt lines as bits at their `mip` positions (MSIP 3, MTIP 7, SEIP 9, MEIP 11); set by CLINT, PLIC, APLIC and IMSIC. */
 export const HART_LINES = 576;
 /** u32 futex: incremented and notified to make the hart look at HART_LINES, HART_MTIMECMP and MACHINE_RUN_STATE. */
 export const HART_WAKE = 580;
@@ -114,6 +123,17 @@ export const RING_DATA = 4096;
 export const RING_ENTRIES = 256;
 export const RING_ENTRY_BYTES = 16;
 export const RING_WRITE = 256;
+
+// IMSIC: the hart's interrupt files, machine level and supervisor level (engine/interrupt/imsics.ts, engine/hart/helpers/aia.ts).
+export const HART_IMSIC = 1024;
+export const IMSIC_FILE_BYTES = 128;
+/** Identities 1 to this. */
+export const IMSIC_IDENTITIES = 255;
+/** A bit per identity; anyone sets pending ones, the rest is the hart's own to write. u32: eidelivery; u32: eithreshold. */
+export const IMSIC_PENDING = 0;
+export const IMSIC_ENABLED = 32;
+export const IMSIC_DELIVERY = 64;
+export const IMSIC_THRESHOLD = 68;
 
 /** Private to the hart's own thread: engine/hart lays out CSRs, decode scratch and TLBs from here on. */
 export const HART_PRIVATE = 8192;

@@ -58,7 +58,7 @@ export class BareHart {
       mmioRead: () => undefined,
       mmioWrite: (address) => {
         if (address !== FINISH) return false;
-        Atomics.store(this.memory.words, MACHINE_RUN_STATE >>> 2, RUN_STOPPED);
+        this.stop();
         return true;
       },
       ...(options.jit ? { translator } : {}),
@@ -78,6 +78,11 @@ export class BareHart {
   resume(): HartStop | undefined {
     Atomics.store(this.memory.words, MACHINE_RUN_STATE >>> 2, RUN_RUNNING);
     return this.hart.run();
+  }
+
+  /** End the run at the next poll. */
+  stop(): void {
+    Atomics.store(this.memory.words, MACHINE_RUN_STATE >>> 2, RUN_STOPPED);
   }
 
   x(register: number): bigint {

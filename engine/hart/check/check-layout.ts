@@ -8,14 +8,14 @@ export const CHECK_BEFORE = 0;
 export const CHECK_AFTER = 1024;
 export const CHECK_NOW = 2048;
 
-/** i64[32] x, i64[32] f, u64 pc, u32 fflags, u32 frm, u32 whether FS is to be Dirty, u32 HART_TRAP, u64 HART_TVAL, u64[26] CSRs. */
+/** i64[32] x, i64[32] f, u64 pc, u32 fflags, u32 frm, u32 whether FS is to be Dirty, u32 HART_TRAP, u64 HART_TVAL, u64[28] CSRs. */
 export const STATE_F = 256;
 export const STATE_PC = 512;
 export const STATE_FFLAGS = 520;
 export const STATE_FS_DIRTY = 528;
 export const STATE_TVAL = 536;
 export const STATE_CSRS = 544;
-export const STATE_BYTES = 752;
+export const STATE_BYTES = 768;
 
 /** u64: where the interpreter performs an atomic operation that the region has performed on memory already. */
 export const CHECK_SCRATCH = 3072;

@@ -24,6 +24,7 @@ import {
   DIFFERS_LOG_FULL,
   DIFFERS_MISSING,
   DIFFERS_STATE,
+  STATE_BYTES,
   STATE_CSRS,
   STATE_F,
   STATE_FFLAGS,
@@ -142,7 +143,7 @@ export class Lockstep {
 
   private differingStates(): number[] {
     const offsets: number[] = [];
-    for (let offset = 0; offset < STATE_CSRS + 208; offset += 8) {
+    for (let offset = 0; offset < STATE_BYTES; offset += 8) {
       if (this.state(CHECK_AFTER, offset) !== this.state(CHECK_NOW, offset)) offsets.push(offset);
     }
     return offsets;

@@ -35,6 +35,7 @@ import {
   PMP_ADDR,
 } from '../hart-layout';
 import { HART_INSTRET } from '../../memory/layout';
+import { accessAia, updateExternal } from './aia';
 import { flushAll, flushTranslated, switchAddressSpace } from './mmu';
 import { pmpAddressLocked, pmpReadConfig, pmpUpdate, pmpWriteConfig } from './pmp';
 import {
@@ -190,6 +191,7 @@ function read(number: u32): u64 {
       return load<u64>(hart + CSR_MIE) & load<u64>(hart + CSR_MIDELEG);
     case 0x144:
       updateTimers();
+      updateExternal();
       return pendingInterrupts() & load<u64>(hart + CSR_MIDELEG);
     case 0x14d:
       if (!stimecmpAllowed()) break;
@@ -248,6 +250,7 @@ function read(number: u32): u64 {
       return load<u64>(hart + CSR_MTVAL);
     case 0x344:
       updateTimers();
+      updateExternal();
       return pendingInterrupts();
     case 0x3a0:
       return pmpReadConfig(0);
@@ -441,10 +444,7 @@ export function csr_access(operand: u64, immediate: u32, operation: u32): u64 {
   }
   unknown = false;
   const old = read(number);
-  if (unknown) {
-    illegal();
-    return 0;
-  }
+  if (unknown) return accessAia(number, operand, operation, writes);
   if (writes) {
     // A set or clear of sip or mip must not write back the bits that lines and timers drive.
     const base = number == 0x344 || number == 0x144 ? (old & ~IP_SEIP) | (load<u64>(hart + CSR_MIP_SOFT) & IP_SEIP) : old;

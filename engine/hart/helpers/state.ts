@@ -53,6 +53,7 @@ export const IP_SSIP: u64 = 1 << 1;
 export const IP_STIP: u64 = 1 << 5;
 export const IP_MTIP: u64 = 1 << 7;
 export const IP_SEIP: u64 = 1 << 9;
+export const IP_MEIP: u64 = 1 << 11;
 export const IP_ALL: u64 = 0xaaa;
 export const IP_SUPERVISOR: u64 = 0x222;
 

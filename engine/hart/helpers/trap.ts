@@ -28,6 +28,7 @@ import {
   STAT_TRAPS,
 } from '../hart-layout';
 import { HART_INSTRET, HART_LINES, HART_MTIMECMP, HART_PC, HART_SLEEPING, HART_WAKE, MACHINE_RUN_STATE } from '../../memory/layout';
+import { mostUrgent, updateExternal } from './aia';
 import { halting, profile, stopAtAccess } from './debug';
 import { dropStaleCode, fetch_address, flushAsid, flushPage, flushTranslated, honourFlushRequests, selectTlbs, trapped } from './mmu';
 import {
@@ -37,6 +38,7 @@ import {
   CAUSE_STOP,
   count,
   hart,
+  IP_MEIP,
   IP_MTIP,
   IP_SEIP,
   IP_STIP,
@@ -150,14 +152,14 @@ export function pendingInterrupts(): u64 {
 export function checkInterrupts(): void {
   if (halting()) return;
   let take = deliverable();
-  if (take & (IP_MTIP | IP_STIP)) {
-    // A deadline may have been put off since the timers were last looked at.
+  if (take & (IP_MTIP | IP_STIP | IP_MEIP | IP_SEIP)) {
+    // A deadline may have been put off since the timers were last looked at; messages may have been claimed as they came.
     updateTimers();
+    updateExternal();
     take = deliverable();
   }
   if (take == 0) return;
-  // MEI, MSI, MTI, SEI, SSI, STI (§3.1.9).
-  const cause: i32 = take & 0x800 ? 11 : take & 8 ? 3 : take & 0x80 ? 7 : take & 0x200 ? 9 : take & 2 ? 1 : 5;
+  const cause = mostUrgent(take);
   count(STAT_INTERRUPTS);
   enter(cause, true, 0, load<u64>(hart + HART_PC));
 }
@@ -309,6 +311,7 @@ export function wfi(): void {
     const seen = atomic.load<u32>(hart + HART_WAKE);
     honourFlushRequests();
     updateTimers();
+    updateExternal();
     // A debugger waits for a step to end; WFI may end at any time.
     if ((pendingInterrupts() & enabled) != 0 || halting()) break;
     if (atomic.load<u32>(MACHINE_RUN_STATE) != 0) {

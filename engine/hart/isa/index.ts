@@ -28,13 +28,13 @@ export function lookUp(word: number): number {
   return -1;
 }
 
-/** The extensions in canonical order (unprivileged ISA §33), as the device tree lists them. */
-export function isaExtensions(): string[] {
-  return ['i', 'm', 'a', 'f', 'd', 'c', 'zicntr', 'zicsr', 'zifencei', 'zihpm', 'zba', 'zbb', 'zbs', 'sstc', 'svadu'];
+/** The extensions in canonical order (unprivileged ISA §33), as the device tree lists them, `more` at their end. */
+export function isaExtensions(more: string[] = []): string[] {
+  return ['i', 'm', 'a', 'f', 'd', 'c', 'zicntr', 'zicsr', 'zifencei', 'zihpm', 'zba', 'zbb', 'zbs', 'sstc', 'svadu', ...more];
 }
 
 /** The ISA string: `rv64imafdc_zicntr_…`. */
-export function isaString(): string {
-  const all = isaExtensions();
+export function isaString(more: string[] = []): string {
+  const all = isaExtensions(more);
   return `rv64${all.filter((x) => x.length === 1).join('')}_${all.filter((x) => x.length > 1).join('_')}`;
 }
