@@ -94,7 +94,7 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
     this.#activation = activation;
     this.#state = 'active';
     for (const queue of activation.queues) queue?.start();
-    this.enter(() => this.onActivate());
+    this.enter(() => this.onActivate(activation));
     for (const index of activation.queues.keys()) this.notify(index);
   }
 
@@ -149,7 +149,7 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
   /** Take and start whatever queue `index` holds, by `take`. */
   protected abstract serve(index: number): void;
 
-  protected onActivate(): void {}
+  protected onActivate(_activation: Activation): void {}
   protected onReset(): void {}
 
   protected hasFeature(bit: number): boolean {

@@ -9,6 +9,7 @@ import type { VirtioDevice } from './device';
 import { VirtioBlock } from './devices/block';
 import { VirtioConsole } from './devices/console';
 import { VirtioRng } from './devices/rng';
+import { VirtioScsi } from './devices/scsi/device';
 
 /**
  * Drivers that do whatever they like. The promises: no exception leaves the device, nothing hangs, and guest memory changes only in
@@ -38,6 +39,12 @@ const devices: Record<string, () => VirtioDevice> = {
     return device;
   },
   VirtioRng: () => new VirtioRng(),
+  VirtioScsi: () => {
+    const device = new VirtioScsi();
+    device.attach({ medium: new RamDisk(64 << 10) });
+    device.attach({ kind: 'cdrom', medium: new RamDisk(64 << 10) });
+    return device;
+  },
 };
 
 const index = fc.oneof(

@@ -8,11 +8,12 @@ import type { AsyncBlockDevice } from '../../backend/disk/async-block-device';
 import { RamDisk } from '../../backend/disk/ram';
 import { RawDisk } from '../../backend/disk/raw';
 import { DeviceError, type VmError } from '../../bus/vm-error';
-import { STATUS_NEEDS_RESET } from '../transport/mmio';
+import { INTERRUPT_CONFIG_CHANGE, STATUS_NEEDS_RESET } from '../transport/mmio';
 import {
   VIRTIO_BLK_F_CONFIG_WCE,
   VIRTIO_BLK_F_DISCARD,
   VIRTIO_BLK_F_FLUSH,
+  VIRTIO_BLK_F_MQ,
   VIRTIO_BLK_F_RO,
   VIRTIO_BLK_F_WRITE_ZEROES,
   VIRTIO_BLK_S_IOERR,
@@ -192,6 +193,48 @@ describe('VirtioBlock', () => {
     expect(() => new VirtioBlock({ disk: new RamDisk(SIZE), serial: 'x'.repeat(21) })).toThrow('20');
   });
 
+  it('tells its block size, and of another size of the disk while the driver works', async () => {
+    const disk = new RamDisk(SIZE);
+    const device = new VirtioBlock({ disk, blockSize: 4096 });
+    const driver = MockDriver.for(device).start();
+    expect([driver.transport.read(0x114, 4), driver.transport.read(0x118, 1)]).toEqual([4096, 0]);
+    const generation = driver.read('ConfigGeneration');
+    Object.assign(disk, { size: 2 * SIZE });
+    expect((await request(driver, header(VIRTIO_BLK_T_IN, SIZE / 512), [], [512])).status).toBe(VIRTIO_BLK_S_OK);
+    device.resized();
+    expect(driver.transport.read(0x100, 4)).toBe((2 * SIZE) / 512);
+    expect(driver.read('ConfigGeneration')).not.toBe(generation);
+    expect(driver.read('InterruptStatus') & INTERRUPT_CONFIG_CHANGE).not.toBe(0);
+    expect(() => new VirtioBlock({ disk, blockSize: 1024 })).toThrow('512 or 4096');
+  });
+
+  it('serves all its queues', async () => {
+    const disk = new RamDisk(SIZE);
+    const driver = MockDriver.for(new VirtioBlock({ disk, queues: 3 })).start();
+    expect(driver.offered().has(VIRTIO_BLK_F_MQ)).toBe(true);
+    expect(driver.transport.read(0x122, 2)).toBe(3);
+    const chains = driver.queues.map((queue, i) => queue.add({ readable: [header(VIRTIO_BLK_T_OUT, i), pattern(512, i)], writable: [1] }));
+    for (const queue of driver.queues) queue.kick();
+    for (const queue of driver.queues) await queue.waitUsed();
+    expect(chains.map((chain) => driver.written(chain)[0])).toEqual([0, 0, 0]);
+    const content = new Uint8Array(3 * 512);
+    await disk.readv(0, [content]);
+    expect(Buffer.compare(content, Buffer.concat([pattern(512, 0), pattern(512, 1), pattern(512, 2)]))).toBe(0);
+    expect(() => new VirtioBlock({ disk, queues: 17 })).toThrow('1 to 16 queues');
+  });
+
+  it('can be read and written by the host', async () => {
+    const device = VirtioBlock.ramDisk(SIZE);
+    await device.handleWrite(3, pattern(1024));
+    const buffer = new Uint8Array(1024);
+    await device.handleRead(3, buffer);
+    expect(buffer).toEqual(pattern(1024));
+    await expect(device.handleRead(SIZE / 512 - 1, buffer)).rejects.toMatchObject({ code: 'InvalidParameter' });
+    await expect(device.handleRead(0.5, buffer)).rejects.toMatchObject({ code: 'InvalidParameter' });
+    await expect(device.handleWrite(0, pattern(100))).rejects.toMatchObject({ code: 'InvalidParameter' });
+    await device.close();
+  });
+
   it('has a write cache only for drivers that can flush it', async () => {
     const disk = new RamDisk(SIZE);
     const flush = vi.spyOn(disk, 'flush');
@@ -282,6 +325,18 @@ describe('VirtioBlock on a file', () => {
     expect(driver.written(write)[0]).toBe(VIRTIO_BLK_S_OK);
     expect(Buffer.compare(driver.written(read).subarray(0, -1), pattern(SIZE, 9).subarray(0, 51_200))).toBe(0);
     expect(Buffer.compare((await readFile(path)).subarray(51_200, 51_200 + data.length), data)).toBe(0);
+  });
+
+  it('opens files, and closes them where it cannot be', async () => {
+    await disk.close();
+    await expect(VirtioBlock.open({ path, sectorSize: 100 })).rejects.toThrow('512 or 4096');
+    const device = await VirtioBlock.open({ path, sectorSize: 512, readonly: true });
+    const buffer = new Uint8Array(512);
+    await device.handleRead(1, buffer);
+    expect(buffer).toEqual(pattern(SIZE, 9).slice(512, 1024));
+    await expect(device.handleWrite(1, buffer)).rejects.toMatchObject({ code: 'NotSupported' });
+    await device.close();
+    disk = await RawDisk.open(path);
   });
 
   it('writes nothing into guest memory after a reset has completed', async () => {

@@ -7,6 +7,7 @@ import { VirtioMmio, type VirtioMmioState } from '../transport/mmio';
 import { VirtioBlock } from './block';
 import { VirtioConsole } from './console';
 import { VirtioRng } from './rng';
+import { VirtioScsi } from './scsi/device';
 
 /** A RAM disk whose operations take a while, as a file's do. */
 class SlowDisk extends RamDisk {
@@ -38,6 +39,32 @@ const kinds: Kind[] = [
         header[8] = i;
         queue.add({ readable: [header], writable: [4096, 1] });
       }
+    },
+  },
+  {
+    name: 'VirtioScsi, commands',
+    create: () => {
+      const device = new VirtioScsi();
+      device.attach({ medium: new SlowDisk(1 << 20) });
+      return device;
+    },
+    queue: 2,
+    request: (queue, count) => {
+      for (let i = 0; i < count; i++) {
+        // READ(10) of eight blocks.
+        const command = new Uint8Array(19 + 32);
+        command.set([1, 0, 0x40, 0]);
+        command.set([0x28, 0, 0, 0, 0, i, 0, 0, 8, 0], 19);
+        queue.add({ readable: [command], writable: [12 + 96, 4096] });
+      }
+    },
+  },
+  {
+    name: 'VirtioScsi, task management',
+    create: () => new VirtioScsi(),
+    queue: 0,
+    request: (queue, count) => {
+      for (let i = 0; i < count; i++) queue.add({ readable: [new Uint8Array(24)], writable: [1] });
     },
   },
   {
