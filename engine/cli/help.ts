@@ -18,8 +18,11 @@ Options:
       --initrd FILE     initial file system
       --append TEXT     added to the kernel's command line
       --firmware WHICH  default (OpenSBI), none (the kernel runs in machine mode), or a file
-      --drive file=FILE[,format=raw][,readonly][,serial=TEXT]
-                        a virtio disk; may be given more than once. Write ,, for a comma
+      --drive file=FILE[,if=virtio|scsi][,media=disk|cdrom][,format=raw][,readonly][,serial=TEXT][,discard=on|off]
+              [,blocksize=512|4096][,queues=N][,id=NAME]
+                        a disk, or a disc; may be given more than once. Write ,, for a comma
+      --cdrom FILE      a disc, such as an ISO image, in a SCSI CD-ROM drive; may be given more than once
+      --scsi            a SCSI adapter even if no drive needs one: programs can attach drives to it later
       --nographic       no display, only the console; for now always so
       --timeout SECONDS switch the machine off after so long
       --trace TOPICS    print what happens on stderr: mmio, virtio, trap (several with commas)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseDrive, parseMachineOptions } from './machine-options';
+import { parseMachineOptions } from './machine-options';
 import { UsageError } from './usage-error';
 
 const parse = (...args: string[]) => parseMachineOptions('run', args);
@@ -97,6 +97,16 @@ describe('parseMachineOptions', () => {
     expect(rest).toEqual(['5']);
   });
 
+  it('puts discs behind the other drives', () => {
+    expect(parse('--cdrom', 'a.iso', '--drive', 'file=b.img', '--scsi').options.config).toEqual({
+      drives: [
+        { file: 'b.img', format: 'raw', readonly: false },
+        { file: 'a.iso', media: 'cdrom' },
+      ],
+      scsi: true,
+    });
+  });
+
   it('lets a value begin with a dash when it is written with =', () => {
     expect(parse('--append=-x').options.config.append).toBe('-x');
   });
@@ -110,6 +120,7 @@ describe('parseMachineOptions', () => {
     [['--aia', 'plic'], /--aia expects none, aplic or aplic-imsic, not 'plic'/],
     [['--harts', '17'], /from 1 to 16/],
     [['--kernel', ''], /--kernel expects a file/],
+    [['--cdrom', ''], /--cdrom expects a file/],
     [['--timeout', '0'], /--timeout expects seconds/],
     [['--check', 'all'], /--check expects jit, not 'all'/],
     [['--stats=often'], /--stats expects seconds/],
@@ -120,33 +131,5 @@ describe('parseMachineOptions', () => {
   ])('refuses %j', (args, message) => {
     expect(() => parse(...args)).toThrow(UsageError);
     expect(() => parse(...args)).toThrow(message);
-  });
-});
-
-describe('parseDrive', () => {
-  it('takes commas within a file name written twice', () => {
-    expect(parseDrive('file=a,,b.img,format=raw,readonly=on,serial=one')).toEqual({
-      file: 'a,b.img',
-      format: 'raw',
-      readonly: true,
-      serial: 'one',
-    });
-  });
-
-  it('takes an equals sign within a file name', () => {
-    expect(parseDrive('file=a=b.img').file).toBe('a=b.img');
-  });
-
-  it.each([
-    ['disk.img', /names no file/],
-    ['', /names no file/],
-    ['file', /names no file/],
-    ['file=,readonly', /names no file/],
-    ['file=a,cache=none', /'cache' is none of these/],
-    ['file=a,format=vmdk', /the format is 'vmdk'/],
-    ['file=a,readonly=maybe', /readonly is 'maybe'/],
-    ['file=a,file=b', /given twice/],
-  ])("refuses '%s'", (text, message) => {
-    expect(() => parseDrive(text)).toThrow(message);
   });
 });

@@ -1,4 +1,5 @@
 import type { MachineConfigInput } from '../machine/config';
+import { parseDrive } from './drive-option';
 import { parseOptions, type OptionTable } from './option-parser';
 import { parseCount, parseSeconds, parseSize } from './quantities';
 import { UsageError } from './usage-error';
@@ -31,6 +32,8 @@ export const MACHINE_OPTIONS = {
   append: { type: 'string' },
   firmware: { type: 'string' },
   drive: { type: 'string', multiple: true },
+  cdrom: { type: 'string', multiple: true },
+  scsi: { type: 'boolean' },
   nographic: { type: 'boolean' },
   timeout: { type: 'string' },
   trace: { type: 'string', multiple: true },
@@ -59,7 +62,10 @@ export function parseMachineOptions(command: string, args: string[]): { options:
   }
   if (values.check !== undefined && values.check !== 'jit') throw new UsageError(`--check expects jit, not '${values.check}'.`, command);
   if (values.append !== undefined) config.append = values.append;
-  if (values.drive !== undefined) config.drives = values.drive.map(parseDrive);
+  if (values.cdrom?.includes('')) throw new UsageError('--cdrom expects a file.', command);
+  const drives = [...(values.drive ?? []).map(parseDrive), ...(values.cdrom ?? []).map((file) => ({ file, media: 'cdrom' as const }))];
+  if (drives.length > 0) config.drives = drives;
+  if (values.scsi) config.scsi = true;
   return {
     options: {
       config,
@@ -94,22 +100,4 @@ function parseInterval(text: string): number | undefined {
   const milliseconds = parseSeconds('--stats', text.replace(/s$/, ''));
   if (milliseconds < 100) throw new UsageError(`--stats reports at most every 0.1 seconds, not every ${text}.`);
   return milliseconds;
-}
-
-/** `file=disk.img,format=raw,readonly`; a comma within a value is written twice, as in QEMU. */
-export function parseDrive(text: string): NonNullable<MachineConfigInput['drives']>[number] {
-  const wrong = (what: string): UsageError => new UsageError(`--drive expects file=F[,format=raw][,readonly][,serial=S], but ${what}.`);
-  const given = new Map<string, string>();
-  for (const part of text.split(/(?<!,),(?!,)/)) {
-    const [, key = '', value] = /^([^=]*)(?:=(.*))?$/s.exec(part.replaceAll(',,', ',')) ?? [];
-    if (given.has(key)) throw wrong(`'${key}' is given twice`);
-    given.set(key, value ?? (key === 'readonly' ? 'on' : ''));
-  }
-  const { file = '', format = 'raw', readonly = 'off', serial, ...others } = Object.fromEntries(given);
-  const unknown = Object.keys(others)[0];
-  if (unknown !== undefined) throw wrong(given.has('file') ? `'${unknown}' is none of these` : `'${text}' names no file`);
-  if (file === '') throw wrong(`'${text}' names no file`);
-  if (format !== 'raw') throw wrong(`the format is '${format}'`);
-  if (readonly !== 'on' && readonly !== 'off') throw wrong(`readonly is '${readonly}' (on or off)`);
-  return { file, format, readonly: readonly === 'on', ...(serial === undefined ? {} : { serial }) };
 }

@@ -28,7 +28,7 @@ export async function createMachine(
     if (path[0] === 'memory') {
       throw new UsageError(`--memory takes whole MiB from 16 MiB to 3840 MiB, not ${formatSize(config.memory ?? 0)}.`, command);
     }
-    if (path[0] === 'drives' && path.length === 1) throw new UsageError('A machine takes at most 5 drives.', command);
+    if (path[0] === 'drives' && path.length === 1) throw new UsageError('A machine takes at most 64 drives.', command);
     throw new UsageError(`${path.join('.')}: ${message}.`, command);
   }
   const line = new ProgressLine(process.stderr);

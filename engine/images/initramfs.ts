@@ -17,9 +17,13 @@ const FORMAT = 2;
  */
 export const guestModules: readonly string[] = [
   ...['virtio_mmio', 'virtio_blk', 'virtio_net', 'virtio_rng', 'virtio_input', '9pnet_virtio', 'evdev', 'loop'],
+  ...['virtio_scsi', 'sd_mod', 'sr_mod', 'sg'],
   ...['ext4', 'vfat', 'isofs', 'squashfs', 'overlay', '9p', 'nls_cp437', 'nls_iso8859_1', 'nls_ascii', 'nls_utf8'],
   ...['failover', 'net_failover', '9pnet', 'netfs', 'jbd2', 'mbcache', 'crc16', 'crc32c_generic', 'fat', 'cdrom'],
 ];
+
+/** What a module wants beside those that it depends on: udev would load it, and there is none. */
+const companions: Readonly<Record<string, readonly string[]>> = { virtio_scsi: ['sd_mod', 'sr_mod'] };
 
 const scripts = { inittab, ports, profile, rc, session, udhcpc };
 
@@ -89,11 +93,8 @@ function moduleEntries({ kernelVersion, modules }: InitramfsParts): CpioEntry[] 
 
   /** All modules that one needs, each before those that it needs itself: the order in which modules.dep lists them. */
   const needs = (name: string, above: string[] = []): string[] => {
-    const direct =
-      byName
-        .get(name)
-        ?.depends.map(moduleName)
-        .filter((dependency) => !above.includes(dependency)) ?? [];
+    const depends = byName.get(name)?.depends.map(moduleName) ?? [];
+    const direct = [...depends, ...(companions[name] ?? [])].filter((dependency) => byName.has(dependency) && !above.includes(dependency));
     const all = direct.flatMap((dependency) => [dependency, ...needs(dependency, [...above, name])]);
     return all.filter((dependency, index) => all.lastIndexOf(dependency) === index);
   };

@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { AsyncBlockDevice } from '../backend/disk/async-block-device';
-import { RawDisk } from '../backend/disk/raw';
 import { DeviceManager } from '../bus/device-manager';
 import { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
@@ -10,7 +8,6 @@ import type { GuestMemory } from '../memory/guest-memory';
 import { VIRTIO_ISR } from '../memory/layout';
 import { GuestClock } from '../process/guest-clock';
 import type { HartBoard } from '../process/hart-board';
-import { VirtioBlock } from '../virtio/devices/block';
 import { VirtioConsole } from '../virtio/devices/console';
 import { VirtioRng } from '../virtio/devices/rng';
 import type { VirtioDevice } from '../virtio/device';
@@ -36,6 +33,7 @@ import {
 import type { Boot } from './boot/boot-files';
 import type { MachineConfig } from './config';
 import { deviceTreeBlob } from './device-tree-blob';
+import { Drives } from './drives';
 import { GoldfishRtc } from './goldfish-rtc';
 import { MachineConsole } from './machine-console';
 import { machineTree } from './machine-tree';
@@ -70,7 +68,7 @@ export class Board {
 
   private constructor(
     private readonly options: BoardOptions,
-    private readonly disks: AsyncBlockDevice[],
+    readonly drives: Drives,
   ) {
     const { config, memory, boot } = options;
     this.interrupts = new InterruptControllers(memory.memory, config.harts, this.interruptPlan());
@@ -94,20 +92,18 @@ export class Board {
       warn: options.warn,
     });
 
-    const blocks = disks.map((disk, i) => new VirtioBlock({ disk, serial: config.drives[i].serial }));
-    this.slots = this.fillSlots([terminal, this.namedPorts, new VirtioRng(), ...blocks]);
+    this.slots = this.fillSlots([terminal, this.namedPorts, new VirtioRng(), ...drives.devices]);
     const controllers = [this.clint, ...this.interrupts.devices];
     for (const device of [...controllers, this.finisher, this.rtc, this.uart, ...this.slots]) this.devices.register(device);
   }
 
   /** Opens the drives. Throws VmError if one of them cannot be used. */
   static async create(options: BoardOptions): Promise<Board> {
-    const disks: AsyncBlockDevice[] = [];
+    const drives = await Drives.open(options.config);
     try {
-      for (const { file, readonly } of options.config.drives) disks.push(await RawDisk.open(file, { readonly }));
-      return new Board(options, disks);
+      return new Board(options, drives);
     } catch (error) {
-      for (const disk of disks) await disk.close();
+      await drives.close();
       throw error;
     }
   }
@@ -155,7 +151,7 @@ export class Board {
       slot.reset();
       await slot.drained();
     }
-    for (const disk of this.disks) await disk.close();
+    await this.drives.close();
   }
 
   private interruptPlan(): InterruptPlan {
@@ -189,7 +185,9 @@ export class Board {
 
   private fillSlots(virtio: (VirtioDevice | undefined)[]): VirtioMmio[] {
     if (virtio.length > VIRTIO_SLOTS)
-      throw VmError.config(`The board has ${VIRTIO_SLOTS} virtio slots; this machine needs ${virtio.length}. Leave out a drive.`);
+      throw VmError.config(
+        `The board has ${VIRTIO_SLOTS} virtio slots; this machine needs ${virtio.length}. Attach drives by SCSI (interface scsi): all of them take one slot.`,
+      );
     const { memory, warn, traceVirtio } = this.options;
     return Array.from({ length: VIRTIO_SLOTS }, (_, slot) => {
       virtio[slot]?.on('warning', warn);

@@ -11,6 +11,18 @@ export const driveSchema = z.strictObject({
   readonly: z.boolean().default(false),
   /** What the guest sees as the disk's serial number; at most 20 bytes (virtio 1.3 §5.2.6.1). */
   serial: z.string().max(20).optional(),
+  /** Names it while the machine runs; `drive0`, `drive1` … unless given. */
+  id: z.string().min(1).max(64).optional(),
+  /** A virtio disk of its own, or a unit of the machine's SCSI adapter. Discs are SCSI, disks virtio, unless this says otherwise. */
+  interface: z.enum(['virtio', 'scsi']).optional(),
+  /** A disk, or a disc in a CD-ROM drive: read-only, and the guest can eject it. */
+  media: z.enum(['disk', 'cdrom']).default('disk'),
+  /** Whether the guest may give up space that it no longer needs. */
+  discard: z.boolean().default(true),
+  /** Bytes of the blocks in which the guest should read and write; those of a disc have 2048. */
+  blockSize: z.union([z.literal(512), z.literal(4096)]).default(512),
+  /** Queues of a virtio disk; as many as there are harts unless given. */
+  queues: z.number().int().min(1).max(16).optional(),
 });
 
 /** What a machine is made of: the one schema that CLI, app and library share. */
@@ -35,8 +47,10 @@ export const machineConfigSchema = z.strictObject({
   initrd: z.string().min(1).optional(),
   /** The kernel's command line; Linux for RISC-V uses the first 1024 bytes. */
   append: z.string().max(4096).default(''),
-  /** The board has 8 virtio slots; console, named ports and entropy take three. */
-  drives: z.array(driveSchema).max(5).default([]),
+  /** Virtio disks take one of the board's virtio slots each, all SCSI drives together one. */
+  drives: z.array(driveSchema).max(64).default([]),
+  /** A SCSI adapter even if no drive needs one yet: to it drives can be attached while the machine runs. */
+  scsi: z.boolean().default(false),
   /** Size of the console at start; resizing later reaches the guest. */
   console: z
     .strictObject({ columns: z.number().int().min(1).max(1000).default(80), rows: z.number().int().min(1).max(1000).default(24) })
@@ -46,3 +60,4 @@ export const machineConfigSchema = z.strictObject({
 export type MachineConfig = z.output<typeof machineConfigSchema>;
 export type MachineConfigInput = z.input<typeof machineConfigSchema>;
 export type DriveConfig = z.output<typeof driveSchema>;
+export type DriveConfigInput = z.input<typeof driveSchema>;

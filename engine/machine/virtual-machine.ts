@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { z, ZodType } from 'zod';
 import { VmError } from '../bus/vm-error';
 import type { HartStop } from '../hart/debug-points';
 import { HartRegisters } from '../hart/registers';
@@ -15,7 +16,7 @@ import { Debugger } from './debugger';
 import { RAM_BASE } from './board-map';
 import { type Boot, loadBoot } from './boot/boot-files';
 import { Htif } from './boot/htif';
-import { type MachineConfig, type MachineConfigInput, machineConfigSchema } from './config';
+import { type DriveConfigInput, type MachineConfig, type MachineConfigInput, driveSchema, machineConfigSchema } from './config';
 import { RESET_ROM_BASE, RESET_ROM_SIZE } from './reset-rom';
 import type { FinisherRequest } from './test-finisher';
 
@@ -113,7 +114,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
    * 'Resource', or 'Network' where the default guest is needed and cannot be fetched.
    */
   static async create(input: MachineConfigInput, options: VirtualMachineOptions = {}): Promise<VirtualMachine> {
-    const config = parseConfig(input);
+    const config = parse(machineConfigSchema, input, "The machine's configuration");
     const { trace = [], dataDirectory, onProgress, signal } = options;
     const unknown = trace.find((name) => !TRACES.some((known) => known === name));
     if (unknown !== undefined)
@@ -166,6 +167,28 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** One of the extra console ports. Throws VmError 'Config' if the machine was made without it. */
   port(name: string): ConsolePort {
     return this.board.port(name);
+  }
+
+  /**
+   * Attach a drive to the SCSI adapter; a guest that runs finds it by itself. Resolves with its id. Throws VmError: 'Config' if the
+   * machine has no adapter or the drive is none of SCSI, 'Image' or 'Resource' if its file cannot be used.
+   */
+  async attachDrive(drive: DriveConfigInput): Promise<string> {
+    const { drives } = this.usableBoard('attach a drive');
+    return drives.attach(parse(driveSchema, drive, "The drive's configuration"));
+  }
+
+  /** Pull a SCSI drive out. Resolves when all that the guest has written is on stable storage and the file is closed. */
+  async detachDrive(id: string): Promise<void> {
+    await this.usableBoard('detach a drive').drives.detach(id);
+  }
+
+  /**
+   * Put another disc into a CD-ROM drive; without `file` the drive is empty then. Throws VmError 'State' while the guest has locked
+   * the drive, which it then is asked to unlock, unless `force` is set.
+   */
+  async changeMedium(id: string, file: string | undefined, { force = false }: { force?: boolean } = {}): Promise<void> {
+    await this.usableBoard('change a disc').drives.changeMedium(id, file, force);
   }
 
   /** What the harts have done since the machine was switched on. At any time, also when it is off. */
@@ -243,6 +266,12 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     });
     this.lastStep = done.catch(() => undefined);
     return done;
+  }
+
+  private usableBoard(what: string): Board {
+    if (this.exit || this.currentState === 'stopped' || this.currentState === 'failed')
+      throw new VmError('State', `The machine cannot ${what}: it is ending or off.`);
+    return this.board;
   }
 
   private createDebugger(memory: WebAssembly.Memory): Debugger {
@@ -333,11 +362,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   }
 }
 
-function parseConfig(input: MachineConfigInput): MachineConfig {
-  const parsed = machineConfigSchema.safeParse(input);
+function parse<Schema extends ZodType>(schema: Schema, input: unknown, what: string): z.output<Schema> {
+  const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'configuration'}: ${message}`);
-  throw VmError.config(`The machine's configuration is wrong. ${problems.join('; ')}.`, { cause: parsed.error });
+  throw VmError.config(`${what} is wrong. ${problems.join('; ')}.`, { cause: parsed.error });
 }
 
 function toVmError(cause: unknown): VmError {

@@ -48,7 +48,8 @@ type Table = (Command[] | undefined)[];
 function tableOf(kind: UnitKind): Table {
   const table: Table = Array.from({ length: 256 }, () => undefined);
   for (const command of commands) {
-    if (command.kind === undefined || command.kind === kind) (table[command.usage[0]] ??= []).push(command);
+    const [opcode] = command.usage;
+    if (command.kind === undefined || command.kind === kind) table[opcode] = [...(table[opcode] ?? []), command];
   }
   return table;
 }

@@ -12,10 +12,10 @@ interface ModePage {
   code: number;
   kind?: UnitKind;
   /** As it is now, with its two bytes of header. */
-  current(unit: LogicalUnit): number[];
+  current: (unit: LogicalUnit) => number[];
   /** The bits that MODE SELECT may change. */
   changeable?: number[];
-  change?(unit: LogicalUnit, page: Uint8Array): void;
+  change?: (unit: LogicalUnit, page: Uint8Array) => void;
 }
 
 const WRITE_CACHE = 0x04;

@@ -68,7 +68,7 @@ export const primaryCommands: readonly Command[] = [
       const listed = select === 1 ? [] : luns;
       const answer = new DataView(new ArrayBuffer(8 + 8 * listed.length));
       answer.setUint32(0, 8 * listed.length);
-      listed.forEach((lun, i) => answer.setUint16(8 + 8 * i, lun));
+      for (const [i, lun] of listed.entries()) answer.setUint16(8 + 8 * i, lun);
       task.reply(new Uint8Array(answer.buffer), length);
     },
   },
