@@ -58,6 +58,13 @@ describe('the default guest’s initramfs', () => {
     );
   });
 
+  it('loads with the SCSI adapter what drives its disks and discs', () => {
+    const scsi = ['virtio_scsi', 'sd_mod', 'sr_mod'].map((name) => ({ path: `${name}.ko`, data: makeModule({ name, depends: [] }) }));
+    const files = readCpio(buildInitramfs({ kernelVersion: '1', busybox: new Uint8Array(), modules: scsi }));
+    const list = files.find(({ path }) => path.endsWith('modules.dep'));
+    expect(list?.type === 'file' && Buffer.from(list.data).toString()).toContain('virtio_scsi.ko: sd_mod.ko sr_mod.ko\n');
+  });
+
   it('does not hang on modules that need each other', () => {
     const circle = [
       { path: 'a.ko', data: makeModule({ name: 'a', depends: ['b'] }) },

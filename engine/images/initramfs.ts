@@ -17,9 +17,22 @@ const FORMAT = 2;
  */
 export const guestModules: readonly string[] = [
   ...['virtio_mmio', 'virtio_blk', 'virtio_net', 'virtio_rng', 'virtio_input', '9pnet_virtio', 'evdev', 'loop'],
-  ...['virtio_scsi', 'sd_mod', 'sr_mod', 'sg'],
+  ...['virtio_scsi', 'sd_mod', 'sr_mod'],
   ...['ext4', 'vfat', 'isofs', 'squashfs', 'overlay', '9p', 'nls_cp437', 'nls_iso8859_1', 'nls_ascii', 'nls_utf8'],
-  ...['failover', 'net_failover', '9pnet', 'netfs', 'jbd2', 'mbcache', 'crc16', 'crc32c_generic', 'fat', 'cdrom'],
+  ...[
+    'failover',
+    'net_failover',
+    '9pnet',
+    'netfs',
+    'jbd2',
+    'mbcache',
+    'crc16',
+    'crc32c_generic',
+    'fat',
+    'cdrom',
+    'scsi_mod',
+    'scsi_common',
+  ],
 ];
 
 /** What a module wants beside those that it depends on: udev would load it, and there is none. */

@@ -8,7 +8,6 @@ export interface UnitAddress {
   lun: number;
 }
 
-export const LUN_BYTES = 8;
 const LUN_FORMAT = 1;
 const LUN_MASK = 0x3fff;
 const LUN_FLAT = 0x4000;
