@@ -14,7 +14,7 @@ describe('parseDrive', () => {
   it('says where the guest finds a drive, and what it may do', () => {
     expect(parseDrive('file=a,if=scsi,media=disk,discard=off,blocksize=4096,queues=2,id=data')).toEqual({
       file: 'a',
-      format: 'raw',
+      format: 'auto',
       readonly: false,
       interface: 'scsi',
       media: 'disk',

@@ -3,7 +3,7 @@ import { parseCount } from './quantities';
 import { UsageError } from './usage-error';
 
 const FORM =
-  'file=F[,if=virtio|scsi][,media=disk|cdrom][,format=raw][,readonly][,serial=S][,discard=on|off][,blocksize=N][,queues=N][,id=NAME]';
+  'file=F[,if=virtio|scsi][,media=disk|cdrom][,format=auto|raw|qcow2][,readonly][,serial=S][,discard=on|off][,blocksize=N][,queues=N][,id=NAME]';
 
 /** `file=disk.img,if=scsi,readonly`; a comma within a value is written twice, as in QEMU. */
 export function parseDrive(text: string): DriveConfigInput {
@@ -14,7 +14,7 @@ export function parseDrive(text: string): DriveConfigInput {
     if (given.has(key)) throw wrong(`'${key}' is given twice`);
     given.set(key, value ?? (key === 'readonly' ? 'on' : ''));
   }
-  const { file = '', format = 'raw', readonly = 'off', serial, discard, blocksize, queues, id, ...others } = Object.fromEntries(given);
+  const { file = '', format = 'auto', readonly = 'off', serial, discard, blocksize, queues, id, ...others } = Object.fromEntries(given);
   const { if: wanted, media, ...unknown } = others;
   const [surplus] = Object.keys(unknown);
   if (surplus !== undefined) throw wrong(given.has('file') ? `'${surplus}' is none of these` : `'${text}' names no file`);
@@ -26,7 +26,7 @@ export function parseDrive(text: string): DriveConfigInput {
   };
   return {
     file,
-    format: oneOf('format', format, ['raw']),
+    format: oneOf('format', format, ['auto', 'raw', 'qcow2']),
     readonly: oneOf('readonly', readonly, ['on', 'off']) === 'on',
     ...(serial !== undefined && { serial }),
     ...(id !== undefined && { id }),

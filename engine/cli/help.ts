@@ -18,9 +18,10 @@ Options:
       --initrd FILE     initial file system
       --append TEXT     added to the kernel's command line
       --firmware WHICH  default (OpenSBI), none (the kernel runs in machine mode), or a file
-      --drive file=FILE[,if=virtio|scsi][,media=disk|cdrom][,format=raw][,readonly][,serial=TEXT][,discard=on|off]
-              [,blocksize=512|4096][,queues=N][,id=NAME]
-                        a disk, or a disc; may be given more than once. Write ,, for a comma
+      --drive file=FILE[,if=virtio|scsi][,media=disk|cdrom][,format=auto|raw|qcow2][,readonly][,serial=TEXT]
+              [,discard=on|off][,blocksize=512|4096][,queues=N][,id=NAME]
+                        a disk, or a disc; may be given more than once. Write ,, for a comma. auto looks at the file; say
+                        raw for a raw disk to whose first bytes the guest writes an image of its own
       --cdrom FILE      a disc, such as an ISO image, in a SCSI CD-ROM drive; may be given more than once
       --scsi            a SCSI adapter even if no drive needs one: programs can attach drives to it later
       --nographic       no display, only the console; for now always so

@@ -53,8 +53,8 @@ describe('parseMachineOptions', () => {
         harts: 2,
         aia: 'aplic-imsic',
         drives: [
-          { file: 'a.img', format: 'raw', readonly: false },
-          { file: 'b.img', format: 'raw', readonly: true },
+          { file: 'a.img', format: 'auto', readonly: false },
+          { file: 'b.img', format: 'auto', readonly: true },
         ],
       },
       timeout: 2500,
@@ -100,7 +100,7 @@ describe('parseMachineOptions', () => {
   it('puts discs behind the other drives', () => {
     expect(parse('--cdrom', 'a.iso', '--drive', 'file=b.img', '--scsi').options.config).toEqual({
       drives: [
-        { file: 'b.img', format: 'raw', readonly: false },
+        { file: 'b.img', format: 'auto', readonly: false },
         { file: 'a.iso', media: 'cdrom' },
       ],
       scsi: true,

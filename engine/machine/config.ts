@@ -7,7 +7,8 @@ const firmware = z.union([z.literal('default'), z.literal('none'), z.string().mi
 
 export const driveSchema = z.strictObject({
   file: z.string().min(1),
-  format: z.enum(['raw']).default('raw'),
+  /** `auto` looks at the file: qcow2 if it says so, else raw. Say `raw` for disks that hold an image of their own. */
+  format: z.enum(['auto', 'raw', 'qcow2']).default('auto'),
   readonly: z.boolean().default(false),
   /** What the guest sees as the disk's serial number; at most 20 bytes (virtio 1.3 §5.2.6.1). */
   serial: z.string().max(20).optional(),

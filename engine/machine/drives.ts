@@ -1,5 +1,4 @@
-import type { AsyncBlockDevice } from '../backend/disk/async-block-device';
-import { RawDisk } from '../backend/disk/raw';
+import { AsyncBlockDevice } from '../backend/disk/async-block-device';
 import { VmError } from '../bus/vm-error';
 import { VirtioBlock } from '../virtio/devices/block';
 import { VirtioScsi } from '../virtio/devices/scsi/device';
@@ -139,6 +138,6 @@ function isScsi({ interface: kind, media }: DriveConfig): boolean {
   return kind === undefined ? media === 'cdrom' : kind === 'scsi';
 }
 
-function openDisk({ file, readonly, media }: DriveConfig): Promise<AsyncBlockDevice> {
-  return RawDisk.open(file, { readonly: readonly || media === 'cdrom' });
+function openDisk({ file, format, readonly, media }: DriveConfig): Promise<AsyncBlockDevice> {
+  return AsyncBlockDevice.open(file, { format, readonly: readonly || media === 'cdrom' });
 }

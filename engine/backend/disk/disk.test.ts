@@ -1,15 +1,15 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { type FileHandle, chmod, mkdtemp, open, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { AsyncBlockDevice } from './async-block-device';
+import { AsyncBlockDevice } from './async-block-device';
 import { lockFile } from './file-lock';
 import { RamDisk } from './ram';
-import { RawDisk } from './raw';
+import type { RawDisk } from './raw';
 
 let folder: string;
 let path: string;
@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe.each<[string, () => Promise<AsyncBlockDevice>]>([
-  ['a raw disk', () => RawDisk.open(path)],
+  ['a raw disk', () => AsyncBlockDevice.open(path)],
   ['a RAM disk', async () => new RamDisk(SIZE)],
 ])('%s', (_, create) => {
   it('holds what was written, like an array would', async () => {
@@ -89,7 +89,7 @@ describe('a RAM disk', () => {
 
 describe('opening a raw disk', () => {
   it('says that a file is missing', async () => {
-    await expect(RawDisk.open(join(folder, 'none.img'))).rejects.toMatchObject({
+    await expect(AsyncBlockDevice.open(join(folder, 'none.img'))).rejects.toMatchObject({
       kind: 'Image',
       message: expect.stringContaining('does not exist'),
     });
@@ -97,29 +97,95 @@ describe('opening a raw disk', () => {
 
   it.each([0, 511, 1000])('refuses a file of %i bytes', async (size) => {
     await truncate(path, size);
-    await expect(RawDisk.open(path)).rejects.toMatchObject({ kind: 'Image', message: expect.stringContaining(`${size} bytes`) });
+    await expect(AsyncBlockDevice.open(path)).rejects.toMatchObject({ kind: 'Image', message: expect.stringContaining(`${size} bytes`) });
     expect(existsSync(`${path}.lock`)).toBe(false);
   });
 
   it('refuses folders', async () => {
-    await expect(RawDisk.open(folder)).rejects.toMatchObject({ kind: 'Image' });
-    await expect(RawDisk.open(folder, { readonly: true })).rejects.toMatchObject({ kind: 'Image' });
+    await expect(AsyncBlockDevice.open(folder)).rejects.toMatchObject({ kind: 'Image' });
+    await expect(AsyncBlockDevice.open(folder, { readonly: true })).rejects.toMatchObject({ kind: 'Image' });
   });
 
   it.skipIf(process.getuid?.() === 0)('says that a file may not be written', async () => {
     await chmod(path, 0o400);
-    await expect(RawDisk.open(path)).rejects.toMatchObject({ kind: 'Resource', message: expect.stringContaining('readonly') });
+    await expect(AsyncBlockDevice.open(path)).rejects.toMatchObject({ kind: 'Resource', message: expect.stringContaining('readonly') });
   });
 
   it('does not change what it opened readonly', async () => {
-    const disk = await RawDisk.open(path, { readonly: true });
+    const disk = await AsyncBlockDevice.open(path, { readonly: true });
     await expect(disk.writev(0, [new Uint8Array(512)])).rejects.toMatchObject({ code: 'IoError' });
     await disk.flush();
     await disk.close();
   });
 
+  it('detects the format, and does not take what it does not know for raw', async () => {
+    await writeFile(path, Buffer.concat([Buffer.from('KDMV'), Buffer.alloc(1020)]));
+    await expect(AsyncBlockDevice.open(path)).rejects.toMatchObject({ kind: 'Image', message: expect.stringContaining('VMDK') });
+    const disk = await AsyncBlockDevice.open(path, { format: 'raw' });
+    expect(disk).toMatchObject({ format: 'raw', size: 1024 });
+    await disk.close();
+  });
+
+  it('does not let a guest turn a disk whose format was guessed into qcow2', async () => {
+    const start = new Uint8Array(512);
+    start.set([0x51, 0x46, 0x49, 0xfb]);
+    const guessed = await AsyncBlockDevice.open(path);
+    await expect(guessed.write(0, start)).rejects.toMatchObject({ code: 'IoError', message: expect.stringContaining('format=raw') });
+    await guessed.write(0, start.subarray(0, 3));
+    await expect(guessed.writev(3, [start.subarray(3, 4), start.subarray(4)])).rejects.toMatchObject({ code: 'IoError' });
+    await guessed.write(1, start.subarray(0, 511));
+    await guessed.close();
+    const raw = await AsyncBlockDevice.open(path, { format: 'raw' });
+    await raw.write(0, start);
+    await raw.close();
+  });
+
+  it('reads and writes any bytes inside the disk, and none outside', async () => {
+    const disk = await AsyncBlockDevice.open(path);
+    await disk.write(SIZE - 3, Uint8Array.of(1, 2, 3));
+    const back = new Uint8Array(4);
+    await disk.read(SIZE - 4, back);
+    expect([...back]).toEqual([0, 1, 2, 3]);
+    for (const offset of [-1, SIZE - 3, SIZE, 0.5, NaN, 2 ** 60]) {
+      await expect(disk.read(offset, back)).rejects.toMatchObject({ code: 'InvalidParameter' });
+      await expect(disk.write(offset, back)).rejects.toMatchObject({ code: 'InvalidParameter' });
+    }
+    await disk.close();
+  });
+
+  it('grows and shrinks, and tells it', async () => {
+    const disk = await AsyncBlockDevice.open(path);
+    const sizes: number[] = [];
+    const end = disk.onResize((size) => sizes.push(size));
+    await disk.resize(SIZE + 4096);
+    await disk.resize(512);
+    end();
+    await disk.resize(1024);
+    expect(sizes).toEqual([SIZE + 4096, 512]);
+    await expect(disk.resize(100)).rejects.toMatchObject({ kind: 'Config' });
+    await disk.close();
+  });
+
+  it('gives space back to the host, where that can punch holes', async () => {
+    const disk = await AsyncBlockDevice.open(path);
+    if (disk.discards) {
+      await disk.write(0, new Uint8Array(SIZE).fill(7));
+      await disk.flush();
+      const before = (await stat(path)).blocks;
+      await disk.discard(100, 1 << 20);
+      await disk.writeZeroes(2 << 20, 1 << 20, { unmap: true });
+      expect(before - (await stat(path)).blocks).toBeGreaterThanOrEqual((2 << 20) / 512 - 16);
+      const back = new Uint8Array(SIZE);
+      await disk.read(0, back);
+      const kept = back.subarray((1 << 20) + 100, 2 << 20);
+      expect(Buffer.compare(kept, new Uint8Array(kept.length).fill(7))).toBe(0);
+      expect(back.subarray(2 << 20).every((byte) => byte === 0)).toBe(true);
+    }
+    await disk.close();
+  });
+
   it('reports a file that shrinks while in use', async () => {
-    const disk = await RawDisk.open(path);
+    const disk = await AsyncBlockDevice.open(path);
     await truncate(path, 512);
     await expect(disk.readv(1024, [new Uint8Array(512)])).rejects.toMatchObject({
       code: 'IoError',
@@ -129,10 +195,11 @@ describe('opening a raw disk', () => {
   });
 
   it.skipIf(!existsSync('/dev/full'))('says that the host has no space left', async () => {
-    const disk = await RawDisk.open(path);
-    const { open } = await import('node:fs/promises');
+    const disk = await AsyncBlockDevice.open(path);
+
     const full = await open('/dev/full', 'r+');
-    disk['file'].writev = full.writev.bind(full);
+    const { handle } = (disk as RawDisk)['file'] as unknown as { handle: FileHandle };
+    handle.writev = full.writev.bind(full);
     await expect(disk.writev(0, [new Uint8Array(512)])).rejects.toMatchObject({
       code: 'IoError',
       message: expect.stringContaining('disk is full'),
@@ -144,20 +211,20 @@ describe('opening a raw disk', () => {
 
 describe('the lock of a disk', () => {
   it('admits one writer, and any number of readers', async () => {
-    const writer = await RawDisk.open(path);
-    await expect(RawDisk.open(path)).rejects.toMatchObject({ kind: 'Resource', message: expect.stringContaining('in use') });
-    const readers = await Promise.all([1, 2, 3].map(() => RawDisk.open(path, { readonly: true })));
+    const writer = await AsyncBlockDevice.open(path);
+    await expect(AsyncBlockDevice.open(path)).rejects.toMatchObject({ kind: 'Resource', message: expect.stringContaining('in use') });
+    const readers = await Promise.all([1, 2, 3].map(() => AsyncBlockDevice.open(path, { readonly: true })));
     await Promise.all(readers.map((reader) => reader.close()));
     await writer.close();
-    await (await RawDisk.open(path)).close();
+    await (await AsyncBlockDevice.open(path)).close();
     expect(existsSync(`${path}.lock`)).toBe(false);
   });
 
   it('sees through symbolic links', async () => {
     const other = join(folder, 'other.img');
     await symlink(path, other);
-    const writer = await RawDisk.open(path);
-    await expect(RawDisk.open(other)).rejects.toMatchObject({ kind: 'Resource' });
+    const writer = await AsyncBlockDevice.open(path);
+    await expect(AsyncBlockDevice.open(other)).rejects.toMatchObject({ kind: 'Resource' });
     await writer.close();
   });
 

@@ -1,20 +1,27 @@
 import { VmError } from '../../bus/vm-error';
-import { SECTOR, type AsyncBlockDevice } from './async-block-device';
+import { Disk, SECTOR } from './disk';
 
 const CHUNK = 1 << 20;
 
 /** A disk that lives in the host's memory and is gone when the machine is. Chunks that were never written take no space. */
-export class RamDisk implements AsyncBlockDevice {
+export class RamDisk extends Disk {
+  readonly format = 'ram';
+  readonly geometry = { blockSize: 4096, discardGranularity: CHUNK };
   readonly name = 'RAM disk';
-  readonly readonly = false;
+  readonly readonly: boolean = false;
   readonly discards = true;
   readonly #chunks = new Map<number, Uint8Array>();
+  #size: number;
 
   /** `size` in bytes, a multiple of 512; the disk is all zeroes. */
-  constructor(readonly size: number) {
-    if (!Number.isSafeInteger(size) || size < SECTOR || size % SECTOR !== 0) {
-      throw VmError.config(`A RAM disk has a whole number of ${SECTOR}-byte sectors, at least one; ${size} bytes are not.`);
-    }
+  constructor(size: number) {
+    super();
+    checkSize(size);
+    this.#size = size;
+  }
+
+  get size(): number {
+    return this.#size;
   }
 
   async readv(offset: number, buffers: Uint8Array[]): Promise<void> {
@@ -67,7 +74,20 @@ export class RamDisk implements AsyncBlockDevice {
     }
   }
 
+  async resize(size: number): Promise<void> {
+    checkSize(size);
+    // What comes back after shrinking is new.
+    if (size < this.#size) await this.writeZeroes(size, this.#size - size);
+    this.#size = size;
+    this.resized();
+  }
+
   async close(): Promise<void> {
     this.#chunks.clear();
   }
+}
+
+function checkSize(size: number): void {
+  if (!Number.isSafeInteger(size) || size < SECTOR || size % SECTOR !== 0)
+    throw VmError.config(`A RAM disk has a whole number of ${SECTOR}-byte sectors, at least one; ${size} bytes are not.`);
 }

@@ -1,160 +1,117 @@
-import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
 import { DeviceError, VmError } from '../../bus/vm-error';
-import { SECTOR, type AsyncBlockDevice } from './async-block-device';
-import { lockFile, type FileLock } from './file-lock';
+import { Disk, SECTOR } from './disk';
+import type { DiskFile } from './disk-file';
+import { QCOW2_MAGIC, hasQcow2Magic } from './qcow2/magic';
+import { sliceBuffers } from './slice-buffers';
+import type { FileLock } from './file-lock';
 
 const ZEROES = new Uint8Array(1 << 20);
 
 export interface RawDiskOptions {
-  readonly?: boolean;
+  /** Nobody said that the image is raw; see RawDisk. */
+  guessed?: boolean;
+  /** Released when the disk is closed. */
+  lock?: FileLock;
 }
 
 /**
  * A disk image without structure: byte n of the file is byte n of the disk. Reads and writes go straight between the file and the
- * buffers they are given. Opened for writing, the file is locked against other writers, also of other processes.
+ * buffers they are given.
+ *
+ * If the format was `guessed`, writes that would make the file look like a qcow2 image fail: a guest could else have its disk taken
+ * for one at the next start, with any file of the host as its backing file. (QEMU had to learn this: CVE-2008-2004.)
  */
-export class RawDisk implements AsyncBlockDevice {
-  readonly discards = false;
+export class RawDisk extends Disk {
+  readonly format = 'raw';
+  readonly geometry = { blockSize: 4096, discardGranularity: 4096 };
+  readonly discards: boolean;
+  #size: number;
 
-  private constructor(
-    readonly name: string,
-    readonly size: number,
-    readonly readonly: boolean,
-    private readonly file: FileHandle,
-    private readonly lock: FileLock | undefined,
-  ) {}
+  /** Throws VmError 'Image' if the file has no whole number of sectors. */
+  constructor(
+    private readonly file: DiskFile,
+    private readonly options: RawDiskOptions = {},
+  ) {
+    super();
+    if (file.length === 0 || file.length % SECTOR !== 0) {
+      throw new VmError(
+        'Image',
+        `${file.path} has ${file.length} bytes; a raw disk image has a whole number of ${SECTOR}-byte sectors, at least one. Is it truncated, or in another format?`,
+      );
+    }
+    this.#size = file.length;
+    this.discards = file.punches;
+  }
 
-  /**
-   * Open an existing file whose size is a multiple of 512 bytes. Throws VmError: 'Image' if it is missing or no such file,
-   * 'Resource' if the host denies access or another machine writes to it.
-   */
-  static async open(path: string, { readonly = false }: RawDiskOptions = {}): Promise<RawDisk> {
-    let file: FileHandle;
-    try {
-      file = await open(path, readonly ? constants.O_RDONLY : constants.O_RDWR);
-    } catch (cause) {
-      throw openError(path, readonly, cause);
-    }
-    try {
-      const stat = await file.stat();
-      if (!stat.isFile()) throw new VmError('Image', `${path} is not a file. A drive needs the file of a disk image.`);
-      if (stat.size === 0 || stat.size % SECTOR !== 0) {
-        throw new VmError(
-          'Image',
-          `${path} has ${stat.size} bytes; a raw disk image has a whole number of ${SECTOR}-byte sectors, at least one. Is it truncated, or in another format?`,
-        );
-      }
-      return new RawDisk(path, stat.size, readonly, file, readonly ? undefined : await lockFile(path));
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
+  get name(): string {
+    return this.file.path;
+  }
+  get readonly(): boolean {
+    return this.file.readonly;
+  }
+  get size(): number {
+    return this.#size;
   }
 
   async readv(offset: number, buffers: Uint8Array[]): Promise<void> {
-    let at = offset;
-    let rest = buffers;
-    try {
-      while (rest.length > 0) {
-        const { bytesRead } = await this.file.readv(rest, at);
-        if (bytesRead === 0)
-          throw DeviceError.IoError(
-            `${this.name} ends before byte ${at}, although the disk has ${this.size} bytes. Was it truncated while in use?`,
-          );
-        at += bytesRead;
-        rest = remaining(rest, bytesRead);
-      }
-    } catch (cause) {
-      throw this.#error('read', cause);
+    const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+    const read = await this.file.readv(offset, buffers);
+    if (read < length) {
+      throw DeviceError.IoError(
+        `${this.name} ends before byte ${offset + length}, although the disk has ${this.size} bytes. Was it truncated while in use?`,
+      );
     }
   }
 
   async writev(offset: number, buffers: Uint8Array[]): Promise<void> {
-    let at = offset;
-    let rest = buffers;
-    try {
-      while (rest.length > 0) {
-        const { bytesWritten } = await this.file.writev(rest, at);
-        at += bytesWritten;
-        rest = remaining(rest, bytesWritten);
-      }
-    } catch (cause) {
-      throw this.#error('written', cause);
-    }
+    if (offset < QCOW2_MAGIC.length && this.options.guessed) await this.#checkMagic(offset, buffers);
+    await this.file.writev(offset, buffers);
   }
 
-  async flush(): Promise<void> {
-    if (this.readonly) return;
-    try {
-      await this.file.datasync();
-    } catch (cause) {
-      throw this.#error('flushed', cause);
-    }
+  flush(): Promise<void> {
+    return this.file.sync();
   }
 
-  /** Node offers no way to punch holes into files: the range keeps its content. */
-  async discard(): Promise<void> {}
+  async discard(offset: number, length: number): Promise<void> {
+    const { discardGranularity: unit } = this.geometry;
+    const start = Math.ceil(offset / unit) * unit;
+    const end = Math.floor((offset + length) / unit) * unit;
+    if (this.discards && start < end) await this.file.punch(start, end - start);
+  }
 
-  async writeZeroes(offset: number, length: number): Promise<void> {
+  async writeZeroes(offset: number, length: number, { unmap = false } = {}): Promise<void> {
+    if (unmap && this.discards && (await this.file.punch(offset, length))) return;
+    const pieces = Array.from({ length: Math.ceil(length / ZEROES.length) }, () => ZEROES);
     for (let done = 0; done < length; ) {
-      const buffers: Uint8Array[] = [];
-      const start = offset + done;
-      while (buffers.length < 16 && done < length) {
-        const count = Math.min(ZEROES.length, length - done);
-        buffers.push(ZEROES.subarray(0, count));
-        done += count;
-      }
-      await this.writev(start, buffers);
+      const count = Math.min(16 * ZEROES.length, length - done);
+      await this.file.writev(offset + done, sliceBuffers(pieces, 0, count));
+      done += count;
     }
+  }
+
+  async resize(size: number): Promise<void> {
+    if (!Number.isSafeInteger(size) || size < SECTOR || size % SECTOR !== 0)
+      throw VmError.config(`A raw disk has a whole number of ${SECTOR}-byte sectors, at least one; ${size} bytes are not.`);
+    await this.file.truncate(size);
+    this.#size = size;
+    this.resized();
   }
 
   async close(): Promise<void> {
     await this.file.close();
-    await this.lock?.release();
+    await this.options.lock?.release();
   }
 
-  #error(what: string, cause: unknown): DeviceError {
-    if (cause instanceof DeviceError) return cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      return DeviceError.IoError(
-        `The host's disk is full: ${this.name} could not be ${what}, and the guest got an I/O error. Free some space; what the guest wrote since may be lost.`,
-        { cause },
-      );
+  async #checkMagic(offset: number, buffers: Uint8Array[]): Promise<void> {
+    const start = new Uint8Array(QCOW2_MAGIC.length);
+    await this.file.readv(0, [start]);
+    let at = offset;
+    for (const buffer of buffers) {
+      for (let i = 0; i < buffer.length && at < start.length; i++) start[at++] = buffer[i];
     }
-    return DeviceError.IoError(`${this.name} could not be ${what}: ${message}. The guest got an I/O error.`, { cause });
-  }
-}
-
-/** The buffers without their first `count` bytes. */
-function remaining(buffers: Uint8Array[], count: number): Uint8Array[] {
-  let left = count;
-  let first = 0;
-  while (first < buffers.length && left >= buffers[first].length) left -= buffers[first++].length;
-  const rest = buffers.slice(first);
-  if (left > 0) rest[0] = rest[0].subarray(left);
-  return rest;
-}
-
-function openError(path: string, readonly: boolean, cause: unknown): VmError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  switch (code) {
-    case 'ENOENT':
-      return new VmError('Image', `The disk image ${path} does not exist. Check the path, or create the image first.`, { cause });
-    case 'EISDIR':
-      return new VmError('Image', `${path} is a folder. A drive needs the file of a disk image.`, { cause });
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new VmError(
-        'Resource',
-        readonly
-          ? `You may not read the disk image ${path}. Change its permissions.`
-          : `You may not write to the disk image ${path}. Change its permissions, or attach it readonly.`,
-        { cause },
-      );
-    default:
-      return new VmError('Resource', `The disk image ${path} could not be opened: ${message}`, { cause });
+    if (!hasQcow2Magic(start)) return;
+    throw DeviceError.IoError(
+      `The guest's write to the start of ${this.name} was refused: it would make the raw image look like a qcow2 image. If the guest may do that, attach the drive with format=raw.`,
+    );
   }
 }

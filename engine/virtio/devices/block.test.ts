@@ -1,12 +1,12 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MockDriver, QUEUE_FEATURES } from '../../../test/support/mock-driver';
-import type { AsyncBlockDevice } from '../../backend/disk/async-block-device';
+import { AsyncBlockDevice } from '../../backend/disk/async-block-device';
 import { RamDisk } from '../../backend/disk/ram';
-import { RawDisk } from '../../backend/disk/raw';
+import type { RawDisk } from '../../backend/disk/raw';
 import { DeviceError, type VmError } from '../../bus/vm-error';
 import { INTERRUPT_CONFIG_CHANGE, STATUS_NEEDS_RESET } from '../transport/mmio';
 import {
@@ -199,7 +199,7 @@ describe('VirtioBlock', () => {
     const driver = MockDriver.for(device).start();
     expect([driver.transport.read(0x114, 4), driver.transport.read(0x118, 1)]).toEqual([4096, 0]);
     const generation = driver.read('ConfigGeneration');
-    Object.assign(disk, { size: 2 * SIZE });
+    await disk.resize(2 * SIZE);
     expect((await request(driver, header(VIRTIO_BLK_T_IN, SIZE / 512), [], [512])).status).toBe(VIRTIO_BLK_S_OK);
     device.resized();
     expect(driver.transport.read(0x100, 4)).toBe((2 * SIZE) / 512);
@@ -282,12 +282,12 @@ describe('VirtioBlock', () => {
 describe('VirtioBlock on a file', () => {
   let folder: string;
   let path: string;
-  let disk: RawDisk;
+  let disk: AsyncBlockDevice;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'hartbox-block-'));
     path = join(folder, 'disk.img');
     await writeFile(path, pattern(SIZE, 9));
-    disk = await RawDisk.open(path);
+    disk = await AsyncBlockDevice.open(path);
   });
   afterEach(async () => {
     await disk.close();
@@ -298,7 +298,7 @@ describe('VirtioBlock on a file', () => {
     const driver = MockDriver.for(new VirtioBlock({ disk })).start();
     const { buffer } = driver.memory.memory;
     const passed: ArrayBufferLike[] = [];
-    const file = disk['file'];
+    const { handle: file } = (disk as RawDisk)['file'] as unknown as { handle: FileHandle };
     for (const method of ['readv', 'writev'] as const) {
       const real = file[method].bind(file) as typeof file.readv;
       file[method] = ((views: Uint8Array[], at: number) => {
@@ -336,7 +336,7 @@ describe('VirtioBlock on a file', () => {
     expect(buffer).toEqual(pattern(SIZE, 9).slice(512, 1024));
     await expect(device.handleWrite(1, buffer)).rejects.toMatchObject({ code: 'NotSupported' });
     await device.close();
-    disk = await RawDisk.open(path);
+    disk = await AsyncBlockDevice.open(path);
   });
 
   it('writes nothing into guest memory after a reset has completed', async () => {

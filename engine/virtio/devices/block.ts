@@ -1,7 +1,6 @@
 import type { AccessSize } from '../../bus/device';
-import { SECTOR, type AsyncBlockDevice } from '../../backend/disk/async-block-device';
+import { AsyncBlockDevice, SECTOR } from '../../backend/disk/async-block-device';
 import { RamDisk } from '../../backend/disk/ram';
-import { RawDisk } from '../../backend/disk/raw';
 import { DeviceError, VmError } from '../../bus/vm-error';
 import { DirectMemoryAccess } from '../../memory/direct-memory-access';
 import type { ScatterGatherList } from '../../memory/scatter-gather-list';
@@ -135,9 +134,9 @@ export class VirtioBlock extends VirtioDevice {
     this.#serial = id;
   }
 
-  /** A device on a raw disk image. Throws VmError 'Image' or 'Resource' where the file cannot be used. */
+  /** A device on a disk image. Throws VmError 'Image' or 'Resource' where the file cannot be used. */
   static async open({ path, sectorSize, readonly }: VirtioBlockFile): Promise<VirtioBlock> {
-    const disk = await RawDisk.open(path, { readonly });
+    const disk = await AsyncBlockDevice.open(path, { readonly });
     try {
       return new VirtioBlock({ disk, blockSize: sectorSize });
     } catch (error) {

@@ -1,0 +1,189 @@
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import { DeviceError, VmError } from '../../bus/vm-error';
+import { hostHoles } from './host-holes';
+
+/**
+ * The file under a disk image: what a format driver needs of the host. Failures are DeviceError 'IoError'.
+ * (Tests put a simulated disk in its place, to lose what was not flushed.)
+ */
+export interface DiskFile {
+  readonly path: string;
+  readonly readonly: boolean;
+  /** Bytes. Grows with writes. */
+  readonly length: number;
+  /** Whether `punch` can give space in the middle of the file back. */
+  readonly punches: boolean;
+  /** Fill the buffers from `offset`; bytes behind the end of the file read as zeroes. Returns how many were inside it. */
+  readv(offset: number, buffers: Uint8Array[]): Promise<number>;
+  /** Write all the buffers from `offset`. */
+  writev(offset: number, buffers: Uint8Array[]): Promise<void>;
+  /** Resolves when what was written before the call is on stable storage. */
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  /** Make the range a hole, which reads as zeroes. Resolves with whether that was done; the length of the file stays. */
+  punch(offset: number, length: number): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+export interface HostFileOptions {
+  readonly?: boolean;
+  /**
+   * The host has no space left for a write, which is held back meanwhile. Resolve with true to try it again, with false to let it fail.
+   * Without it the write fails at once.
+   */
+  onFull?: (error: DeviceError) => Promise<boolean>;
+}
+
+/** The buffers without their first `count` bytes. */
+export function withoutFirst(buffers: Uint8Array[], count: number): Uint8Array[] {
+  let left = count;
+  let first = 0;
+  while (first < buffers.length && left >= buffers[first].length) left -= buffers[first++].length;
+  const rest = buffers.slice(first);
+  if (left > 0) rest[0] = rest[0].subarray(left);
+  return rest;
+}
+
+/** More than the host takes at once would fail; Linux's IOV_MAX is 1024. */
+const IOV_MAX = 1024;
+
+/** A file of the host. */
+export class HostFile implements DiskFile {
+  readonly punches: boolean;
+  #length: number;
+
+  private constructor(
+    readonly path: string,
+    readonly readonly: boolean,
+    length: number,
+    private readonly handle: FileHandle,
+    private readonly onFull: HostFileOptions['onFull'],
+  ) {
+    this.#length = length;
+    this.punches = !readonly && hostHoles() !== undefined;
+  }
+
+  /** Throws VmError: 'Image' if there is no such file, 'Resource' if the host denies access. */
+  static async open(path: string, { readonly = false, onFull }: HostFileOptions = {}): Promise<HostFile> {
+    let handle: FileHandle;
+    try {
+      handle = await open(path, readonly ? constants.O_RDONLY : constants.O_RDWR);
+    } catch (cause) {
+      throw openError(path, readonly, cause);
+    }
+    try {
+      const stat = await handle.stat();
+      if (!stat.isFile()) throw new VmError('Image', `${path} is not a file. A drive needs the file of a disk image.`);
+      return new HostFile(path, readonly, stat.size, handle, onFull);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The host's number for the open file. */
+  get fd(): number {
+    return this.handle.fd;
+  }
+
+  async readv(offset: number, buffers: Uint8Array[]): Promise<number> {
+    let at = offset;
+    let rest = buffers;
+    try {
+      while (rest.length > 0) {
+        const { bytesRead } = await this.handle.readv(rest.length > IOV_MAX ? rest.slice(0, IOV_MAX) : rest, at);
+        if (bytesRead === 0) break;
+        at += bytesRead;
+        rest = withoutFirst(rest, bytesRead);
+      }
+    } catch (cause) {
+      throw this.#error('read', cause);
+    }
+    for (const buffer of rest) buffer.fill(0);
+    return at - offset;
+  }
+
+  async writev(offset: number, buffers: Uint8Array[]): Promise<void> {
+    let at = offset;
+    let rest = buffers;
+    while (rest.length > 0) {
+      try {
+        const { bytesWritten } = await this.handle.writev(rest.length > IOV_MAX ? rest.slice(0, IOV_MAX) : rest, at);
+        at += bytesWritten;
+        rest = withoutFirst(rest, bytesWritten);
+        if (at > this.#length) this.#length = at;
+      } catch (cause) {
+        const error = this.#error('written', cause);
+        if (!isFull(cause) || !(await this.onFull?.(error))) throw error;
+      }
+    }
+  }
+
+  async sync(): Promise<void> {
+    if (this.readonly) return;
+    try {
+      await this.handle.datasync();
+    } catch (cause) {
+      throw this.#error('flushed', cause);
+    }
+  }
+
+  async truncate(length: number): Promise<void> {
+    try {
+      await this.handle.truncate(length);
+    } catch (cause) {
+      throw this.#error('resized', cause);
+    }
+    this.#length = length;
+  }
+
+  async punch(offset: number, length: number): Promise<boolean> {
+    const holes = this.readonly ? undefined : hostHoles();
+    const inside = Math.min(length, this.#length - offset);
+    if (!holes || inside <= 0) return holes !== undefined;
+    return holes.punch(this.handle.fd, offset, inside);
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+
+  #error(what: string, cause: unknown): DeviceError {
+    const { message } = cause as NodeJS.ErrnoException;
+    if (isFull(cause))
+      return DeviceError.IoError(`The host's disk is full: ${this.path} could not be ${what}. Free some space.`, { cause });
+    return DeviceError.IoError(`${this.path} could not be ${what}: ${message}. The guest got an I/O error.`, { cause });
+  }
+}
+
+function isFull(cause: unknown): boolean {
+  const { code } = cause as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+function openError(path: string, readonly: boolean, cause: unknown): VmError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  switch (code) {
+    case 'ENOENT':
+      return new VmError('Image', `The disk image ${path} does not exist. Check the path, or create the image first.`, { cause });
+    case 'EISDIR':
+      return new VmError('Image', `${path} is a folder. A drive needs the file of a disk image.`, { cause });
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new VmError(
+        'Resource',
+        readonly
+          ? `You may not read the disk image ${path}. Change its permissions.`
+          : `You may not write to the disk image ${path}. Change its permissions, or attach it readonly.`,
+        { cause },
+      );
+    default:
+      return new VmError('Resource', `The disk image ${path} could not be opened: ${message}`, { cause });
+  }
+}
