@@ -19,7 +19,10 @@ const needs = {
     { command: 'riscv64-linux-gnu-gcc', packages: ['gcc-riscv64-linux-gnu'] },
     { file: '/usr/riscv64-linux-gnu/lib/libc.a', packages: ['libc6-dev-riscv64-cross'] },
   ],
-  disk: [{ file: '/usr/sbin/mkfs.ext4', packages: ['e2fsprogs'] }],
+  disk: [
+    { file: '/usr/sbin/mkfs.ext4', packages: ['e2fsprogs'] },
+    { command: 'qemu-img', packages: ['qemu-utils'] },
+  ],
 };
 
 /**

@@ -1,6 +1,7 @@
-import { open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, realpath, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../../bus/vm-error';
 
@@ -10,6 +11,9 @@ interface Owner {
   /** When the process started, where the host tells: a later process may have the same pid. */
   started: string | null;
 }
+
+/** Milliseconds after which a takeover is no longer under way. */
+const TAKEOVER_MS = 5000;
 
 export interface FileLock {
   release(): Promise<void>;
@@ -24,8 +28,17 @@ export interface FileLock {
 export async function lockFile(path: string): Promise<FileLock> {
   const lock = `${await realpath(path)}.lock`;
   const owner: Owner = { pid: process.pid, host: hostname(), started: startTime(process.pid) };
-  for (let attempt = 0; attempt < 20; attempt++) {
-    if (await create(lock, path, JSON.stringify(owner))) return { release: () => rm(lock, { force: true }) };
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if (await create(lock, path, JSON.stringify(owner))) {
+      const release = (): Promise<void> => rm(lock, { force: true });
+      const sharer = await findSharer(lock);
+      if (!sharer) return { release };
+      await release();
+      throw new VmError(
+        'Resource',
+        `${path} is in use: ${describe(sharer)} uses it as a backing file, which may not change meanwhile. Stop the machine that uses it.`,
+      );
+    }
     const content = await readFile(lock, 'utf8').catch(() => undefined);
     if (content === undefined) continue;
     const holder = parse(content);
@@ -43,6 +56,48 @@ export async function lockFile(path: string): Promise<FileLock> {
     await removeStale(lock, content);
   }
   throw new VmError('Resource', `${path} could not be locked: other processes keep taking ${lock}. Try again.`);
+}
+
+let shares = 0;
+
+/**
+ * Keep writers away from a file that others may read too, such as a backing file: a file `NAME.lock.PID-N` beside it. Where the folder
+ * may not be written, nobody can take the writer's lock there either.
+ *
+ * Throws VmError 'Resource' while someone holds the writer's lock.
+ */
+export async function shareFile(path: string): Promise<FileLock> {
+  const lock = `${await realpath(path)}.lock`;
+  const share = `${lock}.${process.pid}-${++shares}`;
+  const release = (): Promise<void> => rm(share, { force: true });
+  try {
+    await writeFile(share, JSON.stringify({ pid: process.pid, host: hostname(), started: startTime(process.pid) } satisfies Owner));
+  } catch {
+    return { release };
+  }
+  // First show, then look: of a writer and a sharer that come together at least one sees the other.
+  const content = await readFile(lock, 'utf8').catch(() => undefined);
+  const writer = content === undefined ? undefined : parse(content);
+  if (content === undefined || (writer && !lives(writer))) return { release };
+  await release();
+  throw new VmError(
+    'Resource',
+    `${path} is in use: ${writer ? describe(writer) : 'another process'} has it open for writing, so it cannot serve as a backing file. Stop the machine that uses it. (If that process is gone, delete ${lock}.)`,
+  );
+}
+
+/** Somebody alive who shares the file; what the dead left is removed. */
+async function findSharer(lock: string): Promise<Owner | undefined> {
+  const prefix = `${basename(lock)}.`;
+  for (const name of await readdir(dirname(lock))) {
+    if (!name.startsWith(prefix) || !/^\d+-\d+$/.test(name.slice(prefix.length))) continue;
+    const share = join(dirname(lock), name);
+    const content = await readFile(share, 'utf8').catch(() => undefined);
+    const owner = content === undefined ? undefined : parse(content);
+    if (owner && lives(owner)) return owner;
+    if (owner) await rm(share, { force: true });
+  }
+  return undefined;
 }
 
 async function create(lock: string, path: string, content: string): Promise<boolean> {
@@ -64,16 +119,29 @@ async function create(lock: string, path: string, content: string): Promise<bool
   }
 }
 
-/** Two processes may find the same stale lock: who renames it checks that it is still that one, and else puts it back. */
+/**
+ * Remove the lock of an owner that is gone, if it is still that one. Only who has made the folder `NAME.lock.takeover` may do that, so
+ * that nobody removes the lock that another has put in its place.
+ */
 async function removeStale(lock: string, content: string): Promise<void> {
-  const aside = `${lock}.${process.pid}`;
+  const takeover = `${lock}.takeover`;
   try {
-    await rename(lock, aside);
+    await mkdir(takeover);
   } catch {
+    // Somebody else is about it; or has died over it.
+    const since = await stat(takeover).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    );
+    if (since > TAKEOVER_MS) await rmdir(takeover).catch(() => undefined);
+    await delay(20);
     return;
   }
-  if ((await readFile(aside, 'utf8').catch(() => content)) === content) await rm(aside, { force: true });
-  else await rename(aside, lock);
+  try {
+    if ((await readFile(lock, 'utf8').catch(() => undefined)) === content) await rm(lock, { force: true });
+  } finally {
+    await rmdir(takeover).catch(() => undefined);
+  }
 }
 
 function parse(content: string): Owner | undefined {

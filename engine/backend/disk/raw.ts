@@ -10,6 +10,8 @@ const ZEROES = new Uint8Array(1 << 20);
 export interface RawDiskOptions {
   /** Nobody said that the image is raw; see RawDisk. */
   guessed?: boolean;
+  /** It lies under another image, and may then end anywhere in a sector: the rest reads as zeroes. */
+  isBacking?: boolean;
   /** Released when the disk is closed. */
   lock?: FileLock;
 }
@@ -33,13 +35,13 @@ export class RawDisk extends Disk {
     private readonly options: RawDiskOptions = {},
   ) {
     super();
-    if (file.length === 0 || file.length % SECTOR !== 0) {
+    if (!options.isBacking && (file.length === 0 || file.length % SECTOR !== 0)) {
       throw new VmError(
         'Image',
         `${file.path} has ${file.length} bytes; a raw disk image has a whole number of ${SECTOR}-byte sectors, at least one. Is it truncated, or in another format?`,
       );
     }
-    this.#size = file.length;
+    this.#size = Math.ceil(file.length / SECTOR) * SECTOR;
     this.discards = file.punches;
   }
 
@@ -56,7 +58,7 @@ export class RawDisk extends Disk {
   async readv(offset: number, buffers: Uint8Array[]): Promise<void> {
     const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
     const read = await this.file.readv(offset, buffers);
-    if (read < length) {
+    if (read < length && !this.options.isBacking) {
       throw DeviceError.IoError(
         `${this.name} ends before byte ${offset + length}, although the disk has ${this.size} bytes. Was it truncated while in use?`,
       );
