@@ -24,7 +24,7 @@ const checks = [
 
 /** Run by vitest and Playwright, which count for themselves. `needs` are groups of system packages. */
 const suites = [
-  { name: 'unit', minutes: 4, command: vitest('unit', 'renderer'), read: readVitest },
+  { name: 'unit', minutes: 8, command: vitest('unit', 'renderer'), read: readVitest },
   { name: 'conformance', minutes: 6, needs: ['qemu', 'compiler'], built: true, command: vitest('conformance'), read: readVitest },
   { name: 'guest', minutes: 10, needs: ['compiler'], built: true, guest: true, command: vitest('guest'), read: readVitest },
   { name: 'e2e', minutes: 8, built: true, guest: true, command: playwright, read: readPlaywright },
