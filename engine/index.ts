@@ -4,6 +4,16 @@ export type { DeviceErrorCode, VmErrorKind } from './bus/vm-error';
 export type { HartStop, Watchpoint } from './hart/debug-points';
 export type { HartRegisters } from './hart/registers';
 export type { Debugger } from './machine/debugger';
+export { AsyncBlockDevice } from './backend/disk/async-block-device';
+export {
+  checkDisk,
+  commitDisk,
+  convertDisk,
+  createDisk,
+  diskInfo,
+  resizeDisk,
+} from './backend/disk/disk-images';
+export type { CreateDiskOptions, DiskCheck, DiskInfo } from './backend/disk/disk-images';
 export { type CpuProfile, GuestProfile } from './debug/profile';
 export { SymbolTable } from './debug/symbols';
 export { between, sumOf } from './hart/statistics';

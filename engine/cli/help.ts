@@ -47,6 +47,7 @@ Commands:
   run    start a machine; this terminal is its console
   exec   run one command in the default Linux guest
   list   show the virtual machines of the library
+  disk   make and look after disk images
   setup  fetch and build the default guest
   help   help on a command: hartbox help run
 

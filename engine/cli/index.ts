@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { VmError } from '../bus/vm-error';
 import { version } from '../../package.json';
+import { disk } from './disk';
+import { DISK_HELP } from './disk/help';
 import { exec } from './exec';
 import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes';
 import { EXEC_HELP, HELP, LIST_HELP, RUN_HELP, SETUP_HELP } from './help';
@@ -14,6 +16,7 @@ const COMMANDS: Record<string, { run: (args: string[]) => Promise<number>; help:
   run: { run, help: RUN_HELP },
   exec: { run: exec, help: EXEC_HELP },
   list: { run: list, help: LIST_HELP },
+  disk: { run: disk, help: DISK_HELP },
   setup: { run: setup, help: SETUP_HELP },
 };
 

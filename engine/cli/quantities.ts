@@ -1,10 +1,10 @@
 import { UsageError } from './usage-error';
 
-const UNITS: Record<string, number> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+const UNITS: Record<string, number> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
 /** `512M`, `1G`, `1.5GiB`, `65536K` in bytes. A number alone is MiB, as in QEMU. */
 export function parseSize(option: string, text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(?:([KMG])(?:i?B)?)?$/i.exec(text);
+  const match = /^(\d+(?:\.\d+)?)\s*(?:([KMGT])(?:i?B)?)?$/i.exec(text);
   const bytes = match ? Number(match[1]) * (UNITS[match[2]?.toUpperCase() ?? 'M'] ?? Number.NaN) : Number.NaN;
   if (!Number.isSafeInteger(bytes)) throw new UsageError(`${option} expects a size such as 512M or 2G, not '${text}'.`);
   return bytes;

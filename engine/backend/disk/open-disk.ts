@@ -72,6 +72,25 @@ async function openImage({ file: path, format = 'auto', readonly = false, onFull
   }
 }
 
+/** Open a qcow2 image for writing, without what lies below it: only its own clusters are to be seen. */
+export async function openWithoutBacking(path: string): Promise<Qcow2Disk> {
+  const file = await HostFile.open(path);
+  try {
+    const lock = await lockImage(path, false, { isBacking: false, above: [] }, file);
+    try {
+      const header = await readHeader(file);
+      if (header.incompatible & EXTERNAL_DATA) throw imageError(path, 'has its data in another file, which this cannot be done with.');
+      return await Qcow2Disk.open({ file, header, closed: async () => lock?.release() });
+    } catch (error) {
+      await lock?.release();
+      throw error;
+    }
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
 /** The header of a qcow2 image. Throws VmError 'Image'. */
 export async function readHeader(file: HostFile): Promise<Qcow2Header> {
   const start = new Uint8Array(Math.min(HEADER_AREA, file.length));

@@ -71,6 +71,18 @@ export function writeL2Entry(view: DataView, index: number, layout: Layout, entr
   view.setUint32(at + 12, entry.allocated);
 }
 
+/** `bytes` of compressed data at `offset`, which is not aligned. */
+export function writeCompressedEntry(view: DataView, index: number, layout: Layout, offset: number, bytes: number): void {
+  const at = index * layout.entryBytes;
+  const bits = 62 - (layout.clusterBits - 8) - 32;
+  const further = Math.floor((offset + bytes - 1) / 512) - Math.floor(offset / 512);
+  view.setUint32(at, COMPRESSED + further * 2 ** bits + Math.floor(offset / TWO_32));
+  view.setUint32(at + 4, offset % TWO_32);
+  if (layout.subclusters === 1) return;
+  view.setUint32(at + 8, 0);
+  view.setUint32(at + 12, 0);
+}
+
 /** The host clusters that an entry holds a reference to: first and how many. */
 export function clustersOf(entry: L2Entry, clusterSize: number): { first: number; count: number } {
   if (entry.host === 0) return { first: 0, count: 0 };

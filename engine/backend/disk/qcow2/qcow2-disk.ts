@@ -3,9 +3,10 @@ import { Disk, SECTOR } from '../disk';
 import type { DiskFile } from '../disk-file';
 import { sliceBuffers } from '../slice-buffers';
 import { markBitmapsInUse } from './bitmaps';
+import { CompressedWriter } from './compressed-writer';
 import { decompressCluster } from './decompress';
 import { AT_AUTOCLEAR, BITMAPS, CORRUPT, EXTERNAL_DATA, type Qcow2Header, imageError } from './header';
-import { type L2Entry, allSubclusters, clustersOf, readL2Entry, writeL2Entry } from './l2-entry';
+import { type L2Entry, allSubclusters, clustersOf, readL2Entry, writeCompressedEntry, writeL2Entry } from './l2-entry';
 import { type Layout, layoutOf } from './layout';
 import { Metadata } from './metadata';
 import { RangeLock } from './range-lock';
@@ -59,6 +60,7 @@ export class Qcow2Disk extends Disk {
   readonly #active = new Set<Promise<unknown>>();
   readonly #decompressed = new Map<number, Promise<Uint8Array>>();
   #writable: Promise<void> | undefined;
+  #packer: CompressedWriter | undefined;
 
   private constructor(
     private readonly parts: Qcow2Parts,
@@ -169,11 +171,27 @@ export class Qcow2Disk extends Disk {
     }
   }
 
-  /** What stands where, for copying: a run from `offset` on that reads as zeroes or may hold data. */
-  async extent(offset: number): Promise<{ length: number; kind: 'data' | 'zero' | 'backing' }> {
-    const run = await this.#runAt(offset, this.size - offset);
-    if (run.kind === 'unallocated') return { length: run.length, kind: this.backing ? 'backing' : 'zero' };
-    return { length: run.length, kind: run.kind === 'zero' ? 'zero' : 'data' };
+  /** What stands where, for copying: a run from `offset` on. `unallocated` shows what the backing file has, or zeroes. */
+  async extent(offset: number): Promise<{ length: number; kind: 'data' | 'zero' | 'unallocated' }> {
+    const { kind, length } = await this.#runAt(offset, this.size - offset);
+    return { length, kind: kind === 'compressed' ? 'data' : kind };
+  }
+
+  /**
+   * Write a whole cluster compressed, into a place that has nothing yet: images that are being made are filled so. Not at the same
+   * time as other writes.
+   */
+  async writeCompressed(offset: number, cluster: Uint8Array): Promise<void> {
+    await this.#prepareToWrite();
+    this.#packer ??= new CompressedWriter(this.file, this.metadata);
+    const place = await this.#packer.write(cluster);
+    if (!place) return this.writev(offset, [cluster.subarray(0, this.size - offset)]);
+    const { clusterSize, l2Entries } = this.layout;
+    if (this.metadata.isCrowded) await this.metadata.commit();
+    const index = Math.floor(offset / clusterSize);
+    const table = await this.metadata.writableL2(Math.floor(index / l2Entries));
+    writeCompressedEntry(table.view, index % l2Entries, this.layout, place.offset, place.bytes);
+    this.metadata.l2.markDirty(table);
   }
 
   // ---- reading

@@ -3,7 +3,7 @@ import type { DiskFile } from '../disk-file';
 import { AT_REFCOUNT_TABLE, type Qcow2Header, damaged, writeU64 } from './header';
 import { readOffset, writeOffset } from './l2-entry';
 import type { Layout } from './layout';
-import { readRefcount, writeRefcount } from './refcount-block';
+import { readRefcount, refcountMax, writeRefcount } from './refcount-block';
 import { type Table, TableCache } from './table-cache';
 
 const CACHE_BYTES = 2 << 20;
@@ -119,6 +119,17 @@ export class Refcounts {
       this.#fresh = Math.max(this.#fresh, offset + found.count * clusterSize);
       return { offset, count: found.count, fresh };
     });
+  }
+
+  /** Count one more reference to a cluster in use; false if its count cannot say that. */
+  async share(cluster: number): Promise<boolean> {
+    const { refcountEntries, refcountBits } = this.layout;
+    const block = await this.#block(Math.floor(cluster / refcountEntries));
+    const count = block ? readRefcount(block.view, cluster % refcountEntries, refcountBits) : 0;
+    if (!block || count === 0 || count >= refcountMax(refcountBits)) return false;
+    writeRefcount(block.view, cluster % refcountEntries, refcountBits, count + 1);
+    this.blocks.markDirty(block);
+    return true;
   }
 
   /** Nothing in the file refers to these clusters any more as often as they are listed. Their space goes back to the host. */

@@ -1,0 +1,47 @@
+import type { DiskInfo } from '../../index';
+import { formatSize } from '../quantities';
+
+/** `20 GiB`, and small ones in bytes or KiB. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} bytes`;
+  return bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : formatSize(bytes);
+}
+
+/** What `disk info` tells people. */
+export function infoText({ file, format, size, allocated, backing, qcow2 }: DiskInfo): string {
+  const rows: [string, string][] = [
+    ['File', file],
+    ['Format', qcow2 ? `qcow2, version ${qcow2.version}` : format],
+    ['Size of the disk', `${formatBytes(size)} (${size} bytes)`],
+    ['Space taken', formatBytes(allocated)],
+  ];
+  if (backing)
+    rows.push([
+      'Backing file',
+      `${backing.file}${backing.format ? ` (${backing.format})` : ''}${backing.exists ? '' : ', which is missing'}`,
+    ]);
+  if (qcow2) {
+    const features = [
+      qcow2.extendedL2 && 'subclusters',
+      qcow2.lazyRefcounts && 'lazy refcounts',
+      qcow2.refcountBits !== 16 && `refcounts of ${qcow2.refcountBits} bits`,
+      qcow2.compression !== 'zlib' && `compressed by ${qcow2.compression}`,
+    ].filter((feature) => typeof feature === 'string');
+    rows.push(['Clusters', `of ${formatBytes(qcow2.clusterSize)}${features.length > 0 ? `; ${features.join(', ')}` : ''}`]);
+    if (qcow2.dataFile !== undefined) rows.push(['Data in', qcow2.dataFile]);
+    if (qcow2.dirty) rows.push(['State', 'was not closed; it is repaired when it is opened for writing']);
+    if (qcow2.corrupt) rows.push(['State', 'damaged: see hartbox disk check']);
+    for (const { id, name, date, vmState } of qcow2.snapshots)
+      rows.push([
+        'Snapshot',
+        `${id}: ${name}, ${new Date(date).toISOString()}${vmState > 0 ? `, with a machine's state of ${formatBytes(vmState)}` : ''}`,
+      ]);
+    for (const { name, granularity, inUse, auto } of qcow2.bitmaps)
+      rows.push([
+        'Bitmap',
+        `${name}, ${formatBytes(granularity)} a bit${auto ? ', records writes' : ''}${inUse ? ', not up to date' : ''}`,
+      ]);
+  }
+  const width = Math.max(...rows.map(([label]) => label.length));
+  return `${rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join('\n')}\n`;
+}
