@@ -21,6 +21,8 @@ export interface MmioDevice {
   readonly size: number;
   /** Without this a device takes 1, 2 and 4 bytes. */
   readonly accessSizes?: AccessSizes;
+  /** A hart waits until the device has taken a write; else it goes on at once. */
+  readonly holdsWriters?: boolean;
   read(offset: number, size: AccessSize): number;
   write(offset: number, size: AccessSize, value: number): void;
   /** Back to the state after power-on. */

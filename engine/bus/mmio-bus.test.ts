@@ -35,8 +35,8 @@ describe('MmioBus', () => {
     expect(high.log).toEqual(['r4@4092']);
     expect(low.log).toEqual(['w2@2=7']);
     expect(bus.ranges()).toEqual([
-      { base: 0x1000, size: 0x100 },
-      { base: 0x4_0000_0000, size: 0x1000 },
+      { base: 0x1000, size: 0x100, holdsWriters: false },
+      { base: 0x4_0000_0000, size: 0x1000, holdsWriters: false },
     ]);
   });
 

@@ -7,6 +7,13 @@ function hex(address: number): string {
   return `0x${address.toString(16)}`;
 }
 
+/** Where a device answers, and whether writes to it wait until it has. */
+export interface MmioRange {
+  base: number;
+  size: number;
+  holdsWriters: boolean;
+}
+
 /**
  * Routes guest-physical addresses to devices. Everything that a device does not answer (an unmapped address, a
  * misaligned access, a size it does not take) is a DeviceError, which the hart sees as an access fault.
@@ -37,8 +44,8 @@ export class MmioBus {
   }
 
   /** The mapped ranges, in address order. */
-  ranges(): { base: number; size: number }[] {
-    return this.devices.map(({ base, size }) => ({ base, size }));
+  ranges(): MmioRange[] {
+    return this.devices.map(({ base, size, holdsWriters = false }) => ({ base, size, holdsWriters }));
   }
 
   /** Unsigned value at a guest-physical address. Throws DeviceError where nothing answers. */

@@ -17,7 +17,11 @@ Options:
       --kernel FILE     Linux Image (raw, gzip, zstd) or ELF file  [the default guest's]
       --initrd FILE     initial file system
       --append TEXT     added to the kernel's command line
-      --firmware WHICH  default (OpenSBI), none (the kernel runs in machine mode), or a file
+      --firmware WHICH  opensbi (starts the kernel), uboot or edk2 (UEFI; they start what they find on the drives), none (the
+                        kernel runs in machine mode), or a file that runs in machine mode  [opensbi]
+      --flash-vars FILE where the firmware's variables are kept  [with edk2: a place of the VM or of the first drive]
+      --fw-cfg name=opt/NAME,file=FILE or name=opt/NAME,string=TEXT
+                        something for the guest to find by that name in fw_cfg; may be given more than once
       --drive file=FILE[,if=virtio|scsi][,media=disk|cdrom][,format=auto|raw|qcow2][,readonly][,serial=TEXT]
               [,discard=on|off][,blocksize=512|4096][,queues=N][,id=NAME]
                         a disk, or a disc; may be given more than once. Write ,, for a comma. auto looks at the file; say

@@ -31,6 +31,8 @@ export const MACHINE_OPTIONS = {
   initrd: { type: 'string' },
   append: { type: 'string' },
   firmware: { type: 'string' },
+  'flash-vars': { type: 'string' },
+  'fw-cfg': { type: 'string', multiple: true },
   drive: { type: 'string', multiple: true },
   cdrom: { type: 'string', multiple: true },
   scsi: { type: 'boolean' },
@@ -53,7 +55,7 @@ export function parseMachineOptions(command: string, args: string[]): { options:
   if (values.harts !== undefined) config.harts = parseCount('--harts', values.harts, 1, 16);
   if (values.aia !== undefined) config.aia = parseAia(values.aia);
   if (values['no-jit']) config.jit = false;
-  for (const name of ['kernel', 'initrd', 'firmware', 'stats-json', 'profile'] as const) {
+  for (const name of ['kernel', 'initrd', 'firmware', 'flash-vars', 'stats-json', 'profile'] as const) {
     if (values[name] === '') throw new UsageError(`--${name} expects a file.`, command);
   }
   if (values.symbols && values.profile === undefined) throw new UsageError('--symbols is of use only together with --profile.', command);
@@ -66,6 +68,8 @@ export function parseMachineOptions(command: string, args: string[]): { options:
   const drives = [...(values.drive ?? []).map(parseDrive), ...(values.cdrom ?? []).map((file) => ({ file, media: 'cdrom' as const }))];
   if (drives.length > 0) config.drives = drives;
   if (values.scsi) config.scsi = true;
+  if (values['flash-vars'] !== undefined) config.flashVars = values['flash-vars'];
+  if (values['fw-cfg'] !== undefined) config.fwCfg = values['fw-cfg'].map(parseFwCfg);
   return {
     options: {
       config,
@@ -100,4 +104,12 @@ function parseInterval(text: string): number | undefined {
   const milliseconds = parseSeconds('--stats', text.replace(/s$/, ''));
   if (milliseconds < 100) throw new UsageError(`--stats reports at most every 0.1 seconds, not every ${text}.`);
   return milliseconds;
+}
+
+/** `name=opt/…,file=FILE` or `name=opt/…,string=TEXT`, as in QEMU; all behind the second `=` belongs to the value. */
+function parseFwCfg(text: string): NonNullable<MachineConfigInput['fwCfg']>[number] {
+  const [, name, kind, value] = /^(?:name=)?(opt\/[^,\s]{1,51}),(file|string)=(.+)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined)
+    throw new UsageError(`--fw-cfg expects name=opt/NAME,file=FILE or name=opt/NAME,string=TEXT, not '${text}'.`);
+  return kind === 'file' ? { name, file: value } : { name, text: value };
 }

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
+import { basename, join, resolve } from 'node:path';
 import { dataDirectory } from '../images/data-directory';
-import type { MachineConfigInput } from '../machine/config';
+import { keepingVariables, type MachineConfigInput } from '../machine/config';
 import { VmLibrary, type VmLock } from '../machine/vm-library';
 import { ConsoleEscape, type EscapeCommand } from './console-escape';
 import { Ending } from './ending';
@@ -28,17 +30,27 @@ export async function run(args: string[]): Promise<number> {
   }
   const [name, surplus] = rest;
   if (surplus !== undefined) throw new UsageError(`Only one VM can be named; '${surplus}' is too much.`, 'run');
-  if (name === undefined) return runMachine(options.config, options);
+  if (name === undefined)
+    return runMachine(keepingVariables<MachineConfigInput>(options.config, flashFileOfDrive(options.config)), options);
 
   const library = new VmLibrary(dataDirectory());
   const entry = await library.find(name);
   if (entry.error) throw entry.error;
   const lock: VmLock = await library.lock(entry.id, 'hartbox run');
   try {
-    return await runMachine({ ...entry.config, ...options.config }, options);
+    const config = { ...entry.config, ...options.config };
+    return await runMachine(keepingVariables<MachineConfigInput>(config, library.flashFile(entry.id)), options);
   } finally {
     await lock.release();
   }
+}
+
+/** What UEFI knows of how to boot a disk stays with the disk; without one it need not outlast the machine. */
+function flashFileOfDrive({ drives = [] }: MachineConfigInput): string | undefined {
+  const disk = drives[0]?.file;
+  if (disk === undefined) return undefined;
+  const hash = createHash('sha256').update(resolve(disk)).digest('hex').slice(0, 8);
+  return join(dataDirectory(), 'flash', `${basename(disk)}-${hash}.fd`);
 }
 
 async function runMachine(config: MachineConfigInput, options: MachineOptions): Promise<number> {

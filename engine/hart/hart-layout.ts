@@ -113,6 +113,8 @@ export const HART_WATCH_PASS = HART_PRIVATE + 1036;
 /** u32: not zero while the hart takes samples for a profile: most instructions between two polls; u64: guest time of the next one. */
 export const HART_PROFILING = HART_PRIVATE + 1048;
 export const HART_SAMPLE_AT = HART_PRIVATE + 1056;
+/** u32: the last MACHINE_MAP_EPOCH that the hart's TLBs know of. */
+export const HART_MAP_SEEN = HART_PRIVATE + 1064;
 
 // ---- TLBs --------------------------------------------------------------------------------------------------------
 

@@ -1,23 +1,32 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import { lock } from 'proper-lockfile';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { VmError } from '../bus/vm-error';
 import { readCpio, writeCpio } from './cpio';
 import { dataDirectory } from './data-directory';
 import { readDeb } from './deb';
-import { download, hasContents, onDisk, type Patience } from './download';
+import { onDisk, type Patience } from './download';
 import { buildInitramfs, guestModules, initramfsRecipe, type KernelModule } from './initramfs';
 import { moduleName, readModuleInfo } from './kernel-module';
 import { fromFirstMirror } from './mirror';
+import {
+  acquireFolder,
+  collect,
+  downloadPackages,
+  extractFile,
+  isIntact,
+  type Part,
+  partSchema,
+  readPackage,
+  writePart,
+} from './package-files';
 import type { DebianPackage } from './packages';
 import { findGuestPackages, type GuestPackages } from './suite';
 import { decompressXz } from './xz';
@@ -31,10 +40,6 @@ const COMMAND_LINE =
   'console=ttyS0 quiet earlycon=sbi cryptomgr.notests initcall_blacklist=jent_mod_init,load_system_certificate_list,trace_eval_init';
 /** Bytes of RAM in which kernel and unpacked initramfs have room: with 112 MiB the kernel panics. */
 const MINIMUM_MEMORY = 128 << 20;
-/** Bytes of a file kept in memory while unpacking; busybox has 2 MiB, the largest module 7 MiB. */
-const PART_LIMIT = 64 << 20;
-/** A lock that its holder has not touched for this long is left over from a crash. */
-const LOCK_STALE_MS = 20_000;
 
 /** What there is to boot: paths of files, and the kernel's command line. */
 export interface DefaultGuest {
@@ -70,8 +75,6 @@ export interface DefaultGuestOptions {
 
 const partNames = ['kernel', 'firmware', 'parts', 'initrd'] as const;
 type PartName = (typeof partNames)[number];
-const partSchema = z.object({ size: z.number().int().positive(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
-type Part = z.output<typeof partSchema>;
 
 /** guest.json: what lies in the guest's folder and how it was made. */
 const manifestSchema = z.object({
@@ -106,7 +109,7 @@ export async function defaultGuest(options: DefaultGuestOptions = {}): Promise<D
   if (present) return present;
 
   await onDisk(root, () => mkdir(root, { recursive: true }));
-  const release = await acquire(root, options.signal, () => report('wait'));
+  const release = await acquireFolder(root, options.signal, () => report('wait'));
   try {
     // Another process may have made it meanwhile.
     return (options.update ? undefined : await ready()) ?? (await make(root, options, report));
@@ -156,21 +159,11 @@ async function fetchPackages(
       onProgress: (received, total) => report('index', received, total),
     });
     if (present && folderName(packages) === present.folder) return undefined;
-    const all = Object.values(packages) as DebianPackage[];
-    const total = all.reduce((sum, { size }) => sum + size, 0);
-    let before = 0;
-    for (const wanted of all) {
-      await download({
-        url: `${mirror}/${wanted.file}`,
-        file: join(cache, cacheName(wanted)),
-        size: wanted.size,
-        sha256: wanted.sha256,
-        signal,
-        patience,
-        onProgress: (received) => report('download', before + received, total),
-      });
-      before += wanted.size;
-    }
+    await downloadPackages(mirror, cache, Object.values(packages) as DebianPackage[], {
+      signal,
+      patience,
+      onProgress: (received, total) => report('download', received, total),
+    });
     return packages;
   });
 }
@@ -202,8 +195,8 @@ async function unpack(root: string, cache: string, packages: GuestPackages, repo
     packages: Object.fromEntries(Object.values(packages).map(({ name, version }: DebianPackage) => [name, version])),
     parts: {
       kernel: kernel.image,
-      firmware: await writePart(directory, 'firmware', firmware),
-      parts: await writePart(directory, 'parts', await promisify(zlib.gzip)(parts, { level: 1 })),
+      firmware: await writePart(join(directory, 'firmware'), firmware),
+      parts: await writePart(join(directory, 'parts'), await promisify(zlib.gzip)(parts, { level: 1 })),
       initrd: { size: 1, sha256: '0'.repeat(64) },
     },
   };
@@ -221,7 +214,7 @@ async function assemble(root: string, manifest: Manifest, report: Report): Promi
   const made: Manifest = {
     ...manifest,
     recipe: initramfsRecipe,
-    parts: { ...manifest.parts, initrd: await writePart(directory, 'initrd', initrd) },
+    parts: { ...manifest.parts, initrd: await writePart(join(directory, 'initrd'), initrd) },
   };
   await onDisk(root, () => writeFileAtomic(join(root, 'guest.json'), `${JSON.stringify(made, undefined, 2)}\n`));
   return toGuest(root, made);
@@ -243,7 +236,7 @@ async function extractKernel(cache: string, kernel: DebianPackage, file: string,
 
   while (wanted.size > 0) {
     for await (const entry of readDeb(
-      reading(cache, kernel, (received) => report('unpack', received, kernel.size)),
+      readPackage(cache, kernel, (received) => report('unpack', received, kernel.size)),
       kernel.name,
     )) {
       if (entry.type !== 'file') continue;
@@ -288,43 +281,6 @@ async function writeImage(file: string, contents: AsyncIterable<Uint8Array>): Pr
   return { size, sha256: hash.digest('hex') };
 }
 
-/** One file out of a package. */
-async function extractFile(cache: string, from: DebianPackage, path: string): Promise<Uint8Array> {
-  for await (const entry of readDeb(reading(cache, from), from.name)) {
-    if (entry.type === 'file' && entry.path === path) return await collect(entry.contents, path);
-  }
-  throw new VmError('Image', `the package ${from.name} ${from.version} holds no ${path}`);
-}
-
-async function* reading(cache: string, wanted: DebianPackage, onRead?: (bytes: number) => void): AsyncGenerator<Uint8Array> {
-  let read = 0;
-  for await (const chunk of createReadStream(join(cache, cacheName(wanted)), { highWaterMark: 1 << 18 })) {
-    read += (chunk as Uint8Array).length;
-    onRead?.(read);
-    yield chunk as Uint8Array;
-  }
-}
-
-async function collect(contents: AsyncIterable<Uint8Array>, path: string): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  for await (const piece of contents) {
-    length += piece.length;
-    if (length > PART_LIMIT) throw new VmError('Image', `${path} is larger than the ${PART_LIMIT} bytes that were expected at most`);
-    pieces.push(piece);
-  }
-  return new Uint8Array(Buffer.concat(pieces, length));
-}
-
-async function writePart(directory: string, name: PartName, data: Uint8Array): Promise<Part> {
-  const file = join(directory, name);
-  await onDisk(file, async () => {
-    await writeFile(`${file}.new`, data);
-    await rename(`${file}.new`, file);
-  });
-  return { size: data.length, sha256: createHash('sha256').update(data).digest('hex') };
-}
-
 async function readManifest(root: string): Promise<Manifest | undefined> {
   const text = await readFile(join(root, 'guest.json'), 'utf8').catch(() => '{}');
   try {
@@ -336,9 +292,7 @@ async function readManifest(root: string): Promise<Manifest | undefined> {
 }
 
 async function intact(root: string, manifest: Manifest, names: PartName[]): Promise<boolean> {
-  const checks = names.map((name) =>
-    hasContents(join(root, manifest.folder, name), manifest.parts[name].size, manifest.parts[name].sha256),
-  );
+  const checks = names.map((name) => isIntact(join(root, manifest.folder, name), manifest.parts[name]));
   return (await Promise.all(checks)).every(Boolean);
 }
 
@@ -357,23 +311,4 @@ function toGuest(root: string, { folder }: Manifest): DefaultGuest {
 function folderName(packages: GuestPackages): string {
   const hashes = Object.values(packages).map(({ sha256 }: DebianPackage) => sha256);
   return createHash('sha256').update(hashes.join()).digest('hex').slice(0, 16);
-}
-
-function cacheName({ name, sha256 }: DebianPackage): string {
-  return `${name}-${sha256.slice(0, 16)}.deb`;
-}
-
-/** Holds the guest's folder against other processes. Returns what lets it go. */
-async function acquire(root: string, signal: AbortSignal | undefined, onWait: () => void): Promise<() => Promise<void>> {
-  while (true) {
-    signal?.throwIfAborted();
-    try {
-      // Losing the lock (a computer that slept) is no disaster: two processes would write the same files.
-      return await lock(root, { stale: LOCK_STALE_MS, update: LOCK_STALE_MS / 4, onCompromised: () => undefined });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
-      onWait();
-      await delay(300);
-    }
-  }
 }

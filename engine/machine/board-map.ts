@@ -16,5 +16,8 @@ export const VIRTIO_BASE = 0x10001000;
 export const VIRTIO_STRIDE = 0x1000;
 export const VIRTIO_SLOTS = 8;
 export const VIRTIO_FIRST_SOURCE = 1;
+export const FW_CFG_BASE = 0x10100000;
+/** Two banks, one behind the other. */
+export const FLASH_BASE = 0x20000000;
 /** Ticks of mtime a second. */
 export const TIMEBASE = 10_000_000;

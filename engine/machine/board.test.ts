@@ -31,6 +31,8 @@ async function setUp(input: MachineConfigInput = {}, ports: string[] = []) {
   const plan = planMemory(config.harts, [
     { base: RAM, size: config.memory },
     { base: 0x1000, size: 0xf000, readonly: true },
+    { base: 0x20000000, size: 32 * MiB, device: true },
+    { base: 0x22000000, size: 32 * MiB, device: true },
   ]);
   const memory = new GuestMemory(createMemory(plan), plan);
   const requests: FinisherRequest[] = [];
@@ -92,7 +94,7 @@ describe('Board', () => {
     expect(requests).toEqual([{ kind: 'exit', code: 3 }]);
     const { ranges } = board.hartBoard([]);
     expect(ranges.some(({ base }) => base === 0x2000000 || base === 0xc000000)).toBe(false);
-    expect(ranges).toHaveLength(11);
+    expect(ranges).toHaveLength(14);
   });
 
   it('has named ports only if they were asked for', async () => {

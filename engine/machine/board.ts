@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { FlashFile } from '../backend/flash-file';
 import { DeviceManager } from '../bus/device-manager';
 import { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
@@ -17,6 +18,8 @@ import {
   APLIC_SOURCES,
   CLINT_BASE,
   FINISHER_BASE,
+  FLASH_BASE,
+  FW_CFG_BASE,
   IMSIC_BASES,
   PLIC_BASE,
   PLIC_SOURCES,
@@ -31,15 +34,22 @@ import {
   VIRTIO_STRIDE,
 } from './board-map';
 import type { Boot } from './boot/boot-files';
+import { readImageFile } from './boot/image-file';
 import type { MachineConfig } from './config';
+import type { DeviceTreeNode } from './device-tree';
 import { deviceTreeBlob } from './device-tree-blob';
 import { Drives } from './drives';
+import { FLASH_BANK_BYTES, FlashBank } from './flash/flash-bank';
+import { FW_CFG, FwCfg } from './fw-cfg';
 import { GoldfishRtc } from './goldfish-rtc';
 import { MachineConsole } from './machine-console';
 import { machineTree } from './machine-tree';
 import { RESET_ROM_BASE, resetRom } from './reset-rom';
 import { type FinisherRequest, TestFinisher } from './test-finisher';
 import { Uart } from './uart';
+
+/** Bytes of a file that the user puts into fw_cfg. */
+const FW_CFG_FILE_MAX = 64 << 20;
 
 export interface BoardOptions {
   config: MachineConfig;
@@ -63,12 +73,15 @@ export class Board {
   private readonly finisher: TestFinisher;
   private readonly rtc: GoldfishRtc;
   private readonly uart: Uart;
+  private readonly fwCfg: FwCfg;
   private readonly slots: VirtioMmio[];
   private readonly namedPorts: VirtioConsole | undefined;
 
   private constructor(
     private readonly options: BoardOptions,
     readonly drives: Drives,
+    private readonly flashFile: FlashFile | undefined,
+    fwCfgFiles: ReadonlyMap<string, Uint8Array>,
   ) {
     const { config, memory, boot } = options;
     this.interrupts = new InterruptControllers(memory.memory, config.harts, this.interruptPlan());
@@ -93,17 +106,24 @@ export class Board {
     });
 
     this.slots = this.fillSlots([terminal, this.namedPorts, new VirtioRng(), ...drives.devices]);
+    this.fwCfg = this.fillFwCfg(fwCfgFiles);
     const controllers = [this.clint, ...this.interrupts.devices];
-    for (const device of [...controllers, this.finisher, this.rtc, this.uart, ...this.slots]) this.devices.register(device);
+    for (const device of [...controllers, this.finisher, this.rtc, this.uart, ...this.slots, this.fwCfg, ...this.fillFlash()])
+      this.devices.register(device);
   }
 
   /** Opens the drives. Throws VmError if one of them cannot be used. */
   static async create(options: BoardOptions): Promise<Board> {
-    const drives = await Drives.open(options.config);
+    const { config, boot } = options;
+    const drives = await Drives.open(config);
+    let flash: FlashFile | undefined;
     try {
-      return new Board(options, drives);
+      if (config.flashVars !== undefined)
+        flash = await FlashFile.open(config.flashVars, { size: FLASH_BANK_BYTES, template: boot.flashTemplate });
+      return new Board(options, drives, flash, await readFwCfgFiles(config));
     } catch (error) {
       await drives.close();
+      await flash?.close();
       throw error;
     }
   }
@@ -152,6 +172,7 @@ export class Board {
       await slot.drained();
     }
     await this.drives.close();
+    await this.flashFile?.close();
   }
 
   private interruptPlan(): InterruptPlan {
@@ -177,10 +198,32 @@ export class Board {
       stdoutPath: `/soc/${this.uart.name}`,
       rngSeed: randomBytes(32),
       devices: this.devices.deviceTreeNodes(),
-      others: this.finisher.systemControlNodes(),
+      others: [...this.finisher.systemControlNodes(), this.fwCfg.rootNode(), flashNode()],
     });
     memory.copyIn(boot.deviceTree, deviceTreeBlob(tree));
     memory.copyIn(RESET_ROM_BASE, resetRom(boot));
+  }
+
+  private fillFwCfg(files: ReadonlyMap<string, Uint8Array>): FwCfg {
+    const { memory, config, boot } = this.options;
+    const fwCfg = new FwCfg(FW_CFG_BASE, memory, config.harts);
+    for (const [name, bytes] of files) fwCfg.setFile(name, bytes);
+    if (boot.kernel) fwCfg.setItem(FW_CFG.KERNEL, boot.kernel, FW_CFG.KERNEL_SIZE);
+    if (boot.initrdFile) fwCfg.setItem(FW_CFG.INITRD, boot.initrdFile, FW_CFG.INITRD_SIZE);
+    if (boot.kernel) fwCfg.setItem(FW_CFG.COMMAND_LINE, new TextEncoder().encode(`${boot.append}\0`), FW_CFG.COMMAND_LINE_SIZE);
+    return fwCfg;
+  }
+
+  /** Firmware's code in one bank, its variables in the other. */
+  private fillFlash(): FlashBank[] {
+    const { memory, boot, warn } = this.options;
+    const code = boot.flashCode && { contents: boot.flashCode, readonly: true };
+    const kept = this.flashFile && { contents: this.flashFile.contents, store: this.flashFile };
+    const variables = kept ?? (boot.flashTemplate && { contents: boot.flashTemplate });
+    return [
+      new FlashBank({ memory, warn, base: FLASH_BASE, ...code }),
+      new FlashBank({ memory, warn, base: FLASH_BASE + FLASH_BANK_BYTES, ...variables }),
+    ];
   }
 
   private fillSlots(virtio: (VirtioDevice | undefined)[]): VirtioMmio[] {
@@ -202,4 +245,24 @@ export class Board {
       });
     });
   }
+}
+
+/** Both banks are one device to its driver. */
+function flashNode(): DeviceTreeNode {
+  const banks = [FLASH_BASE, FLASH_BASE + FLASH_BANK_BYTES];
+  return {
+    name: `flash@${FLASH_BASE.toString(16)}`,
+    properties: { compatible: 'cfi-flash', 'bank-width': [4], reg: banks.flatMap((base) => [{ u64: base }, { u64: FLASH_BANK_BYTES }]) },
+  };
+}
+
+async function readFwCfgFiles({ fwCfg }: MachineConfig): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const { name, file, text = '' } of fwCfg) {
+    files.set(
+      name,
+      file === undefined ? new TextEncoder().encode(text) : (await readImageFile('fw_cfg file', file, FW_CFG_FILE_MAX)).bytes,
+    );
+  }
+  return files;
 }

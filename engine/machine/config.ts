@@ -2,8 +2,21 @@ import { z } from 'zod';
 
 const MiB = 1 << 20;
 
-/** A file or a built-in: `default` is the OpenSBI that comes with the default guest, `none` runs the kernel in M-mode. */
-const firmware = z.union([z.literal('default'), z.literal('none'), z.string().min(1)]);
+/**
+ * `opensbi` starts a kernel; `uboot` and `edk2` (UEFI) start what they find on the drives, or the kernel; `none` runs the kernel in
+ * M-mode; anything else is a file that runs in M-mode. `default` is what `opensbi` was called in older configurations.
+ */
+const firmware = z
+  .string()
+  .min(1)
+  .transform((which) => (which === 'default' ? 'opensbi' : which));
+
+/** An item that firmware and kernel find in fw_cfg under its name. */
+const fwCfgSchema = z.strictObject({
+  name: z.string().regex(/^opt\/[\x21-\x7e]{1,51}$/),
+  file: z.string().min(1).optional(),
+  text: z.string().optional(),
+});
 
 export const driveSchema = z.strictObject({
   file: z.string().min(1),
@@ -42,7 +55,11 @@ export const machineConfigSchema = z.strictObject({
   aia: z.enum(['none', 'aplic', 'aplic-imsic']).default('none'),
   /** Translate hot guest code to WebAssembly; off, everything is interpreted. */
   jit: z.boolean().default(true),
-  firmware: firmware.default('default'),
+  firmware: firmware.default('opensbi'),
+  /** The file in which the firmware's variables (the second flash bank) outlast the machine; made if it is missing. */
+  flashVars: z.string().min(1).optional(),
+  /** Names begin with `opt/`; each has the contents of a file or a text. */
+  fwCfg: z.array(fwCfgSchema).max(64).default([]),
   /** Path of a Linux Image (raw, gzip, zstd) or an ELF file. */
   kernel: z.string().min(1).optional(),
   initrd: z.string().min(1).optional(),
@@ -62,3 +79,8 @@ export type MachineConfig = z.output<typeof machineConfigSchema>;
 export type MachineConfigInput = z.input<typeof machineConfigSchema>;
 export type DriveConfig = z.output<typeof driveSchema>;
 export type DriveConfigInput = z.input<typeof driveSchema>;
+
+/** The configuration with `file` for the variables of firmware that has some, unless it names another. */
+export function keepingVariables<C extends MachineConfigInput>(config: C, file: string | undefined): C {
+  return config.firmware === 'edk2' && config.flashVars === undefined && file !== undefined ? { ...config, flashVars: file } : config;
+}

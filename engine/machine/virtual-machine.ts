@@ -7,16 +7,18 @@ import { CHECK_BYTES } from '../hart/check/check-layout';
 import type { Samples } from '../hart/sampler';
 import { between, type MachineStatistics } from '../hart/statistics';
 import { defaultGuest, type SetupProgress } from '../images/default-guest';
+import { stockFirmware } from '../images/stock-firmware';
 import { GuestMemory } from '../memory/guest-memory';
 import { createMemory, planMemory } from '../memory/memory-plan';
 import { HartPool } from '../process/harts';
 import type { ConsolePort } from '../virtio/devices/console-port';
 import { Board } from './board';
 import { Debugger } from './debugger';
-import { RAM_BASE } from './board-map';
+import { FLASH_BASE, RAM_BASE } from './board-map';
 import { type Boot, loadBoot } from './boot/boot-files';
 import { Htif } from './boot/htif';
 import { type DriveConfigInput, type MachineConfig, type MachineConfigInput, driveSchema, machineConfigSchema } from './config';
+import { FLASH_BANK_BYTES } from './flash/flash-bank';
 import { RESET_ROM_BASE, RESET_ROM_SIZE } from './reset-rom';
 import type { FinisherRequest } from './test-finisher';
 
@@ -129,10 +131,15 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       ram,
       extraInitrd: options.extraInitrd,
       defaultGuest: () => defaultGuest({ dataDirectory, onProgress, signal }),
+      stockFirmware: (which) => stockFirmware(which, { dataDirectory, onProgress, signal }),
     });
-    const plan = planMemory(config.harts, [ram, { base: RESET_ROM_BASE, size: RESET_ROM_SIZE, readonly: true }], {
-      checkBytes: checkJit ? CHECK_BYTES : 0,
-    });
+    const regions = [
+      ram,
+      { base: RESET_ROM_BASE, size: RESET_ROM_SIZE, readonly: true },
+      { base: FLASH_BASE, size: FLASH_BANK_BYTES, device: true },
+      { base: FLASH_BASE + FLASH_BANK_BYTES, size: FLASH_BANK_BYTES, device: true },
+    ];
+    const plan = planMemory(config.harts, regions, { checkBytes: checkJit ? CHECK_BYTES : 0 });
     const memory = new GuestMemory(createMemory(plan), plan);
 
     // The board reports to the machine, which is made out of it.

@@ -50,6 +50,11 @@ export class VmLibrary {
     return join(this.folder(id), 'config.json');
   }
 
+  /** Where a VM keeps the variables of its firmware. */
+  flashFile(id: string): string {
+    return join(this.folder(id), 'flash-vars.fd');
+  }
+
   /** All VMs, the default one first, the others by name. Throws VmError `Resource` if the directory cannot be used. */
   async list(): Promise<VmEntry[]> {
     await this.ensureDefault();

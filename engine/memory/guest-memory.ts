@@ -1,5 +1,5 @@
 import { DeviceError } from '../bus/vm-error';
-import { MACHINE_CODE_EPOCH } from './layout';
+import { MACHINE_CODE_EPOCH, MACHINE_MAP_EPOCH, MEMORY_REGIONS, MEMORY_REGION_STRIDE, REGION_FLAGS, REGION_HIDDEN } from './layout';
 import type { MemoryPlan } from './memory-plan';
 
 /**
@@ -70,6 +70,18 @@ export class GuestMemory {
   copyIn(address: number, source: Uint8Array): void {
     this.view(address, source.length).set(source);
     this.wrote(address, source.length);
+  }
+
+  /**
+   * Whether harts read the device's region at `base` past the memory, from the device. A hart notices at its next poll, one that wrote to
+   * the device before it goes on.
+   */
+  hide(base: number, hidden: boolean): void {
+    const region = this.plan.regions.findIndex((one) => one.base === base && one.device);
+    if (region < 0) throw DeviceError.InvalidParameter(`No device has memory at 0x${base.toString(16)}.`);
+    const flags = (MEMORY_REGIONS + region * MEMORY_REGION_STRIDE + REGION_FLAGS) >>> 2;
+    const before = hidden ? Atomics.or(this.words, flags, REGION_HIDDEN) : Atomics.and(this.words, flags, ~REGION_HIDDEN);
+    if (((before & REGION_HIDDEN) !== 0) !== hidden) Atomics.add(this.words, MACHINE_MAP_EPOCH >>> 2, 1);
   }
 
   /**

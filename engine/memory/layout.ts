@@ -35,6 +35,8 @@ export const MACHINE_FLUSH_REQUEST = 28;
 
 /** u32: 1 where the harts have IMSICs, and so the CSRs of Smaia and Ssaia. */
 export const MACHINE_IMSICS = 36;
+/** u32: bumped whenever a region's flags change; harts then forget what they know of all regions. */
+export const MACHINE_MAP_EPOCH = 40;
 
 /** Directly mapped memory regions (RAM, ROM, flash), at most 8: MEMORY_REGIONS records of MEMORY_REGION_STRIDE bytes. */
 export const MEMORY_REGION_COUNT = 32;
@@ -46,7 +48,11 @@ export const REGION_SIZE = 8;
 export const REGION_OFFSET = 16;
 export const REGION_FLAGS = 20;
 export const REGION_VERSIONS = 24;
+/** Nobody but the device that the region belongs to writes it. */
 export const REGION_READONLY = 1;
+/** Writes are the device's at that address, not access faults; reads are too, except for code, while it hides the region. */
+export const REGION_DEVICE = 2;
+export const REGION_HIDDEN = 4;
 /**
  * A page's version. Negative: it is a code page; no other page, nor this one with other contents, ever has the same. Else harts may
  * have TLB entries to write it: 0, none; PAGE_WRITERS_ANYWHERE; or the index of those entries in their tables + 1.

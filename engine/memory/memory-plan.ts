@@ -10,6 +10,7 @@ import {
   MEMORY_REGION_COUNT,
   MEMORY_REGION_STRIDE,
   REGION_BASE,
+  REGION_DEVICE,
   REGION_FLAGS,
   REGION_OFFSET,
   REGION_READONLY,
@@ -29,6 +30,8 @@ export interface DirectRegion {
   /** Offset in the shared memory. */
   offset: number;
   readonly: boolean;
+  /** A device's own memory, which answers writes: a flash bank. */
+  device: boolean;
 }
 
 export interface MemoryPlan {
@@ -45,15 +48,15 @@ export interface MemoryPlan {
   wasmPages: number;
 }
 
-/** Most guest RAM that fits beside the engine's own state in a 4 GiB memory, for a number of harts. */
+/** Most guest RAM that fits beside the engine's own state and the board's flash in a 4 GiB memory, for a number of harts. */
 export function maxRamBytes(harts: number): number {
-  return WASM_MAX_PAGES * WASM_PAGE - (8 << 20) - HARTS_BASE - harts * (HART_STRIDE + DECODED_PAGES * DECODED_PAGE_BYTES);
+  return WASM_MAX_PAGES * WASM_PAGE - (72 << 20) - HARTS_BASE - harts * (HART_STRIDE + DECODED_PAGES * DECODED_PAGE_BYTES);
 }
 
 /** Lay out the shared memory for `harts` harts and the given direct regions (RAM, ROM, flash). */
 export function planMemory(
   harts: number,
-  regions: { base: number; size: number; readonly?: boolean }[],
+  regions: { base: number; size: number; readonly?: boolean; device?: boolean }[],
   { checkBytes = 0 }: { checkBytes?: number } = {},
 ): MemoryPlan {
   if (harts < 1 || harts > HARTS_MAX) throw VmError.config(`A machine has 1 to ${HARTS_MAX} harts, not ${harts}.`);
@@ -68,7 +71,8 @@ export function planMemory(
     if (region.base % PAGE || region.size % PAGE)
       throw VmError.config(`Memory at 0x${region.base.toString(16)} is not made of whole 4 KiB pages.`);
     at = Math.ceil(at / WASM_PAGE) * WASM_PAGE;
-    placed.push({ base: region.base, size: region.size, offset: at, readonly: region.readonly ?? false });
+    const { base, size, device = false, readonly = device } = region;
+    placed.push({ base, size, offset: at, readonly, device });
     at += region.size;
   }
   const check = checkBytes > 0 ? at : undefined;
@@ -102,7 +106,7 @@ export function createMemory(plan: MemoryPlan): WebAssembly.Memory {
     view.setBigUint64(at + REGION_BASE, BigInt(region.base), true);
     view.setBigUint64(at + REGION_SIZE, BigInt(region.size), true);
     view.setUint32(at + REGION_OFFSET, region.offset, true);
-    view.setUint32(at + REGION_FLAGS, region.readonly ? REGION_READONLY : 0, true);
+    view.setUint32(at + REGION_FLAGS, (region.readonly ? REGION_READONLY : 0) | (region.device ? REGION_DEVICE : 0), true);
     view.setUint32(at + REGION_VERSIONS, versions, true);
     versions += (region.size / PAGE) * 4;
   });

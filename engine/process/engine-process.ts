@@ -1,6 +1,6 @@
 import type { VmError } from '../bus/vm-error';
 import { type SetupProgress, defaultGuest } from '../images/default-guest';
-import type { MachineConfig } from '../machine/config';
+import { keepingVariables, type MachineConfig } from '../machine/config';
 import { VirtualMachine } from '../machine/virtual-machine';
 import { VmLibrary } from '../machine/vm-library';
 import { type ClientPort, ConsoleHub } from './console-hub';
@@ -88,7 +88,7 @@ class EngineProcess {
     try {
       const lock = await library.lock(vm, 'the Hartbox app');
       try {
-        const exit = await this.runMachine(await library.config(vm), dataDirectory);
+        const exit = await this.runMachine(keepingVariables(await library.config(vm), library.flashFile(vm)), dataDirectory);
         this.exit(exit.code, exit.error);
       } finally {
         await lock.release();
@@ -100,7 +100,7 @@ class EngineProcess {
   }
 
   private async runMachine(config: MachineConfig, dataDirectory: string): Promise<{ code: number; error?: VmError }> {
-    if (config.kernel === undefined) {
+    if (config.kernel === undefined && config.firmware !== 'uboot' && config.firmware !== 'edk2') {
       await defaultGuest({ dataDirectory, signal: this.preparation.signal, onProgress: (progress) => this.report(progress) });
     }
     this.post({ type: 'state', state: 'starting' });

@@ -1,5 +1,5 @@
 import type { InterruptLine } from '../bus/device';
-import { MmioBus } from '../bus/mmio-bus';
+import { MmioBus, type MmioRange } from '../bus/mmio-bus';
 import { Clint } from '../interrupt/clint';
 import { InterruptControllers, type InterruptPlan } from '../interrupt/interrupt-controllers';
 import { VIRTIO_ISR } from '../memory/layout';
@@ -14,7 +14,7 @@ export interface HartBoard {
   interrupts: InterruptPlan;
   virtioMmio: { base: number; stride: number; count: number; firstSource: number };
   /** What the device thread's bus answers. */
-  ranges: { base: number; size: number }[];
+  ranges: MmioRange[];
   /** Whether hot code is translated to WebAssembly. */
   jit: boolean;
   /** Whether to take samples for a profile. */

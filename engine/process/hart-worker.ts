@@ -1,4 +1,5 @@
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
+import type { MmioRange } from '../bus/mmio-bus';
 import { DeviceError } from '../bus/vm-error';
 import type { HartStop } from '../hart/debug-points';
 import { Hart } from '../hart/hart';
@@ -36,8 +37,8 @@ const ring = new MmioPort(memory, id, () => report(0));
 const traceTraps = board.trace?.includes('trap');
 const traceMmio = board.trace?.includes('mmio');
 
-function mapped(address: number): boolean {
-  return board.ranges.some(({ base, size }) => address >= base && address < base + size);
+function rangeOf(address: number): MmioRange | undefined {
+  return board.ranges.find(({ base, size }) => address >= base && address < base + size);
 }
 
 function traced(kind: string, address: number, size: number, value: number | undefined): void {
@@ -51,7 +52,7 @@ const hart = new Hart(memory, plan, id, helpers, {
   mmioRead: (address, size) => {
     let value: number | undefined;
     try {
-      value = local.read(address, size) ?? (mapped(address) ? ring.read(address, size) : undefined);
+      value = local.read(address, size) ?? (rangeOf(address) ? ring.read(address, size) : undefined);
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
     }
@@ -62,8 +63,10 @@ const hart = new Hart(memory, plan, id, helpers, {
     let answered = false;
     try {
       answered = local.write(address, size, value);
-      if (!answered && mapped(address)) {
+      const range = answered ? undefined : rangeOf(address);
+      if (range) {
         ring.write(address, size, value);
+        if (range.holdsWriters) ring.settle();
         answered = true;
       }
     } catch (error) {

@@ -54,14 +54,18 @@ export class MmioPort {
   /** The unsigned value, or undefined for an access fault. */
   read(address: number, size: number): number | undefined {
     this.post(address, size, 0);
-    const head = Atomics.load(this.words, this.head);
-    this.waitUntil(head);
+    this.settle();
     const at = this.head + ((RING_REPLY - RING_HEAD) >>> 2);
     return this.words[at + ((RING_REPLY_FAULT - RING_REPLY) >>> 2)] ? undefined : this.words[at] >>> 0;
   }
 
   write(address: number, size: number, value: number): void {
     this.post(address, size | RING_WRITE, value);
+  }
+
+  /** Wait until the device thread has taken all that was written. */
+  settle(): void {
+    this.waitUntil(Atomics.load(this.words, this.head));
   }
 
   private post(address: number, operation: number, value: number): void {

@@ -18,8 +18,8 @@ export function testGuestMemory(ramBytes = 4 << 20): GuestMemory {
     decodedStride: 0,
     pageVersions,
     regions: [
-      { base: TEST_RAM_BASE, size: ramBytes, offset: ram, readonly: false },
-      { base: TEST_ROM_BASE, size: ROM_SIZE, offset: rom, readonly: true },
+      { base: TEST_RAM_BASE, size: ramBytes, offset: ram, readonly: false, device: false },
+      { base: TEST_ROM_BASE, size: ROM_SIZE, offset: rom, readonly: true, device: false },
     ],
     wasmPages,
   };

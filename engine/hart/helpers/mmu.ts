@@ -19,6 +19,7 @@ import {
   HART_FETCH_TLB_U,
   HART_LARGE_PAGES,
   HART_LOCAL_PAGES,
+  HART_MAP_SEEN,
   HART_MMIO_FAULT,
   HART_PRIV,
   HART_RESERVED,
@@ -63,13 +64,16 @@ import {
   MACHINE_CODE_EPOCH,
   MACHINE_FLUSH_REQUEST,
   MACHINE_HARTS,
+  MACHINE_MAP_EPOCH,
   MACHINE_WATCHPOINT_COUNT,
   MEMORY_REGIONS,
   MEMORY_REGION_COUNT,
   MEMORY_REGION_STRIDE,
   PAGE_WRITERS_ANYWHERE,
   REGION_BASE,
+  REGION_DEVICE,
   REGION_FLAGS,
+  REGION_HIDDEN,
   REGION_OFFSET,
   REGION_READONLY,
   REGION_SIZE,
@@ -269,7 +273,7 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
     if (watched == WATCH_HIT) return TRAPPED;
   }
   const host = regionOf(pa);
-  if (host == 0) {
+  if (host == 0 || (regionFlags & (access == ACCESS_WRITE ? REGION_DEVICE : REGION_HIDDEN)) != 0) {
     devicePhysical = pa;
     return DEVICE;
   }
@@ -329,6 +333,7 @@ function deviceWrite(va: u64, pa: u64, bytes: u32, value: u64): void {
   } else {
     mmio_write(address, bytes, <i32>value);
   }
+  honourMapChanges();
   if (load<i32>(hart + HART_MMIO_FAULT)) accessFault(ACCESS_WRITE, va);
 }
 
@@ -651,8 +656,17 @@ function dropWriteTagsOf(tables: u32, bytes: u32): void {
   for (let entry = tables; entry < tables + bytes; entry += TLB_ENTRY_BYTES) store<u64>(entry + TLB_WRITE, u64.MAX_VALUE);
 }
 
+/** Forget what the TLBs know of regions that a device has hidden or shown since. */
+function honourMapChanges(): void {
+  const epoch = atomic.load<u32>(MACHINE_MAP_EPOCH);
+  if (load<u32>(hart + HART_MAP_SEEN) == epoch) return;
+  store<u32>(hart + HART_MAP_SEEN, epoch);
+  flushAll();
+}
+
 /** Honour other harts' requests: called at every poll. */
 export function honourFlushRequests(): void {
+  honourMapChanges();
   const request = atomic.load<u32>(MACHINE_FLUSH_REQUEST);
   if (load<u32>(hart + HART_FLUSH_ACK) == request) return;
   forgetOtherBanks();

@@ -1,6 +1,9 @@
 import { VmError } from '../../bus/vm-error';
 import type { DefaultGuest } from '../../images/default-guest';
+import type { FirmwareFiles, StockFirmware } from '../../images/stock-firmware';
+import { FLASH_BASE } from '../board-map';
 import type { MachineConfig } from '../config';
+import { FLASH_BANK_BYTES } from '../flash/flash-bank';
 import { type BootPlan, isBareMetal, planBoot } from './boot-plan';
 import { type ImageFile, readImageFile, unpack } from './image-file';
 
@@ -9,6 +12,12 @@ export interface Boot extends BootPlan {
   append: string;
   /** No kernel was configured, so the default guest is what boots. */
   isDefaultGuest: boolean;
+  /** For firmware that loads them by itself, through fw_cfg. */
+  kernel?: Uint8Array;
+  initrdFile?: Uint8Array;
+  /** What is in the first flash bank, and what a new second one begins with. */
+  flashCode?: Uint8Array;
+  flashTemplate?: Uint8Array;
 }
 
 export interface BootOptions {
@@ -17,11 +26,13 @@ export interface BootOptions {
   extraInitrd?: Uint8Array;
   /** Called only if something of the default guest is needed. */
   defaultGuest: () => Promise<DefaultGuest>;
+  stockFirmware: <F extends StockFirmware>(which: F) => Promise<FirmwareFiles<F>>;
 }
 
 /** Read what a configuration says shall boot. Throws VmError 'Image' for files that cannot be loaded. */
 export async function loadBoot(config: MachineConfig, options: BootOptions): Promise<Boot> {
   const { ram } = options;
+  if (config.firmware === 'uboot' || config.firmware === 'edk2') return loadFirmware(config.firmware, config, options);
   const read = async (what: string, path: string): Promise<ImageFile> => unpack(await readImageFile(what, path, ram.size), ram.size);
   const isDefaultGuest = config.kernel === undefined;
   const guest = isDefaultGuest ? await options.defaultGuest() : undefined;
@@ -37,7 +48,7 @@ export async function loadBoot(config: MachineConfig, options: BootOptions): Pro
   const append = [guest?.append, config.append].filter(Boolean).join(' ');
 
   let firmware: ImageFile | undefined;
-  if (config.firmware === 'default') {
+  if (config.firmware === 'opensbi') {
     // A program made for the place of the firmware is its own firmware.
     if (!isBareMetal(kernel, ram)) firmware = await read('firmware', (guest ?? (await options.defaultGuest())).firmware);
   } else if (config.firmware !== 'none') {
@@ -45,6 +56,33 @@ export async function loadBoot(config: MachineConfig, options: BootOptions): Pro
   }
   const plan = planBoot({ firmware, kernel, initrd: joinInitrds(initrd, options.extraInitrd) }, ram);
   return { ...plan, append, isDefaultGuest };
+}
+
+/** Firmware that looks for what to start by itself. A kernel that is given is offered to it through fw_cfg. */
+async function loadFirmware(which: StockFirmware, config: MachineConfig, options: BootOptions): Promise<Boot> {
+  const { ram } = options;
+  if (config.initrd !== undefined && config.kernel === undefined) {
+    throw VmError.config('An initrd needs a kernel to go with. Name the kernel, or leave the initrd out.');
+  }
+  const kernel = config.kernel === undefined ? undefined : await unpack(await readImageFile('kernel', config.kernel, ram.size), ram.size);
+  const initrd = config.initrd === undefined ? undefined : await readImageFile('initrd', config.initrd, ram.size);
+  const offered = {
+    append: config.append,
+    isDefaultGuest: false,
+    ...(kernel && { kernel: kernel.bytes }),
+    ...(kernel && { initrdFile: joinInitrds(initrd, options.extraInitrd)?.bytes }),
+  };
+  if (which === 'uboot') {
+    const files = await options.stockFirmware('uboot');
+    const firmware = await readImageFile('firmware', files.opensbi, ram.size);
+    const next = await readImageFile('firmware', files.uboot, ram.size);
+    return { ...planBoot({ firmware, next }, ram), ...offered };
+  }
+  const files = await options.stockFirmware('edk2');
+  const firmware = await readImageFile('firmware', files.opensbi, ram.size);
+  const [code, template] = [files.code, files.variables].map((path) => readImageFile('firmware', path, FLASH_BANK_BYTES));
+  const flash = { flashCode: (await code).bytes, flashTemplate: (await template).bytes };
+  return { ...planBoot({ firmware, next: FLASH_BASE }, ram), ...offered, ...flash };
 }
 
 /** The kernel takes several archives in a row, each on a 4-byte boundary. */

@@ -16,6 +16,8 @@ export interface BootFiles {
   firmware?: ImageFile;
   kernel?: ImageFile;
   initrd?: ImageFile;
+  /** What firmware goes on with in place of a kernel: U-Boot, linked to the place of one, or an address in flash. */
+  next?: ImageFile | number;
 }
 
 /** Memory that boot fills; what `bytes` does not cover is zero. */
@@ -108,6 +110,11 @@ export function planBoot(files: BootFiles, ram: Ram): BootPlan {
       : placeLinuxKernel(map, files.kernel, ram, files.firmware ? firmwareEnd : undefined);
     if (files.firmware) plan.next = entry;
     else plan.entry = entry;
+  }
+  if (typeof files.next === 'number') plan.next = files.next;
+  else if (files.next) {
+    plan.next = ram.base + KERNEL_ALIGNMENT;
+    map.place({ what: files.next.what, address: plan.next, bytes: files.next.bytes, memoryBytes: files.next.bytes.length });
   }
   map.reserve('device tree', deviceTree, DEVICE_TREE_ROOM);
   if (files.initrd) {

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { lock } from 'proper-lockfile';
+import { z } from 'zod';
+import { VmError } from '../bus/vm-error';
+import { readDeb } from './deb';
+import { download, hasContents, onDisk, type Patience } from './download';
+import type { DebianPackage } from './packages';
+
+/** Bytes of a file kept in memory while unpacking; busybox has 2 MiB, the largest module 7 MiB, a firmware with its padding 32 MiB. */
+const PART_LIMIT = 64 << 20;
+/** A lock that its holder has not touched for this long is left over from a crash. */
+const LOCK_STALE_MS = 20_000;
+
+/** What a manifest says of a file that was taken out of a package. */
+export const partSchema = z.object({ size: z.number().int().positive(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+export type Part = z.output<typeof partSchema>;
+
+export function isIntact(file: string, { size, sha256 }: Part): Promise<boolean> {
+  return hasContents(file, size, sha256);
+}
+
+/** Downloads packages into the cache folder, those that are not there. Throws as `download` does. */
+export async function downloadPackages(
+  mirror: string,
+  cache: string,
+  packages: DebianPackage[],
+  options: {
+    signal?: AbortSignal | undefined;
+    patience?: Patience | undefined;
+    onProgress?: (received: number, total: number) => void;
+  } = {},
+): Promise<void> {
+  const total = packages.reduce((sum, { size }) => sum + size, 0);
+  let before = 0;
+  for (const wanted of packages) {
+    await download({
+      url: `${mirror}/${wanted.file}`,
+      file: join(cache, cacheName(wanted)),
+      size: wanted.size,
+      sha256: wanted.sha256,
+      signal: options.signal,
+      patience: options.patience,
+      onProgress: (received) => options.onProgress?.(before + received, total),
+    });
+    before += wanted.size;
+  }
+}
+
+/** One file out of a package in the cache. Throws VmError 'Image' if it is not there. */
+export async function extractFile(cache: string, from: DebianPackage, path: string): Promise<Uint8Array> {
+  for await (const entry of readDeb(readPackage(cache, from), from.name)) {
+    if (entry.type === 'file' && entry.path === path) return await collect(entry.contents, path);
+  }
+  throw new VmError('Image', `the package ${from.name} ${from.version} holds no ${path}`);
+}
+
+/** The contents of a package in the cache. */
+export async function* readPackage(cache: string, wanted: DebianPackage, onRead?: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  let read = 0;
+  for await (const chunk of createReadStream(join(cache, cacheName(wanted)), { highWaterMark: 1 << 18 })) {
+    read += (chunk as Uint8Array).length;
+    onRead?.(read);
+    yield chunk as Uint8Array;
+  }
+}
+
+/** A file's contents in one piece. Throws VmError 'Image' for more than is believed. */
+export async function collect(contents: AsyncIterable<Uint8Array>, path: string): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of contents) {
+    length += piece.length;
+    if (length > PART_LIMIT) throw new VmError('Image', `${path} is larger than the ${PART_LIMIT} bytes that were expected at most`);
+    pieces.push(piece);
+  }
+  return new Uint8Array(Buffer.concat(pieces, length));
+}
+
+/** Writes a file that is whole or not there. */
+export async function writePart(file: string, data: Uint8Array): Promise<Part> {
+  await onDisk(file, async () => {
+    await writeFile(`${file}.new`, data);
+    await rename(`${file}.new`, file);
+  });
+  return { size: data.length, sha256: createHash('sha256').update(data).digest('hex') };
+}
+
+function cacheName({ name, sha256 }: DebianPackage): string {
+  return `${name}-${sha256.slice(0, 16)}.deb`;
+}
+
+/** Holds a folder against other processes. Returns what lets it go. */
+export async function acquireFolder(root: string, signal: AbortSignal | undefined, onWait: () => void): Promise<() => Promise<void>> {
+  while (true) {
+    signal?.throwIfAborted();
+    try {
+      // Losing the lock (a computer that slept) is no disaster: two processes would write the same files.
+      return await lock(root, { stale: LOCK_STALE_MS, update: LOCK_STALE_MS / 4, onCompromised: () => undefined });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
+      onWait();
+      await delay(300);
+    }
+  }
+}
