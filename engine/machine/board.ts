@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { FlashFile } from '../backend/flash-file';
+import { isaString } from '../hart/isa';
 import { DeviceManager } from '../bus/device-manager';
 import { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
@@ -13,6 +14,8 @@ import { VirtioConsole } from '../virtio/devices/console';
 import { VirtioRng } from '../virtio/devices/rng';
 import type { VirtioDevice } from '../virtio/device';
 import { VirtioMmio } from '../virtio/transport/mmio';
+import { type AcpiMachine, acpiTables } from './acpi/acpi-tables';
+import { acpiFiles } from './acpi/table-loader';
 import {
   APLIC_BASES,
   APLIC_SOURCES,
@@ -40,13 +43,13 @@ import type { DeviceTreeNode } from './device-tree';
 import { deviceTreeBlob } from './device-tree-blob';
 import { Drives } from './drives';
 import { FLASH_BANK_BYTES, FlashBank } from './flash/flash-bank';
-import { FW_CFG, FwCfg } from './fw-cfg';
+import { FW_CFG, FW_CFG_BYTES, FwCfg } from './fw-cfg';
 import { GoldfishRtc } from './goldfish-rtc';
 import { MachineConsole } from './machine-console';
 import { machineTree } from './machine-tree';
 import { RESET_ROM_BASE, resetRom } from './reset-rom';
 import { type FinisherRequest, TestFinisher } from './test-finisher';
-import { Uart } from './uart';
+import { Uart, UART_CLOCK } from './uart';
 
 /** Bytes of a file that the user puts into fw_cfg. */
 const FW_CFG_FILE_MAX = 64 << 20;
@@ -105,8 +108,10 @@ export class Board {
       warn: options.warn,
     });
 
-    this.slots = this.fillSlots([terminal, this.namedPorts, new VirtioRng(), ...drives.devices]);
-    this.fwCfg = this.fillFwCfg(fwCfgFiles);
+    const virtio = [terminal, this.namedPorts, new VirtioRng(), ...drives.devices];
+    this.slots = this.fillSlots(virtio);
+    const occupied = this.slots.flatMap(({ base, size }, slot) => (virtio[slot] ? { base, size, source: VIRTIO_FIRST_SOURCE + slot } : []));
+    this.fwCfg = this.fillFwCfg(new Map([...this.describeToAcpi(occupied), ...fwCfgFiles]));
     const controllers = [this.clint, ...this.interrupts.devices];
     for (const device of [...controllers, this.finisher, this.rtc, this.uart, ...this.slots, this.fwCfg, ...this.fillFlash()])
       this.devices.register(device);
@@ -191,7 +196,7 @@ export class Board {
     }
     const tree = machineTree({
       harts: config.harts,
-      extensions: config.aia === 'aplic-imsic' ? ['smaia', 'ssaia'] : [],
+      extensions: this.extensions,
       memory: config.memory,
       append: boot.append,
       initrd: boot.initrd,
@@ -202,6 +207,25 @@ export class Board {
     });
     memory.copyIn(boot.deviceTree, deviceTreeBlob(tree));
     memory.copyIn(RESET_ROM_BASE, resetRom(boot));
+  }
+
+  /** Extensions of the harts that not every machine has. */
+  private get extensions(): string[] {
+    return this.options.config.aia === 'aplic-imsic' ? ['smaia', 'ssaia'] : [];
+  }
+
+  /** The files from which firmware makes ACPI tables, for operating systems that do without the device tree. */
+  private describeToAcpi(virtio: AcpiMachine['virtio']): Map<string, Uint8Array> {
+    const tables = acpiTables({
+      harts: this.options.config.harts,
+      isa: isaString(this.extensions),
+      timebase: TIMEBASE,
+      interrupts: this.interruptPlan(),
+      uart: { base: UART_BASE, source: UART_SOURCE, clock: UART_CLOCK },
+      fwCfg: { base: FW_CFG_BASE, size: FW_CFG_BYTES },
+      virtio,
+    });
+    return acpiFiles(tables);
   }
 
   private fillFwCfg(files: ReadonlyMap<string, Uint8Array>): FwCfg {

@@ -3,6 +3,8 @@ import { VmError } from '../bus/vm-error';
 import type { GuestMemory } from '../memory/guest-memory';
 import type { DeviceTreeNode } from './device-tree';
 
+/** Bytes of its registers. */
+export const FW_CFG_BYTES = 0x18;
 // Registers (QEMU's fw_cfg, memory-mapped; all but the data are big-endian).
 const SELECTOR = 8;
 const DMA_HIGH = 16;
@@ -56,7 +58,7 @@ function swap(value: number, size: AccessSize): number {
 export class FwCfg implements MmioDevice {
   readonly name: string;
   readonly base: number;
-  readonly size = 0x18;
+  readonly size = FW_CFG_BYTES;
   private readonly items = new Map<number, Uint8Array>();
   private readonly files = new Map<string, Uint8Array>();
   private selected: Uint8Array = NOTHING;

@@ -1,6 +1,9 @@
 import type { AccessSize, InterruptLine, MmioDevice } from '../bus/device';
 import type { DeviceTreeNode } from './device-tree';
 
+/** Cycles a second of the clock from which a 16550 makes its baud rates; this one has none to make. */
+export const UART_CLOCK = 3_686_400;
+
 // Registers (PC16550D data sheet), one byte each.
 const DATA = 0; // RBR, THR; divisor low with DLAB
 const IER = 1; // divisor high with DLAB
@@ -256,7 +259,7 @@ export class Uart implements MmioDevice {
       properties: {
         compatible: 'ns16550a',
         reg: [{ u64: this.base }, { u64: this.size }],
-        'clock-frequency': [3_686_400],
+        'clock-frequency': [UART_CLOCK],
         ...this.line.deviceTree,
       },
     };
