@@ -119,15 +119,23 @@ export class Board {
 
   /** Opens the drives. Throws VmError if one of them cannot be used. */
   static async create(options: BoardOptions): Promise<Board> {
-    const { config, boot } = options;
-    const drives = await Drives.open(config);
-    let flash: FlashFile | undefined;
+    const drives = await Drives.open(options.config);
     try {
-      if (config.flashVars !== undefined)
-        flash = await FlashFile.open(config.flashVars, { size: FLASH_BANK_BYTES, template: boot.flashTemplate });
-      return new Board(options, drives, flash, await readFwCfgFiles(config));
+      return await Board.withFirmware(options, drives);
     } catch (error) {
       await drives.close();
+      throw error;
+    }
+  }
+
+  private static async withFirmware(options: BoardOptions, drives: Drives): Promise<Board> {
+    const { config, boot } = options;
+    const files = await readFwCfgFiles(config);
+    const template = boot.flashTemplate;
+    const flash = config.flashVars === undefined ? undefined : await FlashFile.open(config.flashVars, { size: FLASH_BANK_BYTES, template });
+    try {
+      return new Board(options, drives, flash, files);
+    } catch (error) {
       await flash?.close();
       throw error;
     }
