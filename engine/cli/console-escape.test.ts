@@ -22,6 +22,10 @@ describe('ConsoleEscape', () => {
     expect(new ConsoleEscape().filter(bytes('\x01s'))).toEqual({ forward: bytes(''), commands: ['statistics'] });
   });
 
+  it('goes on after a full disk on Ctrl-A c', () => {
+    expect(new ConsoleEscape().filter(bytes('\x01c'))).toEqual({ forward: bytes(''), commands: ['continue'] });
+  });
+
   it('sends one Ctrl-A for two', () => {
     expect(new ConsoleEscape().filter(bytes('\x01\x01'))).toEqual({ forward: Uint8Array.of(ESCAPE_BYTE), commands: [] });
   });

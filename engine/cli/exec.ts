@@ -1,6 +1,7 @@
 import { writeCpio } from '../images/cpio';
 import { VmError } from '../bus/vm-error';
 import { Ending } from './ending';
+import { continueWhenThereIsSpace } from './full-disk';
 import { EXEC_HELP } from './help';
 import { readFrom, writeTo } from './host-streams';
 import { HostTerminal } from './host-terminal';
@@ -45,6 +46,7 @@ export async function exec(args: string[]): Promise<number> {
     reportStatistics(machine, options, terminal.tell);
     if (profile) writeProfile(machine, profile, terminal.tell);
     machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
+    continueWhenThereIsSpace(machine, terminal.tell);
     const consoleTail = new OutputTail();
     let panic = false;
     machine.console.onData((data) => {

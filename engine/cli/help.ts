@@ -69,6 +69,7 @@ VM is a name or id from \`hartbox list\`; options given here override its config
 The terminal is raw: every key goes to the guest, Ctrl-C too, except
   Ctrl-A x       switch the machine off and leave (exit code 0)
   Ctrl-A s       say what the harts have done so far (see --stats)
+  Ctrl-A c       go on after the host's disk was full (which pauses the machine; it also tries by itself)
   Ctrl-A h       help
   Ctrl-A Ctrl-A  send Ctrl-A to the guest
 Where standard input is a pipe or a file, all of it goes to the guest as it is.

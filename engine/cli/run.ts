@@ -6,6 +6,7 @@ import { VmLibrary, type VmLock } from '../machine/vm-library';
 import { ConsoleEscape, type EscapeCommand } from './console-escape';
 import { Ending } from './ending';
 import { exitCodeOfGuest } from './exit-codes';
+import { continueWhenThereIsSpace } from './full-disk';
 import { RUN_HELP } from './help';
 import { readFrom, writeTo } from './host-streams';
 import { HostTerminal } from './host-terminal';
@@ -18,6 +19,7 @@ import { UsageError } from './usage-error';
 const KEYS = `
 Ctrl-A x       switch the machine off and leave
 Ctrl-A s       what the harts have done so far
+Ctrl-A c       go on after the host's disk was full
 Ctrl-A h       this help
 Ctrl-A Ctrl-A  send Ctrl-A to the guest`;
 
@@ -67,6 +69,7 @@ async function runMachine(config: MachineConfigInput, options: MachineOptions): 
     reportStatistics(machine, options, terminal.tell);
     if (profile) writeProfile(machine, profile, terminal.tell);
     machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
+    const retry = continueWhenThereIsSpace(machine, terminal.tell, terminal.isInteractive ? ', or when you press Ctrl-A c' : '');
     machine.console.onData(writeTo(process.stdout));
     terminal.onResize((columns, rows) => machine.console.resize(columns, rows));
 
@@ -74,6 +77,7 @@ async function runMachine(config: MachineConfigInput, options: MachineOptions): 
     const obey = (command: EscapeCommand): void => {
       if (command === 'quit') ending.now(0);
       else if (command === 'help') terminal.tell(KEYS);
+      else if (command === 'continue') retry();
       else terminal.tell(statisticsTable(machine.statistics).trimEnd());
     };
     const filter = (typed: Uint8Array): Uint8Array => {

@@ -62,6 +62,8 @@ export interface BoardOptions {
   ports: string[];
   finisher: (request: FinisherRequest) => void;
   warn: (error: VmError) => void;
+  /** The host has no space for a write to a disk image, which waits: resolve with whether to try it again. */
+  full: (error: VmError) => Promise<boolean>;
   /** Gets the virtio devices' trace, if that is wanted. */
   traceVirtio?: (line: string) => void;
 }
@@ -119,7 +121,7 @@ export class Board {
 
   /** Opens the drives. Throws VmError if one of them cannot be used. */
   static async create(options: BoardOptions): Promise<Board> {
-    const drives = await Drives.open(options.config);
+    const drives = await Drives.open(options.config, options.full);
     try {
       return await Board.withFirmware(options, drives);
     } catch (error) {

@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const open = (config: MachineConfigInput): Promise<Drives> => Drives.open(machineConfigSchema.parse(config));
+const open = (config: MachineConfigInput): Promise<Drives> => Drives.open(machineConfigSchema.parse(config), async () => false);
 const drive = (config: DriveConfigInput) => driveSchema.parse(config);
 const inUse = (path: string): boolean => existsSync(`${path}.lock`);
 

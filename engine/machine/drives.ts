@@ -1,10 +1,13 @@
-import { AsyncBlockDevice } from '../backend/disk/async-block-device';
+import { AsyncBlockDevice, type OpenDiskOptions } from '../backend/disk/async-block-device';
 import { VmError } from '../bus/vm-error';
 import { VirtioBlock } from '../virtio/devices/block';
 import { VirtioScsi } from '../virtio/devices/scsi/device';
 import type { UnitAddress } from '../virtio/devices/scsi/requests';
 import type { VirtioDevice } from '../virtio/device';
 import type { DriveConfig, MachineConfig } from './config';
+
+/** What becomes of writes for which the host has no space; see AsyncBlockDevice. */
+type OnFull = NonNullable<OpenDiskOptions['onFull']>;
 
 interface Drive {
   config: DriveConfig;
@@ -22,7 +25,11 @@ export class Drives {
   private readonly scsi: VirtioScsi | undefined;
   private closed = false;
 
-  private constructor(config: MachineConfig, disks: readonly AsyncBlockDevice[]) {
+  private constructor(
+    config: MachineConfig,
+    disks: readonly AsyncBlockDevice[],
+    private readonly onFull: OnFull,
+  ) {
     const { drives, harts } = config;
     if (config.scsi || drives.some(isScsi)) this.scsi = new VirtioScsi({ queues: harts });
     const blocks: VirtioBlock[] = [];
@@ -40,11 +47,11 @@ export class Drives {
   }
 
   /** Opens the images. Throws VmError if one of them cannot be used. */
-  static async open(config: MachineConfig): Promise<Drives> {
+  static async open(config: MachineConfig, onFull: OnFull): Promise<Drives> {
     const disks: AsyncBlockDevice[] = [];
     try {
-      for (const drive of config.drives) disks.push(await openDisk(drive));
-      return new Drives(config, disks);
+      for (const drive of config.drives) disks.push(await openDisk(drive, onFull));
+      return new Drives(config, disks, onFull);
     } catch (error) {
       for (const disk of disks) await disk.close();
       throw error;
@@ -56,7 +63,7 @@ export class Drives {
     if (!isScsi(config)) {
       throw VmError.config('Only SCSI drives can be attached to a machine that is there already. Set the interface to scsi.');
     }
-    const disk = await openDisk(config);
+    const disk = await openDisk(config, this.onFull);
     try {
       this.mustBeOpen();
       return this.add(config, disk);
@@ -82,7 +89,7 @@ export class Drives {
     const { place, config } = drive;
     if (place instanceof VirtioBlock || config.media !== 'cdrom')
       throw VmError.config(`The drive ${id} is no CD-ROM drive; only those take another disc.`);
-    const disk = file === undefined ? undefined : await openDisk({ ...config, file });
+    const disk = file === undefined ? undefined : await openDisk({ ...config, file }, this.onFull);
     let before: AsyncBlockDevice | undefined;
     try {
       this.mustBeOpen();
@@ -138,6 +145,6 @@ function isScsi({ interface: kind, media }: DriveConfig): boolean {
   return kind === undefined ? media === 'cdrom' : kind === 'scsi';
 }
 
-function openDisk({ file, format, readonly, media }: DriveConfig): Promise<AsyncBlockDevice> {
-  return AsyncBlockDevice.open(file, { format, readonly: readonly || media === 'cdrom' });
+function openDisk({ file, format, readonly, media }: DriveConfig, onFull: OnFull): Promise<AsyncBlockDevice> {
+  return AsyncBlockDevice.open(file, { format, readonly: readonly || media === 'cdrom', onFull });
 }

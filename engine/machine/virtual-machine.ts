@@ -19,6 +19,7 @@ import { FLASH_BASE, RAM_BASE } from './board-map';
 import { type Boot, loadBoot } from './boot/boot-files';
 import { Htif } from './boot/htif';
 import { type DriveConfigInput, type MachineConfig, type MachineConfigInput, driveSchema, machineConfigSchema } from './config';
+import { HeldWrites } from './held-writes';
 import { RESET_ROM_BASE, RESET_ROM_SIZE } from './reset-rom';
 import type { FinisherRequest } from './test-finisher';
 
@@ -57,6 +58,8 @@ interface MachineEvents {
   state: [MachineState];
   exit: [MachineExit];
   warning: [VmError];
+  /** The host has no space for what the guest writes: the write waits, and the machine is being paused. `resume` tries again. */
+  full: [VmError];
   trace: [string];
   /** A hart stopped where the debugger told it to, and why; the machine is paused. */
   stopped: [number, HartStop];
@@ -88,6 +91,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private exit: MachineExit | undefined;
   /** Settles when everything asked for so far is done. */
   private lastStep: Promise<void> = Promise.resolve();
+  private readonly held = new HeldWrites((error) => {
+    // It may be paused already, and be told so all the same.
+    this.pause().catch(() => undefined);
+    this.emit('full', error);
+  });
 
   private constructor(config: MachineConfig, boot: Boot, memory: GuestMemory, board: Board, harts: HartPool) {
     super();
@@ -153,6 +161,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       ports: options.ports ?? [],
       finisher: (request) => machine.finish(request),
       warn: (error) => machine.emit('warning', error),
+      full: (error) => machine.held.hold(error),
       traceVirtio: trace.includes('virtio') ? traced : undefined,
     });
     const harts = new HartPool(memory.memory, plan, board.bus, board.hartBoard(trace, options.profile ?? false));
@@ -160,6 +169,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     const machine = new VirtualMachine(config, boot, memory, board, harts);
     harts.on('samples', (hart, samples) => machine.emit('samples', hart, samples));
     return machine;
+  }
+
+  /** Why the machine was paused without being asked to: the host has no space for its disks. Undefined otherwise. */
+  get pauseReason(): VmError | undefined {
+    return this.held.reason;
   }
 
   get state(): MachineState {
@@ -235,7 +249,9 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     });
   }
 
+  /** Go on. Writes that wait for space on the host are tried again: where there is still none, the machine is paused again. */
   resume(): Promise<void> {
+    this.held.retry();
     return this.step('resume', ['paused'], async () => {
       this.harts.resume();
       this.pollHtif();
@@ -338,6 +354,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private end(exit: MachineExit): void {
     if (this.exit) return;
     this.exit = exit;
+    this.held.giveUp();
     clearInterval(this.htifTimer);
     clearInterval(this.statisticsTimer);
     void this.lastStep.then(() => this.release(exit));

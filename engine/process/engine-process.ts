@@ -109,6 +109,8 @@ class EngineProcess {
     this.machine = machine;
     this.hub.attach(machine.console);
     machine.on('warning', (error) => this.post({ type: 'warning', error: reportError(error) }));
+    // The machine is paused then: the user resumes it.
+    machine.on('full', (error) => this.post({ type: 'warning', error: reportError(error) }));
     machine.on('statistics', (total, interval) => this.post({ type: 'statistics', total, interval }));
     machine.on('state', (state) => {
       if (state === 'running' || state === 'paused') this.post({ type: 'state', state });

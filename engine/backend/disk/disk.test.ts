@@ -209,6 +209,33 @@ describe('opening a raw disk', () => {
   });
 });
 
+describe('a write for which the host has no space', () => {
+  it('is tried again as often as it is told to be, and goes on where it stopped', async () => {
+    let asked = 0;
+    const disk = await AsyncBlockDevice.open(path, {
+      onFull: async (error) => {
+        expect(error.message).toMatch(/disk is full/);
+        return ++asked < 3;
+      },
+    });
+    const { handle } = (disk as RawDisk)['file'] as unknown as { handle: FileHandle };
+    const write = handle.writev.bind(handle);
+    let calls = 0;
+    handle.writev = ((buffers: Uint8Array[], at: number) => {
+      // The first bytes find room.
+      if (calls++ === 0) return write([buffers[0].subarray(0, 700)], at);
+      return calls < 4 ? Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' })) : write(buffers, at);
+    }) as typeof handle.writev;
+    const data = Uint8Array.from({ length: 4096 }, (_, i) => i % 251);
+    await disk.write(1024, data);
+    expect(asked).toBe(2);
+    expect(Buffer.compare((await readFile(path)).subarray(1024, 1024 + 4096), data)).toBe(0);
+    calls = 1;
+    await expect(disk.write(0, data)).rejects.toMatchObject({ code: 'IoError', message: expect.stringMatching(/disk is full/) });
+    await disk.close();
+  });
+});
+
 describe('the lock of a disk', () => {
   it('admits one writer, and any number of readers', async () => {
     const writer = await AsyncBlockDevice.open(path);

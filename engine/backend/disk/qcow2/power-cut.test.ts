@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../../../test/support/random';
+import { SectorExpectation, SECTOR, stamp, tagOf } from '../../../../test/support/sector-expectation';
 import { SimulatedFile } from '../../../../test/support/simulated-file';
 import { RamDisk } from '../ram';
 import { examine } from './check';
@@ -11,73 +12,11 @@ import { type Qcow2CreateOptions, qcow2Image } from './create';
 import { parseHeader } from './header';
 import { Qcow2Disk } from './qcow2-disk';
 
-const SECTOR = 512;
 /** Power cuts for each kind of image; HARTBOX_POWER_CUTS=1000 for the long mode. */
 const CUTS = Number(process.env['HARTBOX_POWER_CUTS'] ?? 8);
 const hasQemu = spawnSync('qemu-img', ['--version']).status === 0;
 
 class PowerCut extends Error {}
-
-/** What may stand in a sector, in the order of the changes; `from` and `to` say when a change was asked for and was done. */
-interface Change {
-  tags: Set<number>;
-  from: number;
-  to: number;
-}
-
-/** What each sector may hold after a power cut, going by what was asked for, done, and flushed. */
-class Expectation {
-  private time = 0;
-  private readonly changes: Change[][];
-
-  constructor(initial: number[]) {
-    this.changes = initial.map((tag) => [{ tags: new Set([tag]), from: 0, to: 0 }]);
-  }
-
-  /** A change of some sectors begins; call the result when it is done. */
-  begin(first: number, count: number, tag: number, mayStay = false): () => void {
-    const from = ++this.time;
-    const begun: Change[] = [];
-    for (let sector = first; sector < first + count; sector++) {
-      const history = this.changes[sector];
-      const tags = new Set([tag, ...(mayStay ? history.at(-1).tags : [])]);
-      const change = { tags, from, to: Infinity };
-      history.push(change);
-      begun.push(change);
-    }
-    return () => {
-      const to = ++this.time;
-      for (const change of begun) change.to = to;
-    };
-  }
-
-  /** A flush begins; call the result when it has been acknowledged. */
-  flush(): () => void {
-    const asked = ++this.time;
-    return () => {
-      for (const history of this.changes) {
-        let last = history.length - 1;
-        while (last > 0 && history[last].to > asked) last--;
-        history.splice(0, last);
-      }
-    };
-  }
-
-  allows(sector: number, tag: number): boolean {
-    return this.changes[sector].some(({ tags }) => tags.has(tag));
-  }
-}
-
-function stamp(bytes: Uint8Array, tag: number): Uint8Array {
-  new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4).fill(tag);
-  return bytes;
-}
-
-/** The tag of a sector, undefined if it has not the same all over. */
-function tagOf(sector: Uint8Array): number | undefined {
-  const words = new Uint32Array(sector.buffer, sector.byteOffset, SECTOR / 4);
-  return words.every((word) => word === words[0]) ? words[0] : undefined;
-}
 
 const kinds: [string, Partial<Qcow2CreateOptions> & { sectors: number; backed?: boolean; steps?: number }][] = [
   ['small clusters', { clusterSize: 512, sectors: 900 }],
@@ -109,7 +48,9 @@ describe('a power cut that loses, keeps or tears what was not flushed', () => {
             await disk.write(sector * SECTOR, stamp(new Uint8Array(SECTOR), 1_000_000 + sector));
           return disk;
         };
-        const expected = new Expectation(Array.from({ length: sectors }, (__, i) => (backed && i < sectors - 50 ? 1_000_000 + i : 0)));
+        const expected = new SectorExpectation(
+          Array.from({ length: sectors }, (__, i) => (backed && i < sectors - 50 ? 1_000_000 + i : 0)),
+        );
         const content = await cut(image, await backing(), expected, { sectors, steps }, random);
 
         const file = new SimulatedFile(content);
@@ -143,7 +84,7 @@ describe('a power cut that loses, keeps or tears what was not flushed', () => {
 async function cut(
   image: Uint8Array<ArrayBuffer>,
   backing: RamDisk | undefined,
-  expected: Expectation,
+  expected: SectorExpectation,
   { sectors, steps }: { sectors: number; steps: number },
   random: Random,
 ): Promise<Uint8Array<ArrayBuffer>> {

@@ -58,6 +58,7 @@ export class Qcow2Disk extends Disk {
   /** Clusters whose mapping is being changed. */
   readonly #changing = new RangeLock();
   readonly #active = new Set<Promise<unknown>>();
+  readonly #lengthBefore: number;
   readonly #decompressed = new Map<number, Promise<Uint8Array>>();
   #writable: Promise<void> | undefined;
   #packer: CompressedWriter | undefined;
@@ -72,6 +73,7 @@ export class Qcow2Disk extends Disk {
     this.file = parts.file;
     this.data = parts.dataFile ?? parts.file;
     this.backing = parts.backing;
+    this.#lengthBefore = parts.file.length;
     this.metadata = load(this);
   }
 
@@ -160,8 +162,9 @@ export class Qcow2Disk extends Disk {
     try {
       if (!this.readonly && this.#writable) {
         await this.metadata.commitAll();
-        const used = await this.metadata.refcounts.usedLength();
-        if (used < this.file.length) await this.file.truncate(used);
+        // What was there before stays even if it does not count as used: a damaged image may need it.
+        const end = Math.max(this.#lengthBefore, await this.metadata.refcounts.usedLength());
+        if (end < this.file.length) await this.file.truncate(end);
       }
     } finally {
       await this.file.close();

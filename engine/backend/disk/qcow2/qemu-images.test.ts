@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AsyncBlockDevice } from '../async-block-device';
 import { HostFile } from '../disk-file';
+import { hostLibrary } from '../host-library';
 import { readHeader } from '../open-disk';
 import { readBitmaps } from './bitmaps';
 import { examine } from './check';
@@ -294,7 +295,12 @@ describe.skipIf(!hasQemu)('an image that qemu-img made', () => {
     await expect(open('top.qcow2')).rejects.toMatchObject({ kind: 'Resource', message: expect.stringMatching(/QEMU/) });
     qemu.stdin.end('quit\n');
     await once(qemu, 'exit');
-    await (await open('top.qcow2')).close();
+    const top = await open('top.qcow2');
+    if (hostLibrary()) {
+      for (const name of ['top.qcow2', 'disk.qcow2']) expect(() => qemuIo(name, 'write 0 512'), name).toThrow(/lock/);
+    }
+    await top.close();
+    qemuIo('top.qcow2', 'write 0 512');
   });
 });
 
