@@ -134,7 +134,7 @@ class Model {
     if (number === 0x70 || number === 0x72) {
       const name = number === 0x70 ? 'delivery' : 'threshold';
       const old = file[name];
-      file[name] = change(old, number === 0x70 ? 1n : 255n);
+      file[name] = change(old, number === 0x70 ? 1n : 0x7ffn);
       return old;
     }
     if (number > 0x70 && number < 0x80) return 0n;

@@ -9,9 +9,9 @@ const MEBIBYTE = 2 ** 20;
 
 /**
  * Runs an image from the start of RAM in M-mode on qemu-system-riscv64's virt board until it ends through the test finisher;
- * returns what is then in RAM, as much as the image is long. RAM is a file that both share.
+ * returns what is then in RAM, as much as the image is long. RAM is a file that both share. `aia`: virt's option of that name.
  */
-export function runInQemu(image: Uint8Array): Uint8Array {
+export function runInQemu(image: Uint8Array, aia = 'none'): Uint8Array {
   const directory = mkdtempSync(join(tmpdir(), 'hartbox-conformance-'));
   try {
     const file = join(directory, 'ram');
@@ -22,7 +22,7 @@ export function runInQemu(image: Uint8Array): Uint8Array {
     closeSync(handle);
     truncateSync(file, megabytes * MEBIBYTE);
     const size = `${megabytes}M`;
-    const options = `-M virt,memory-backend=ram -cpu ${CPU} -smp 2 -m ${size} -bios none -display none -serial none -monitor none`;
+    const options = `-M virt,aia=${aia},memory-backend=ram -cpu ${CPU} -smp 2 -m ${size} -bios none -display none -serial none -monitor none`;
     const run = spawnSync(
       'qemu-system-riscv64',
       [...options.split(' '), '-object', `memory-backend-file,id=ram,size=${size},mem-path=${file},share=on`],

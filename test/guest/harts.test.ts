@@ -1,9 +1,11 @@
 import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MmioBus } from '../../engine/bus/mmio-bus';
+import type { InterruptPlan } from '../../engine/interrupt/interrupt-controllers';
 import type { VmError } from '../../engine/bus/vm-error';
 import { GuestMemory } from '../../engine/memory/guest-memory';
 import { createMemory, planMemory } from '../../engine/memory/memory-plan';
+import type { HartBoard } from '../../engine/process/hart-board';
 import { HartPool } from '../../engine/process/harts';
 import { Assembler, Label } from '../support/assembler';
 import { bType, iType, jType, rType, sType, uType } from '../support/riscv-encoding';
@@ -15,6 +17,12 @@ const DATA = RAM + 0x10000;
 const FUNCTION = RAM + 0x20000;
 const CLINT = 0x200_0000;
 const DEVICE = 0x1000_0000;
+const AIA: InterruptPlan = {
+  kind: 'aplic',
+  domains: { machine: 0xc00_0000, supervisor: 0xd00_0000 },
+  sources: 96,
+  imsics: { machine: 0x2400_0000, supervisor: 0x2800_0000 },
+};
 const [A0, A1, A2, T0, T1, T2, S0, S1] = [10, 11, 12, 5, 6, 7, 8, 9];
 const WFI = 0x10500073;
 const MRET = 0x30200073;
@@ -80,7 +88,7 @@ afterEach(async () => {
 });
 
 /** Two harts that run `code` from the start of RAM; `next` waits for a hart's next store to the device. */
-function machine(code: Code, jit = false) {
+function machine(code: Code, jit = false, board: Partial<HartBoard> = {}) {
   const plan = planMemory(2, [{ base: RAM, size: 1 << 20 }]);
   const memory = new GuestMemory(createMemory(plan), plan);
   const written: Written[] = [];
@@ -106,6 +114,7 @@ function machine(code: Code, jit = false) {
     virtioMmio: { base: 0x1000_1000, stride: 0x1000, count: 8, firstSource: 1 },
     ranges: bus.ranges(),
     jit,
+    ...board,
   });
   pool = harts;
   const errors: VmError[] = [];
@@ -260,6 +269,61 @@ describe('two harts', () => {
     expect(after.at - before.at).toBeGreaterThan(380);
     expect(after.at - before.at).toBeLessThan(2000);
     expect(after.cpu - before.cpu).toBeLessThan(150);
+  });
+
+  it('wake each other by messages through their IMSICs, and lose none', async () => {
+    const c = new Code();
+    const [first, loop, claim, round] = [new Label(), new Label(), new Label(), new Label()];
+    const rounds = 2000;
+    c.li(S0, DATA);
+    c.csrr(A0, 0xf14);
+    c.branch(0, A0, 0, first);
+    // Hart 1 lets identities 1 to 63 interrupt it (miselect, mireg, mie), sleeps, and counts what it claims (mtopei).
+    for (const [select, value] of [
+      [0x70, 1],
+      [0xc0, -2],
+    ]) {
+      c.li(T0, select);
+      c.csrw(0x350, T0);
+      c.addi(T0, 0, value);
+      c.csrw(0x351, T0);
+    }
+    c.li(T0, 1024);
+    c.word(iType(0x13, 1, T0, T0, 1));
+    c.csrw(0x304, T0);
+    c.store(A0, S0, 8);
+    c.li(T1, 1);
+    c.place(loop);
+    c.word(WFI);
+    c.place(claim);
+    c.word(iType(0x73, 1, T0, 0, 0x35c));
+    c.branch(0, T0, 0, loop);
+    c.word(rType(0x2f, 2, 0, 0, S0, T1));
+    c.jump(claim);
+    // Hart 0 sends some at once, and waits until they have been claimed.
+    c.place(first);
+    c.li(A1, 1);
+    c.await(S0, 8, A1, true);
+    c.word(uType(0x37, S1, 0x24001));
+    c.li(A2, 0);
+    c.li(T2, rounds);
+    c.place(round);
+    for (const identity of [5, 1, 63]) {
+      c.li(T0, identity);
+      c.store(T0, S1);
+    }
+    c.addi(A2, A2, 3);
+    c.await(S0, 0, A2, true);
+    c.addi(T2, T2, -1);
+    c.branch(1, T2, 0, round);
+    c.li(T1, DEVICE);
+    c.store(A2, T1);
+    c.sleep();
+    const { harts, next, errors } = machine(c, false, { interrupts: AIA });
+    await harts.start();
+    expect((await next()).value).toBe(3 * rounds);
+    expect(harts.statistics.harts[1].claims).toBe(3 * rounds);
+    expect(errors).toEqual([]);
   });
 
   it('stop, go on and start over as they are told, and leave nothing behind', async () => {

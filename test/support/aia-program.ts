@@ -1,5 +1,5 @@
 import { Assembler, Label } from './assembler';
-import { iType, rType, sType, uType } from './riscv-encoding';
+import { bType, iType, jType, rType, sType, uType } from './riscv-encoding';
 
 /** One access in machine mode, to a CSR or to a device. */
 export type Access =
@@ -24,14 +24,19 @@ export const PROGRAM_BYTES = LOG + 8 * ACCESSES_MAX;
 const [T0, T1, T2, S0, S1] = [5, 6, 7, 8, 9];
 const HOW = { write: 1, set: 2, clear: 3 };
 
-/** A program for the start of RAM that makes the accesses in order, logs what each gave, and ends through the test finisher. */
+/** A program for the start of RAM in which hart 0 makes the accesses in order, logs what each gave, and ends through the test finisher. */
 export function buildAccesses(accesses: readonly Access[]): Uint8Array {
   const a = new Assembler();
   const address = (rd: number, offset: number): void => {
     a.word(uType(0x17, rd, (offset - a.offset + 0x800) >>> 12));
     a.word(iType(0x13, 0, rd, rd, ((offset - a.offset + 4) << 20) >> 20));
   };
-  const handler = new Label();
+  const [handler, first] = [new Label(), new Label()];
+  a.word(iType(0x73, 2, T0, 0, 0xf14));
+  a.reference(4, first, (distance) => bType(0, T0, 0, distance));
+  a.word(0x10500073);
+  a.word(jType(0, -4));
+  a.place(first);
   a.reference(4, handler, (distance) => uType(0x17, T0, (distance + 0x800) >> 12));
   a.reference(4, handler, (distance) => iType(0x13, 0, T0, T0, ((distance + 4) << 20) >> 20));
   a.word(iType(0x73, 1, 0, T0, 0x305));
@@ -53,7 +58,7 @@ export function buildAccesses(accesses: readonly Access[]): Uint8Array {
   a.word(uType(0x37, T1, 5));
   a.word(iType(0x1b, 0, T1, T1, 0x555));
   a.word(sType(0x23, 2, T0, T1, 0));
-  a.word(0x0000006f);
+  a.word(jType(0, 0));
   a.place(handler);
   a.word(iType(0x73, 2, T1, 0, 0x342));
   a.word(iType(0x13, 0, T0, 0, -1));

@@ -21,6 +21,8 @@ import { illegal, pendingInterrupts, updateTimers } from './trap';
 
 const MACHINE_FILE: u32 = HART_IMSIC;
 const SUPERVISOR_FILE: u32 = HART_IMSIC + IMSIC_FILE_BYTES;
+/** Values that eithreshold holds: as QEMU's, whatever any IMSIC may have. */
+const THRESHOLD_MASK: u64 = 0x7ff;
 /** Values that miselect and siselect hold. */
 const SELECT_MASK: u64 = 0x1ff;
 
@@ -104,7 +106,7 @@ function selected(file: u32, select: u64, operand: u64, operation: u32, writes: 
     const old =
       number == 0x70
         ? word(file + IMSIC_DELIVERY, 1, operand, operation, writes)
-        : word(file + IMSIC_THRESHOLD, IMSIC_IDENTITIES, operand, operation, writes);
+        : word(file + IMSIC_THRESHOLD, THRESHOLD_MASK, operand, operation, writes);
     if (writes) changed(file);
     return old;
   }
