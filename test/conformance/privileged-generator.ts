@@ -228,6 +228,9 @@ class PrivilegedGenerator {
     const entry = random.below(MAPPED);
     const bit = random.pick([0, 1, 1, 2, 2, 3, 3, 4, 6, 6, 7, 7]);
     const edit = [
+      // Where the load traps and the store does not (the trap has given MPRV another privilege to lend), no page may come of it: any
+      // other value could map one outside RAM, and QEMU has devices there, such as the PCI window, whose empty part reads as ones.
+      word(code.iType(OP_IMM, 0, value, 0, 0)),
       word(code.iType(0x03, 3, value, TABLE, entry * 8)),
       word(code.iType(OP_IMM, 4, value, value, 1 << bit)),
       word(code.sType(0x23, 3, TABLE, value, entry * 8)),
