@@ -63,9 +63,11 @@ function program(rounds: number): { code: Uint8Array; places: Places } {
 }
 
 describe.each([
-  ['interpreted', false],
-  ['translated', true],
-])('a debugger of %s code', (_, jit) => {
+  ['interpreted', {}],
+  ['translated', { jit: true }],
+  ['checked', { jit: true, check: true }],
+])('a debugger of %s code', (_, tier: { jit?: boolean; check?: boolean }) => {
+  const { jit } = tier;
   let machine: BareHart;
   let points: DebugPoints;
   /** The machine pauses after so many polls. */
@@ -77,7 +79,7 @@ describe.each([
       if (--pollsLeft === 0) Atomics.store(machine.memory.words, MACHINE_RUN_STATE >>> 2, RUN_PAUSED);
       return 0;
     };
-    machine = new BareHart(helpers, { jit, tuning: { slice: 50, hot: 2 }, environment: { time } });
+    machine = new BareHart(helpers, { ...tier, tuning: { slice: 50, hot: 2 }, environment: { time } });
     points = new DebugPoints(machine.hart.memory);
   });
 

@@ -115,7 +115,8 @@ export function watch(va: u64, bytes: u32, access: i32): i32 {
     if (load<i32>(hart + HART_WATCH_PASS)) continue;
     store<i32>(hart + HART_STOP, access == ACCESS_WRITE ? STOP_WRITE : STOP_READ);
     store<u64>(hart + HART_STOP_ADDRESS, max(va, first));
-    raise(CAUSE_STOP, 0);
+    // The lockstep check tells by the address which access it was.
+    raise(CAUSE_STOP, va);
     return WATCH_HIT;
   }
   return found;
