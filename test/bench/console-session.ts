@@ -21,7 +21,7 @@ export class ConsoleSession {
       this.#wake();
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.#errors = (this.#errors + text).slice(-2000);
+      this.#errors = (this.#errors + text).slice(-8000);
     });
     child.stdin.on('error', () => undefined);
     const end = (): void => {
@@ -37,6 +37,16 @@ export class ConsoleSession {
       .replace(/^.*\) /s, '')
       .split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  }
+
+  /** Bytes of all its memory that are in RAM (proc(5)). */
+  get residentBytes(): number {
+    return 1024 * Number(/^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8'))?.[1]);
+  }
+
+  /** The end of what it wrote to its standard error. */
+  get errors(): string {
+    return this.#errors;
   }
 
   send(line: string): void {

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { defaultGuest } from '../../engine/images/default-guest';
 import { type BenchContext, type BenchSuite, formatRows, type Measurement, median, ratio, type Row } from './measurement';
 import { hartbox, type Peer, qemu } from './peers';
+import { soak } from './soak';
 import { boot } from './suites/boot';
 import { cpu } from './suites/cpu';
 import { debian } from './suites/debian';
@@ -13,6 +14,7 @@ import { debian } from './suites/debian';
 const SUITES: Record<string, BenchSuite> = { boot, cpu, debian };
 
 const HELP = `Usage: npm run bench -- [SUITE…] [OPTIONS]
+       npm run bench -- soak [--minutes N]
 
 Runs the same guest in QEMU and in Hartbox by turns and prints medians; a ratio above 1 means that Hartbox is faster.
 
@@ -20,6 +22,8 @@ Suites (all without a name):
 ${Object.entries(SUITES)
   .map(([name, { description }]) => `  ${name.padEnd(8)} ${description}`)
   .join('\n')}
+
+soak is no comparison: its guest generates new code without end, for N minutes [10]; the memory of the process is to be flat.
 
 Options:
   --runs N     how often each is run  [3]
@@ -42,6 +46,7 @@ export async function bench(args: string[]): Promise<number> {
       node: { type: 'string', multiple: true, default: [] },
       'cpu-time': { type: 'boolean', default: false },
       json: { type: 'boolean' },
+      minutes: { type: 'string', default: '10' },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -49,13 +54,24 @@ export async function bench(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
+  const say = (message: string): void => void process.stderr.write(`${message}\n`);
+  if (positionals[0] === 'soak') {
+    const minutes = Number(values.minutes);
+    if (!(minutes >= 1)) throw new Error(`--minutes expects a number from 1, not '${values.minutes}'`);
+    const folder = mkdtempSync(join(tmpdir(), 'hartbox-soak-'));
+    try {
+      return (await soak(await defaultGuest(), folder, minutes, say)) ? 0 : 1;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs expects a whole number above 0, not '${values.runs}'`);
   if (values.peer !== undefined && !['qemu', 'hartbox'].includes(values.peer))
     throw new Error(`--peer expects qemu or hartbox, not '${values.peer}'`);
   const peers = [
     ...(values.peer === 'hartbox' ? [] : [qemu]),
-    ...(values.peer === 'qemu' ? [] : [hartbox(), ...values.node.map((node) => hartbox(node))]),
+    ...(values.peer === 'qemu' ? [] : [hartbox(), ...values.node.map((node) => hartbox({ node }))]),
   ];
   const unknown = positionals.find((name) => !Object.hasOwn(SUITES, name));
   if (unknown !== undefined) throw new Error(`there is no suite '${unknown}'; there are: ${Object.keys(SUITES).join(', ')}`);
@@ -65,7 +81,6 @@ export async function bench(args: string[]): Promise<number> {
   const names = (positionals.length > 0 ? positionals : Object.keys(SUITES)).filter((name) => SUITES[name].measurements.some(chosen));
   if (names.length === 0) throw new Error(`nothing that is measured has '${values.only.join("' or '")}' in its name or is of that kind`);
 
-  const say = (message: string): void => void process.stderr.write(`${message}\n`);
   const folder = mkdtempSync(join(tmpdir(), 'hartbox-bench-'));
   const rows: Row[] = [];
   try {

@@ -19,11 +19,23 @@ export const qemu: Peer = {
   start: (machine) => new ConsoleSession('QEMU', spawn('qemu-system-riscv64', qemuArguments(machine, MEMORY_MIB))),
 };
 
-/** Hartbox on the Node that runs this, or on another. Throws if that is none. */
-export function hartbox(node?: string): Peer {
+/** Hartbox on the Node that runs this, or on another, with more options of `hartbox run`. Throws if that is no Node. */
+export function hartbox({ node, options = [] }: { node?: string; options?: string[] } = {}): Peer {
   const name = node === undefined ? 'Hartbox' : `on Node ${versionOf(node)}`;
   const args = ({ kernel, initrd, firmware, append, disk }: LinuxMachine): string[] => [
-    ...['run', '--kernel', kernel, '--initrd', initrd, '--firmware', firmware, `--append=${append}`, '--memory', `${MEMORY_MIB}M`],
+    ...[
+      'run',
+      ...options,
+      '--kernel',
+      kernel,
+      '--initrd',
+      initrd,
+      '--firmware',
+      firmware,
+      `--append=${append}`,
+      '--memory',
+      `${MEMORY_MIB}M`,
+    ],
     // A comma within a file's name is written twice.
     ...(disk === undefined ? [] : ['--drive', `file=${disk.replaceAll(',', ',,')}`]),
   ];

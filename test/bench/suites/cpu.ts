@@ -1,11 +1,7 @@
-import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { writeCpio } from '../../../engine/images/cpio';
+import { readFile } from 'node:fs/promises';
 import { type DebianMachine, prepareDebian, startDebian } from '../debian';
 import type { ConsoleSession } from '../console-session';
+import { compileProgram, initrdWith } from '../guest-program';
 import type { BenchContext, BenchSuite, Kind, Measurement, Unit } from '../measurement';
 import type { Peer } from '../peers';
 import { PROMPT } from '../prompt';
@@ -79,17 +75,9 @@ export const cpu: BenchSuite = {
   description: "programs inside the default guest, timed by its own clock, and Debian's programs",
   measurements: [...WORKLOADS, ...DEBIAN_WORKLOADS],
   async prepare(context) {
-    const binary = join(context.folder, 'cpu');
     // Contraction would fuse the additions and multiplications that are measured apart.
-    const flags = ['-O2', '-static', '-march=rv64gc', '-ffp-contract=off', '-pthread'];
-    await promisify(execFile)('riscv64-linux-gnu-gcc', [...flags, '-o', binary, fileURLToPath(new URL('cpu.c', PROGRAMS)), '-lm']);
-    const data = await readFile(binary);
-    const extra = writeCpio([
-      { type: 'directory', path: 'bench' },
-      { type: 'file', path: 'bench/cpu', mode: 0o755, data },
-    ]);
-    initrd = join(context.folder, 'initrd.cpio');
-    await writeFile(initrd, Buffer.concat([await readFile(context.guest.initrd), extra]));
+    const data = await compileProgram(context.folder, 'cpu', ['-ffp-contract=off', '-pthread'], ['-lm']);
+    initrd = await initrdWith(context.guest, context.folder, 'cpu', data);
     if (!DEBIAN_WORKLOADS.some(context.chosen)) return;
     const names = ['cpu.c', 'debian.sh', 'loops.py'];
     const sources = await Promise.all(names.map(async (name) => [name, await readFile(new URL(name, PROGRAMS))] as const));
