@@ -36,7 +36,7 @@ import {
 } from '../hart-layout';
 import { HART_INSTRET } from '../../memory/layout';
 import { accessAia, updateExternal } from './aia';
-import { flushAll, flushTranslated, switchAddressSpace } from './mmu';
+import { flushAll, flushTranslated, switchAddressSpace } from './tlb';
 import { pmpAddressLocked, pmpReadConfig, pmpUpdate, pmpWriteConfig } from './pmp';
 import {
   hart,

@@ -24,19 +24,9 @@ export {
   setCheckArea,
 } from './check';
 export { csr_access } from './csr';
-export {
-  atomic_address,
-  dropAllCode,
-  fetch_at_pc,
-  fetch_miss,
-  flushAll,
-  load_reserved,
-  load_slow,
-  peek,
-  selectTlbs,
-  store_conditional,
-  store_slow,
-} from './mmu';
+export { dropAllCode } from './decoded-pages';
+export { atomic_address, fetch_at_pc, fetch_miss, load_reserved, load_slow, peek, store_conditional, store_slow } from './mmu';
+export { flushAll, selectTlbs } from './tlb';
 export { pmpUpdate } from './pmp';
 export { setHart } from './state';
 export { account, ebreak, ecall, fence_i, illegal, mret, poll, setTracing, settle, sfence_vma, sret, take_trap, wfi } from './trap';

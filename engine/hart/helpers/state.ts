@@ -70,3 +70,9 @@ export function raise(cause: i32, value: u64): void {
 export function count(statistic: u32): void {
   store<u64>(hart + statistic, load<u64>(hart + statistic) + 1);
 }
+
+/** Whether the last helper raised an exception. */
+@inline
+export function trapped(): bool {
+  return load<i32>(hart + HART_TRAP) != 0;
+}

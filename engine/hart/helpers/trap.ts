@@ -30,7 +30,9 @@ import {
 import { HART_INSTRET, HART_LINES, HART_MTIMECMP, HART_PC, HART_SLEEPING, HART_WAKE, MACHINE_RUN_STATE } from '../../memory/layout';
 import { mostUrgent, updateExternal } from './aia';
 import { halting, profile, stopAtAccess } from './debug';
-import { dropStaleCode, fetch_address, flushAsid, flushPage, flushTranslated, honourFlushRequests, selectTlbs, trapped } from './mmu';
+import { dropStaleCode, honourFlushRequests } from './decoded-pages';
+import { fetch_address } from './mmu';
+import { flushAsid, flushPage, flushTranslated, selectTlbs } from './tlb';
 import {
   CAUSE_BREAKPOINT,
   CAUSE_ECALL_U,
@@ -57,6 +59,7 @@ import {
   PRIV_S,
   PRIV_U,
   raise,
+  trapped,
 } from './state';
 
 /** Traps, interrupts and the privileged instructions (privileged ISA §3.1.6 to §3.3, §12.1, §12.2). */
