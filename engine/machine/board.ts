@@ -6,6 +6,7 @@ import { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
 import { Clint } from '../interrupt/clint';
 import { InterruptControllers, type InterruptPlan } from '../interrupt/interrupt-controllers';
+import { DirectMemoryAccess } from '../memory/direct-memory-access';
 import type { GuestMemory } from '../memory/guest-memory';
 import { VIRTIO_ISR } from '../memory/layout';
 import { GuestClock } from '../process/guest-clock';
@@ -72,6 +73,7 @@ export interface BoardOptions {
 export class Board {
   readonly bus = new MmioBus();
   readonly console: MachineConsole;
+  readonly dma: DirectMemoryAccess;
   private readonly devices = new DeviceManager(this.bus);
   private readonly clint: Clint;
   private readonly interrupts: InterruptControllers;
@@ -89,6 +91,7 @@ export class Board {
     fwCfgFiles: ReadonlyMap<string, Uint8Array>,
   ) {
     const { config, memory, boot } = options;
+    this.dma = new DirectMemoryAccess({ memory });
     this.interrupts = new InterruptControllers(memory.memory, config.harts, this.interruptPlan());
     const { wires } = this.interrupts;
     this.clint = new Clint({ memory: memory.memory, base: CLINT_BASE, harts: config.harts, time: new GuestClock(memory.memory, TIMEBASE) });
@@ -198,11 +201,12 @@ export class Board {
   }
 
   private load(): void {
-    const { boot, config, memory } = this.options;
+    const { dma } = this;
+    const { boot, config } = this.options;
     for (const { address, bytes, memoryBytes } of boot.segments) {
-      memory.copyIn(address, bytes);
-      memory.view(address + bytes.length, memoryBytes - bytes.length).fill(0);
-      memory.wrote(address + bytes.length, memoryBytes - bytes.length);
+      dma.copyToGuest(bytes, address);
+      dma.view(address + bytes.length, memoryBytes - bytes.length).fill(0);
+      dma.wrote(address + bytes.length, memoryBytes - bytes.length);
     }
     const tree = machineTree({
       harts: config.harts,
@@ -215,8 +219,8 @@ export class Board {
       devices: this.devices.deviceTreeNodes(),
       others: [...this.finisher.systemControlNodes(), this.fwCfg.rootNode(), flashNode()],
     });
-    memory.copyIn(boot.deviceTree, deviceTreeBlob(tree));
-    memory.copyIn(RESET_ROM_BASE, resetRom(boot));
+    dma.copyToGuest(deviceTreeBlob(tree), boot.deviceTree);
+    dma.copyToGuest(resetRom(boot), RESET_ROM_BASE);
   }
 
   /** Extensions of the harts that not every machine has. */

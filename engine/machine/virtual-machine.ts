@@ -7,6 +7,7 @@ import { CHECK_BYTES } from '../hart/check/check-layout';
 import type { Samples } from '../hart/sampler';
 import { between, type MachineStatistics } from '../hart/statistics';
 import { defaultGuest, type SetupProgress } from '../images/default-guest';
+import type { DirectMemoryAccess } from '../memory/direct-memory-access';
 import { GuestMemory } from '../memory/guest-memory';
 import { createMemory, planMemory } from '../memory/memory-plan';
 import { HartPool } from '../process/harts';
@@ -183,6 +184,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** The terminal: output of UART and virtio console in one, input for the one that the guest uses. */
   get console(): ConsolePort {
     return this.board.console;
+  }
+
+  /** The guest's memory, to be read and written from outside: best while the machine is paused. */
+  get memory(): DirectMemoryAccess {
+    return this.board.dma;
   }
 
   /** One of the extra console ports. Throws VmError 'Config' if the machine was made without it. */

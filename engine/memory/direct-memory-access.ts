@@ -29,6 +29,12 @@ export class DirectMemoryAccess {
     this.size = size;
   }
 
+  /** The same memory through a smaller window. */
+  window(base: number, size: number): DirectMemoryAccess {
+    this.#check(base, size);
+    return new DirectMemoryAccess({ memory: this.memory, base, size });
+  }
+
   copyToGuest(source: Uint8Array, address: number): void {
     this.#check(address, source.length);
     this.memory.copyIn(address, source);

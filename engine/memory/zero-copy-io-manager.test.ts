@@ -109,9 +109,16 @@ describe('ZeroCopyIoManager', () => {
       ],
       true,
     );
-    await io.read(disk, 100, list);
+    await io.transferScatterGather(list, disk, 100);
     expect(list.toBytes()).toEqual(disk.bytes.slice(100, 8100));
-    await io.write(disk, 50_000, list);
+    const source = dma.scatterGather(
+      [
+        { address: TEST_RAM_BASE, length: 3000 },
+        { address: TEST_RAM_BASE + 8192, length: 5000 },
+      ],
+      false,
+    );
+    await io.transferScatterGather(source, disk, 50_000);
     expect(disk.bytes.slice(50_000, 58_000)).toEqual(disk.bytes.slice(100, 8100));
     expect(new Set(disk.buffers)).toEqual(new Set([memory.memory.buffer]));
     expect(io.statistics).toEqual({ transfers: 2, zeroCopyBytes: 16_000, copiedBytes: 0 });
@@ -121,10 +128,11 @@ describe('ZeroCopyIoManager', () => {
     const { memory, io } = setUp();
     const disk = new Bytes(20_000);
     const list = new ScatterGatherList(memory, true);
-    for (let i = 0; i < 1100; i++) list.add(TEST_RAM_BASE + 64 * i, 3);
-    await io.read(disk, 7, list);
+    const source = new ScatterGatherList(memory, false);
+    for (let i = 0; i < 1100; i++) for (const one of [list, source]) one.add(TEST_RAM_BASE + 64 * i, 3);
+    await io.transferScatterGather(list, disk, 7);
     expect(list.toBytes()).toEqual(disk.bytes.slice(7, 3307));
-    await io.write(disk, 10_000, list);
+    await io.transferScatterGather(source, disk, 10_000);
     expect(disk.bytes.slice(10_000, 13_300)).toEqual(disk.bytes.slice(7, 3307));
     expect(disk.buffers).not.toContain(memory.memory.buffer);
     expect(io.statistics).toEqual({ transfers: 2, zeroCopyBytes: 0, copiedBytes: 6600 });
@@ -132,23 +140,29 @@ describe('ZeroCopyIoManager', () => {
   });
 
   it('copies between host buffers and the guest', () => {
-    const { io } = setUp();
-    io.transferToGuest(pattern(500), TEST_RAM_BASE);
-    const copy = new Uint8Array(500);
-    io.transferFromGuest(TEST_RAM_BASE, copy);
-    expect(copy).toEqual(pattern(500));
-    expect(io.statistics).toEqual({ transfers: 2, zeroCopyBytes: 0, copiedBytes: 1000 });
+    const { io, memory } = setUp();
+    const list = new ScatterGatherList(memory, true).add(TEST_RAM_BASE, 300).add(TEST_RAM_BASE + 4096, 200);
+    for (const place of [TEST_RAM_BASE + 5000, list]) {
+      io.transferToGuest(pattern(500), place);
+      const copy = new Uint8Array(500);
+      io.transferFromGuest(place, copy);
+      expect(copy).toEqual(pattern(500));
+    }
+    expect(io.statistics).toEqual({ transfers: 4, zeroCopyBytes: 0, copiedBytes: 2000 });
+    expect(() => io.transferToGuest(pattern(501), list)).toThrow('do not fit');
+    expect(() => io.transferFromGuest(list, new Uint8Array(501))).toThrow('were asked of');
   });
 
   it('passes on the failures of back ends, and keeps no buffer', async () => {
     const { memory, io } = setUp();
     const broken = { readv: () => Promise.reject(new Error('broken')), writev: () => Promise.reject(new Error('broken')) };
-    const few = new ScatterGatherList(memory, true).add(TEST_RAM_BASE, 512);
-    const many = new ScatterGatherList(memory, true);
-    for (let i = 0; i < 1100; i++) many.add(TEST_RAM_BASE + 64 * i, 3);
-    for (const list of [few, many]) {
-      await expect(io.read(broken, 0, list)).rejects.toThrow('broken');
-      await expect(io.write(broken, 0, list)).rejects.toThrow('broken');
+    const lists = [true, false].flatMap((writable) => {
+      const many = new ScatterGatherList(memory, writable);
+      for (let i = 0; i < 1100; i++) many.add(TEST_RAM_BASE + 64 * i, 3);
+      return [new ScatterGatherList(memory, writable).add(TEST_RAM_BASE, 512), many];
+    });
+    for (const list of lists) {
+      await expect(io.transferScatterGather(list, broken, 0)).rejects.toThrow('broken');
     }
     expect(io.pool.inUse).toBe(0);
   });

@@ -1,14 +1,13 @@
+import { DeviceError } from '../bus/vm-error';
 import { BufferPool } from './buffer-pool';
 import type { DirectMemoryAccess } from './direct-memory-access';
 import type { ScatterGatherList } from './scatter-gather-list';
 
-/** Where data comes from, as block back ends have it: fills all the buffers with what stands at `offset`. */
-export interface VectorSource {
+/** A back end as transfers need it; disks are such. */
+export interface VectorIo {
+  /** Fill all the buffers with what stands at `offset`. */
   readv(offset: number, buffers: Uint8Array[]): Promise<void>;
-}
-
-/** Where data goes. */
-export interface VectorSink {
+  /** Write all the buffers to `offset`. */
   writev(offset: number, buffers: Uint8Array[]): Promise<void>;
 }
 
@@ -45,50 +44,51 @@ export class ZeroCopyIoManager {
     return { ...this.#statistics };
   }
 
-  /** Fill the list from a back end. Rejects with the back end's error; what the list holds then is not defined. */
-  read(source: VectorSource, offset: number, target: ScatterGatherList): Promise<void> {
+  /**
+   * Move all of the list between guest memory and a back end: a writable list is filled with what stands at `offset`, any other is
+   * written there. Rejects with the back end's error; what a writable list then holds is not defined.
+   */
+  transferScatterGather(list: ScatterGatherList, backEnd: VectorIo, offset: number): Promise<void> {
     this.#statistics.transfers++;
-    if (target.segments > PIECES_MAX) return this.#readByCopy(source, offset, target);
-    this.#statistics.zeroCopyBytes += target.length;
-    return source.readv(offset, target.views()).then(
-      () => target.wrote(),
+    if (list.segments > PIECES_MAX)
+      return list.writable ? this.#readByCopy(backEnd, offset, list) : this.#writeByCopy(backEnd, offset, list);
+    this.#statistics.zeroCopyBytes += list.length;
+    if (!list.writable) return backEnd.writev(offset, list.views());
+    return backEnd.readv(offset, list.views()).then(
+      () => list.wrote(),
       (error: unknown) => {
-        target.wrote();
+        list.wrote();
         throw error;
       },
     );
   }
 
-  /** Write what the list holds to a back end. */
-  write(sink: VectorSink, offset: number, source: ScatterGatherList): Promise<void> {
-    this.#statistics.transfers++;
-    if (source.segments > PIECES_MAX) return this.#writeByCopy(sink, offset, source);
-    this.#statistics.zeroCopyBytes += source.length;
-    return sink.writev(offset, source.views());
-  }
-
-  /** Copy bytes of the host into guest memory. */
-  transferToGuest(source: Uint8Array, address: number): void {
+  /** Copy bytes of the host into guest memory: to an address, or to the start of a list. Throws DeviceError where they do not fit. */
+  transferToGuest(source: Uint8Array, target: number | ScatterGatherList): void {
     this.#statistics.transfers++;
     this.#statistics.copiedBytes += source.length;
-    this.dma.copyToGuest(source, address);
+    if (typeof target === 'number') this.dma.copyToGuest(source, target);
+    else if (target.copyFrom(source) < source.length)
+      throw DeviceError.InvalidParameter(`${source.length} bytes do not fit into a guest's buffer of ${target.length}.`);
   }
 
-  /** Copy guest memory into a buffer of the host. */
-  transferFromGuest(address: number, target: Uint8Array): void {
+  /** Copy guest memory, from an address or from the start of a list, into all of a buffer of the host. */
+  transferFromGuest(source: number | ScatterGatherList, target: Uint8Array): void {
     this.#statistics.transfers++;
     this.#statistics.copiedBytes += target.length;
-    this.dma.copyFromGuest(address, target);
+    if (typeof source === 'number') this.dma.copyFromGuest(source, target);
+    else if (source.copyTo(target) < target.length)
+      throw DeviceError.InvalidParameter(`${target.length} bytes were asked of a guest's buffer of ${source.length}.`);
   }
 
-  async #readByCopy(source: VectorSource, offset: number, target: ScatterGatherList): Promise<void> {
+  async #readByCopy(source: VectorIo, offset: number, target: ScatterGatherList): Promise<void> {
     await this.#inPieces(target.length, async (buffer, done) => {
       await source.readv(offset + done, [buffer]);
       target.copyFrom(buffer, done);
     });
   }
 
-  async #writeByCopy(sink: VectorSink, offset: number, source: ScatterGatherList): Promise<void> {
+  async #writeByCopy(sink: VectorIo, offset: number, source: ScatterGatherList): Promise<void> {
     await this.#inPieces(source.length, async (buffer, done) => {
       source.copyTo(buffer, done);
       await sink.writev(offset + done, [buffer]);

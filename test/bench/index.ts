@@ -10,8 +10,9 @@ import { soak } from './soak';
 import { boot } from './suites/boot';
 import { cpu } from './suites/cpu';
 import { debian } from './suites/debian';
+import { disk } from './suites/disk';
 
-const SUITES: Record<string, BenchSuite> = { boot, cpu, debian };
+const SUITES: Record<string, BenchSuite> = { boot, cpu, debian, disk };
 
 const HELP = `Usage: npm run bench -- [SUITE…] [OPTIONS]
        npm run bench -- soak [--minutes N]

@@ -22,22 +22,13 @@ export const qemu: Peer = {
 /** Hartbox on the Node that runs this, or on another, with more options of `hartbox run`. Throws if that is no Node. */
 export function hartbox({ node, options = [] }: { node?: string; options?: string[] } = {}): Peer {
   const name = node === undefined ? 'Hartbox' : `on Node ${versionOf(node)}`;
-  const args = ({ kernel, initrd, firmware, append, disk }: LinuxMachine): string[] => [
-    ...[
-      'run',
-      ...options,
-      '--kernel',
-      kernel,
-      '--initrd',
-      initrd,
-      '--firmware',
-      firmware,
-      `--append=${append}`,
-      '--memory',
-      `${MEMORY_MIB}M`,
-    ],
-    // A comma within a file's name is written twice.
-    ...(disk === undefined ? [] : ['--drive', `file=${disk.replaceAll(',', ',,')}`]),
+  // A comma within a file's name is written twice.
+  const drive = (file: string, format: string): string[] => ['--drive', `file=${file.replaceAll(',', ',,')},format=${format}`];
+  const args = ({ kernel, initrd, firmware, append, disk, data = [] }: LinuxMachine): string[] => [
+    ...['run', ...options, '--kernel', kernel, '--initrd', initrd, '--firmware', firmware],
+    ...[`--append=${append}`, '--memory', `${MEMORY_MIB}M`],
+    ...(disk === undefined ? [] : drive(disk, 'raw')),
+    ...data.flatMap(({ file, format }) => drive(file, format)),
   ];
   return { name, start: (machine) => new ConsoleSession(name, spawn(node ?? process.execPath, [CLI, ...args(machine)])) };
 }

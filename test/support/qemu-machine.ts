@@ -6,6 +6,8 @@ export interface LinuxMachine {
   append: string;
   /** A raw image: a virtio disk, the guest's /dev/vda. */
   disk?: string;
+  /** Further virtio disks: /dev/vdb and so on. */
+  data?: { file: string; format: 'raw' | 'qcow2' }[];
 }
 
 /**
@@ -17,12 +19,11 @@ export function qemuArguments(machine: LinuxMachine, memory: number): string[] {
   const files = ['-kernel', machine.kernel, '-initrd', machine.initrd, '-bios', machine.firmware, '-append', machine.append];
   const virtio = ['-global', 'virtio-mmio.force-legacy=false', '-device', 'virtio-rng-device', '-device', 'virtio-serial-device'];
   const console = ['-chardev', 'stdio,id=console,signal=off', '-device', 'virtconsole,chardev=console'];
-  // A comma within a file's name is written twice.
-  const drive = (file: string): string[] => [
-    '-drive',
-    `file=${file.replaceAll(',', ',,')},format=raw,if=none,id=disk`,
-    '-device',
-    'virtio-blk-device,drive=disk',
-  ];
-  return [...board, ...files, ...virtio, ...console, ...(machine.disk === undefined ? [] : drive(machine.disk))];
+  const disks = [...(machine.disk === undefined ? [] : [{ file: machine.disk, format: 'raw' }]), ...(machine.data ?? [])];
+  // A comma within a file's name is written twice. Devices of the command line get their addresses from the last to the first.
+  const drives = disks.flatMap(({ file, format }, i) => [
+    ...['-drive', `file=${file.replaceAll(',', ',,')},format=${format},if=none,id=disk${i},discard=unmap`],
+    ...['-device', `virtio-blk-device,drive=disk${i},bus=virtio-mmio-bus.${i + 2}`],
+  ]);
+  return [...board, ...files, ...virtio, ...console, ...drives];
 }

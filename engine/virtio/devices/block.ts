@@ -250,13 +250,13 @@ export class VirtioBlock extends VirtioDevice {
       case VIRTIO_BLK_T_IN: {
         const data = writable.slice(0, writable.length - 1);
         if (!this.#inside(sector, data.length)) return VIRTIO_BLK_S_IOERR;
-        await this.#io!.read(this.#disk, sector * SECTOR, data);
+        await this.#io!.transferScatterGather(data, this.#disk, sector * SECTOR);
         return VIRTIO_BLK_S_OK;
       }
       case VIRTIO_BLK_T_OUT: {
         const data = readable.slice(HEADER_BYTES);
         if (this.#disk.readonly || !this.#inside(sector, data.length)) return VIRTIO_BLK_S_IOERR;
-        await this.#io!.write(this.#disk, sector * SECTOR, data);
+        await this.#io!.transferScatterGather(data, this.#disk, sector * SECTOR);
         if (this.#writeThrough) await this.#disk.flush();
         return VIRTIO_BLK_S_OK;
       }
@@ -266,7 +266,7 @@ export class VirtioBlock extends VirtioDevice {
       case VIRTIO_BLK_T_GET_ID: {
         const id = new Uint8Array(Math.min(ID_BYTES, writable.length - 1));
         id.set(this.#serial.subarray(0, id.length));
-        writable.copyFrom(id);
+        this.#io!.transferToGuest(id, writable);
         return VIRTIO_BLK_S_OK;
       }
       case VIRTIO_BLK_T_DISCARD:

@@ -25,7 +25,7 @@ const read = (name: string, data: string, extent: Extent): Command => ({
   async run(unit, task, { io }) {
     const { offset, length } = inside(unit, extent(task));
     const target = task.into(length);
-    if (length > 0) await io.read(medium(unit), offset, target);
+    if (length > 0) await io.transferScatterGather(target, medium(unit), offset);
   },
 });
 
@@ -39,7 +39,7 @@ const write = (name: string, data: string, extent: Extent): Command => ({
     const { offset, length } = inside(unit, extent(task));
     const source = task.from(length);
     if (length === 0) return;
-    await io.write(medium(unit), offset, source);
+    await io.transferScatterGather(source, medium(unit), offset);
     // The six-byte form has no such bit.
     const forced = task.opcode !== 0x0a && (task.u8(1) & FORCE_UNIT_ACCESS) !== 0;
     if (forced || !unit.writeCache) await medium(unit).flush();

@@ -98,7 +98,7 @@ export const multimediaCommands: readonly Command[] = [
       // An image holds nothing but the blocks' user data; no fields at all is a mere seek.
       if (fields !== 0 && (fields !== 0x10 || (task.u8(10) & 7) !== 0)) throw new CheckCondition(SENSE.invalidFieldInCommand);
       const target = task.into(fields === 0 ? 0 : count * unit.blockSize);
-      if (target.length > 0 && unit.medium) await io.read(unit.medium, block * unit.blockSize, target);
+      if (target.length > 0 && unit.medium) await io.transferScatterGather(target, unit.medium, block * unit.blockSize);
     },
   },
   {

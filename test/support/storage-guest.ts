@@ -1,0 +1,41 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { DefaultGuest } from '../../engine/images/default-guest';
+import { type DebianDiskRecipe, debianDisk, debianMachine } from './debian-disk';
+import type { LinuxMachine } from './qemu-machine';
+
+/** A disk of Debian with what puts storage to work and looks at the result. */
+export const STORAGE_DISK: DebianDiskRecipe = {
+  name: 'storage',
+  size: 2 ** 31,
+  packages: ['fio', 'e2fsprogs', 'util-linux', 'mount', 'kmod', 'udev', 'lsscsi', 'sg3-utils'],
+};
+
+/** Prompt of its shell, which is all that runs there. */
+export const STORAGE_PROMPT = 'storage# ';
+
+const INIT = `#!/bin/sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C PS1='${STORAGE_PROMPT}' TERM=dumb
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs run /run
+mount -t tmpfs tmp /tmp
+modprobe -a virtio_scsi 2> /dev/null
+hostname storage
+exec setsid sh -c 'exec sh < /dev/hvc0 > /dev/hvc0 2>&1'
+`;
+
+/** A machine that boots a fresh copy of that disk, written to `folder`, to a shell on its console. */
+export async function storageGuest(
+  guest: DefaultGuest,
+  folder: string,
+  say: (message: string) => void,
+): Promise<LinuxMachine & { disk: string }> {
+  const made = await debianDisk(STORAGE_DISK, guest, say);
+  const disk = join(folder, 'system.img');
+  await promisify(execFile)('cp', ['--sparse=always', '--reflink=auto', made, disk]);
+  const files = { folder: 'storage', contents: { init: new TextEncoder().encode(INIT) } };
+  const machine = await debianMachine(guest, disk, join(folder, 'initrd.cpio'), files);
+  return { ...machine, append: `${machine.append} disk_init=/storage/init`, disk };
+}
