@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -78,6 +78,22 @@ describe('Drives', () => {
     await expect(drives.detach('system')).rejects.toThrow('no SCSI drive');
     await expect(drives.changeMedium('system', disc, false)).rejects.toThrow('no CD-ROM drive');
     expect(inUse(disc)).toBe(false);
+    await drives.close();
+  });
+
+  it('lets drives grow', async () => {
+    const drives = await open({
+      drives: [
+        { file: disk, id: 'd' },
+        { file: disc, media: 'cdrom', id: 'cd' },
+      ],
+    });
+    await drives.resize('d', 8192);
+    expect(statSync(disk).size).toBe(8192);
+    expect((drives.devices[0] as VirtioBlock).size).toBe(8192);
+    await expect(drives.resize('d', 4096)).rejects.toThrow('only grow');
+    await expect(drives.resize('d', 8193)).rejects.toMatchObject({ kind: 'Config' });
+    await expect(drives.resize('cd', 8192)).rejects.toThrow('holds a disc');
     await drives.close();
   });
 

@@ -84,6 +84,15 @@ export class Drives {
     }
   }
 
+  async resize(id: string, size: number): Promise<void> {
+    const { disk, config } = this.find(id);
+    if (!disk || config.media === 'cdrom') throw VmError.config(`The drive ${id} holds a disc, which has its size for ever.`);
+    if (disk.readonly) throw VmError.config(`The drive ${id} is read-only and cannot be resized.`);
+    if (size < disk.size)
+      throw VmError.config(`The drive ${id} has ${disk.size} bytes. While the machine is there it can only grow, not shrink to ${size}.`);
+    await disk.resize(size);
+  }
+
   async changeMedium(id: string, file: string | undefined, force: boolean): Promise<void> {
     const drive = this.find(id);
     const { place, config } = drive;

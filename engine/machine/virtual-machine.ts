@@ -210,6 +210,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     await this.usableBoard('detach a drive').drives.detach(id);
   }
 
+  /** Let a drive grow to `size` bytes; the guest is told. Throws VmError 'Config' for less than it has, and for read-only drives. */
+  async resizeDrive(id: string, size: number): Promise<void> {
+    await this.usableBoard('resize a drive').drives.resize(id, size);
+  }
+
   /**
    * Put another disc into a CD-ROM drive; without `file` the drive is empty then. Throws VmError 'State' while the guest has locked
    * the drive, which it then is asked to unlock, unless `force` is set.

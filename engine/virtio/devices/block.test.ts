@@ -161,7 +161,7 @@ describe('VirtioBlock', () => {
   });
 
   it('offers only what it can do', () => {
-    const raw = { name: 'x', size: SIZE, readonly: true, discards: false } as AsyncBlockDevice;
+    const raw = Object.assign(new RamDisk(SIZE), { readonly: true, discards: false });
     const readonly = new VirtioBlock({ disk: raw }).offeredFeatures;
     expect(readonly.has(VIRTIO_BLK_F_RO)).toBe(true);
     expect(readonly.has(VIRTIO_BLK_F_DISCARD)).toBe(false);
@@ -201,7 +201,6 @@ describe('VirtioBlock', () => {
     const generation = driver.read('ConfigGeneration');
     await disk.resize(2 * SIZE);
     expect((await request(driver, header(VIRTIO_BLK_T_IN, SIZE / 512), [], [512])).status).toBe(VIRTIO_BLK_S_OK);
-    device.resized();
     expect(driver.transport.read(0x100, 4)).toBe((2 * SIZE) / 512);
     expect(driver.read('ConfigGeneration')).not.toBe(generation);
     expect(driver.read('InterruptStatus') & INTERRUPT_CONFIG_CHANGE).not.toBe(0);

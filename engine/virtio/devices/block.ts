@@ -38,6 +38,7 @@ const CONFIG_SEG_MAX = 12;
 const CONFIG_BLK_SIZE = 20;
 const CONFIG_PHYSICAL_BLOCK_EXP = 24;
 const CONFIG_MIN_IO_SIZE = 26;
+const CONFIG_OPT_IO_SIZE = 28;
 const CONFIG_WRITEBACK = 32;
 const CONFIG_NUM_QUEUES = 34;
 const CONFIG_MAX_DISCARD_SECTORS = 36;
@@ -56,6 +57,8 @@ const HEADER_BYTES = 16;
 const ID_BYTES = 20;
 const RANGE_BYTES = 16;
 const RANGES_MAX = 16;
+/** Flag of a range to zero: its space may be given up. */
+const UNMAP = 1;
 const DISCARD_MAX_SECTORS = 1 << 22;
 /** Hosts' files are made of blocks of this size. */
 const HOST_BLOCK = 4096;
@@ -84,7 +87,7 @@ export interface VirtioBlockFile {
 
 /**
  * The block device (virtio 1.3 §5.2). Requests run concurrently, and their data goes between the back end and the guest's own pages
- * without a copy.
+ * without a copy. A driver is told when the disk is resized.
  */
 export class VirtioBlock extends VirtioDevice {
   readonly name: string;
@@ -111,6 +114,7 @@ export class VirtioBlock extends VirtioDevice {
       features.push(VIRTIO_BLK_F_CONFIG_WCE, VIRTIO_BLK_F_WRITE_ZEROES);
       if (disk.discards && discard) features.push(VIRTIO_BLK_F_DISCARD);
     }
+    const { blockSize: best, discardGranularity } = disk.geometry;
     const config = new DataView(new ArrayBuffer(CONFIG_BYTES));
     setCapacity(config, disk.size);
     config.setUint32(CONFIG_SIZE_MAX, SIZE_MAX, true);
@@ -119,11 +123,12 @@ export class VirtioBlock extends VirtioDevice {
     config.setUint32(CONFIG_BLK_SIZE, blockSize, true);
     config.setUint8(CONFIG_PHYSICAL_BLOCK_EXP, Math.log2(HOST_BLOCK / blockSize));
     config.setUint16(CONFIG_MIN_IO_SIZE, HOST_BLOCK / blockSize, true);
+    config.setUint32(CONFIG_OPT_IO_SIZE, Math.ceil(best / blockSize), true);
     config.setUint8(CONFIG_WRITEBACK, 1);
     config.setUint16(CONFIG_NUM_QUEUES, queues, true);
     config.setUint32(CONFIG_MAX_DISCARD_SECTORS, DISCARD_MAX_SECTORS, true);
     config.setUint32(CONFIG_MAX_DISCARD_SEG, RANGES_MAX, true);
-    config.setUint32(CONFIG_DISCARD_SECTOR_ALIGNMENT, HOST_BLOCK / SECTOR, true);
+    config.setUint32(CONFIG_DISCARD_SECTOR_ALIGNMENT, discardGranularity / SECTOR, true);
     config.setUint32(CONFIG_MAX_WRITE_ZEROES_SECTORS, WRITE_ZEROES_MAX_SECTORS, true);
     config.setUint32(CONFIG_MAX_WRITE_ZEROES_SEG, RANGES_MAX, true);
     config.setUint8(CONFIG_WRITE_ZEROES_MAY_UNMAP, 1);
@@ -132,6 +137,7 @@ export class VirtioBlock extends VirtioDevice {
     this.queueSizes = Array.from({ length: queues }, () => QUEUE_SIZE);
     this.#disk = disk;
     this.#serial = id;
+    disk.onResize((size) => this.changeConfig((fields) => setCapacity(fields, size)));
   }
 
   /** A device on a disk image. Throws VmError 'Image' or 'Resource' where the file cannot be used. */
@@ -169,11 +175,6 @@ export class VirtioBlock extends VirtioDevice {
   async handleWrite(sector: number, data: Uint8Array): Promise<void> {
     if (this.#disk.readonly) throw DeviceError.NotSupported(`${this.name} is read-only.`);
     await this.#disk.writev(this.#existing(sector, data.length), [data]);
-  }
-
-  /** The disk has another size now: tells the driver (§5.2.6). */
-  resized(): void {
-    this.changeConfig((config) => setCapacity(config, this.#disk.size));
   }
 
   /** Closes the disk. The driver must have let go of the device. */
@@ -274,31 +275,32 @@ export class VirtioBlock extends VirtioDevice {
         return this.#ranges(readable.slice(HEADER_BYTES), DISCARD_MAX_SECTORS, 0, (offset, length) => this.#disk.discard(offset, length));
       case VIRTIO_BLK_T_WRITE_ZEROES:
         if (!this.hasFeature(VIRTIO_BLK_F_WRITE_ZEROES)) return VIRTIO_BLK_S_UNSUPP;
-        return this.#ranges(readable.slice(HEADER_BYTES), WRITE_ZEROES_MAX_SECTORS, 1, (offset, length) =>
-          this.#disk.writeZeroes(offset, length),
+        return this.#ranges(readable.slice(HEADER_BYTES), WRITE_ZEROES_MAX_SECTORS, UNMAP, (offset, length, flags) =>
+          this.#disk.writeZeroes(offset, length, { unmap: (flags & UNMAP) !== 0 }),
         );
       default:
         return VIRTIO_BLK_S_UNSUPP;
     }
   }
 
-  /** The ranges of a discard or write-zeroes request (§5.2.6.2); bit 0 of `knownFlags` is "unmap". All are checked before the first is used. */
+  /** The ranges of a discard or write-zeroes request (§5.2.6.2); `knownFlags` may be set. All are checked before the first is used. */
   async #ranges(
     list: ScatterGatherList,
     sectorsMax: number,
     knownFlags: number,
-    apply: (offset: number, length: number) => Promise<void>,
+    apply: (offset: number, length: number, flags: number) => Promise<void>,
   ): Promise<number> {
     if (list.length === 0 || list.length % RANGE_BYTES !== 0 || list.length > RANGES_MAX * RANGE_BYTES) return VIRTIO_BLK_S_IOERR;
-    const ranges: { offset: number; length: number }[] = [];
+    const ranges: { offset: number; length: number; flags: number }[] = [];
     for (let at = 0; at < list.length; at += RANGE_BYTES) {
       const sector = list.readU64(at);
       const sectors = list.readU32(at + 8);
-      if (list.readU32(at + 12) & ~knownFlags) return VIRTIO_BLK_S_UNSUPP;
+      const flags = list.readU32(at + 12);
+      if (flags & ~knownFlags) return VIRTIO_BLK_S_UNSUPP;
       if (sectors > sectorsMax || !this.#inside(sector, sectors * SECTOR)) return VIRTIO_BLK_S_IOERR;
-      ranges.push({ offset: sector * SECTOR, length: sectors * SECTOR });
+      ranges.push({ offset: sector * SECTOR, length: sectors * SECTOR, flags });
     }
-    for (const { offset, length } of ranges) await apply(offset, length);
+    for (const { offset, length, flags } of ranges) await apply(offset, length, flags);
     if (this.#writeThrough) await this.#disk.flush();
     return VIRTIO_BLK_S_OK;
   }

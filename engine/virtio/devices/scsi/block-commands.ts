@@ -94,7 +94,7 @@ const writeSame = (name: string, data: string, extent: Extent): Command => ({
     const { offset, length } = inside(unit, range);
     const noData = task.opcode === 0x93 && (task.u8(1) & NO_DATA_OUT) !== 0;
     const block = noData ? undefined : task.from(unit.blockSize).toBytes();
-    if (!block || block.every((byte) => byte === 0)) await disk.writeZeroes(offset, length);
+    if (!block || block.every((byte) => byte === 0)) await disk.writeZeroes(offset, length, { unmap: (task.u8(1) & UNMAP) !== 0 });
     else {
       await inPieces(context, length, async (buffer, done) => {
         for (let at = 0; at < buffer.length; at += block.length) buffer.set(block, at);

@@ -125,7 +125,7 @@ interface VirtioScsiState {
 }
 
 /**
- * The SCSI host adapter (virtio 1.3 §5.6). Disks and CD-ROM drives come and go while the guest runs; their commands run
+ * The SCSI host adapter (virtio 1.3 §5.6). Disks and CD-ROM drives come, go and grow while the guest runs; their commands run
  * concurrently, and data goes between the back end and the guest's own pages without a copy.
  */
 export class VirtioScsi extends VirtioDevice {
@@ -174,6 +174,7 @@ export class VirtioScsi extends VirtioDevice {
     const unit = new LogicalUnit(options);
     const units = this.#targets.get(target) ?? new Map<number, LogicalUnit>();
     this.#targets.set(target, units.set(lun, unit));
+    if (unit.kind === 'disk') unit.inserted?.onResize(() => this.#resized(unit, address));
     this.#tell({ event: EVENT_TRANSPORT_RESET, address, reason: REASON_RESCAN }, VIRTIO_SCSI_F_HOTPLUG);
     return address;
   }
@@ -214,14 +215,6 @@ export class VirtioScsi extends VirtioDevice {
     if (this.#subscribed.has(nameOf(address))) this.#tell({ event: EVENT_ASYNC_NOTIFY, address, reason: NOTIFY_MEDIA_CHANGE }, undefined);
     await this.#settled(unit);
     return before;
-  }
-
-  /** The disk behind a unit has another size now. */
-  resized(address: UnitAddress): void {
-    const unit = this.#existing(address);
-    unit.attend(SENSE.capacityChanged);
-    const { code, qualifier } = SENSE.capacityChanged;
-    this.#tell({ event: EVENT_PARAMETER_CHANGE, address, reason: code | (qualifier << 8) }, VIRTIO_SCSI_F_CHANGE);
   }
 
   unit({ target, lun }: UnitAddress): LogicalUnit | undefined {
@@ -287,6 +280,13 @@ export class VirtioScsi extends VirtioDevice {
       const queue = this.queue(index)!;
       this.respond(queue, chain, index === CONTROL_QUEUE ? this.#control(queue, chain) : this.#command(queue, chain));
     }
+  }
+
+  #resized(unit: LogicalUnit, address: UnitAddress): void {
+    if (this.unit(address) !== unit) return;
+    unit.attend(SENSE.capacityChanged);
+    const { code, qualifier } = SENSE.capacityChanged;
+    this.#tell({ event: EVENT_PARAMETER_CHANGE, address, reason: code | (qualifier << 8) }, VIRTIO_SCSI_F_CHANGE);
   }
 
   get #senseSize(): number {

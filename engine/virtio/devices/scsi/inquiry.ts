@@ -74,7 +74,7 @@ function blockLimits({ kind, blockSize, inserted }: LogicalUnit): Uint8Array | u
   if (inserted?.discards) {
     page.setUint32(16, UNMAP_MAX_BYTES / blockSize);
     page.setUint32(20, UNMAP_DESCRIPTORS_MAX);
-    page.setUint32(24, HOST_BLOCK / blockSize);
+    page.setUint32(24, Math.ceil(inserted.geometry.discardGranularity / blockSize));
     // UGAVALID: the alignment is 0.
     page.setUint32(28, 0x8000_0000);
   }

@@ -528,7 +528,7 @@ describe('VirtioScsi', () => {
     const next = initiator.listen();
     const address = scsi.attach({ medium: new RamDisk(SIZE) });
     expect(await next()).toEqual({ event: 1, target: 1, lun: 0, reason: 1 });
-    scsi.resized({ target: 0, lun: 0 });
+    await medium.resize(2 * SIZE);
     expect(await next()).toEqual({ event: 3, target: 0, lun: 0, reason: 0x092a });
     expect(await initiator.command('00 00 00 00 00 00')).toMatchObject(refused(SENSE.capacityChanged));
     await scsi.detach(address);
@@ -538,8 +538,9 @@ describe('VirtioScsi', () => {
   });
 
   it('keeps events until the driver has a buffer for them, and says when there were too many', async () => {
-    const initiator = await disk();
-    for (let i = 0; i < 70; i++) initiator.scsi.resized({ target: 0, lun: 0 });
+    const medium = new RamDisk(SIZE);
+    const initiator = await disk({ medium });
+    for (let i = 0; i < 70; i++) await medium.resize(SIZE + 512 * i);
     const next = initiator.listen(64);
     expect((await next()).event).toBe(0x8000_0003);
   });
