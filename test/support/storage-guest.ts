@@ -8,7 +8,8 @@ import type { LinuxMachine } from './qemu-machine';
 /** A disk of Debian with what puts storage to work and looks at the result. */
 export const STORAGE_DISK: DebianDiskRecipe = {
   name: 'storage',
-  size: 2 ** 31,
+  size: 2 ** 30,
+  unpackedOnly: true,
   packages: ['fio', 'e2fsprogs', 'util-linux', 'mount', 'kmod', 'udev', 'lsscsi', 'sg3-utils'],
 };
 
