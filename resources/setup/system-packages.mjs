@@ -1,5 +1,5 @@
 /**
- * What the tests need of the system beyond Node: an emulator to compare with, a RISC-V compiler, and a maker of file systems.
+ * What the tests need of the system beyond Node: an emulator to compare with, a RISC-V compiler, and makers of file systems and discs.
  * (What Electron needs is in electron.mjs.)
  * On Debian and its relatives, as root, missing ones are installed; elsewhere the tests that need them are skipped.
  */
@@ -22,6 +22,7 @@ const needs = {
   disk: [
     { file: '/usr/sbin/mkfs.ext4', packages: ['e2fsprogs'] },
     { command: 'qemu-img', packages: ['qemu-utils'] },
+    { command: 'xorriso', packages: ['xorriso'] },
   ],
 };
 

@@ -1,5 +1,6 @@
 import { type Command, usage } from './command';
 import { inquiryData, vitalProductData } from './inquiry';
+import { LUN_FLAT } from './requests';
 import { modeSelect, modeSense } from './mode-pages';
 import { CheckCondition, SENSE, senseData } from './sense';
 
@@ -68,7 +69,7 @@ export const primaryCommands: readonly Command[] = [
       const listed = select === 1 ? [] : luns;
       const answer = new DataView(new ArrayBuffer(8 + 8 * listed.length));
       answer.setUint32(0, 8 * listed.length);
-      for (const [i, lun] of listed.entries()) answer.setUint16(8 + 8 * i, lun);
+      for (const [i, lun] of listed.entries()) answer.setUint16(8 + 8 * i, lun < 256 ? lun : lun | LUN_FLAT);
       task.reply(new Uint8Array(answer.buffer), length);
     },
   },

@@ -10,7 +10,7 @@ export interface UnitAddress {
 
 const LUN_FORMAT = 1;
 const LUN_MASK = 0x3fff;
-const LUN_FLAT = 0x4000;
+export const LUN_FLAT = 0x4000;
 
 /** The address at byte `at` of a request; undefined where it is none that a device can have (§5.6.6.1). */
 export function readAddress(list: ScatterGatherList, at: number): UnitAddress | undefined {
@@ -19,8 +19,9 @@ export function readAddress(list: ScatterGatherList, at: number): UnitAddress | 
   return field >>> 14 > 1 ? undefined : { target: list.readU8(at + 1), lun: field & LUN_MASK };
 }
 
+/** As REPORT LUNS does it, which is what Linux compares with: small numbers of the peripheral kind, larger ones of the flat kind. */
 export function writeAddress(bytes: Uint8Array, at: number, { target, lun }: UnitAddress): void {
-  const field = lun | LUN_FLAT;
+  const field = lun < 256 ? lun : lun | LUN_FLAT;
   bytes.set([LUN_FORMAT, target, field >>> 8, field & 0xff, 0, 0, 0, 0], at);
 }
 

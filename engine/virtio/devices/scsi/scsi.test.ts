@@ -86,7 +86,7 @@ class Initiator {
       const [{ id }] = await queue.waitUsed();
       const bytes = this.driver.written(chains.find((chain) => chain.id === id)!);
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-      return { event: view.getUint32(0, true), target: bytes[5], lun: view.getUint16(6) & 0x3fff, reason: view.getUint32(12, true) };
+      return { event: view.getUint32(0, true), target: bytes[5], lun: view.getUint16(6), reason: view.getUint32(12, true) };
     };
   }
 }
@@ -459,7 +459,7 @@ describe('VirtioScsi', () => {
     expect(scsi.attach({ medium: new RamDisk(SIZE) })).toEqual({ target: 1, lun: 0 });
     const initiator = new Initiator(scsi);
     const luns = await initiator.command('a0 00 00 00 00 00 00 00 00 40 00 00', { into: 64 });
-    expect([...luns.data.subarray(0, 24)]).toEqual([...be(16, 4), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 44, 0, 0, 0, 0, 0, 0]);
+    expect([...luns.data.subarray(0, 24)]).toEqual([...be(16, 4), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x41, 44, 0, 0, 0, 0, 0, 0]);
     const nobody = { address: [1, 0, 0x40, 7] };
     expect((await initiator.command('12 00 00 00 24 00', { into: 36, ...nobody })).data[0]).toBe(0x7f);
     expect(await initiator.command('00 00 00 00 00 00', nobody)).toMatchObject(refused(SENSE.unitNotSupported));
