@@ -12,13 +12,15 @@ const DISK_BYTES = 2 ** 28;
 const SECONDS = 4;
 const FORMATS = ['raw', 'qcow2'] as const;
 
+type Format = (typeof FORMATS)[number];
+
 interface Job extends Measurement {
-  device: string;
+  format: Format;
   options: string;
 }
 
 /** fio's own words for it; sequential in blocks of 128 KiB, random in blocks of 4 KiB. */
-const jobs: Job[] = FORMATS.flatMap((format, i) =>
+const jobs: Job[] = FORMATS.flatMap((format) =>
   (['read', 'write', 'randread', 'randwrite'] as const).flatMap((pattern) =>
     [1, 16].map((depth): Job => {
       const isRandom = pattern.startsWith('rand');
@@ -27,27 +29,32 @@ const jobs: Job[] = FORMATS.flatMap((format, i) =>
         name: `${format}, ${what}, depth ${depth}`,
         kind: 'disk',
         unit: isRandom ? 'IOPS' : 'MB/s',
-        device: `/dev/vd${'bc'[i]}`,
+        format,
         options: `--rw=${pattern} --bs=${isRandom ? '4k' : '128k'} --iodepth=${depth}`,
       };
     }),
   ),
 );
 
-let machine: LinuxMachine;
+let machine: LinuxMachine & { data: { file: string; format: Format }[] };
 
 export const disk: BenchSuite = {
   description: 'fio on a virtio disk, past the page cache of the guest: sequential and random, depths 1 and 16, raw and qcow2',
   measurements: jobs,
-  async prepare({ guest, folder, say }) {
-    const [raw, qcow2] = FORMATS.map((format) => join(folder, `data.${format}`));
+  async prepare({ guest, folder, say, chosen }) {
+    const raw = join(folder, 'data.raw');
     const file = await open(raw, 'w');
     const block = new Uint8Array(2 ** 20);
     for (let at = 0; at < DISK_BYTES; at += block.length) await file.write(randomFillSync(block));
     await file.sync();
     await file.close();
-    await promisify(execFile)('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, qcow2]);
-    const data = [raw, qcow2].map((path, i) => ({ file: path, format: FORMATS[i] }));
+    const data = FORMATS.filter((format) => jobs.some((job) => job.format === format && chosen(job))).map((format) => ({
+      file: join(folder, `data.${format}`),
+      format,
+    }));
+    for (const { file: path, format } of data) {
+      if (format !== 'raw') await promisify(execFile)('qemu-img', ['convert', '-f', 'raw', '-O', format, raw, path]);
+    }
     machine = { ...(await storageGuest(guest, folder, say)), data };
   },
   async run({ chosen, record, say }, peer) {
@@ -57,7 +64,8 @@ export const disk: BenchSuite = {
       await session.expect(prompt, 300);
       for (const job of jobs.filter(chosen)) {
         const fixed = `--name=x --direct=1 --ioengine=libaio --time_based --ramp_time=1 --runtime=${SECONDS} --randseed=1`;
-        session.send(`fio ${fixed} --filename=${job.device} ${job.options} --output-format=terse --terse-version=3`);
+        const device = `/dev/vd${'bc'[machine.data.findIndex(({ format }) => format === job.format)]}`;
+        session.send(`fio ${fixed} --filename=${device} ${job.options} --output-format=terse --terse-version=3`);
         // Semicolons between fields; bandwidth in KiB/s and IOPS are the 7th and 8th, and for writes the 48th and 49th.
         const [line] = await session.expect(/^3;[^\n]*;[^\n]*\n/m, 120);
         const fields = line.split(';');
