@@ -17,13 +17,20 @@ export interface LinuxMachine {
 export function qemuArguments(machine: LinuxMachine, memory: number): string[] {
   const board = ['-machine', 'virt', '-m', `${memory}`, '-smp', '1', '-display', 'none', '-monitor', 'none', '-serial', 'null'];
   const files = ['-kernel', machine.kernel, '-initrd', machine.initrd, '-bios', machine.firmware, '-append', machine.append];
-  const virtio = ['-global', 'virtio-mmio.force-legacy=false', '-device', 'virtio-rng-device', '-device', 'virtio-serial-device'];
+  const virtio = [
+    '-global',
+    'virtio-mmio.force-legacy=false',
+    '-device',
+    'virtio-rng-device,bus=virtio-mmio-bus.0',
+    '-device',
+    'virtio-serial-device,bus=virtio-mmio-bus.1',
+  ];
   const console = ['-chardev', 'stdio,id=console,signal=off', '-device', 'virtconsole,chardev=console'];
   const disks = [...(machine.disk === undefined ? [] : [{ file: machine.disk, format: 'raw' }]), ...(machine.data ?? [])];
-  // A comma within a file's name is written twice. Devices of the command line get their addresses from the last to the first.
+  // A comma within a file's name is written twice. Linux finds what is on the last bus first.
   const drives = disks.flatMap(({ file, format }, i) => [
     ...['-drive', `file=${file.replaceAll(',', ',,')},format=${format},if=none,id=disk${i},discard=unmap`],
-    ...['-device', `virtio-blk-device,drive=disk${i},bus=virtio-mmio-bus.${i + 2}`],
+    ...['-device', `virtio-blk-device,drive=disk${i},bus=virtio-mmio-bus.${7 - i}`],
   ]);
   return [...board, ...files, ...virtio, ...console, ...drives];
 }
