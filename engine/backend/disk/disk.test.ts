@@ -198,13 +198,15 @@ describe('opening a raw disk', () => {
     const disk = await AsyncBlockDevice.open(path);
 
     const full = await open('/dev/full', 'r+');
-    const { handle } = (disk as RawDisk)['file'] as unknown as { handle: FileHandle };
-    handle.writev = full.writev.bind(full);
+    const file = (disk as RawDisk)['file'] as unknown as { handle: FileHandle };
+    const { handle } = file;
+    file.handle = full;
     await expect(disk.writev(0, [new Uint8Array(512)])).rejects.toMatchObject({
       code: 'IoError',
       message: expect.stringContaining('disk is full'),
     });
     await full.close();
+    file.handle = handle;
     await disk.close();
   });
 });
