@@ -27,12 +27,12 @@ export class GuestShell {
     });
   }
 
-  /** Boots; resolves at the prompt. */
-  static async boot(config: MachineConfigInput = {}, options: VirtualMachineOptions = {}): Promise<GuestShell> {
+  /** Boots; resolves at the prompt, which is the default guest's unless given. */
+  static async boot(config: MachineConfigInput = {}, options: VirtualMachineOptions = {}, prompt = PROMPT): Promise<GuestShell> {
     const machine = await VirtualMachine.create(config, options);
     const shell = new GuestShell(machine);
     await machine.start();
-    await shell.says(PROMPT);
+    await shell.says(prompt);
     return shell;
   }
 
