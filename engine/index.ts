@@ -1,7 +1,6 @@
 /** The engine as a library: what someone who embeds it imports. */
 export { DeviceError, VmError } from './bus/vm-error';
 export type { DeviceErrorCode, VmErrorKind } from './bus/vm-error';
-export { AsyncBlockDevice } from './backend/disk/async-block-device';
 export { BufferPool } from './memory/buffer-pool';
 export type { BufferPoolOptions } from './memory/buffer-pool';
 export { DirectMemoryAccess } from './memory/direct-memory-access';
