@@ -1,6 +1,6 @@
 import { VmError } from '../../../bus/vm-error';
 import { type Command, type CommandContext, usage } from './command';
-import { UNMAP_DESCRIPTORS_MAX, UNMAP_MAX_BYTES, WRITE_SAME_MAX_BYTES } from './inquiry';
+import { TRANSFER_MAX_BYTES, UNMAP_DESCRIPTORS_MAX, UNMAP_MAX_BYTES } from './inquiry';
 import type { LogicalUnit } from './logical-unit';
 import { CheckCondition, SENSE } from './sense';
 import type { ScsiTask } from './task';
@@ -55,7 +55,7 @@ const verify = (name: string, data: string, extent: Extent): Command => ({
     const range = extent(task);
     const { offset, length } = inside(unit, range);
     const check = (task.u8(1) >>> 1) & 3;
-    if (check === 2) throw new CheckCondition(SENSE.invalidFieldInCommand);
+    if (check === 2 || length > TRANSFER_MAX_BYTES) throw new CheckCondition(SENSE.invalidFieldInCommand);
     const expected = check === 0 ? undefined : task.from(check === 3 && range.count > 0 ? unit.blockSize : length);
     await inPieces(context, length, async (buffer, done) => {
       await medium(unit).readv(offset + done, [buffer]);
@@ -88,7 +88,7 @@ const writeSame = (name: string, data: string, extent: Extent): Command => ({
   writes: true,
   async run(unit, task, context) {
     const range = extent(task);
-    if (range.count === 0 || range.count * unit.blockSize > WRITE_SAME_MAX_BYTES) throw new CheckCondition(SENSE.invalidFieldInCommand);
+    if (range.count === 0 || range.count * unit.blockSize > TRANSFER_MAX_BYTES) throw new CheckCondition(SENSE.invalidFieldInCommand);
     const disk = medium(unit);
     if (task.u8(1) & UNMAP && !disk.discards) throw new CheckCondition(SENSE.invalidFieldInCommand);
     const { offset, length } = inside(unit, range);

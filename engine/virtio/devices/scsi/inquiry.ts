@@ -35,8 +35,8 @@ export function inquiryData(kind: UnitKind | undefined): Uint8Array {
 /** The limits of UNMAP and WRITE SAME, in blocks and descriptors. */
 export const UNMAP_MAX_BYTES = 2 ** 31;
 export const UNMAP_DESCRIPTORS_MAX = 256;
-/** A back end may have to write the zeroes: no more than this at a time. */
-export const WRITE_SAME_MAX_BYTES = 1 << 25;
+/** What the device reads or writes by itself takes time, in which nothing can stop it: no more than this at a time. */
+export const TRANSFER_MAX_BYTES = 1 << 25;
 /** Hosts' files are made of blocks of this size. */
 const HOST_BLOCK = 4096;
 
@@ -71,6 +71,7 @@ function blockLimits({ kind, blockSize, inserted }: LogicalUnit): Uint8Array | u
   // WSNZ: a WRITE SAME of zero blocks does not mean all.
   page.setUint8(0, 0x01);
   page.setUint16(2, HOST_BLOCK / blockSize);
+  page.setUint32(4, TRANSFER_MAX_BYTES / blockSize);
   if (inserted?.discards) {
     page.setUint32(16, UNMAP_MAX_BYTES / blockSize);
     page.setUint32(20, UNMAP_DESCRIPTORS_MAX);
@@ -78,7 +79,7 @@ function blockLimits({ kind, blockSize, inserted }: LogicalUnit): Uint8Array | u
     // UGAVALID: the alignment is 0.
     page.setUint32(28, 0x8000_0000);
   }
-  page.setUint32(36, WRITE_SAME_MAX_BYTES / blockSize);
+  page.setUint32(36, TRANSFER_MAX_BYTES / blockSize);
   return new Uint8Array(page.buffer);
 }
 

@@ -309,6 +309,9 @@ describe('a SCSI disk', () => {
     );
     expect(await initiator.command(forms[16](0x8f, 4, 4).with(1, 0x06), { out: new Uint8Array(512) })).toMatchObject(GOOD);
     expect(await initiator.command(forms[12](0xaf, 2048, 1))).toMatchObject(refused(SENSE.addressOutOfRange));
+    // A verification of terabytes would go on when everything else has stopped.
+    const huge = await disk({ medium: new RamDisk(2 ** 42) });
+    expect(await huge.command(forms[16](0x8f, 0, 2 ** 31))).toMatchObject(refused(SENSE.invalidFieldInCommand));
   });
 
   it('lists its commands', async () => {
