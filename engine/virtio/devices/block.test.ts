@@ -294,7 +294,8 @@ describe('VirtioBlock on a file', () => {
   });
 
   it('moves data between the file and guest memory without a copy', async () => {
-    const driver = MockDriver.for(new VirtioBlock({ disk })).start();
+    const device = new VirtioBlock({ disk });
+    const driver = MockDriver.for(device).start();
     const { buffer } = driver.memory.memory;
     const file = (disk as RawDisk)['file'];
     const spies = [vi.spyOn(file, 'readv'), vi.spyOn(file, 'writev')];
@@ -312,6 +313,7 @@ describe('VirtioBlock on a file', () => {
     await queue.waitUsed(2);
     set.mockRestore();
     expect(copied).toBe(0);
+    expect(device.statistics).toEqual({ transfers: 2, zeroCopyBytes: data.length + 51_200, copiedBytes: 0 });
     const passed = spies.flatMap(({ mock }) => mock.calls.flatMap(([, views]) => views.map((view) => view.buffer)));
     expect(passed).toHaveLength(3);
     expect(passed.every((used) => used === buffer)).toBe(true);
