@@ -55,6 +55,8 @@ export class HostFile implements DiskFile {
   /** Reads and writes under way: the descriptor may not be closed before they are over. */
   #underWay = 0;
   #whenIdle: (() => void) | undefined;
+  /** The host's calls; tests let them fail. */
+  private readonly host = { readv, writev };
 
   private constructor(
     readonly path: string,
@@ -99,7 +101,7 @@ export class HostFile implements DiskFile {
     let rest = buffers;
     try {
       while (rest.length > 0) {
-        const bytesRead = await this.#transfer(readv, rest, at);
+        const bytesRead = await this.#transfer('readv', rest, at);
         if (bytesRead === 0) break;
         at += bytesRead;
         rest = withoutFirst(rest, bytesRead);
@@ -116,7 +118,7 @@ export class HostFile implements DiskFile {
     let rest = buffers;
     while (rest.length > 0) {
       try {
-        const bytesWritten = await this.#transfer(writev, rest, at);
+        const bytesWritten = await this.#transfer('writev', rest, at);
         at += bytesWritten;
         rest = withoutFirst(rest, bytesWritten);
         if (at > this.#length) this.#length = at;
@@ -162,11 +164,11 @@ export class HostFile implements DiskFile {
   }
 
   /** By callback, not by the handle's own promises: those cost 22 µs of CPU time for 4 KiB where this costs 5. */
-  #transfer(operation: typeof readv | typeof writev, buffers: Uint8Array[], offset: number): Promise<number> {
+  #transfer(operation: 'readv' | 'writev', buffers: Uint8Array[], offset: number): Promise<number> {
     const some = buffers.length > IOV_MAX ? buffers.slice(0, IOV_MAX) : buffers;
     this.#underWay++;
     return new Promise((resolve, reject) => {
-      operation(this.handle.fd, some, offset, (error, count) => {
+      this.host[operation](this.handle.fd, some, offset, (error, count) => {
         if (--this.#underWay === 0) this.#whenIdle?.();
         if (error) reject(error);
         else resolve(count);

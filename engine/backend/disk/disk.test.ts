@@ -211,6 +211,8 @@ describe('opening a raw disk', () => {
   });
 });
 
+type Writev = (fd: number, buffers: Uint8Array[], at: number, done: (error: NodeJS.ErrnoException | null, written: number) => void) => void;
+
 describe('a write for which the host has no space', () => {
   it('is tried again as often as it is told to be, and goes on where it stopped', async () => {
     let asked = 0;
@@ -220,14 +222,15 @@ describe('a write for which the host has no space', () => {
         return ++asked < 3;
       },
     });
-    const { handle } = (disk as RawDisk)['file'] as unknown as { handle: FileHandle };
-    const write = handle.writev.bind(handle);
+    const { host } = (disk as RawDisk)['file'] as unknown as { host: { writev: Writev } };
+    const write = host.writev;
     let calls = 0;
-    handle.writev = ((buffers: Uint8Array[], at: number) => {
+    host.writev = (fd, buffers, at, done) => {
       // The first bytes find room.
-      if (calls++ === 0) return write([buffers[0].subarray(0, 700)], at);
-      return calls < 4 ? Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' })) : write(buffers, at);
-    }) as typeof handle.writev;
+      if (calls++ === 0) write(fd, [buffers[0].subarray(0, 700)], at, done);
+      else if (calls < 4) setImmediate(done, Object.assign(new Error('no space'), { code: 'ENOSPC' }), 0);
+      else write(fd, buffers, at, done);
+    };
     const data = Uint8Array.from({ length: 4096 }, (_, i) => i % 251);
     await disk.write(1024, data);
     expect(asked).toBe(2);
