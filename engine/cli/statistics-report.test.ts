@@ -33,7 +33,7 @@ describe('statistics for people', () => {
   it('tell the ways out of regions apart', () => {
     const table = statisticsTable({
       seconds: 1,
-      harts: [hart({ regionEntries: 1000, exitsBudget: 200, exitsFault: 50, exitsRefused: 10 })],
+      harts: [hart({ regionEntries: 1000, exitsBudget: 200, exitsFault: 50, exitsAside: 10 })],
     });
     expect(row(table, '  left for elsewhere')[1]).toBe('74 %');
     expect(row(table, '  left to look around')[1]).toBe('20 %');

@@ -10,7 +10,7 @@ const percent = (part: number, of: number): string => (of > 0 ? `${Math.round((1
 const asleepSeconds = (hart: HartStatistics): number => hart.asleepTicks / TICKS_PER_SECOND;
 const mips = (hart: HartStatistics, seconds: number): string => (seconds > 0 ? (hart.instructions / 1e6 / seconds).toFixed(1) : '-');
 const waiting = (hart: HartStatistics): number => hart.compileRequests - hart.regionsCompiled - hart.regionsDeclined;
-const leftForElsewhere = (hart: HartStatistics): number => hart.regionEntries - hart.exitsRefused - hart.exitsBudget - hart.exitsFault;
+const leftForElsewhere = (hart: HartStatistics): number => hart.regionEntries - hart.exitsAside - hart.exitsBudget - hart.exitsFault;
 
 /** The lines of the table: what, its value for one hart or all, and what it means. `seconds` is the sum over the harts. */
 const LINES: [string, (hart: HartStatistics, seconds: number) => string, string][] = [
@@ -33,7 +33,7 @@ const LINES: [string, (hart: HartStatistics, seconds: number) => string, string]
   ['  left for elsewhere', (h) => percent(leftForElsewhere(h), h.regionEntries), 'went on in code outside the region'],
   ['  left to look around', (h) => percent(h.exitsBudget, h.regionEntries), 'for timers and interrupts, after so many instructions'],
   ['  left by exception', (h) => percent(h.exitsFault, h.regionEntries), 'an instruction in the region raised one'],
-  ['  not begun', (h) => percent(h.exitsRefused, h.regionEntries), 'the region could not run just then'],
+  ['  left for one moment', (h) => percent(h.exitsAside, h.regionEntries), 'for a TLB miss, a device: the interpreter sees to it'],
   ['Pages decoded', (h) => whole(h.pagesDecoded), 'pages of guest code prepared for the interpreter'],
   ['TLB misses, data', (h) => whole(h.tlbMisses), 'guest addresses whose translation had to be looked up'],
   ['TLB misses, code', (h) => whole(h.fetchMisses), 'the same for the addresses of instructions'],

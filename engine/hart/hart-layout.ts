@@ -205,7 +205,7 @@ export const STAT_REGION_ENTRIES = HART_PRIVATE + 4168;
 /** Ways out of a region; the rest of the entries left for code elsewhere. */
 export const STAT_EXITS_BUDGET = HART_PRIVATE + 4176;
 export const STAT_EXITS_FAULT = HART_PRIVATE + 4184;
-export const STAT_EXITS_REFUSED = HART_PRIVATE + 4192;
+export const STAT_EXITS_ASIDE = HART_PRIVATE + 4192;
 export const STAT_REGIONS_LIVE = HART_PRIVATE + 4200;
 export const STAT_REGIONS_INSTALLED = HART_PRIVATE + 4208;
 export const STAT_EVICTIONS = HART_PRIVATE + 4216;

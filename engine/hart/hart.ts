@@ -30,6 +30,7 @@ import {
   HART_STOP_ADDRESS,
   HART_STOP_RECORD,
   HART_WATCH_PASS,
+  REGIONS_MAX,
   STOP_BREAKPOINT,
   STOP_READ,
   STOP_STEP,
@@ -37,8 +38,9 @@ import {
   STAT_EARLIER,
 } from './hart-layout';
 import { STOP, STRADDLE } from './handlers';
-import { helperNames, type HelperName } from './helper-table';
+import { helperNames } from './helper-table';
 import { buildInterpreter, RunLoop } from './interpreter';
+import { buildChain } from './jit/chain';
 import { Regions, type Translator } from './jit/regions';
 import { HART_PRIVATE } from '../memory/layout';
 import { Sampler, type Samples } from './sampler';
@@ -84,6 +86,8 @@ interface HelperExports extends CheckHelpers {
 /** Instructions between two looks at timers, interrupts and requests: about 40 µs of work. */
 const SLICE = 8192;
 const HOT = 8192;
+/** A region that is entered so many times as often as makes a place hot is made anew, with calls inlined. */
+const BUSY = 4;
 const MSTATUS_UXL_SXL = 0xa_0000_0000n;
 const MENVCFG_ADUE = 1n << 61n;
 const NEVER = (1n << 64n) - 1n;
@@ -179,12 +183,17 @@ export class Hart {
     const helperImports = Object.fromEntries(
       helperNames.map((name) => [name, (this.helpers as unknown as Record<string, WebAssembly.ExportValue>)[name]]),
     );
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: environment.translator ? REGIONS_MAX : 1 });
     if (environment.translator) {
+      const { exports } = new WebAssembly.Instance(new WebAssembly.Module(buildChain(base, BUSY * hot)), {
+        env: { memory, regions: table },
+      });
       this.regions = new Regions(
         memory,
         base,
         decoded,
-        helperImports as Record<HelperName, WebAssembly.ExportValue>,
+        table,
+        { env: { memory, chain: exports.chain }, helpers: helperImports },
         environment.translator,
         (record) => decoder.decode(record),
         () => this.helpers.dropAllCode(),
@@ -195,14 +204,14 @@ export class Hart {
     }
     const checked = plan.check !== undefined && environment.translator !== undefined;
     const runner = (Loop: typeof RunLoop): (() => void) => {
-      const code = new WebAssembly.Module(buildInterpreter(base, hot, Loop));
+      const code = new WebAssembly.Module(buildInterpreter(base, hot, BUSY * hot, Loop));
       const { exports } = new WebAssembly.Instance(code, {
         env: {
           memory,
           decode: (record: number) => decoder.decode(record),
           straddle,
           hot: (record: number) => this.regions?.hot(record),
-          regions: this.regions?.table ?? new WebAssembly.Table({ element: 'anyfunc', initial: 1 }),
+          regions: table,
         },
         helpers: helperImports,
       });

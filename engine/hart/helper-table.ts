@@ -18,7 +18,7 @@ const SIGNATURES = {
   fetch_miss: 'l:i',
 
   check_enter: 'l:',
-  check_leave: 'li:',
+  check_leave: 'lii:',
   record_load: 'lli:',
   record_store: 'lli:',
   record_atomic: 'lii:',

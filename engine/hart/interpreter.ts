@@ -27,26 +27,24 @@ import {
   REGION_HANDLER,
   STAT_EXITS_BUDGET,
   STAT_EXITS_FAULT,
-  STAT_EXITS_REFUSED,
+  STAT_EXITS_ASIDE,
   STAT_REGION_ENTRIES,
   STAT_REGION_INSTRUCTIONS,
 } from './hart-layout';
-import { FAULTED, REFUSED, REGION_TYPE } from './jit/region-emitter';
+import { ASIDE, REGION_TYPE } from './jit/region-emitter';
 import { helperNames, helperType, type HelperName, type HelperResult } from './helper-table';
 import type { Context, FloatViews } from './isa/instruction';
 import { TierEmitter } from './tier-emitter';
-
-/** A region that is entered so many times more often than makes a place hot is reported again. */
-const BUSY = 4;
 
 /**
  * Tier 0: one WebAssembly function that runs decoded records (DESIGN §3). A `br_table` chooses the handler, whose body comes
  * from the instruction's own description. The module is made for one hart: its registers lie at constant addresses.
  *
  * @param hot after so many jumps to a record, and again after as many more, it is reported as hot; a power of two below 65536
+ * @param busy likewise for a region, after so many entries
  * @param Loop the lockstep check has others (check/loops.ts)
  */
-export function buildInterpreter(hart: number, hot: number, Loop = RunLoop): Uint8Array<ArrayBuffer> {
+export function buildInterpreter(hart: number, hot: number, busy: number, Loop = RunLoop): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 65536);
   const helpers = Object.fromEntries(helperNames.map((name) => [name, module.importFunction('helpers', name, helperType(name))]));
@@ -54,7 +52,13 @@ export function buildInterpreter(hart: number, hot: number, Loop = RunLoop): Uin
   const straddle = module.importFunction('env', 'straddle', { parameters: [], results: [I32_TYPE] });
   const reportHot = module.importFunction('env', 'hot', { parameters: [I32_TYPE], results: [] });
   module.importTable('env', 'regions');
-  const run = new Loop(hart, (name) => helpers[name], { decode, straddle, reportHot, regionType: module.typeIndex(REGION_TYPE) }, hot);
+  const run = new Loop(
+    hart,
+    (name) => helpers[name],
+    { decode, straddle, reportHot, regionType: module.typeIndex(REGION_TYPE) },
+    hot,
+    busy,
+  );
   run.emit();
   module.addFunction({ parameters: [], results: [] }, run.e, 'run');
   return module.build();
@@ -81,6 +85,8 @@ export class RunLoop extends TierEmitter implements Context {
   protected readonly target = this.e.local<I64>(I64_TYPE);
   /** The handler of the record being executed. */
   private readonly operation = this.e.local<I32>(I32_TYPE);
+  /** 1 if the instruction at `target` is to be interpreted although a region begins with it. */
+  private readonly setAside = this.e.local<I32>(I32_TYPE);
   private jumpLabel: Label = 0;
   private nextLabel: Label = 0;
   /** The handler being emitted, and whether it left the straight line on every path. */
@@ -92,6 +98,7 @@ export class RunLoop extends TierEmitter implements Context {
     helperIndex: (name: HelperName) => number,
     private readonly imports: Imports,
     private readonly hot: number,
+    private readonly busy: number,
   ) {
     super(helperIndex);
   }
@@ -185,12 +192,19 @@ export class RunLoop extends TierEmitter implements Context {
       },
       'likely',
     );
-    this.setBase(e.get(this.target));
     this.loadOperation();
     e.if(
       e.i32.ge_u(e.get(this.operation), e.i32.const(REGION_HANDLER)),
-      () => this.enterRegion(),
-      () => this.countJump(),
+      () => {
+        e.if(e.i32.eqz(e.get(this.setAside)), () => this.enterRegion(), undefined, 'likely');
+        e.set(this.setAside, e.i32.const(0));
+        this.setBase(e.get(this.target));
+        this.restoreOperation();
+      },
+      () => {
+        this.setBase(e.get(this.target));
+        this.countJump();
+      },
       'unlikely',
     );
     e.releaseTemporaries();
@@ -275,10 +289,12 @@ export class RunLoop extends TierEmitter implements Context {
       const { instruction } = handler;
       if (instruction.fp) {
         e.if(e.i32.load(e.i32.const(0), this.hart + HART_FS_OFF), () => this.illegal(), undefined, 'unlikely');
-        if (instruction.fp === 'dirty') e.i32.store(e.i32.const(0), e.i32.const(1), this.hart + HART_FS_DIRTY);
       }
       instruction.emit(this);
-      if (!this.left) this.advance(handler.length);
+      // Not before: it may have raised an exception.
+      if (instruction.fp === 'dirty') e.i32.store(e.i32.const(0), e.i32.const(1), this.hart + HART_FS_DIRTY);
+      // Regions end before CSR instructions, so what follows may begin one.
+      if (!this.left) this.advance(handler.length, instruction.extension === 'zicsr');
       e.releaseTemporaries();
     }
     e.end();
@@ -286,44 +302,36 @@ export class RunLoop extends TierEmitter implements Context {
     this.goto(this.pc());
   }
 
-  /**
-   * Run translated code (engine/hart/jit), which says where to go on. If it declines, its first instruction is interpreted: what
-   * follows runs `operation`.
-   */
+  /** Run translated code (engine/hart/jit), which says where to go on. */
   protected enterRegion(): void {
     const { e } = this;
     const { i32, i64 } = e;
-    const entries = e.keep(i32.shl(i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), i32.const(1)));
-    const count = e.keep(i32.add(i32.load16_u(e.get(entries), this.hart + HART_REGION_ENTRIES), i32.const(1)));
-    i32.store16(e.get(entries), e.get(count), this.hart + HART_REGION_ENTRIES);
-    e.if(i32.eqz(i32.and(e.get(count), i32.const(this.hot * BUSY - 1))), () => this.reportHot(), undefined, 'unlikely');
+    const given = e.keep(e.get(this.budget));
+    const entered = e.keep(i32.shl(i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), i32.const(1)));
+    const count = e.keep(i32.add(i32.load16_u(e.get(entered), this.hart + HART_REGION_ENTRIES), i32.const(1)));
+    i32.store16(e.get(entered), e.get(count), this.hart + HART_REGION_ENTRIES);
+    e.if(i32.eqz(i32.and(e.get(count), i32.const(this.busy - 1))), () => this.reportHot(() => e.get(this.target)), undefined, 'unlikely');
     this.callRegion();
+    this.count(STAT_REGION_INSTRUCTIONS, i64.extend_s(i32.sub(e.get(given), e.get(this.budget))));
+    this.count(STAT_REGION_ENTRIES);
+    e.brIf(this.jumpLabel, i32.eqz(i32.and(i32.wrap(e.get(this.target)), i32.const(ASIDE))), 'likely');
+    e.set(this.target, i64.sub(e.get(this.target), i64.const(ASIDE)));
+    i64.store(i32.const(0), e.get(this.target), this.hart + HART_PC);
     e.if(
-      i64.ne(e.get(this.target), i64.const(REFUSED)),
+      i32.load(i32.const(0), this.hart + HART_TRAP),
       () => {
-        const left = e.keep(i32.load(i32.const(0), this.hart + HART_BUDGET));
-        this.count(STAT_REGION_INSTRUCTIONS, i64.extend_s(i32.sub(e.get(this.budget), e.get(left))));
-        this.count(STAT_REGION_ENTRIES);
-        e.set(this.budget, e.get(left));
-        e.if(
-          i64.eq(e.get(this.target), i64.const(FAULTED)),
-          () => {
-            this.count(STAT_EXITS_FAULT);
-            this.takeTrap();
-          },
-          undefined,
-          'unlikely',
-        );
-        e.br(this.jumpLabel);
+        this.count(STAT_EXITS_FAULT);
+        this.takeTrap();
       },
-      undefined,
-      'likely',
+      () => {
+        this.count(STAT_EXITS_ASIDE);
+        e.set(this.setAside, i32.const(1));
+      },
     );
-    this.count(STAT_EXITS_REFUSED);
-    this.restoreOperation();
+    e.br(this.jumpLabel);
   }
 
-  /** Call the region at `target`; `target` is then its result, HART_BUDGET what it left. */
+  /** Call the region at `target`, which sets `target` and the budget to its results. */
   protected callRegion(): void {
     const { e } = this;
     const { i32, i64 } = e;
@@ -331,14 +339,13 @@ export class RunLoop extends TierEmitter implements Context {
     i64.and(e.get(this.target), i64.const(-4096));
     e.get(this.budget);
     e.get(this.tlb);
-    e.set(
-      this.target,
-      e.callIndirect<I64>(this.imports.regionType, i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), { wasm: 'i64' }),
-    );
+    e.callIndirect(this.imports.regionType, i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)));
+    e.set<I32>(this.budget, { wasm: 'i32' });
+    e.set<I64>(this.target, { wasm: 'i64' });
   }
 
   /** The handler that the record had before it became the way into a region. */
-  protected restoreOperation(): void {
+  private restoreOperation(): void {
     const { e } = this;
     const { i32 } = e;
     const index = i32.shl(i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)), i32.const(1));
@@ -358,7 +365,7 @@ export class RunLoop extends TierEmitter implements Context {
       e.if(
         i32.eqz(i32.and(e.get(count), i32.const(this.hot - 1))),
         () => {
-          this.reportHot();
+          this.reportHot(() => this.pc());
         },
         undefined,
         'unlikely',
@@ -366,18 +373,20 @@ export class RunLoop extends TierEmitter implements Context {
     });
   }
 
-  private reportHot(): void {
-    this.savePc();
-    this.e.get(this.record);
-    this.e.call(this.imports.reportHot);
+  private reportHot(pc: () => I64): void {
+    const { e } = this;
+    e.i64.store(e.i32.const(0), pc(), this.hart + HART_PC);
+    e.get(this.record);
+    e.call(this.imports.reportHot);
   }
 
   // ---- going on ---------------------------------------------------------------------------------------------------
 
   /** To the next record; `bytes` of code are `bytes` × 4 of records. */
-  private advance(bytes: number): void {
+  private advance(bytes: number, counted = false): void {
     const { e } = this;
     e.set(this.record, e.i32.add(e.get(this.record), e.i32.const((bytes * RECORD_BYTES) / 2)));
+    if (counted) this.countJump();
     this.next();
   }
 
@@ -417,8 +426,9 @@ export class RunLoop extends TierEmitter implements Context {
   protected noteInstruction(): void {
     this.savePc();
   }
-  protected raised(): I32 {
-    return this.e.i32.load(this.e.i32.const(0), this.hart + HART_TRAP);
+  protected trapIfRaised(): void {
+    const { e } = this;
+    e.brIf(this.trapLabel, e.i32.load(e.i32.const(0), this.hart + HART_TRAP));
   }
 
   // ---- Context: operands ----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import {
   STAT_EVICTIONS,
   STAT_EXITS_BUDGET,
   STAT_EXITS_FAULT,
-  STAT_EXITS_REFUSED,
+  STAT_EXITS_ASIDE,
   STAT_FETCH_MISSES,
   STAT_FLUSHES,
   STAT_INTERRUPTS,
@@ -37,7 +37,7 @@ const PLACES = {
   regionEntries: STAT_REGION_ENTRIES,
   exitsBudget: STAT_EXITS_BUDGET,
   exitsFault: STAT_EXITS_FAULT,
-  exitsRefused: STAT_EXITS_REFUSED,
+  exitsAside: STAT_EXITS_ASIDE,
   /** What the lockstep check has compared: ways through regions, their instructions, loads and stores. */
   checkedEntries: STAT_CHECKED_ENTRIES,
   checkedInstructions: STAT_CHECKED_INSTRUCTIONS,

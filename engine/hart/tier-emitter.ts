@@ -30,8 +30,12 @@ export abstract class TierEmitter {
   abstract fd(value: I64 | F64 | F32 | I32): void;
   /** Note which instruction this is, before anything that may raise an exception. */
   protected abstract noteInstruction(): void;
-  /** HART_TRAP: not zero if a helper has raised an exception. */
-  protected abstract raised(): I32;
+  /** The TLB has no entry that fits: whether the access has been left to others. */
+  protected missed(): boolean {
+    return false;
+  }
+  /** Take the exception that a helper has raised, if it has. */
+  protected abstract trapIfRaised(): void;
 
   protected callHelper<N extends HelperName>(name: N): HelperResult<N> {
     this.e.call(this.helperIndex(name));
@@ -46,10 +50,6 @@ export abstract class TierEmitter {
 
   call<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
     return this.callHelper(name);
-  }
-
-  protected trapIfRaised(): void {
-    this.e.brIf(this.trapLabel, this.raised());
   }
 
   /** A single in a register: its low half if that is properly NaN-boxed, else the canonical NaN. */
@@ -78,8 +78,14 @@ export abstract class TierEmitter {
       e.i32.add(e.get(this.tlb), e.i32.and(e.i32.wrap(e.i64.shr_u(e.get(address), e.i64.const(7))), e.i32.const((TLB_ENTRIES - 1) << 5))),
     );
   }
-  /** Whether the entry's tag fits. The low bits of a misaligned address are kept, so that it never does. */
+  /** Whether the entry's tag is the page of both the first and the last byte: then it does not matter how they are aligned. */
   private hit(address: Local<I64>, entry: Local<I32>, tag: number, size: LogSize): I32 {
+    const { e } = this;
+    const last = size === 0 ? e.get(address) : e.i64.add(e.get(address), e.i64.const((1 << size) - 1));
+    return e.i64.eq(e.i64.and(last, e.i64.const(-4096)), e.i64.load(e.get(entry), tag));
+  }
+  /** Likewise for an address that has to be aligned: its low bits are kept, so that others never fit. */
+  private hitAligned(address: Local<I64>, entry: Local<I32>, tag: number, size: LogSize): I32 {
     const { e } = this;
     return e.i64.eq(e.i64.load(e.get(entry), tag), e.i64.and(e.get(address), e.i64.const(-4096 + (1 << size) - 1)));
   }
@@ -120,6 +126,7 @@ export abstract class TierEmitter {
       this.hit(at, entry, TLB_READ, (LOAD_KINDS[kind] & 3) as LogSize),
       () => e.set(value, load(this.hostAddress(at, entry))),
       () => {
+        if (this.missed()) return;
         this.noteInstruction();
         e.get(at);
         e.i32.const(LOAD_KINDS[kind]);
@@ -154,6 +161,7 @@ export abstract class TierEmitter {
       this.hit(at, entry, TLB_WRITE, size),
       () => store(this.hostAddress(at, entry), e.get(kept)),
       () => {
+        if (this.missed()) return;
         this.noteInstruction();
         e.get(at);
         to(e.get(kept));
@@ -180,9 +188,10 @@ export abstract class TierEmitter {
     const entry = this.tlbEntry(at);
     const host = e.temporary<I32>(I32_TYPE);
     e.if(
-      this.hit(at, entry, TLB_WRITE, size),
+      this.hitAligned(at, entry, TLB_WRITE, size),
       () => e.set(host, this.hostAddress(at, entry)),
       () => {
+        if (this.missed()) return;
         this.noteInstruction();
         e.get(at);
         e.i32.const(size);

@@ -164,7 +164,7 @@ export class Emitter {
     for (const label of labels) this.code.u32(this.depth - label);
     this.code.u32(this.depth - otherwise);
   }
-  return(_value?: Value): void {
+  return(..._values: Value[]): void {
     this.code.byte(0x0f);
   }
   unreachable(): void {
@@ -176,10 +176,18 @@ export class Emitter {
   }
 
   /** Call through the module's table; the arguments and, last, the index in the table must have been emitted. */
-  callIndirect<T extends Value>(type: number, _index: I32, result: T): T {
+  callIndirect(type: number, _index: I32): void {
     this.op(0x11, type);
     this.code.byte(0x00);
-    return result;
+  }
+
+  /** Likewise, in the place of this function, whose results must be of the same types (tail call proposal). */
+  returnCallIndirect(type: number, _index: I32): void {
+    this.op(0x13, type);
+    this.code.byte(0x00);
+  }
+  returnCall(index: number): void {
+    this.op(0x12, index);
   }
 
   /** The finished body with its local declarations, as the code section wants it, and its branch hints. */

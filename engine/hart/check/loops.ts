@@ -10,8 +10,10 @@ export class CheckedLoop extends RunLoop {
     const { e } = this;
     e.get(this.target);
     this.callHelper('check_enter');
+    const given = e.keep(e.get(this.budget));
     super.callRegion();
     e.get(this.target);
+    e.get(given);
     e.get(this.budget);
     this.callHelper('check_leave');
   }
@@ -49,9 +51,7 @@ export class ReplayLoop extends RunLoop {
     this.e.return();
   }
 
-  protected override enterRegion(): void {
-    this.restoreOperation();
-  }
+  protected override enterRegion(): void {}
   protected override countJump(): void {}
   override jumpTo(target: I64): void {
     this.goto(target);

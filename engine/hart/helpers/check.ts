@@ -57,9 +57,6 @@ declare function replay(): void;
 @external('env', 'differs')
 declare function differs(what: i32, region: u64, interpreter: u64): void;
 
-const REFUSED: u64 = 1;
-const FAULTED: u64 = 3;
-
 let area: u32 = 0;
 /** Where the log ends, and the entry that the interpreter's next access is compared with. */
 let end: u32 = 0;
@@ -265,16 +262,9 @@ export function check_rewind(instructions: i32): void {
   unfinished = 0;
 }
 
-/** After the region: `result` is what it returned, `budget` what it was given. */
-export function check_leave(result: u64, budget: i32): void {
-  if (result == REFUSED) {
-    take(area + CHECK_AFTER, load<u64>(area + CHECK_BEFORE, STATE_PC));
-    compare(area + CHECK_AFTER, area + CHECK_BEFORE);
-    if (end != next) differs(DIFFERS_MISSING, 0, 0);
-    return;
-  }
-  take(area + CHECK_AFTER, result == FAULTED ? load<u64>(hart + HART_PC) : result);
-  const left = load<i32>(hart + HART_BUDGET);
+/** After the region: `result` is what it returned, `budget` what it was given, `left` what is left of that. */
+export function check_leave(result: u64, budget: i32, left: i32): void {
+  take(area + CHECK_AFTER, result & ~1);
   const executed = budget - left;
   if (executed < 0) differs(DIFFERS_COUNT, <u64>(<i64>executed), 0);
   check_rewind(executed);
@@ -285,7 +275,6 @@ export function check_leave(result: u64, budget: i32): void {
   take(area + CHECK_NOW, load<u64>(hart + HART_PC));
   compare(area + CHECK_AFTER, area + CHECK_NOW);
   put(area + CHECK_AFTER);
-  store<i32>(hart + HART_BUDGET, left);
   count(STAT_CHECKED_ENTRIES);
   store<u64>(hart + STAT_CHECKED_INSTRUCTIONS, load<u64>(hart + STAT_CHECKED_INSTRUCTIONS) + <u64>executed);
   store<u64>(hart + STAT_CHECKED_ACCESSES, load<u64>(hart + STAT_CHECKED_ACCESSES) + <u64>((end - area - CHECK_LOG) / ACCESS_BYTES));

@@ -20,7 +20,6 @@ import {
   FETCH_ENTRY_BYTES,
   FETCH_TAG,
   FETCH_VERSION,
-  HART_BUDGET,
   HART_FETCH_TLB,
   HART_FFLAGS,
   HART_FRM,
@@ -28,20 +27,22 @@ import {
   HART_FS_OFF,
   HART_TRAP,
 } from '../hart-layout';
-import { writesX } from '../handlers';
 import type { HelperName, HelperResult } from '../helper-table';
 import { immediateOf, rdOf, rmOf, rs1Of, rs2Of, rs3Of, type Context, type FloatViews } from '../isa/instruction';
 import { fusesMultiplyAdd } from './fused-multiply-add';
 import { TierEmitter } from '../tier-emitter';
+import { findIdioms, type Found, type Idiom } from './idioms';
+import { place, type Placement } from './placement';
 import type { Edge, Region, RegionInstruction } from './region';
+import { forEachBit, formatsOf, type RegisterSet, usesOf } from './registers';
 import { analyse, successors, type Structure } from './structure';
 
-/** Parameters: base of the hart, virtual address of the page, budget, data TLB. Result: next pc, or REFUSED or FAULTED. */
-export const REGION_TYPE: FunctionType = { parameters: [I32_TYPE, I64_TYPE, I32_TYPE, I32_TYPE], results: [I64_TYPE] };
-/** The region has done nothing: interpret its first instruction. (A pc is never odd.) */
-export const REFUSED = 1;
-/** An exception was raised; HART_PC is the instruction's. */
-export const FAULTED = 3;
+/**
+ * Parameters: base of the hart, virtual address of the page, budget, data TLB. Results: next pc, and what is left of the budget. A pc
+ * with ASIDE added (none is odd): HART_TRAP says what exception the instruction there has raised, or it is to be interpreted.
+ */
+export const REGION_TYPE: FunctionType = { parameters: [I32_TYPE, I64_TYPE, I32_TYPE, I32_TYPE], results: [I64_TYPE, I32_TYPE] };
+export const ASIDE = 1;
 
 /** fflags: inexact. rm: to nearest even, and as frm says (unprivileged ISA §20.2). */
 const NX = 1;
@@ -52,51 +53,6 @@ const FETCH_SHIFT = 12 - Math.log2(FETCH_ENTRY_BYTES);
 /** Half-words that the table of a jump through a register may span. */
 const MAX_TABLE = 1024;
 
-/** Registers as bit sets: x0 to x31 and f0 to f31. */
-interface RegisterSet {
-  x: number;
-  f: number;
-}
-
-interface Uses {
-  reads: RegisterSet;
-  writes: RegisterSet;
-}
-
-/** Floating-point registers that an instruction computes with, by format. Loads and stores are neither. */
-function formatsOf({ instruction: { extension, name } }: RegionInstruction, { reads, writes }: Uses): { single: number; double: number } {
-  if (name === 'fld' || name === 'fsd') return { single: 0, double: 0 };
-  if (name === 'fcvt.s.d') return { single: writes.f, double: reads.f };
-  if (name === 'fcvt.d.s') return { single: reads.f, double: writes.f };
-  const all = reads.f | writes.f;
-  return extension === 'f' ? { single: all, double: 0 } : { single: 0, double: all };
-}
-
-/** Which registers an instruction reads and writes, by its format. */
-function usesOf({ instruction, word }: RegionInstruction): Uses {
-  const reads = { x: 0, f: 0 };
-  const writes = { x: 0, f: 0 };
-  const { format, extension, name } = instruction;
-  const float = extension === 'f' || extension === 'd';
-  const rs1 = 1 << rs1Of(word);
-  const rs2 = 1 << rs2Of(word);
-  const rd = 1 << rdOf(word);
-  const two = format === 'r' || format === 'rm' || format === 'r4' || format === 's' || format === 'b' || format === 'amo';
-  const one =
-    two || format === 'r2' || format === 'rm2' || format === 'i' || format === 'shift' || format === 'shiftw' || format === 'amo2';
-  const integerSource = !float || format === 'i' || format === 's' || /^(fmv\.[wd]\.x|fcvt\.[sd]\.(w|wu|l|lu))$/.test(name);
-  if (one && integerSource) reads.x |= rs1;
-  if (one && !integerSource) reads.f |= rs1;
-  if (two && !float) reads.x |= rs2;
-  if (two && float) reads.f |= rs2;
-  if (format === 'r4') reads.f |= 1 << rs3Of(word);
-  if (writesX(instruction)) writes.x |= rd;
-  else if (float && format !== 's') writes.f |= rd;
-  reads.x &= ~1;
-  writes.x &= ~1;
-  return { reads, writes };
-}
-
 /** Emits one region as a wasm function: guest registers in locals, control flow structured (DESIGN §3). */
 export class RegionEmitter extends TierEmitter implements Context {
   readonly e = new Emitter(REGION_TYPE.parameters);
@@ -105,9 +61,10 @@ export class RegionEmitter extends TierEmitter implements Context {
   private readonly page = this.e.parameter<I64>(1);
   private readonly budget = this.e.parameter<I32>(2);
   protected readonly tlb = this.e.parameter<I32>(3);
-  /** Where a fault happened: offset of the instruction, and the number of instructions after it in its block. */
-  private readonly site = this.e.local<I64>(I64_TYPE);
-  private readonly unexecuted = this.e.local<I32>(I32_TYPE);
+  /** Where to go on outside the region, from the page: a constant where it can be, which costs nothing where it is not needed. */
+  private readonly target = this.e.local<I64>(I64_TYPE);
+  /** Where to leave the region for `target`: without storing a register, and then by group of those. */
+  private readonly exitLabels: Label[] = [];
   /** HART_FS_DIRTY, if the region has instructions that set it. */
   private readonly fsDirty: Local<I32> | undefined;
   private readonly x: Local<I64>[];
@@ -120,70 +77,58 @@ export class RegionEmitter extends TierEmitter implements Context {
   /** 1 while native arithmetic may round: NX is set already, and the dynamic rounding mode is to nearest. */
   private readonly mayRound = this.e.local<I32>(I32_TYPE);
   private readonly structure: Structure;
-  /** Registers that may differ from memory on entry to each block. */
-  private readonly dirtyAtStart: RegisterSet[];
+  private readonly placement: Placement;
   /** Pages that are known to be mapped as they were on entry to each block, as a bit set. */
   private readonly mappedAtStart: Int32Array;
-  private readonly everDirty: RegisterSet = { x: 0, f: 0 };
   private readonly loopLabels = new Map<number, Label>();
   private readonly mergeLabels = new Map<number, Label>();
+
+  /** Sources of idioms, by the index of the idiom's last instruction. */
+  private readonly copies = new Map<number, Local<I64>>();
+  private readonly freeCopies: Local<I64>[] = [];
 
   // The instruction being emitted.
   private block = 0;
   private index = 0;
   private here!: RegionInstruction;
-  private dirty: RegisterSet = { x: 0, f: 0 };
   private left = false;
 
   constructor(
     private readonly region: Region,
     /** Function index of a helper. */
     helperIndex: (name: HelperName) => number,
+    /** Function index of the chain (chain.ts), if there is one. */
+    private readonly chain?: number,
   ) {
     super(helperIndex);
-    const reads: RegisterSet = { x: 0, f: 0 };
+    this.structure = analyse(region.blocks);
+    this.placement = place(region.blocks, this.structure);
+    const { used } = this.placement;
     let singles = 0;
     let doubles = 0;
-    const writes = region.blocks.map((block) => {
-      const set: RegisterSet = { x: 0, f: 0 };
-      for (const instruction of block.body) {
-        const uses = usesOf(instruction);
-        reads.x |= uses.reads.x;
-        reads.f |= uses.reads.f;
-        set.x |= uses.writes.x;
-        set.f |= uses.writes.f;
-        const formats = formatsOf(instruction, uses);
-        singles |= formats.single;
-        doubles |= formats.double;
+    for (const { body } of region.blocks) {
+      for (const instruction of body) {
+        const { single, double } = formatsOf(instruction, usesOf(instruction));
+        singles |= single;
+        doubles |= double;
       }
-      this.everDirty.x |= set.x;
-      this.everDirty.f |= set.f;
-      return set;
-    });
-    const used = { x: reads.x | this.everDirty.x, f: reads.f | this.everDirty.f };
+    }
     const locals = <T extends Value>(set: number, typeOf: (i: number) => ValueType): Local<T>[] =>
       Array.from({ length: 32 }, (_, i) => ((set >>> i) & 1 ? this.e.local<T>(typeOf(i)) : { index: -1, type: I64_TYPE }));
     this.x = locals(used.x, () => I64_TYPE);
     this.f = locals(used.f, (i) => (((singles >>> i) & 1) === 0 ? F64_TYPE : (doubles >>> i) & 1 ? I64_TYPE : F32_TYPE));
     this.high = locals(used.f & singles & ~doubles, () => I32_TYPE);
     if (region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp === 'dirty'))) this.fsDirty = this.e.local(I32_TYPE);
-    this.structure = analyse(region.blocks);
-    this.dirtyAtStart = region.blocks.map(() => ({ x: 0, f: 0 }));
     this.mappedAtStart = new Int32Array(region.blocks.length).fill(-1);
     // What the entry itself needs is seen to first.
     this.mappedAtStart[0] = 1 | region.blocks[0].pages;
     for (let changed = true; changed; ) {
       changed = false;
       region.blocks.forEach((block, i) => {
-        const x = this.dirtyAtStart[i].x | writes[i].x;
-        const f = this.dirtyAtStart[i].f | writes[i].f;
         const mapped = this.mappedAtStart[i] | block.pages;
         for (const number of successors(block)) {
-          const to = this.dirtyAtStart[number];
           const mappedThere = this.mappedAtStart[number] & mapped;
-          if ((to.x | x) === to.x && (to.f | f) === to.f && mappedThere === this.mappedAtStart[number]) continue;
-          to.x |= x;
-          to.f |= f;
+          if (mappedThere === this.mappedAtStart[number]) continue;
           this.mappedAtStart[number] = mappedThere;
           changed = true;
         }
@@ -193,34 +138,61 @@ export class RegionEmitter extends TierEmitter implements Context {
 
   emit(): Emitter {
     const { e, region } = this;
-    this.checkPages(region.blocks[0].pages & ~1, () => e.return(e.i64.const(REFUSED)));
+    this.checkPages(region.blocks[0].pages & ~1, () => this.refuse());
     const fp = region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp));
     if (fp) {
-      e.if(e.i32.load(e.get(this.hart), HART_FS_OFF), () => e.return(e.i64.const(REFUSED)), undefined, 'unlikely');
+      e.if(e.i32.load(e.get(this.hart), HART_FS_OFF), () => this.refuse(), undefined, 'unlikely');
       if (this.fsDirty) e.set(this.fsDirty, e.i32.load(e.get(this.hart), HART_FS_DIRTY));
     }
-    this.x.forEach((local, i) => {
-      if (local.index >= 0) e.set(local, e.i64.load(e.get(this.hart), HART_X + 8 * i));
-    });
-    this.f.forEach((local, i) => {
-      if (local.index < 0) return;
+    this.loadRegisters(this.placement.loads[0]);
+    if (fp) this.loadMayRound();
+    const { groups } = this.placement;
+    for (let i = 0; i <= groups.length; i++) this.exitLabels.push(e.openBlock());
+    this.emitTree(0);
+    for (let i = groups.length - 1; i >= 0; i--) {
+      e.end();
+      this.storeRegisters(groups[i]);
+    }
+    e.end();
+    if (this.fsDirty) e.i32.store(e.get(this.hart), e.get(this.fsDirty), HART_FS_DIRTY);
+    this.goOn();
+    return e;
+  }
+
+  /** The results: `target` and the budget. Or, where there is a chain, it goes on there at once. */
+  private goOn(): void {
+    const { e } = this;
+    const target = (): I64 => e.i64.add(e.get(this.page), e.get(this.target));
+    if (this.chain === undefined) {
+      e.return(target(), e.get(this.budget));
+      return;
+    }
+    e.get(this.hart);
+    target();
+    e.get(this.budget);
+    e.get(this.tlb);
+    e.returnCall(this.chain);
+  }
+
+  private loadRegisters({ x, f }: RegisterSet): void {
+    const { e } = this;
+    forEachBit(x, (i) => e.set(this.x[i], e.i64.load(e.get(this.hart), HART_X + 8 * i)));
+    forEachBit(f, (i) => {
+      const local = this.f[i];
       const type = local.type === F64_TYPE ? e.f64 : local.type === F32_TYPE ? e.f32 : e.i64;
       e.set(local, type.load(e.get(this.hart), HART_F + 8 * i));
       if (local.type === F32_TYPE) e.set(this.high[i], e.i32.load(e.get(this.hart), HART_F + 8 * i + 4));
     });
-    if (fp) this.loadMayRound();
-    e.block((fault) => {
-      this.trapLabel = fault;
-      this.emitTree(0);
+  }
+
+  private storeRegisters({ x, f }: RegisterSet): void {
+    const { e } = this;
+    forEachBit(x, (i) => e.i64.store(e.get(this.hart), e.get(this.x[i]), HART_X + 8 * i));
+    forEachBit(f, (i) => {
+      const hart = e.get(this.hart);
+      if (this.f[i].type === F64_TYPE) e.f64.store(hart, this.float(i, 'f64'), HART_F + 8 * i);
+      else e.i64.store(hart, this.float(i, 'i64'), HART_F + 8 * i);
     });
-    // A fault: the pc of the instruction, and what comes after it not booked; take_trap sees to the instruction itself.
-    const { i32, i64 } = e;
-    this.writeBack(this.everDirty);
-    i64.store(e.get(this.hart), i64.add(e.get(this.page), e.get(this.site)), HART_PC);
-    i32.store(e.get(this.hart), i32.add(e.get(this.budget), e.get(this.unexecuted)), HART_BUDGET);
-    e.return(i64.const(FAULTED));
-    e.unreachable();
-    return e;
   }
 
   // ---- control flow -----------------------------------------------------------------------------------------------
@@ -244,7 +216,7 @@ export class RegionEmitter extends TierEmitter implements Context {
       e.if(
         i32.le_s(e.get(this.budget), i32.const(0)),
         () => {
-          this.dirty = { ...this.dirtyAtStart[block] };
+          this.block = block;
           this.leaveTo(this.region.blocks[block].offset);
         },
         undefined,
@@ -273,23 +245,57 @@ export class RegionEmitter extends TierEmitter implements Context {
     const { e } = this;
     const block = this.region.blocks[number];
     this.block = number;
-    this.dirty = { ...this.dirtyAtStart[number] };
     this.left = false;
+    if (number !== 0) this.loadRegisters(this.placement.loads[number]);
     this.checkPages(block.pages & ~this.mappedAtStart[number], () => this.leaveTo(block.offset));
     if (block.body.length > 0) e.set(this.budget, e.i32.sub(e.get(this.budget), e.i32.const(block.body.length)));
+    const idioms = findIdioms(block.body);
     let marked = false;
     for (this.index = 0; this.index < block.body.length; this.index++) {
       this.here = block.body[this.index];
       const { instruction, word } = this.here;
       if (instruction.pure && rdOf(word) === 0) continue;
+      this.keepSources(idioms);
+      const match = idioms.get(this.index);
+      if (match) this.emitIdiom(match.idiom);
+      else instruction.emit(this);
+      // Only now: it may have been left to the interpreter, or have raised an exception.
       if (this.fsDirty && instruction.fp === 'dirty' && !marked) {
         e.set(this.fsDirty, e.i32.const(1));
         marked = true;
       }
-      instruction.emit(this);
       e.releaseTemporaries();
     }
     if (!this.left) this.follow(number, block.next);
+  }
+
+  /** Keep the sources of idioms that the present instruction may change. */
+  private keepSources(idioms: ReadonlyMap<number, Found>): void {
+    for (const [last, { from, source }] of idioms) {
+      if (from !== this.index) continue;
+      const copy = this.freeCopies.pop() ?? this.e.local<I64>(I64_TYPE);
+      this.e.set(copy, this.readX(source));
+      this.copies.set(last, copy);
+    }
+  }
+
+  private emitIdiom(idiom: Idiom): void {
+    const { e } = this;
+    const { i32, i64 } = e;
+    const copy = this.copies.get(this.index)!;
+    this.copies.delete(this.index);
+    this.freeCopies.push(copy);
+    const source = e.get(copy);
+    const { kind, bits, amount } = idiom;
+    if (kind === 'rotate') {
+      this.rd(bits === 32 ? i64.extend_s(i32.rotl(i32.wrap(source), i32.const(amount))) : i64.rotl(source, i64.const(amount)));
+      return;
+    }
+    let extended: I64;
+    if (kind === 'zero') extended = bits === 32 ? i64.extend_u(i32.wrap(source)) : i64.and(source, i64.const(2 ** bits - 1));
+    else if (bits === 32) extended = i64.extend32_s(source);
+    else extended = bits === 16 ? i64.extend16_s(source) : i64.extend8_s(source);
+    this.rd(amount === 0 ? extended : i64.shl(extended, i64.const(amount)));
   }
 
   /** Unless these pages are mapped as they were when the region was made, and hold the same code, do otherwise. */
@@ -332,45 +338,46 @@ export class RegionEmitter extends TierEmitter implements Context {
       e.br(label);
       return;
     }
-    const saved = { block: this.block, index: this.index, here: this.here, dirty: this.dirty };
+    const saved = { block: this.block, index: this.index, here: this.here };
     this.emitTree(to);
     Object.assign(this, saved);
   }
 
   /** Leave the region for an offset relative to the page. */
   private leaveTo(offset: number): void {
-    const { e } = this;
-    this.leave(() => e.i64.add(e.get(this.page), e.i64.const(offset)));
+    this.leave(this.e.i64.const(offset));
   }
 
-  private leave(target: () => I64): void {
+  private leave(offset: I64): void {
     const { e } = this;
-    this.writeBack(this.dirty);
-    e.i32.store(e.get(this.hart), e.get(this.budget), HART_BUDGET);
-    e.return(target());
+    e.set(this.target, offset);
+    e.br(this.exitLabels[this.placement.exits[this.block] + 1]);
   }
 
-  private writeBack(set: RegisterSet): void {
+  /** The region cannot be used now: its first instruction is to be interpreted. */
+  private refuse(): void {
     const { e } = this;
-    for (let i = 0; i < 32; i++) if ((set.x >>> i) & 1) e.i64.store(e.get(this.hart), e.get(this.x[i]), HART_X + 8 * i);
-    for (let i = 0; i < 32; i++) {
-      if (((set.f >>> i) & 1) === 0) continue;
-      const hart = e.get(this.hart);
-      if (this.f[i].type === F64_TYPE) e.f64.store(hart, this.float(i, 'f64'), HART_F + 8 * i);
-      else e.i64.store(hart, this.float(i, 'i64'), HART_F + 8 * i);
-    }
-    if (this.fsDirty) e.i32.store(e.get(this.hart), e.get(this.fsDirty), HART_FS_DIRTY);
+    e.return(e.i64.add(e.get(this.page), e.i64.const(this.region.entry + ASIDE)), e.get(this.budget));
   }
 
-  /** Note where a fault would be, before anything that may fault. */
-  protected noteInstruction(): void {
+  /** Leave before the current instruction, which has raised an exception or else is to be interpreted. */
+  private leaveAside(raised: boolean): void {
     const { e } = this;
-    e.set(this.site, e.i64.const(this.here.offset));
-    e.set(this.unexecuted, e.i32.const(this.region.blocks[this.block].body.length - this.index - 1));
+    // take_trap books an instruction that raises.
+    const unexecuted = this.region.blocks[this.block].body.length - this.index - (raised ? 1 : 0);
+    if (unexecuted > 0) e.set(this.budget, e.i32.add(e.get(this.budget), e.i32.const(unexecuted)));
+    this.leaveTo(this.here.offset + ASIDE);
   }
 
-  protected raised(): I32 {
-    return this.e.i32.load(this.e.get(this.hart), HART_TRAP);
+  /** A TLB miss, a device, an access across pages: the interpreter's. Calls here would cost all that is around them. */
+  protected override missed(): boolean {
+    this.leaveAside(false);
+    return true;
+  }
+  protected noteInstruction(): void {}
+  protected override trapIfRaised(): void {
+    const { e } = this;
+    e.if(e.i32.load(e.get(this.hart), HART_TRAP), () => this.leaveAside(true), undefined, 'unlikely');
   }
 
   // ---- Context: operands -----------------------------------------------------------------------------------------
@@ -391,7 +398,6 @@ export class RegionEmitter extends TierEmitter implements Context {
       return;
     }
     this.e.set(this.x[register], value);
-    this.dirty.x |= 1 << register;
   }
   private float<V extends keyof FloatViews>(register: number, view: V): FloatViews[V] {
     const { e } = this;
@@ -447,7 +453,6 @@ export class RegionEmitter extends TierEmitter implements Context {
       e.set(local, e.f32.reinterpret(e.i32.wrap(e.get(bits))));
       e.set(this.high[register], e.i32.wrap(e.i64.shr_u(e.get(bits), e.i64.const(32))));
     }
-    this.dirty.f |= 1 << register;
   }
   get rs1IsRs2(): boolean {
     return rs1Of(this.here.word) === rs2Of(this.here.word);
@@ -501,10 +506,9 @@ export class RegionEmitter extends TierEmitter implements Context {
     e.if(
       e.i32.gt_u(e.get(dynamic), e.i32.const(4)),
       () => {
-        this.noteInstruction();
         e.i64.store(e.get(this.hart), this.pc(), HART_PC);
         this.callHelper('illegal');
-        e.br(this.trapLabel);
+        this.leaveAside(true);
       },
       undefined,
       'unlikely',
@@ -537,13 +541,9 @@ export class RegionEmitter extends TierEmitter implements Context {
   }
   jumpTo(target: I64): void {
     const { e } = this;
-    const kept = e.keep(target);
-    const targets = this.region.blocks[this.block].targets ?? [];
-    if (targets.length > 0) {
-      const offset = e.keep(e.i64.sub(e.get(kept), e.get(this.page)));
-      this.jumpToOneOf(this.block, offset, targets);
-    }
-    this.leave(() => e.get(kept));
+    const offset = e.keep(e.i64.sub(target, e.get(this.page)));
+    this.jumpToOneOf(this.block, offset, this.region.blocks[this.block].targets ?? []);
+    this.leave(e.get(offset));
     this.left = true;
   }
 
@@ -612,7 +612,6 @@ export class RegionEmitter extends TierEmitter implements Context {
     const { e } = this;
     const result = this.callHelper(name);
     const kept = e.keep(result as I64);
-    this.noteInstruction();
     this.trapIfRaised();
     return e.get(kept) as HelperResult<N>;
   }

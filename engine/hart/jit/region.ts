@@ -65,7 +65,7 @@ const MAX_INSTRUCTIONS = 1000;
 const MAX_DEPTH = 3;
 /** Pages of a region; and expected targets of a call and of a jump through a register. */
 const MAX_PAGES = 24;
-const MAX_CALL_TARGETS = 3;
+const MAX_CALL_TARGETS = 8;
 
 /** One activation of a function: code of the same function called from elsewhere is a copy of its own. */
 class Frame {

@@ -35,7 +35,6 @@ import {
   STAT_REGIONS_LIVE,
 } from '../hart-layout';
 import type { StatisticsBlock } from '../statistics';
-import type { HelperName } from '../helper-table';
 import type { HotSpot, Translation } from './compiler';
 
 /** Who translates: usually the compile worker, which answers later. */
@@ -61,7 +60,6 @@ interface PageRegions {
  * come back, and when `fence.i` finds the page changed, they are gone.
  */
 export class Regions {
-  readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: REGIONS_MAX });
   private readonly halves: Uint16Array;
   private readonly words: Int32Array;
   /** By guest page number + 1, as in SLOT_PAGE. */
@@ -78,10 +76,13 @@ export class Regions {
   private readonly requested = new Set<number>();
 
   constructor(
-    private readonly memory: WebAssembly.Memory,
+    memory: WebAssembly.Memory,
     private readonly hart: number,
     private readonly decoded: number,
-    private readonly helpers: Record<HelperName, WebAssembly.ExportValue>,
+    /** Holds the regions by their indices. */
+    private readonly table: WebAssembly.Table,
+    /** What the modules of regions import. */
+    private readonly imports: WebAssembly.Imports,
     private readonly translator: Translator,
     /** Decodes the instruction of a record. */
     private readonly decode: (record: number) => void,
@@ -179,7 +180,7 @@ export class Regions {
       const record = recordOf(spot);
       const known = here.regions.find((region) => this.records[region] === record);
       if (known !== undefined && !spot.inlining) return;
-      functions ??= new WebAssembly.Instance(module, { env: { memory: this.memory }, helpers: this.helpers }).exports;
+      functions ??= new WebAssembly.Instance(module, this.imports).exports;
       const index = known ?? this.free.pop() ?? this.used++;
       this.table.set(index, functions[`r${i}`]);
       this.inlined[index] = spot.inlining ? 1 : 0;

@@ -10,6 +10,10 @@ export interface Structure {
   merge: boolean[];
   /** For each block, the blocks it immediately dominates, last in reverse postorder first. */
   children: number[][];
+  /** For each block its immediate dominator. */
+  dominator: Int32Array;
+  /** Whether a block lies in a loop. */
+  inLoop: boolean[];
   /** Whether control may go from one block to the other inside the region. Edges into the middle of a loop may not. */
   allowed(from: number, to: number): boolean;
 }
@@ -89,18 +93,29 @@ export function analyse(blocks: Block[]): Structure {
   };
 
   const loopHeader = blocks.map(() => false);
+  const inLoop = blocks.map(() => false);
   const merge = blocks.map(() => false);
   const allowed = (from: number, to: number): boolean => order[to] > order[from] || dominates(to, from);
+  const markLoop = (header: number, last: number): void => {
+    const body = new Set([header, last]);
+    for (const block of body) {
+      inLoop[block] = true;
+      if (block !== header) for (const from of predecessors[block]) body.add(from);
+    }
+  };
   for (const to of sequence) {
     let forward = 0;
     for (const from of predecessors[to]) {
       if (order[from] < order[to]) forward++;
-      else if (dominates(to, from)) loopHeader[to] = true;
+      else if (dominates(to, from)) {
+        loopHeader[to] = true;
+        markLoop(to, from);
+      }
     }
     merge[to] = forward >= 2;
   }
   const children: number[][] = blocks.map(() => []);
   for (const block of sequence) if (block !== 0) children[dominator[block]].push(block);
   for (const list of children) list.sort((a, b) => order[b] - order[a]);
-  return { order, loopHeader, merge, children, allowed };
+  return { order, loopHeader, merge, children, dominator, inLoop, allowed };
 }
