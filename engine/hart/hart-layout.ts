@@ -131,6 +131,9 @@ export const TLB_TABLE_BYTES = 32768;
 export const TLB_READ = 0;
 export const TLB_WRITE = 8;
 export const TLB_ADDEND = 16;
+/** What host_address is asked for, beside log2 of the bytes: to write there; of an address that must be aligned. */
+export const HOST_WRITE = 4;
+export const HOST_ALIGNED = 8;
 export const HART_TLB_M = 1048576;
 export const HART_TLB_S = HART_TLB_M + TLB_TABLE_BYTES;
 export const HART_TLB_U = HART_TLB_S + TLB_TABLE_BYTES;

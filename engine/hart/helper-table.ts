@@ -13,6 +13,7 @@ const SIGNATURES = {
   load_slow: 'li:l',
   store_slow: 'lli:',
   atomic_address: 'li:i',
+  host_address: 'li:i',
   load_reserved: 'li:l',
   store_conditional: 'lli:l',
   fetch_miss: 'l:i',

@@ -1,4 +1,15 @@
-import { Emitter, I32_TYPE, I64_TYPE, type F32, type F64, type I32, type I64, type Label, type Value } from '../wasm/emitter';
+import {
+  Emitter,
+  I32_TYPE,
+  I64_TYPE,
+  type F32,
+  type F64,
+  type I32,
+  type I64,
+  type Label,
+  type Value,
+  type ValueType,
+} from '../wasm/emitter';
 import { ModuleBuilder } from '../wasm/module-builder';
 import { HART_F, HART_PC, HART_X } from '../memory/layout';
 import { handlers, SPECIAL_HANDLERS, type Handler } from './handlers';
@@ -30,10 +41,12 @@ import {
   STAT_EXITS_ASIDE,
   STAT_REGION_ENTRIES,
   STAT_REGION_INSTRUCTIONS,
+  TLB_READ,
+  TLB_WRITE,
 } from './hart-layout';
 import { ASIDE, REGION_TYPE } from './jit/region-emitter';
 import { helperNames, helperType, type HelperName, type HelperResult } from './helper-table';
-import type { Context, FloatViews } from './isa/instruction';
+import { LOAD_KINDS, type Context, type FloatViews, type LoadKind, type LogSize } from './isa/instruction';
 import { TierEmitter } from './tier-emitter';
 
 /**
@@ -88,6 +101,8 @@ export class RunLoop extends TierEmitter implements Context {
   /** 1 if the instruction at `target` is to be interpreted although a region begins with it. */
   private readonly setAside = this.e.local<I32>(I32_TYPE);
   private jumpLabel: Label = 0;
+  /** Where to go once an exception has been raised. */
+  protected trapLabel: Label = 0;
   private nextLabel: Label = 0;
   /** The handler being emitted, and whether it left the straight line on every path. */
   private handler!: Handler;
@@ -423,9 +438,6 @@ export class RunLoop extends TierEmitter implements Context {
     this.e.br(this.trapLabel);
   }
 
-  protected noteInstruction(): void {
-    this.savePc();
-  }
   protected trapIfRaised(): void {
     const { e } = this;
     e.brIf(this.trapLabel, e.i32.load(e.i32.const(0), this.hart + HART_TRAP));
@@ -517,6 +529,73 @@ export class RunLoop extends TierEmitter implements Context {
   }
   link(): I64 {
     return this.e.i64.add(this.pc(), this.e.i64.const(this.handler.length));
+  }
+
+  // ---- Context: memory ------------------------------------------------------------------------------------------
+
+  protected loadAs<T extends Value>(kind: LoadKind, type: ValueType, address: I64, load: (address: I32) => T, from: (value: I64) => T): T {
+    const { e } = this;
+    const at = e.keep(address);
+    const entry = this.tlbEntry(at);
+    const value = e.temporary<T>(type);
+    e.if(
+      this.hit(at, entry, TLB_READ, (LOAD_KINDS[kind] & 3) as LogSize),
+      () => e.set(value, load(this.hostAddress(at, entry))),
+      () => {
+        this.savePc();
+        e.get(at);
+        e.i32.const(LOAD_KINDS[kind]);
+        e.set(value, from(this.callHelper('load_slow')));
+        this.trapIfRaised();
+      },
+      'likely',
+    );
+    return e.get(value);
+  }
+
+  protected storeAs<T extends Value>(
+    size: LogSize,
+    address: I64,
+    value: T,
+    store: (address: I32, value: T) => void,
+    to: (value: T) => I64,
+  ): void {
+    const { e } = this;
+    const kept = e.keep(value);
+    const at = e.keep(address);
+    const entry = this.tlbEntry(at);
+    e.if(
+      this.hit(at, entry, TLB_WRITE, size),
+      () => store(this.hostAddress(at, entry), e.get(kept)),
+      () => {
+        this.savePc();
+        e.get(at);
+        to(e.get(kept));
+        e.i32.const(size);
+        this.callHelper('store_slow');
+        this.trapIfRaised();
+      },
+      'likely',
+    );
+  }
+
+  atomicAddress(size: 2 | 3, address: I64): I32 {
+    const { e } = this;
+    const at = e.keep(address);
+    const entry = this.tlbEntry(at);
+    const host = e.temporary<I32>(I32_TYPE);
+    e.if(
+      this.hitAligned(at, entry, TLB_WRITE, size),
+      () => e.set(host, this.hostAddress(at, entry)),
+      () => {
+        this.savePc();
+        e.get(at);
+        e.i32.const(size);
+        e.brIf(this.trapLabel, e.i32.eqz(e.tee(host, this.callHelper('atomic_address'))));
+      },
+      'likely',
+    );
+    return e.get(host);
   }
 
   // ---- Context: control -------------------------------------------------------------------------------------------

@@ -1,39 +1,18 @@
-import {
-  I32_TYPE,
-  I64_TYPE,
-  type Emitter,
-  type F32,
-  type F64,
-  type I32,
-  type I64,
-  type Label,
-  type Local,
-  type Value,
-  type ValueType,
-} from '../wasm/emitter';
-import { TLB_ADDEND, TLB_ENTRIES, TLB_READ, TLB_WRITE } from './hart-layout';
+import { I64_TYPE, type Emitter, type F32, type F64, type I32, type I64, type Local, type Value, type ValueType } from '../wasm/emitter';
+import { TLB_ADDEND, TLB_ENTRIES } from './hart-layout';
 import { helperType, type HelperName, type HelperResult } from './helper-table';
-import { LOAD_KINDS, type FloatViews, type LoadKind, type LogSize } from './isa/instruction';
+import type { FloatViews, LoadKind, LogSize } from './isa/instruction';
 
 /** What both tiers do alike when they turn an instruction's semantics into wasm: guest memory through the TLB, and helpers. */
 export abstract class TierEmitter {
   abstract readonly e: Emitter;
   /** Address of the data TLB in force. */
   protected abstract readonly tlb: Local<I32>;
-  /** Where to go once an exception has been raised. */
-  protected trapLabel: Label = 0;
-
   /** `helperIndex`: the function index of an imported helper. */
   constructor(private readonly helperIndex: (name: HelperName) => number) {}
 
   abstract fs2<V extends keyof FloatViews>(view: V): FloatViews[V];
   abstract fd(value: I64 | F64 | F32 | I32): void;
-  /** Note which instruction this is, before anything that may raise an exception. */
-  protected abstract noteInstruction(): void;
-  /** The TLB has no entry that fits: whether the access has been left to others. */
-  protected missed(): boolean {
-    return false;
-  }
   /** Take the exception that a helper has raised, if it has. */
   protected abstract trapIfRaised(): void;
 
@@ -42,11 +21,6 @@ export abstract class TierEmitter {
     const result = helperType(name).results[0];
     return (result === undefined ? undefined : { wasm: result === I64_TYPE ? 'i64' : 'i32' }) as HelperResult<N>;
   }
-
-  /** Hooks after each access to memory, before each atomic operation: the lockstep check records them. */
-  protected loaded?(kind: LoadKind, address: Local<I64>, value: Local<I64>): void;
-  protected stored?(size: LogSize, address: Local<I64>, value: Local<I64>): void;
-  protected located?(size: 2 | 3, address: Local<I64>, host: Local<I32>): void;
 
   call<N extends HelperName>(name: N, ..._args: (I32 | I64)[]): HelperResult<N> {
     return this.callHelper(name);
@@ -72,24 +46,24 @@ export abstract class TierEmitter {
   }
 
   /** The TLB entry for an address: (address >> 12) % entries × 32 bytes. */
-  private tlbEntry(address: Local<I64>): Local<I32> {
+  protected tlbEntry(address: Local<I64>): Local<I32> {
     const { e } = this;
     return e.keep(
       e.i32.add(e.get(this.tlb), e.i32.and(e.i32.wrap(e.i64.shr_u(e.get(address), e.i64.const(7))), e.i32.const((TLB_ENTRIES - 1) << 5))),
     );
   }
   /** Whether the entry's tag is the page of both the first and the last byte: then it does not matter how they are aligned. */
-  private hit(address: Local<I64>, entry: Local<I32>, tag: number, size: LogSize): I32 {
+  protected hit(address: Local<I64>, entry: Local<I32>, tag: number, size: LogSize): I32 {
     const { e } = this;
     const last = size === 0 ? e.get(address) : e.i64.add(e.get(address), e.i64.const((1 << size) - 1));
     return e.i64.eq(e.i64.and(last, e.i64.const(-4096)), e.i64.load(e.get(entry), tag));
   }
   /** Likewise for an address that has to be aligned: its low bits are kept, so that others never fit. */
-  private hitAligned(address: Local<I64>, entry: Local<I32>, tag: number, size: LogSize): I32 {
+  protected hitAligned(address: Local<I64>, entry: Local<I32>, tag: number, size: LogSize): I32 {
     const { e } = this;
     return e.i64.eq(e.i64.load(e.get(entry), tag), e.i64.and(e.get(address), e.i64.const(-4096 + (1 << size) - 1)));
   }
-  private hostAddress(address: Local<I64>, entry: Local<I32>): I32 {
+  protected hostAddress(address: Local<I64>, entry: Local<I32>): I32 {
     const { e } = this;
     return e.i32.add(e.i32.wrap(e.get(address)), e.i32.load(e.get(entry), TLB_ADDEND));
   }
@@ -110,34 +84,14 @@ export abstract class TierEmitter {
   }
 
   /** As `load`, into a local of another type; `from` and `to` convert what is there as i64. */
-  protected loadAs<T extends Value>(
+  protected abstract loadAs<T extends Value>(
     kind: LoadKind,
     type: ValueType,
     address: I64,
     load: (address: I32) => T,
     from: (value: I64) => T,
     to: (value: T) => I64,
-  ): T {
-    const { e } = this;
-    const at = e.keep(address);
-    const entry = this.tlbEntry(at);
-    const value = e.temporary<T>(type);
-    e.if(
-      this.hit(at, entry, TLB_READ, (LOAD_KINDS[kind] & 3) as LogSize),
-      () => e.set(value, load(this.hostAddress(at, entry))),
-      () => {
-        if (this.missed()) return;
-        this.noteInstruction();
-        e.get(at);
-        e.i32.const(LOAD_KINDS[kind]);
-        e.set(value, from(this.callHelper('load_slow')));
-        this.trapIfRaised();
-      },
-      'likely',
-    );
-    if (this.loaded) this.loaded(kind, at, e.keep(to(e.get(value))));
-    return e.get(value);
-  }
+  ): T;
 
   store(size: LogSize, address: I64, value: I64): void {
     const { e } = this;
@@ -146,33 +100,13 @@ export abstract class TierEmitter {
   }
 
   /** As `store`, from a value of another type, which `to` converts to i64. */
-  protected storeAs<T extends Value>(
+  protected abstract storeAs<T extends Value>(
     size: LogSize,
     address: I64,
     value: T,
     store: (address: I32, value: T) => void,
     to: (value: T) => I64,
-  ): void {
-    const { e } = this;
-    const kept = e.keep(value);
-    const at = e.keep(address);
-    const entry = this.tlbEntry(at);
-    e.if(
-      this.hit(at, entry, TLB_WRITE, size),
-      () => store(this.hostAddress(at, entry), e.get(kept)),
-      () => {
-        if (this.missed()) return;
-        this.noteInstruction();
-        e.get(at);
-        to(e.get(kept));
-        e.i32.const(size);
-        this.callHelper('store_slow');
-        this.trapIfRaised();
-      },
-      'likely',
-    );
-    if (this.stored) this.stored(size, at, e.keep(to(e.get(kept))));
-  }
+  ): void;
 
   loadFloat(format: 'f32' | 'f64', address: I64): void {
     if (format === 'f64') this.fd(this.load('d', address));
@@ -182,24 +116,6 @@ export abstract class TierEmitter {
     this.store(format === 'f64' ? 3 : 2, address, this.fs2('i64'));
   }
 
-  atomicAddress(size: 2 | 3, address: I64): I32 {
-    const { e } = this;
-    const at = e.keep(address);
-    const entry = this.tlbEntry(at);
-    const host = e.temporary<I32>(I32_TYPE);
-    e.if(
-      this.hitAligned(at, entry, TLB_WRITE, size),
-      () => e.set(host, this.hostAddress(at, entry)),
-      () => {
-        if (this.missed()) return;
-        this.noteInstruction();
-        e.get(at);
-        e.i32.const(size);
-        e.brIf(this.trapLabel, e.i32.eqz(e.tee(host, this.callHelper('atomic_address'))));
-      },
-      'likely',
-    );
-    this.located?.(size, at, host);
-    return e.get(host);
-  }
+  /** Where a word for an atomic operation lies in the shared memory. */
+  abstract atomicAddress(size: 2 | 3, address: I64): I32;
 }

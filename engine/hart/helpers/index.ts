@@ -25,7 +25,7 @@ export {
 } from './check';
 export { csr_access } from './csr';
 export { dropAllCode } from './decoded-pages';
-export { atomic_address, fetch_at_pc, fetch_miss, load_reserved, load_slow, peek, store_conditional, store_slow } from './mmu';
+export { atomic_address, fetch_at_pc, fetch_miss, host_address, load_reserved, load_slow, peek, store_conditional, store_slow } from './mmu';
 export { flushAll, selectTlbs } from './tlb';
 export { pmpUpdate } from './pmp';
 export { setHart } from './state';

@@ -16,6 +16,7 @@ import {
   HART_TLB,
   HART_TLB_S,
   HART_TRAP,
+  HART_TVAL,
   SLOT_UNNOTICED,
   SLOT_VERSION,
   STAT_FETCH_MISSES,
@@ -25,6 +26,8 @@ import {
   TLB_ENTRY_BYTES,
   TLB_READ,
   TLB_WRITE,
+  HOST_ALIGNED,
+  HOST_WRITE,
 } from '../hart-layout';
 import { debugging, NOT_WATCHED, runsAlone, stopsAt, watch, WATCH_HIT } from './debug';
 import { isCode, noteWriter, slotFor, slotOf } from './decoded-pages';
@@ -242,6 +245,21 @@ export function store_slow(va: u64, value: u64, size: u32): void {
     return;
   }
   writeHost(host, bytes, value);
+}
+
+/**
+ * Where the memory lies that a region's access missed the TLB for, put there if it can be; 0 where the interpreter is to see to the
+ * access: then nothing has happened.
+ */
+export function host_address(va: u64, kind: u32): u32 {
+  const bytes: u32 = 1 << (kind & 3);
+  if (load<u32>(MACHINE_WATCHPOINT_COUNT) || ((va & PAGE_MASK) + <u64>bytes) > 4096 || ((kind & HOST_ALIGNED) != 0 && (va & <u64>(bytes - 1)) != 0)) return 0;
+  const tval = load<u64>(hart + HART_TVAL);
+  const host = resolve(va, bytes, kind & HOST_WRITE ? ACCESS_WRITE : ACCESS_READ);
+  if (host > TRAPPED) return host;
+  store<i32>(hart + HART_TRAP, 0);
+  store<u64>(hart + HART_TVAL, tval);
+  return 0;
 }
 
 /** Where a word for an atomic operation lies, if the inline test failed; 0 after raising an exception. */

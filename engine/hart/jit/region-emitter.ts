@@ -26,9 +26,25 @@ import {
   HART_FS_DIRTY,
   HART_FS_OFF,
   HART_TRAP,
+  HOST_ALIGNED,
+  HOST_WRITE,
+  TLB_READ,
+  TLB_WRITE,
 } from '../hart-layout';
 import type { HelperName, HelperResult } from '../helper-table';
-import { immediateOf, rdOf, rmOf, rs1Of, rs2Of, rs3Of, type Context, type FloatViews } from '../isa/instruction';
+import {
+  immediateOf,
+  LOAD_KINDS,
+  rdOf,
+  rmOf,
+  rs1Of,
+  rs2Of,
+  rs3Of,
+  type Context,
+  type FloatViews,
+  type LoadKind,
+  type LogSize,
+} from '../isa/instruction';
 import { fusesMultiplyAdd } from './fused-multiply-add';
 import { TierEmitter } from '../tier-emitter';
 import { findIdioms, type Found, type Idiom } from './idioms';
@@ -369,13 +385,7 @@ export class RegionEmitter extends TierEmitter implements Context {
     this.leaveTo(this.here.offset + ASIDE);
   }
 
-  /** A TLB miss, a device, an access across pages: the interpreter's. Calls here would cost all that is around them. */
-  protected override missed(): boolean {
-    this.leaveAside(false);
-    return true;
-  }
-  protected noteInstruction(): void {}
-  protected override trapIfRaised(): void {
+  protected trapIfRaised(): void {
     const { e } = this;
     e.if(e.i32.load(e.get(this.hart), HART_TRAP), () => this.leaveAside(true), undefined, 'unlikely');
   }
@@ -457,6 +467,76 @@ export class RegionEmitter extends TierEmitter implements Context {
   get rs1IsRs2(): boolean {
     return rs1Of(this.here.word) === rs2Of(this.here.word);
   }
+  // ---- Context: memory --------------------------------------------------------------------------------------------
+
+  /** Hooks after each access to memory, before each atomic operation: the lockstep check records them. */
+  protected loaded?(kind: LoadKind, address: Local<I64>, value: Local<I64>): void;
+  protected stored?(size: LogSize, address: Local<I64>, value: Local<I64>): void;
+  protected located?(size: 2 | 3, address: Local<I64>, host: Local<I32>): void;
+
+  /**
+   * Where in the shared memory an access goes. `kind`: log2 of its bytes and HOST_…. A page that the TLB lacks is put there; what then
+   * still has no address (a device, an exception, an access across pages) is left to the interpreter.
+   */
+  private reach(at: Local<I64>, kind: number): Local<I32> {
+    const { e } = this;
+    const entry = this.tlbEntry(at);
+    const host = e.temporary<I32>(I32_TYPE);
+    const size = (kind & 3) as LogSize;
+    const tag = kind & HOST_WRITE ? TLB_WRITE : TLB_READ;
+    e.if(
+      kind & HOST_ALIGNED ? this.hitAligned(at, entry, tag, size) : this.hit(at, entry, tag, size),
+      () => e.set(host, this.hostAddress(at, entry)),
+      () => {
+        e.get(at);
+        e.i32.const(kind);
+        e.if(e.i32.eqz(e.tee(host, this.callHelper('host_address'))), () => this.leaveAside(false), undefined, 'unlikely');
+      },
+      'likely',
+    );
+    return host;
+  }
+
+  protected loadAs<T extends Value>(
+    kind: LoadKind,
+    type: ValueType,
+    address: I64,
+    load: (address: I32) => T,
+    _from: (value: I64) => T,
+    to: (value: T) => I64,
+  ): T {
+    const { e } = this;
+    const at = e.keep(address);
+    const host = this.reach(at, LOAD_KINDS[kind] & 3);
+    if (!this.loaded) return load(e.get(host));
+    const value = e.temporary<T>(type);
+    e.set(value, load(e.get(host)));
+    this.loaded(kind, at, e.keep(to(e.get(value))));
+    return e.get(value);
+  }
+
+  protected storeAs<T extends Value>(
+    size: LogSize,
+    address: I64,
+    value: T,
+    store: (address: I32, value: T) => void,
+    to: (value: T) => I64,
+  ): void {
+    const { e } = this;
+    const kept = e.keep(value);
+    const at = e.keep(address);
+    const host = this.reach(at, size | HOST_WRITE);
+    store(e.get(host), e.get(kept));
+    if (this.stored) this.stored(size, at, e.keep(to(e.get(kept))));
+  }
+
+  atomicAddress(size: 2 | 3, address: I64): I32 {
+    const at = this.e.keep(address);
+    const host = this.reach(at, size | HOST_WRITE | HOST_ALIGNED);
+    this.located?.(size, at, host);
+    return this.e.get(host);
+  }
+
   override loadFloat(format: 'f32' | 'f64', address: I64): void {
     const { e } = this;
     const { type } = this.f[rdOf(this.here.word)];
