@@ -14,7 +14,9 @@ export interface Placement {
   loads: readonly RegisterSet[];
   /** The written registers in groups: one exit after the other, each stores its group and goes on with the group before. */
   groups: readonly RegisterSet[];
-  /** By block: the group that its exits begin with; -1 where nothing is written on the way there. */
+  /** By block: what may have been written, on any way, when it is left at its end. */
+  dirty: readonly RegisterSet[];
+  /** By block: the group that its other exits begin with; -1 where nothing is written on the way there. */
   exits: Int32Array;
 }
 
@@ -94,5 +96,5 @@ export function place(blocks: Block[], structure: Structure): Placement {
       loads[block][file] |= 1 << register;
     });
   }
-  return { used, written, loads, groups, exits };
+  return { used, written, loads, groups, dirty, exits };
 }

@@ -170,15 +170,15 @@ export class RegionEmitter extends TierEmitter implements Context {
       this.storeRegisters(groups[i]);
     }
     e.end();
-    if (this.fsDirty) e.i32.store(e.get(this.hart), e.get(this.fsDirty), HART_FS_DIRTY);
-    this.goOn();
+    this.goOn(() => e.get(this.target));
     return e;
   }
 
-  /** The results: `target` and the budget. Or, where there is a chain, it goes on there at once. */
-  private goOn(): void {
+  /** Leave the function for an offset from the page: by the chain, where there is one. */
+  private goOn(offset: () => I64): void {
     const { e } = this;
-    const target = (): I64 => e.i64.add(e.get(this.page), e.get(this.target));
+    if (this.fsDirty) e.i32.store(e.get(this.hart), e.get(this.fsDirty), HART_FS_DIRTY);
+    const target = (): I64 => e.i64.add(e.get(this.page), offset());
     if (this.chain === undefined) {
       e.return(target(), e.get(this.budget));
       return;
@@ -188,6 +188,12 @@ export class RegionEmitter extends TierEmitter implements Context {
     e.get(this.budget);
     e.get(this.tlb);
     e.returnCall(this.chain);
+  }
+
+  /** Leave the region at the end of the present block. */
+  private leaveAtEnd(offset: () => I64): void {
+    this.storeRegisters(this.placement.dirty[this.block]);
+    this.goOn(offset);
   }
 
   private loadRegisters({ x, f }: RegisterSet): void {
@@ -338,14 +344,15 @@ export class RegionEmitter extends TierEmitter implements Context {
 
   private follow(from: number, edge: Edge | undefined): void {
     if (!edge) throw new Error('a block without successor ends in an indirect jump');
+    const { e } = this;
     if ('leave' in edge) {
-      this.leaveTo(edge.leave);
+      this.leaveAtEnd(() => e.i64.const(edge.leave));
       return;
     }
-    const { structure, e } = this;
+    const { structure } = this;
     const to = edge.block;
     if (!structure.allowed(from, to)) {
-      this.leaveTo(this.region.blocks[to].offset);
+      this.leaveAtEnd(() => e.i64.const(this.region.blocks[to].offset));
       return;
     }
     const back = structure.order[to] <= structure.order[from];
@@ -359,14 +366,10 @@ export class RegionEmitter extends TierEmitter implements Context {
     Object.assign(this, saved);
   }
 
-  /** Leave the region for an offset relative to the page. */
+  /** Leave the region within the present block, for an offset from the page. */
   private leaveTo(offset: number): void {
-    this.leave(this.e.i64.const(offset));
-  }
-
-  private leave(offset: I64): void {
     const { e } = this;
-    e.set(this.target, offset);
+    e.set(this.target, e.i64.const(offset));
     e.br(this.exitLabels[this.placement.exits[this.block] + 1]);
   }
 
@@ -623,7 +626,7 @@ export class RegionEmitter extends TierEmitter implements Context {
     const { e } = this;
     const offset = e.keep(e.i64.sub(target, e.get(this.page)));
     this.jumpToOneOf(this.block, offset, this.region.blocks[this.block].targets ?? []);
-    this.leave(e.get(offset));
+    this.leaveAtEnd(() => e.get(offset));
     this.left = true;
   }
 
