@@ -40,7 +40,6 @@ import {
 import { STOP, STRADDLE } from './handlers';
 import { helperNames } from './helper-table';
 import { buildInterpreter, RunLoop } from './interpreter';
-import { buildChain } from './jit/chain';
 import { Regions, type Translator } from './jit/regions';
 import { HART_PRIVATE } from '../memory/layout';
 import { Sampler, type Samples } from './sampler';
@@ -185,15 +184,12 @@ export class Hart {
     );
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: environment.translator ? REGIONS_MAX : 1 });
     if (environment.translator) {
-      const { exports } = new WebAssembly.Instance(new WebAssembly.Module(buildChain(base, BUSY * hot)), {
-        env: { memory, regions: table },
-      });
       this.regions = new Regions(
         memory,
         base,
         decoded,
         table,
-        { env: { memory, chain: exports.chain }, helpers: helperImports },
+        { env: { memory }, helpers: helperImports },
         environment.translator,
         (record) => decoder.decode(record),
         () => this.helpers.dropAllCode(),

@@ -181,15 +181,6 @@ export class Emitter {
     this.code.byte(0x00);
   }
 
-  /** Likewise, in the place of this function, whose results must be of the same types (tail call proposal). */
-  returnCallIndirect(type: number, _index: I32): void {
-    this.op(0x13, type);
-    this.code.byte(0x00);
-  }
-  returnCall(index: number): void {
-    this.op(0x12, index);
-  }
-
   /** The finished body with its local declarations, as the code section wants it, and its branch hints. */
   body(): { code: CodeBuffer; hints: { at: number; likely: boolean }[] } {
     const body = new CodeBuffer();

@@ -126,9 +126,8 @@ function emitModule(regions: Region[], Regions: typeof RegionEmitter): Uint8Arra
     }
     return index;
   };
-  const chain = module.importFunction('env', 'chain', REGION_TYPE);
   // All bodies first: they decide which helpers are imported, and imports come before functions.
-  const bodies = regions.map((region) => new Regions(region, helperIndex, chain).emit());
+  const bodies = regions.map((region) => new Regions(region, helperIndex).emit());
   for (const [i, body] of bodies.entries()) module.addFunction(REGION_TYPE, body, `r${i}`);
   return module.build();
 }

@@ -113,8 +113,6 @@ export class RegionEmitter extends TierEmitter implements Context {
     private readonly region: Region,
     /** Function index of a helper. */
     helperIndex: (name: HelperName) => number,
-    /** Function index of the chain (chain.ts), if there is one. */
-    private readonly chain?: number,
   ) {
     super(helperIndex);
     this.structure = analyse(region.blocks);
@@ -174,20 +172,11 @@ export class RegionEmitter extends TierEmitter implements Context {
     return e;
   }
 
-  /** Leave the function for an offset from the page: by the chain, where there is one. */
+  /** Leave the function for an offset from the page. */
   private goOn(offset: () => I64): void {
     const { e } = this;
     if (this.fsDirty) e.i32.store(e.get(this.hart), e.get(this.fsDirty), HART_FS_DIRTY);
-    const target = (): I64 => e.i64.add(e.get(this.page), offset());
-    if (this.chain === undefined) {
-      e.return(target(), e.get(this.budget));
-      return;
-    }
-    e.get(this.hart);
-    target();
-    e.get(this.budget);
-    e.get(this.tlb);
-    e.returnCall(this.chain);
+    e.return(e.i64.add(e.get(this.page), offset()), e.get(this.budget));
   }
 
   /** Leave the region at the end of the present block. */
