@@ -8,14 +8,29 @@ export interface AccessSizes {
   max: AccessSize;
 }
 
+/** A device of a machine, wherever it sits. */
+export interface ManagedDevice {
+  /** Unique on the machine, for traces and errors: `serial@10000000`. */
+  readonly name: string;
+  /** Accesses to its registers. Values are unsigned. */
+  read(offset: number, size: AccessSize): number;
+  write(offset: number, size: AccessSize, value: number): void;
+  /** Where it has a lifecycle (DESIGN §4). */
+  readonly deviceStatus?: DeviceStatus;
+  /** Send an interrupt to the guest, where the device has several or is not wired. Throws DeviceError where it has no such. */
+  interrupt?(vector: number): void;
+  /** Back to the state after power-on. */
+  reset?(): void;
+  /** The node that describes this device to the guest, if it has one. */
+  deviceTreeNode?(): DeviceTreeNode;
+}
+
 /**
  * A device on the memory-mapped bus: the few things that the bus needs to know.
  * The bus guarantees: 0 ≤ offset, offset + size ≤ this.size, natural alignment, size ≤ 4 (harts split 8-byte accesses
  * into two of 4, low half first). Values are unsigned.
  */
-export interface MmioDevice {
-  /** Unique on the bus, for traces and errors: `serial@10000000`. */
-  readonly name: string;
+export interface MmioDevice extends ManagedDevice {
   /** Guest-physical address and length in bytes. */
   readonly base: number;
   readonly size: number;
@@ -23,12 +38,6 @@ export interface MmioDevice {
   readonly accessSizes?: AccessSizes;
   /** A hart waits until the device has taken a write; else it goes on at once. */
   readonly holdsWriters?: boolean;
-  read(offset: number, size: AccessSize): number;
-  write(offset: number, size: AccessSize, value: number): void;
-  /** Back to the state after power-on. */
-  reset?(): void;
-  /** The node that describes this device to the guest, if it has one. */
-  deviceTreeNode?(): DeviceTreeNode;
 }
 
 /** A wire into an interrupt controller, level-triggered. */

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AccessSize, MmioDevice } from './device';
-import { DeviceManager } from './device-manager';
 import { MmioBus } from './mmio-bus';
 import { DeviceError, VmError } from './vm-error';
 
@@ -91,25 +90,5 @@ describe('MmioBus', () => {
         },
       ),
     );
-  });
-});
-
-describe('DeviceManager', () => {
-  it('registers, finds, resets and removes devices by name', () => {
-    const bus = new MmioBus();
-    const manager = new DeviceManager(bus);
-    let resets = 0;
-    const one = device('one', 0, 16, { reset: () => resets++, deviceTreeNode: () => ({ name: 'one@0', properties: {} }) });
-    manager.register(one);
-    manager.register(device('two', 16, 16));
-    expect(() => manager.register(device('one', 64, 16))).toThrow(/already has a device named one/);
-    expect(manager.find('one')).toBe(one);
-    manager.reset();
-    expect(resets).toBe(1);
-    expect(manager.deviceTreeNodes()).toEqual([{ name: 'one@0', properties: {} }]);
-    expect(manager.remove('one')).toBe(true);
-    expect(manager.remove('one')).toBe(false);
-    expect(manager.find('one')).toBeUndefined();
-    expect(() => bus.read(0, 4)).toThrow(DeviceError);
   });
 });

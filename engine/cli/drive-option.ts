@@ -3,7 +3,7 @@ import { parseCount } from './quantities';
 import { UsageError } from './usage-error';
 
 const FORM =
-  'file=F[,if=virtio|scsi][,media=disk|cdrom][,format=auto|raw|qcow2][,readonly][,serial=S][,discard=on|off][,blocksize=N][,queues=N][,id=NAME]';
+  'file=F[,if=virtio|scsi][,media=disk|cdrom][,format=auto|raw|qcow2][,readonly][,serial=S][,discard=on|off][,blocksize=N][,queues=N][,id=NAME][,bus=mmio|pci]';
 
 /** `file=disk.img,if=scsi,readonly`; a comma within a value is written twice, as in QEMU. */
 export function parseDrive(text: string): DriveConfigInput {
@@ -14,7 +14,18 @@ export function parseDrive(text: string): DriveConfigInput {
     if (given.has(key)) throw wrong(`'${key}' is given twice`);
     given.set(key, value ?? (key === 'readonly' ? 'on' : ''));
   }
-  const { file = '', format = 'auto', readonly = 'off', serial, discard, blocksize, queues, id, ...others } = Object.fromEntries(given);
+  const {
+    file = '',
+    format = 'auto',
+    readonly = 'off',
+    serial,
+    discard,
+    blocksize,
+    queues,
+    id,
+    bus,
+    ...others
+  } = Object.fromEntries(given);
   const { if: wanted, media, ...unknown } = others;
   const [surplus] = Object.keys(unknown);
   if (surplus !== undefined) throw wrong(given.has('file') ? `'${surplus}' is none of these` : `'${text}' names no file`);
@@ -30,6 +41,7 @@ export function parseDrive(text: string): DriveConfigInput {
     readonly: oneOf('readonly', readonly, ['on', 'off']) === 'on',
     ...(serial !== undefined && { serial }),
     ...(id !== undefined && { id }),
+    ...(bus !== undefined && { bus: oneOf('bus', bus, ['mmio', 'pci']) }),
     ...(wanted !== undefined && { interface: oneOf('if', wanted, ['virtio', 'scsi']) }),
     ...(media !== undefined && { media: oneOf('media', media, ['disk', 'cdrom']) }),
     ...(discard !== undefined && { discard: oneOf('discard', discard, ['on', 'off']) === 'on' }),

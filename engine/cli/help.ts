@@ -22,8 +22,10 @@ Options:
       --flash-vars FILE where the firmware's variables are kept  [with edk2: a place of the VM or of the first drive]
       --fw-cfg name=opt/NAME,file=FILE or name=opt/NAME,string=TEXT
                         something for the guest to find by that name in fw_cfg; may be given more than once
+      --bus BUS         where virtio devices sit: mmio or pci; a drive may say otherwise  [mmio]
+      --virtio WHAT     what virtio devices offer beyond the usual: packed, in-order, notification-data (several with commas)
       --drive file=FILE[,if=virtio|scsi][,media=disk|cdrom][,format=auto|raw|qcow2][,readonly][,serial=TEXT]
-              [,discard=on|off][,blocksize=512|4096][,queues=N][,id=NAME]
+              [,discard=on|off][,blocksize=512|4096][,queues=N][,id=NAME][,bus=mmio|pci]
                         a disk, or a disc; may be given more than once. Write ,, for a comma. auto looks at the file; say
                         raw for a raw disk to whose first bytes the guest writes an image of its own
       --cdrom FILE      a disc, such as an ISO image, in a SCSI CD-ROM drive; may be given more than once

@@ -33,6 +33,8 @@ export const MACHINE_OPTIONS = {
   firmware: { type: 'string' },
   'flash-vars': { type: 'string' },
   'fw-cfg': { type: 'string', multiple: true },
+  bus: { type: 'string' },
+  virtio: { type: 'string' },
   drive: { type: 'string', multiple: true },
   cdrom: { type: 'string', multiple: true },
   scsi: { type: 'boolean' },
@@ -70,6 +72,11 @@ export function parseMachineOptions(command: string, args: string[]): { options:
   if (values.scsi) config.scsi = true;
   if (values['flash-vars'] !== undefined) config.flashVars = values['flash-vars'];
   if (values['fw-cfg'] !== undefined) config.fwCfg = values['fw-cfg'].map(parseFwCfg);
+  if (values.virtio !== undefined) config.virtio = values.virtio.split(',').map(parseVirtioFeature);
+  if (values.bus !== undefined) {
+    if (values.bus !== 'mmio' && values.bus !== 'pci') throw new UsageError(`--bus expects mmio or pci, not '${values.bus}'.`, command);
+    config.bus = values.bus;
+  }
   return {
     options: {
       config,
@@ -89,6 +96,11 @@ export function parseMachineOptions(command: string, args: string[]): { options:
 function parseAia(text: string): NonNullable<MachineConfigInput['aia']> {
   if (text === 'none' || text === 'aplic' || text === 'aplic-imsic') return text;
   throw new UsageError(`--aia expects none, aplic or aplic-imsic, not '${text}'.`);
+}
+
+function parseVirtioFeature(text: string): 'packed' | 'in-order' | 'notification-data' {
+  if (text === 'packed' || text === 'in-order' || text === 'notification-data') return text;
+  throw new UsageError(`--virtio expects packed, in-order or notification-data, several with commas, not '${text}'.`);
 }
 
 /** `vmlinux`, or `program@0x2aaaaaa000` for one that was loaded elsewhere than it was linked. */

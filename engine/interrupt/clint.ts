@@ -1,7 +1,8 @@
 import type { AccessSize, MmioDevice } from '../bus/device';
 import type { DeviceTreeNode } from '../machine/device-tree';
-import { HARTS_BASE, HART_MTIMECMP, HART_STRIDE } from '../memory/layout';
-import { hartLine, MSIP, setHartLine, wakeHart } from './hart-lines';
+import { HARTS_BASE, HARTS_MAX, HART_MTIMECMP, HART_STRIDE } from '../memory/layout';
+import { VmError } from '../bus/vm-error';
+import { hartLine, interruptMemory, MSIP, setHartLine, wakeHart } from './hart-lines';
 
 const MTIMECMP = 0x4000;
 const MTIME = 0xbff8;
@@ -10,6 +11,26 @@ const MTIME = 0xbff8;
 export interface MachineTime {
   now(): number;
   set(ticks: number): void;
+}
+
+/** The time of this computer since now, for a CLINT without a machine. */
+function hostTime(timebase: number): MachineTime {
+  let start = performance.now();
+  const now = (): number => Math.floor(((performance.now() - start) * timebase) / 1000);
+  return { now, set: (ticks) => (start += ((now() - ticks) * 1000) / timebase) };
+}
+
+export interface ClintOptions {
+  /** 1 to 16. */
+  harts: number;
+  /** Guest-physical address; that of QEMU's virt unless given. */
+  base?: number;
+  /** The machine's memory, in which the state lies; one of its own unless given. */
+  memory?: WebAssembly.Memory;
+  /** Where mtime comes from; this computer's clock unless given. */
+  time?: MachineTime;
+  /** Ticks of that clock a second. */
+  timebase?: number;
 }
 
 export interface ClintSnapshot {
@@ -34,12 +55,26 @@ export class Clint implements MmioDevice {
   /** High half of the sample whose low half was read last, for the high half of the same 8-byte access. */
   private latchedHigh = -1;
 
-  constructor(options: { memory: WebAssembly.Memory; base: number; harts: number; time: MachineTime }) {
-    this.base = options.base;
-    this.name = `clint@${options.base.toString(16)}`;
-    this.harts = options.harts;
-    this.time = options.time;
-    this.words = new Int32Array(options.memory.buffer);
+  /** Throws VmError 'Config' for a number of harts that cannot be. */
+  constructor({ harts, base = 0x2000000, memory, timebase = 10_000_000, time = hostTime(timebase) }: ClintOptions) {
+    if (!Number.isInteger(harts) || harts < 1 || harts > HARTS_MAX)
+      throw VmError.config(`A CLINT serves 1 to ${HARTS_MAX} harts, not ${harts}.`);
+    this.base = base;
+    this.name = `clint@${base.toString(16)}`;
+    this.harts = harts;
+    this.time = time;
+    this.words = new Int32Array((memory ?? interruptMemory(harts)).buffer);
+  }
+
+  /** Have a hart's timer interrupt come when mtime reaches `ticks` (below 2^53). Throws VmError 'Config' for a hart that there is not. */
+  setTimer(hart: number, ticks: number): void {
+    if (!Number.isInteger(hart) || hart < 0 || hart >= this.harts)
+      throw VmError.config(`The CLINT serves harts 0 to ${this.harts - 1}, not ${hart}.`);
+    if (!Number.isSafeInteger(ticks) || ticks < 0) throw VmError.config(`A timer is set to a whole number of ticks, not ${ticks}.`);
+    // High half first to its greatest value, so that no time in between is early.
+    this.write(MTIMECMP + 8 * hart + 4, 4, 0xffffffff);
+    this.write(MTIMECMP + 8 * hart, 4, ticks % 0x1_0000_0000);
+    this.write(MTIMECMP + 8 * hart + 4, 4, Math.floor(ticks / 0x1_0000_0000));
   }
 
   read(offset: number, _size: AccessSize): number {

@@ -9,6 +9,12 @@ function word(hart: number, offset: number): number {
   return (HARTS_BASE + hart * HART_STRIDE + offset) >>> 2;
 }
 
+/** A shared memory with nothing in it but what interrupt controllers and harts have in common: for controllers without a machine. */
+export function interruptMemory(harts: number): WebAssembly.Memory {
+  const pages = (HARTS_BASE + harts * HART_STRIDE) / 65536;
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}
+
 /** Make a hart look at its interrupt lines, its mtimecmp and the run state. */
 export function wakeHart(words: Int32Array, hart: number): void {
   const wake = word(hart, HART_WAKE);

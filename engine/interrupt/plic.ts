@@ -2,7 +2,7 @@ import type { AccessSize, InterruptLine, MmioDevice } from '../bus/device';
 import { VmError } from '../bus/vm-error';
 import type { DeviceTreeNode } from '../machine/device-tree';
 import { PLIC_BASE, PLIC_BYTES } from '../memory/layout';
-import { MEIP, SEIP, setHartLine } from './hart-lines';
+import { interruptMemory, MEIP, SEIP, setHartLine } from './hart-lines';
 import { WiredController } from './wired-controller';
 
 // Inside of the PLIC's part of the shared memory, in words. Bit sets have 32 words: 1024 sources.
@@ -27,8 +27,10 @@ const MAP_CONTEXT_STRIDE = 0x1000;
 const PRIORITY_MASK = 7;
 
 export interface PlicOptions {
-  memory: WebAssembly.Memory;
-  base: number;
+  /** The machine's memory, in which the state lies; one of its own unless given. */
+  memory?: WebAssembly.Memory;
+  /** Guest-physical address; that of QEMU's virt unless given. */
+  base?: number;
   /** Interrupt sources 1 to `sources`; at most 1023. */
   sources: number;
   /** Two for each hart: 2h is its M-mode, 2h + 1 its S-mode; at most 32. */
@@ -50,14 +52,35 @@ export class Plic extends WiredController implements MmioDevice {
   private readonly setWords: number;
 
   constructor(options: PlicOptions) {
-    const { sources, contexts } = options;
+    const { sources, contexts, base = 0xc000000, memory } = options;
     if (sources < 1 || sources > 1023) throw VmError.config(`A PLIC has 1 to 1023 sources, not ${sources}.`);
     if (contexts < 1 || contexts > CONTEXTS_MAX) throw VmError.config(`A PLIC has 1 to ${CONTEXTS_MAX} contexts, not ${contexts}.`);
-    super(options.memory, 'PLIC', LOCK, sources);
-    this.base = options.base;
-    this.name = `plic@${options.base.toString(16)}`;
+    super(memory ?? interruptMemory(Math.ceil(contexts / 2)), 'PLIC', LOCK, sources);
+    this.base = base;
+    this.name = `plic@${base.toString(16)}`;
     this.contexts = contexts;
     this.setWords = (sources >>> 5) + 1;
+  }
+
+  /** Give a source a priority: 0, never, to 7. Throws VmError 'Config' for a source or priority that there is not. */
+  setPriority(source: number, priority: number): void {
+    this.checkSource(source);
+    if (!Number.isInteger(priority) || priority < 0 || priority > PRIORITY_MASK) {
+      throw VmError.config(`The PLIC has priorities 0 to ${PRIORITY_MASK}, not ${priority}.`);
+    }
+    this.write(4 * source, 4, priority);
+  }
+
+  /** Let a context be interrupted by a source, or no longer. Throws VmError 'Config' for a source or context that there is not. */
+  enableInterrupt(context: number, source: number, enabled = true): void {
+    this.checkSource(source);
+    if (!Number.isInteger(context) || context < 0 || context >= this.contexts) {
+      throw VmError.config(`The PLIC has contexts 0 to ${this.contexts - 1}, not ${context}.`);
+    }
+    const at = MAP_ENABLES + MAP_ENABLES_STRIDE * context + 4 * (source >>> 5);
+    const bit = 1 << (source & 31);
+    const before = this.read(at, 4);
+    this.write(at, 4, (enabled ? before | bit : before & ~bit) >>> 0);
   }
 
   read(offset: number, _size: AccessSize): number {

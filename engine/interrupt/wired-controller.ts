@@ -39,17 +39,19 @@ export abstract class WiredController {
   }
 
   /**
-   * The wire of a source whose level *is* a word of the shared memory: high while the u32 at `offset` is not zero.
-   * `setLevel` (the argument does not matter) tells that the word has changed. The word is looked at under the lock,
-   * so threads that set and clear its bits at the same time cannot leave the wire at the wrong level.
+   * The wire of a source whose level *is* words of the shared memory: high while an i32 at one of the `offsets` is above zero.
+   * `setLevel` (the argument does not matter) tells that a word has changed. The words are looked at under the lock,
+   * so threads that set and clear their bits at the same time cannot leave the wire at the wrong level.
    */
-  wordLine(source: number, offset: number): InterruptLine {
+  wordLine(source: number, ...offsets: number[]): InterruptLine {
     this.checkSource(source);
     return {
       deviceTree: this.wire(source),
       setLevel: () => {
         this.lock.acquire();
-        this.setLevel(source, Atomics.load(this.words, offset >>> 2) !== 0);
+        let asserted = false;
+        for (const offset of offsets) if (Atomics.load(this.words, offset >>> 2) > 0) asserted = true;
+        this.setLevel(source, asserted);
         this.lock.release();
       },
     };
@@ -61,7 +63,7 @@ export abstract class WiredController {
   /** The wire of a source has this level now. Called under the lock. */
   protected abstract setLevel(source: number, asserted: boolean): void;
 
-  private checkSource(source: number): void {
+  protected checkSource(source: number): void {
     if (!Number.isInteger(source) || source < 1 || source > this.sources) {
       throw VmError.config(`The ${this.title} has interrupt sources 1 to ${this.sources}; there is no source ${source}.`);
     }

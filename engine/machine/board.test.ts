@@ -95,7 +95,7 @@ describe('Board', () => {
     expect(requests).toEqual([{ kind: 'exit', code: 3 }]);
     const { ranges } = board.hartBoard([]);
     expect(ranges.some(({ base }) => base === 0x2000000 || base === 0xc000000)).toBe(false);
-    expect(ranges).toHaveLength(14);
+    expect(ranges).toHaveLength(18);
   });
 
   it('has named ports only if they were asked for', async () => {
@@ -112,7 +112,7 @@ describe('Board', () => {
     const drives = [{ file: good }, { file: join(directory, 'missing.img') }];
     await expect(setUp({ drives })).rejects.toThrow(/missing.img/);
     const { board } = await setUp({ drives: [{ file: good, serial: 'disk-1' }] });
-    expect(board.bus.read(0x10004008, 4)).toBe(2);
+    expect(board.bus.read(0x10003008, 4)).toBe(2);
   });
 
   const tools = spawnSync('qemu-system-riscv64', ['--version']).status === 0;
@@ -142,9 +142,13 @@ describe('Board', () => {
         'msi-parent',
         'dma-coherent',
       ];
+      // Each row of interrupt-map holds, after four cells, the controller's phandle.
+      const comparable = (name: string, value: Uint8Array | number[] | undefined): unknown =>
+        name === 'interrupt-map' ? [...(value ?? [])].map((byte, at) => (Math.floor(at / 4) % 6 === 4 ? 0 : byte)) : value;
       const compare = (ours: ParsedNode, theirs: ParsedNode, path: string): void => {
         for (const [name, value] of Object.entries(theirs.properties)) {
-          if (!free.includes(name)) expect([path, name, ours.properties[name]]).toEqual([path, name, value]);
+          if (!free.includes(name))
+            expect([path, name, comparable(name, ours.properties[name])]).toEqual([path, name, comparable(name, value)]);
         }
         for (const one of ours.children) {
           const counterpart = theirs.children.find(({ name }) => name === one.name);

@@ -8,13 +8,12 @@ import { Clint } from '../interrupt/clint';
 import { InterruptControllers, type InterruptPlan } from '../interrupt/interrupt-controllers';
 import { DirectMemoryAccess } from '../memory/direct-memory-access';
 import type { GuestMemory } from '../memory/guest-memory';
-import { VIRTIO_ISR } from '../memory/layout';
+import { PciHostBridge } from '../pci/host-bridge';
 import { GuestClock } from '../process/guest-clock';
 import type { HartBoard } from '../process/hart-board';
+import type { VirtioDevice } from '../virtio/device';
 import { VirtioConsole } from '../virtio/devices/console';
 import { VirtioRng } from '../virtio/devices/rng';
-import type { VirtioDevice } from '../virtio/device';
-import { VirtioMmio } from '../virtio/transport/mmio';
 import { type AcpiMachine, acpiTables } from './acpi/acpi-tables';
 import { acpiFiles } from './acpi/table-loader';
 import {
@@ -25,6 +24,7 @@ import {
   FLASH_BASE,
   FW_CFG_BASE,
   IMSIC_BASES,
+  PCI_MAP,
   PLIC_BASE,
   PLIC_SOURCES,
   RTC_BASE,
@@ -51,6 +51,7 @@ import { machineTree } from './machine-tree';
 import { RESET_ROM_BASE, resetRom } from './reset-rom';
 import { type FinisherRequest, TestFinisher } from './test-finisher';
 import { Uart, UART_CLOCK } from './uart';
+import { type VirtioBus, VirtioPlaces } from './virtio-places';
 
 /** Bytes of a file that the user puts into fw_cfg. */
 const FW_CFG_FILE_MAX = 64 << 20;
@@ -74,14 +75,14 @@ export class Board {
   readonly bus = new MmioBus();
   readonly console: MachineConsole;
   readonly dma: DirectMemoryAccess;
-  private readonly devices = new DeviceManager(this.bus);
+  readonly devices: DeviceManager<VirtioDevice, VirtioBus>;
   private readonly clint: Clint;
   private readonly interrupts: InterruptControllers;
   private readonly finisher: TestFinisher;
   private readonly rtc: GoldfishRtc;
   private readonly uart: Uart;
   private readonly fwCfg: FwCfg;
-  private readonly slots: VirtioMmio[];
+  private readonly virtio: VirtioPlaces;
   private readonly namedPorts: VirtioConsole | undefined;
 
   private constructor(
@@ -113,13 +114,33 @@ export class Board {
       warn: options.warn,
     });
 
-    const virtio = [terminal, this.namedPorts, new VirtioRng(), ...drives.devices];
-    this.slots = this.fillSlots(virtio);
-    const occupied = this.slots.flatMap(({ base, size }, slot) => (virtio[slot] ? { base, size, source: VIRTIO_FIRST_SOURCE + slot } : []));
-    this.fwCfg = this.fillFwCfg(new Map([...this.describeToAcpi(occupied), ...fwCfgFiles]));
+    const { messageParent } = this.interrupts;
+    const send = (address: number, data: number): void => this.interrupts.sendMessage(address, data);
+    const bridge = new PciHostBridge({
+      map: PCI_MAP,
+      wires,
+      messages: messageParent === undefined ? undefined : { parent: messageParent, send },
+    });
+    const vacate = (slot: string): void => void this.devices.remove(slot);
+    const { bus, virtio } = config;
+    this.virtio = new VirtioPlaces({
+      memory,
+      wires,
+      bridge,
+      bus,
+      features: virtio,
+      vacate,
+      warn: options.warn,
+      trace: options.traceVirtio,
+    });
+    this.devices = new DeviceManager(this.bus, this.virtio);
     const controllers = [this.clint, ...this.interrupts.devices];
-    for (const device of [...controllers, this.finisher, this.rtc, this.uart, ...this.slots, this.fwCfg, ...this.fillFlash()])
-      this.devices.register(device);
+    for (const device of [...controllers, this.finisher, this.rtc, this.uart, ...bridge.devices]) this.devices.register(device);
+    for (const device of [terminal, this.namedPorts, new VirtioRng()]) if (device) this.devices.register(device);
+    for (const { device, bus } of drives.devices) this.devices.register(device, bus);
+    this.fwCfg = this.fillFwCfg(new Map([...this.describeToAcpi(this.virtio.occupiedSlots()), ...fwCfgFiles]));
+    for (const device of [this.fwCfg, ...this.fillFlash()]) this.devices.register(device);
+    for (const slot of this.virtio.emptySlots()) this.devices.register(slot);
   }
 
   /** Opens the drives. Throws VmError if one of them cannot be used. */
@@ -155,14 +176,19 @@ export class Board {
   /** What the harts have to know. */
   hartBoard(trace: string[], profile = false): HartBoard {
     // What the harts serve themselves.
+    const { bus } = this;
     const local = [this.clint, ...this.interrupts.devices].map(({ base }) => base);
     return {
       timebase: TIMEBASE,
       resetVector: RESET_ROM_BASE,
       clint: { base: CLINT_BASE },
       interrupts: this.interruptPlan(),
+      pci: { firstSource: PCI_MAP.firstSource },
       virtioMmio: { base: VIRTIO_BASE, stride: VIRTIO_STRIDE, count: VIRTIO_SLOTS, firstSource: VIRTIO_FIRST_SOURCE },
-      ranges: this.bus.ranges().filter(({ base }) => !local.includes(base)),
+      // Devices may be registered until the harts start.
+      get ranges() {
+        return bus.ranges().filter(({ base }) => !local.includes(base));
+      },
       jit: this.options.config.jit,
       trace,
       profile,
@@ -171,9 +197,11 @@ export class Board {
 
   /** Power-on: devices as new, and memory holding what boots. No hart may be running. */
   async powerOn(): Promise<void> {
+    this.devices.fixBus();
+    this.virtio.powerOn();
     this.devices.reset();
     // Requests from before a reboot may still write to memory.
-    for (const slot of this.slots) await slot.drained();
+    for (const transport of this.virtio.transports) await transport.drained();
     this.load();
   }
 
@@ -185,9 +213,9 @@ export class Board {
   /** Releases timers and files. No hart may be running; the board is not used afterwards. */
   async close(): Promise<void> {
     this.rtc.close();
-    for (const slot of this.slots) {
-      slot.reset();
-      await slot.drained();
+    for (const transport of this.virtio.transports) {
+      transport.reset();
+      await transport.drained();
     }
     await this.drives.close();
     await this.flashFile?.close();
@@ -262,26 +290,6 @@ export class Board {
       new FlashBank({ memory, warn, base: FLASH_BASE, ...code }),
       new FlashBank({ memory, warn, base: FLASH_BASE + FLASH_BANK_BYTES, ...variables }),
     ];
-  }
-
-  private fillSlots(virtio: (VirtioDevice | undefined)[]): VirtioMmio[] {
-    if (virtio.length > VIRTIO_SLOTS)
-      throw VmError.config(
-        `The board has ${VIRTIO_SLOTS} virtio slots; this machine needs ${virtio.length}. Attach drives by SCSI (interface scsi): all of them take one slot.`,
-      );
-    const { memory, warn, traceVirtio } = this.options;
-    return Array.from({ length: VIRTIO_SLOTS }, (_, slot) => {
-      virtio[slot]?.on('warning', warn);
-      return new VirtioMmio({
-        memory,
-        base: VIRTIO_BASE + slot * VIRTIO_STRIDE,
-        size: VIRTIO_STRIDE,
-        slot,
-        interrupt: this.interrupts.wires.wordLine(VIRTIO_FIRST_SOURCE + slot, VIRTIO_ISR + 4 * slot),
-        device: virtio[slot],
-        trace: traceVirtio,
-      });
-    });
   }
 }
 

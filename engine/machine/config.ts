@@ -18,11 +18,16 @@ const fwCfgSchema = z.strictObject({
   text: z.string().optional(),
 });
 
+/** Of the board's MMIO slots there are eight; PCI has 31 places. */
+const virtioBus = z.enum(['mmio', 'pci']);
+
 export const driveSchema = z.strictObject({
   file: z.string().min(1),
   /** `auto` looks at the file: qcow2 if it says so, else raw. Say `raw` for disks that hold an image of their own. */
   format: z.enum(['auto', 'raw', 'qcow2']).default('auto'),
   readonly: z.boolean().default(false),
+  /** Where it sits; where the machine's other virtio devices sit unless given. */
+  bus: virtioBus.optional(),
   /** What the guest sees as the disk's serial number; at most 20 bytes (virtio 1.3 §5.2.6.1). */
   serial: z.string().max(20).optional(),
   /** Names it while the machine runs; `drive0`, `drive1` … unless given. */
@@ -65,7 +70,11 @@ export const machineConfigSchema = z.strictObject({
   initrd: z.string().min(1).optional(),
   /** The kernel's command line; Linux for RISC-V uses the first 1024 bytes. */
   append: z.string().max(4096).default(''),
-  /** Virtio disks take one of the board's virtio slots each, all SCSI drives together one. */
+  /** Where virtio devices sit, each in a place of its own; those for which MMIO has no slot left sit on PCI. */
+  bus: virtioBus.default('mmio'),
+  /** What virtio devices offer beyond what every machine does: packed rings, use in order, notifications that say how far the driver is. */
+  virtio: z.array(z.enum(['packed', 'in-order', 'notification-data'])).default([]),
+  /** All SCSI drives together take one place. */
   drives: z.array(driveSchema).max(64).default([]),
   /** A SCSI adapter even if no drive needs one yet: to it drives can be attached while the machine runs. */
   scsi: z.boolean().default(false),

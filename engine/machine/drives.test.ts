@@ -29,11 +29,11 @@ describe('Drives', () => {
     const other = join(folder, 'other.img');
     writeFileSync(other, new Uint8Array(512));
     const drives = await open({ harts: 2, drives: [{ file: disk }, { file: disc, media: 'cdrom' }, { file: other, interface: 'scsi' }] });
-    expect(drives.devices.map((device) => [device.constructor, device.queueSizes.length])).toEqual([
+    expect(drives.devices.map(({ device }) => [device.constructor, device.queueSizes.length])).toEqual([
       [VirtioBlock, 2],
       [VirtioScsi, 4],
     ]);
-    const scsi = drives.devices[1] as VirtioScsi;
+    const scsi = drives.devices[1].device as VirtioScsi;
     expect([0, 1].map((target) => scsi.unit({ target, lun: 0 })?.kind)).toEqual(['cdrom', 'disk']);
     expect([disk, disc, other].map(inUse)).toEqual([true, false, true]);
     await drives.close();
@@ -56,7 +56,7 @@ describe('Drives', () => {
 
   it('attaches and detaches SCSI drives', async () => {
     const drives = await open({ scsi: true });
-    const scsi = drives.devices[0] as VirtioScsi;
+    const scsi = drives.devices[0].device as VirtioScsi;
     const id = await drives.attach(drive({ file: disk, interface: 'scsi' }));
     expect(id).toBe('drive0');
     expect(scsi.unit({ target: 0, lun: 0 })?.blocks).toBe(8);
@@ -99,7 +99,7 @@ describe('Drives', () => {
 
   it('changes discs, and keeps the old one where the guest holds it', async () => {
     const drives = await open({ drives: [{ file: disc, media: 'cdrom', id: 'cd' }] });
-    const unit = (drives.devices[0] as VirtioScsi).unit({ target: 0, lun: 0 })!;
+    const unit = (drives.devices[0].device as VirtioScsi).unit({ target: 0, lun: 0 })!;
     unit.locked = true;
     await expect(drives.changeMedium('cd', disk, false)).rejects.toMatchObject({ kind: 'State' });
     expect(unit.medium?.name).toBe(disc);

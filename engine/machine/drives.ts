@@ -19,8 +19,8 @@ interface Drive {
 
 /** The drives of a machine: their disk images, and the devices in which the guest sees them. */
 export class Drives {
-  /** Virtio disks in the order of the configuration, then the SCSI adapter, if there is one. */
-  readonly devices: readonly VirtioDevice[];
+  /** Virtio disks in the order of the configuration, then the SCSI adapter, if there is one; and the bus that was asked for. */
+  readonly devices: readonly { device: VirtioDevice; bus: DriveConfig['bus'] }[];
   private readonly drives = new Map<string, Drive>();
   private readonly scsi: VirtioScsi | undefined;
   private closed = false;
@@ -32,18 +32,19 @@ export class Drives {
   ) {
     const { drives, harts } = config;
     if (config.scsi || drives.some(isScsi)) this.scsi = new VirtioScsi({ queues: harts });
-    const blocks: VirtioBlock[] = [];
+    const devices: { device: VirtioDevice; bus: DriveConfig['bus'] }[] = [];
     for (const [i, drive] of drives.entries()) {
       const disk = disks[i];
       if (isScsi(drive)) this.add(drive, disk);
       else {
         const { serial, blockSize, discard, queues = harts } = drive;
         const place = new VirtioBlock({ disk, serial, blockSize, discard, queues });
-        blocks.push(place);
+        devices.push({ device: place, bus: drive.bus });
         this.keep(drive, { config: drive, disk, place });
       }
     }
-    this.devices = this.scsi ? [...blocks, this.scsi] : blocks;
+    if (this.scsi) devices.push({ device: this.scsi, bus: drives.find((drive) => isScsi(drive) && drive.bus)?.bus });
+    this.devices = devices;
   }
 
   /** Opens the images. Throws VmError if one of them cannot be used. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { MockLine } from '../../test/support/mock-driver';
+import { MockLine } from '../../test/support/mock-places';
 import { GoldfishRtc } from './goldfish-rtc';
 
 const NOW = 1_750_000_000_123;

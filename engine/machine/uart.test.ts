@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MockLine } from '../../test/support/mock-driver';
+import { MockLine } from '../../test/support/mock-places';
 import { Uart } from './uart';
 
 const [DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR] = [0, 1, 2, 3, 4, 5, 6, 7];

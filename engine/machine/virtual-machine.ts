@@ -181,6 +181,14 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     return this.currentState;
   }
 
+  /**
+   * All devices by id and name: what can be added, before the start anywhere, and while the machine is on to PCI, where the guest finds
+   * a device after `echo 1 > /sys/bus/pci/rescan`; and removed, again on PCI only, after the guest has let go of it.
+   */
+  get devices(): Board['devices'] {
+    return this.board.devices;
+  }
+
   /** The terminal: output of UART and virtio console in one, input for the one that the guest uses. */
   get console(): ConsolePort {
     return this.board.console;

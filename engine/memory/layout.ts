@@ -63,6 +63,13 @@ export const PAGE_WRITERS_ANYWHERE = 65536;
 export const VIRTIO_ISR = 1024;
 export const VIRTIO_ISR_MAX = 64;
 
+// PCI: what harts know of the functions on bus 0, by device number (engine/pci, engine/process/hart-board.ts).
+export const PCI_DEVICES = 32;
+/** i32: a function's interrupt pin: asserted while it is above zero, so that the sign masks the pin. For virtio the low bits are ISR. */
+export const PCI_INTX = 3328;
+/** u32: the 4 KiB page at whose start a virtio function's ISR status lies now, as a page number; 0 where it lies nowhere. */
+export const PCI_ISR_PAGES = 3456;
+
 // Where harts stop for a debugger (engine/hart/debug-points.ts); written while no hart runs.
 /** u32: bumped with every change of what follows; u32 and u32: how many of each there are. */
 export const MACHINE_DEBUG_EPOCH = 1280;

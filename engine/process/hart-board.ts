@@ -2,7 +2,8 @@ import type { InterruptLine } from '../bus/device';
 import { MmioBus, type MmioRange } from '../bus/mmio-bus';
 import { Clint } from '../interrupt/clint';
 import { InterruptControllers, type InterruptPlan } from '../interrupt/interrupt-controllers';
-import { VIRTIO_ISR } from '../memory/layout';
+import { PCI_DEVICES, PCI_INTX, PCI_ISR_PAGES, VIRTIO_ISR } from '../memory/layout';
+import { intxWords } from '../pci/host-bridge';
 import type { GuestClock } from './guest-clock';
 
 /** What a hart's thread has to know of the board. */
@@ -12,6 +13,8 @@ export interface HartBoard {
   resetVector: number;
   clint: { base: number };
   interrupts: InterruptPlan;
+  /** The controller's source of INTA# of PCI device 0; the other three follow. */
+  pci: { firstSource: number };
   virtioMmio: { base: number; stride: number; count: number; firstSource: number };
   /** What the device thread's bus answers. */
   ranges: MmioRange[];
@@ -25,6 +28,8 @@ export interface HartBoard {
 
 const INTERRUPT_STATUS = 0x60;
 const INTERRUPT_ACK = 0x64;
+const PAGE = 4096;
+const ISR_BITS = 0xff;
 
 /** Devices that a hart serves on its own thread, because their state lies in the shared memory (DESIGN §2). */
 export class LocalDevices {
@@ -34,6 +39,8 @@ export class LocalDevices {
   private readonly last: number;
   private readonly ranges: { base: number; size: number }[];
   private readonly lines: InterruptLine[];
+  /** INTA# to INTD# of PCI device 0, as the board wires them. */
+  private readonly intx: InterruptLine[];
 
   constructor(
     memory: WebAssembly.Memory,
@@ -49,6 +56,7 @@ export class LocalDevices {
     this.first = base;
     this.last = base + stride * count;
     this.ranges = this.bus.ranges();
+    this.intx = Array.from({ length: 4 }, (_, wire) => wires.wordLine(board.pci.firstSource + wire, ...intxWords(wire)));
     this.lines = Array.from({ length: count }, (_, slot) => wires.wordLine(firstSource + slot, VIRTIO_ISR + 4 * slot));
   }
 
@@ -59,7 +67,8 @@ export class LocalDevices {
       if (offset !== INTERRUPT_STATUS || size !== 4) return undefined;
       return Atomics.load(this.words, this.statusWord(address)) >>> 0;
     }
-    return this.answers(address) ? this.bus.read(address, size) : undefined;
+    if (this.answers(address)) return this.bus.read(address, size);
+    return size === 1 && address % PAGE === 0 ? this.readIsr(address / PAGE) : undefined;
   }
 
   /** Whether the address is one of these devices'. */
@@ -75,6 +84,17 @@ export class LocalDevices {
     if (!this.answers(address)) return false;
     this.bus.write(address, size, value);
     return true;
+  }
+
+  /** ISR of the virtio PCI function that has it in this page: a read clears it (virtio 1.3 §4.1.4.5). */
+  private readIsr(page: number): number | undefined {
+    for (let device = 1; device < PCI_DEVICES; device++) {
+      if (Atomics.load(this.words, (PCI_ISR_PAGES >>> 2) + device) !== page) continue;
+      const isr = Atomics.and(this.words, (PCI_INTX >>> 2) + device, ~ISR_BITS) & ISR_BITS;
+      this.intx[device % this.intx.length].setLevel(false);
+      return isr;
+    }
+    return undefined;
   }
 
   private statusWord(address: number): number {

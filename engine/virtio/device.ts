@@ -4,11 +4,6 @@ import { VmError } from '../bus/vm-error';
 import type { GuestMemory } from '../memory/guest-memory';
 import type { DescriptorChain, Virtqueue } from './queue';
 
-// Feature bits that belong to queues and transport (virtio 1.3 §6).
-export const VIRTIO_F_INDIRECT_DESC = 28;
-export const VIRTIO_F_EVENT_IDX = 29;
-export const VIRTIO_F_VERSION_1 = 32;
-
 const CHAINS_PER_TURN = 256;
 
 /** What the transport does for an active device. */
@@ -56,13 +51,13 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
   #generation = 0;
 
   protected constructor(
-    /** The device's own feature bits, offered beside those of the queues. */
-    deviceFeatures: readonly number[],
+    /** The device's own feature bits; the transport offers those of the queues beside them. */
+    offeredFeatures: readonly number[],
     /** The configuration space as the driver reads it (little-endian). */
     protected readonly config: DataView<ArrayBuffer>,
   ) {
     super();
-    this.offeredFeatures = new Set([...deviceFeatures, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1]);
+    this.offeredFeatures = new Set(offeredFeatures);
   }
 
   readonly offeredFeatures: ReadonlySet<number>;
@@ -122,6 +117,35 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
     this.onReset();
     if (this.#closing.length === 0) return undefined;
     return Promise.all(this.#closing.map((queue) => queue.idle())).then(() => undefined);
+  }
+
+  /** Whether these feature bits, all of them offered, make sense together: FEATURES_OK waits for it (virtio 1.3 §2.2.2). */
+  acceptsFeatures(_features: ReadonlySet<number>): boolean {
+    return true;
+  }
+
+  /**
+   * The driver resets one queue of the running device (§2.6.1): nothing more is taken from it or completed to it. Requests that a
+   * back end still works on may touch their guest buffers until the promise resolves; undefined when there are none.
+   */
+  detachQueue(index: number): Promise<void> | undefined {
+    const activation = this.#activation;
+    const queue = activation?.queues[index];
+    if (!activation || !queue) return undefined;
+    queue.close();
+    activation.queues[index] = undefined;
+    if (queue.inFlight === 0) return undefined;
+    this.#closing.push(queue);
+    return queue.idle();
+  }
+
+  /** The driver has set the queue up anew. */
+  attachQueue(index: number, queue: Virtqueue): void {
+    if (!this.#activation) return;
+    this.#activation.queues[index] = queue;
+    if (this.#state !== 'active') return;
+    queue.start();
+    this.notify(index);
   }
 
   /** The driver says that queue `index` has something new. */

@@ -9,12 +9,16 @@ const CHAIN_MAX_BYTES = 0x1_0000_0000;
 export class DescriptorChain {
   readonly readable: ScatterGatherList;
   readonly writable: ScatterGatherList;
+  /** Descriptors that it takes in the ring, where the ring has to know. */
+  slots = 1;
+  /** Bytes written, once the device has completed it. */
+  written: number | undefined;
   #total = 0;
 
   constructor(
     memory: GuestMemory,
-    /** What identifies the chain to its queue: for split queues the head's index. */
-    readonly id: number,
+    /** What identifies the chain to its queue: the head's index in split rings, the buffer's identity in packed ones. */
+    public id: number,
   ) {
     this.readable = new ScatterGatherList(memory, false);
     this.writable = new ScatterGatherList(memory, true);
@@ -32,16 +36,19 @@ export class DescriptorChain {
 
 /** A queue's place and progress as plain data; what kind of ring it is stands in `ring`. */
 export interface QueueState {
-  ring: 'split';
+  ring: 'split' | 'packed';
   size: number;
-  /** Guest-physical addresses of descriptor table, driver area and device area. */
+  /** Guest-physical addresses of descriptor area, driver area and device area. */
   descriptors: number;
   driver: number;
   device: number;
+  /** Indices that count on to 2^16 (split), or places in the ring with the wrap counter in bit 15 (packed). */
   nextAvailable: number;
   nextUsed: number;
+  /** What was negotiated. */
   indirect: boolean;
   eventIndex: boolean;
+  inOrder: boolean;
 }
 
 /**
@@ -50,20 +57,29 @@ export interface QueueState {
  * Running, it hands out chains. Stopped, it hands out none but takes completions. Closed (the driver has reset the
  * device), completions no longer reach the guest; they are still counted, so that `idle()` tells when the last
  * request has let go of guest memory.
+ *
+ * With VIRTIO_F_IN_ORDER a chain that is completed before an earlier one waits for that (virtio 1.3 §2.7.9, §2.8.8).
  */
 export abstract class Virtqueue {
   #mode: 'running' | 'stopped' | 'closed' = 'stopped';
   #inFlight = 0;
-  #taken: Uint8Array;
+  readonly #taken: Uint8Array;
+  /** With IN_ORDER: what was taken and not given back, the oldest first. */
+  readonly #order: DescriptorChain[] | undefined;
   readonly #idleWaiters: (() => void)[] = [];
+  /** Number of descriptors in the ring. */
+  readonly size: number;
 
   protected constructor(
-    /** Number of descriptors in the ring. */
-    readonly size: number,
+    { size, inOrder }: QueueState,
+    /** How many different identities chains can have. */
+    identities: number,
     /** Raises the used-buffer notification. */
     private readonly interrupt: () => void,
   ) {
-    this.#taken = new Uint8Array(size);
+    this.size = size;
+    this.#taken = new Uint8Array(identities);
+    this.#order = inOrder ? [] : undefined;
   }
 
   /** Chains taken and not yet completed. */
@@ -83,15 +99,19 @@ export abstract class Virtqueue {
     if (this.#taken[chain.id]) throw DeviceError.InvalidParameter(`Descriptor ${chain.id} was made available again while it was in use.`);
     this.#taken[chain.id] = 1;
     this.#inFlight++;
+    this.#order?.push(chain);
     return chain;
   }
 
   /** Give a chain back to the driver, of whose writable part the first `written` bytes were written. */
   complete(chain: DescriptorChain, written: number): void {
-    if (!this.#taken[chain.id]) throw new VmError('Internal', `Descriptor chain ${chain.id} was completed twice.`);
-    this.#taken[chain.id] = 0;
-    this.#inFlight--;
-    if (this.#mode !== 'closed' && this.publish(chain.id, written)) this.interrupt();
+    if (chain.written !== undefined) throw new VmError('Internal', `Descriptor chain ${chain.id} was completed twice.`);
+    chain.written = written;
+    const order = this.#order;
+    let wanted = false;
+    if (order) while (order[0]?.written !== undefined) wanted = this.#giveBack(order.shift()!) || wanted;
+    else wanted = this.#giveBack(chain);
+    if (wanted) this.interrupt();
     if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 
@@ -107,6 +127,12 @@ export abstract class Virtqueue {
     this.#mode = 'closed';
   }
 
+  #giveBack(chain: DescriptorChain): boolean {
+    this.#taken[chain.id] = 0;
+    this.#inFlight--;
+    return this.#mode !== 'closed' && this.publish(chain, chain.written ?? 0);
+  }
+
   /** Resolves when no chain is in flight. */
   idle(): Promise<void> {
     return this.#inFlight === 0 ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve));
@@ -118,6 +144,6 @@ export abstract class Virtqueue {
   /** Read and validate the next available chain; where there is none, ask the driver to notify. */
   protected abstract fetch(): DescriptorChain | undefined;
 
-  /** Write the used element; true if the driver wants an interrupt for it. */
-  protected abstract publish(id: number, written: number): boolean;
+  /** Tell the driver that a chain was used; true if it wants an interrupt for that. */
+  protected abstract publish(chain: DescriptorChain, written: number): boolean;
 }

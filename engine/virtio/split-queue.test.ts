@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { TEST_RAM_BASE, TEST_ROM_BASE } from '../../test/support/guest-memory';
-import { MockDriver, QUEUE_FEATURES, type MockQueue } from '../../test/support/mock-driver';
+import { MockDriver, QUEUE_FEATURES } from '../../test/support/mock-driver';
+import type { MockSplitQueue } from '../../test/support/mock-queue';
 import { DeviceError } from '../bus/vm-error';
-import { VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1, VirtioDevice } from './device';
+import { VirtioDevice } from './device';
+import { VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1 } from './features';
 import type { DescriptorChain, QueueState } from './queue';
 import { SplitQueue } from './split-queue';
 
@@ -23,13 +25,13 @@ class BareDevice extends VirtioDevice {
 
 let device: BareDevice;
 let driver: MockDriver;
-let queue: MockQueue;
+let queue: MockSplitQueue;
 
 function start(features: Iterable<number> = QUEUE_FEATURES): void {
   device = new BareDevice();
   driver = MockDriver.for(device);
   driver.start({ features });
-  queue = driver.queues[0]!;
+  queue = driver.splitQueue(0);
 }
 
 function takeAll(): DescriptorChain[] {
@@ -42,13 +44,6 @@ const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
 describe('the split virtqueue', () => {
   beforeEach(() => start());
-
-  it.each([false, true])('hands out chains with their readable and writable parts (indirect: %s)', (indirect) => {
-    queue.add({ readable: [bytes(1, 2), bytes(3)], writable: [4, 5], indirect });
-    const [chain] = takeAll();
-    expect(chain.readable.toBytes()).toEqual(bytes(1, 2, 3));
-    expect(chain.writable.length).toBe(9);
-  });
 
   it('follows direct descriptors into an indirect table at their end', () => {
     const table = driver.allocate(16);
@@ -74,37 +69,6 @@ describe('the split virtqueue', () => {
     expect(device.split.inFlight).toBe(0);
   });
 
-  it('completes in any order, each chain once', () => {
-    const ids = Array.from({ length: 4 }, () => queue.add({ writable: [8] }).id);
-    const chains = takeAll();
-    for (const chain of chains.reverse()) device.split.complete(chain, 8);
-    expect(queue.takeUsed().map(({ id }) => id)).toEqual(ids.reverse());
-    expect(() => device.split.complete(chains[0], 0)).toThrow('twice');
-  });
-
-  it('interrupts only at the event that the driver asked for', () => {
-    queue.setUsedEvent(2);
-    for (let i = 0; i < 4; i++) queue.add({ writable: [1] });
-    const levels = takeAll().map((chain) => {
-      driver.write('InterruptACK', 3);
-      device.split.complete(chain, 0);
-      return driver.line.level;
-    });
-    expect(levels).toEqual([false, false, true, false]);
-  });
-
-  it('asks for a notification only when it has nothing left', () => {
-    queue.add({ writable: [1] });
-    queue.kick();
-    queue.add({ writable: [1] });
-    queue.kick();
-    expect(queue.kicks).toBe(1);
-    takeAll();
-    queue.add({ writable: [1] });
-    queue.kick();
-    expect(queue.kicks).toBe(2);
-  });
-
   it('honours NO_INTERRUPT where there is no event index', () => {
     start([VIRTIO_F_VERSION_1]);
     queue.add({ writable: [1] });
@@ -116,36 +80,6 @@ describe('the split virtqueue', () => {
     driver.memory.writeU16(queue.available, 0);
     device.split.complete(second, 0);
     expect(driver.line.level).toBe(true);
-  });
-
-  it('goes on from its saved state', () => {
-    queue.add({ writable: [1] });
-    device.split.complete(takeAll()[0], 1);
-    const state = JSON.parse(JSON.stringify(device.split.snapshot())) as QueueState;
-    expect(state).toMatchObject({ nextAvailable: 1, nextUsed: 1, size: 16 });
-    const later = new SplitQueue(driver.memory, state, () => undefined);
-    later.start();
-    const id = queue.add({ readable: [bytes(5)] }).id;
-    const chain = later.take()!;
-    expect(chain.id).toBe(id);
-    later.complete(chain, 0);
-    expect(queue.takeUsed()).toHaveLength(2);
-  });
-
-  it('is silent once closed, and idle when the last chain has come back', async () => {
-    queue.add({ writable: [1] });
-    const [chain] = takeAll();
-    device.split.close();
-    let idle = false;
-    void device.split.idle().then(() => (idle = true));
-    await Promise.resolve();
-    expect(idle).toBe(false);
-    const before = driver.memory.readU16(queue.used + 2);
-    device.split.complete(chain, 1);
-    await Promise.resolve();
-    expect(idle).toBe(true);
-    expect(driver.memory.readU16(queue.used + 2)).toBe(before);
-    expect(driver.line.level).toBe(false);
   });
 });
 
@@ -266,6 +200,7 @@ describe('a queue that is set up wrongly', () => {
     nextUsed: 0,
     indirect: true,
     eventIndex: true,
+    inOrder: false,
   };
   it.each([
     ['no power of two', { size: 12 }],

@@ -1,22 +1,18 @@
 import { DeviceError } from '../bus/vm-error';
 import type { GuestMemory } from '../memory/guest-memory';
+import {
+  DESCRIPTOR_BYTES,
+  DESCRIPTOR_INDIRECT,
+  DESCRIPTOR_NEXT,
+  DESCRIPTOR_WRITE,
+  locate,
+  locateIndirect,
+  QUEUE_SIZE_MAX,
+} from './descriptors';
 import { DescriptorChain, Virtqueue, type QueueState } from './queue';
 
-// Descriptor flags (virtio 1.3 §2.7.5).
-const NEXT = 1;
-const WRITE = 2;
-const INDIRECT = 4;
-/** Flag of the available ring: the driver wants no interrupts (§2.7.6). */
+/** Flag of the available ring: the driver wants no interrupts (virtio 1.3 §2.7.6). */
 const NO_INTERRUPT = 1;
-const DESCRIPTOR_BYTES = 16;
-
-/**
- * Most entries of an indirect table. The specification says "no longer than the queue size", but Linux goes beyond that for
- * indirect chains, and QEMU allows this many.
- */
-const INDIRECT_MAX = 1024;
-
-export const SPLIT_QUEUE_MAX = 32768;
 
 /**
  * The split virtqueue (virtio 1.3 §2.7). The guest's harts work on the same rings at the same time: indices, flags and events go
@@ -35,10 +31,10 @@ export class SplitQueue extends Virtqueue {
 
   /** Throws DeviceError.InvalidParameter if the state describes no valid queue inside guest memory. */
   constructor(memory: GuestMemory, state: QueueState, interrupt: () => void) {
-    super(state.size, interrupt);
+    super(state, state.size, interrupt);
     const { size } = state;
-    if (!(size >= 1 && size <= SPLIT_QUEUE_MAX) || (size & (size - 1)) !== 0) {
-      throw DeviceError.InvalidParameter(`A split queue has a power of two of entries, at most ${SPLIT_QUEUE_MAX}, not ${size}.`);
+    if (!(size >= 1 && size <= QUEUE_SIZE_MAX) || (size & (size - 1)) !== 0) {
+      throw DeviceError.InvalidParameter(`A split queue has a power of two of entries, at most ${QUEUE_SIZE_MAX}, not ${size}.`);
     }
     this.#memory = memory;
     this.#state = { ...state };
@@ -76,7 +72,7 @@ export class SplitQueue extends Virtqueue {
     return chain;
   }
 
-  protected override publish(id: number, written: number): boolean {
+  protected override publish({ id }: DescriptorChain, written: number): boolean {
     const state = this.#state;
     const old = state.nextUsed;
     const slot = old & (this.size - 1);
@@ -106,33 +102,18 @@ export class SplitQueue extends Virtqueue {
       const address = data.getUint32(at, true) + data.getUint32(at + 4, true) * 0x1_0000_0000;
       const length = data.getUint32(at + 8, true);
       const flags = data.getUint16(at + 12, true);
-      if (flags & INDIRECT) {
-        if (!this.#state.indirect) throw DeviceError.InvalidParameter('An indirect descriptor was used without VIRTIO_F_INDIRECT_DESC.');
+      if (flags & DESCRIPTOR_INDIRECT) {
         if (inIndirect) throw DeviceError.InvalidParameter('An indirect table holds an indirect descriptor.');
-        if (flags & NEXT) throw DeviceError.InvalidParameter('A descriptor is both indirect and continued.');
-        if (length === 0 || length % DESCRIPTOR_BYTES !== 0 || length > INDIRECT_MAX * DESCRIPTOR_BYTES) {
-          throw DeviceError.InvalidParameter(`An indirect table has ${length} bytes; expected 1 to ${INDIRECT_MAX} descriptors of 16.`);
-        }
-        table = locate(this.#memory, 'indirect table', address, length, 1, false);
+        table = locateIndirect(this.#memory, this.#state.indirect, flags, address, length);
         entries = length / DESCRIPTOR_BYTES;
         left = entries;
         index = 0;
         inIndirect = true;
         continue;
       }
-      chain.add(address, length, (flags & WRITE) !== 0);
-      if (!(flags & NEXT)) return;
+      chain.add(address, length, (flags & DESCRIPTOR_WRITE) !== 0);
+      if (!(flags & DESCRIPTOR_NEXT)) return;
       index = data.getUint16(at + 14, true);
     }
   }
-}
-
-function locate(memory: GuestMemory, what: string, address: number, length: number, alignment: number, forWriting: boolean): number {
-  const offset = memory.offsetOf(address, length, forWriting);
-  if (offset < 0 || address % alignment !== 0) {
-    throw DeviceError.InvalidParameter(
-      `The ${what} (${length} bytes at guest address 0x${address.toString(16)}) is not inside guest memory at a multiple of ${alignment}.`,
-    );
-  }
-  return offset;
 }

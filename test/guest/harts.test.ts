@@ -111,6 +111,7 @@ function machine(code: Code, jit = false, board: Partial<HartBoard> = {}) {
     resetVector: RAM,
     clint: { base: CLINT },
     interrupts: { kind: 'plic', base: 0xc00_0000, sources: 95 },
+    pci: { firstSource: 32 },
     virtioMmio: { base: 0x1000_1000, stride: 0x1000, count: 8, firstSource: 1 },
     ranges: bus.ranges(),
     jit,

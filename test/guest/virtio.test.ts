@@ -4,31 +4,29 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { MachineConfigInput } from '../../engine/machine/config';
+import { VirtioRng } from '../../engine/virtio/devices/rng';
 import { GuestShell, PROMPT } from '../support/guest-shell';
 
 /** MiB moved through the disk; HARTBOX_DISK_MIB=200 for the large run. */
 const MIB = Number(process.env.HARTBOX_DISK_MIB ?? 8);
 
+/** Where the devices sit, and how interrupts come: one machine each. */
+const places: { name: string; config: MachineConfigInput; interrupts: RegExp }[] = [
+  { name: 'MMIO', config: { bus: 'mmio' }, interrupts: /SiFive PLIC +\d+ Edge +virtio0/ },
+  { name: 'PCI, its pins, packed rings', config: { bus: 'pci', virtio: ['packed'] }, interrupts: /SiFive PLIC +3[2-5] Edge +virtio0/ },
+  {
+    name: 'PCI, messages, notification data',
+    config: { bus: 'pci', aia: 'aplic-imsic', virtio: ['in-order', 'notification-data'] },
+    interrupts: /PCI-MSIX-0000:00:0\d.0 .*virtio\d-req.0/,
+  },
+];
+
 const folder = mkdtempSync(join(tmpdir(), 'hartbox-virtio-'));
 const disk = join(folder, 'disk.img');
 const readonly = join(folder, 'readonly.img');
 let shell: GuestShell;
-
-beforeAll(async () => {
-  const file = await open(disk, 'w');
-  await file.truncate((MIB + 8) << 20);
-  await file.close();
-  writeFileSync(readonly, randomBytes(1 << 20));
-  const drives = [
-    { file: disk, serial: 'HARTBOX-1' },
-    { file: readonly, readonly: true },
-  ];
-  shell = await GuestShell.boot({ drives, console: { columns: 90, rows: 30 } });
-});
-afterAll(async () => {
-  await shell?.machine.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function sha256(path: string, length: number): Promise<string> {
   const hash = createHash('sha256');
@@ -37,7 +35,38 @@ async function sha256(path: string, length: number): Promise<string> {
   return hash.digest('hex');
 }
 
-describe("Linux's own drivers", () => {
+describe.each(places)("Linux's own drivers on $name", ({ config, interrupts }) => {
+  beforeAll(async () => {
+    const file = await open(disk, 'w');
+    await file.truncate((MIB + 8) << 20);
+    await file.close();
+    writeFileSync(readonly, randomBytes(1 << 20));
+    const drives = [
+      { file: disk, serial: 'HARTBOX-1' },
+      { file: readonly, readonly: true },
+    ];
+    shell = await GuestShell.boot({ ...config, drives, console: { columns: 90, rows: 30 } });
+  });
+  afterAll(() => shell?.machine.stop());
+
+  it('bind, and take interrupts in the way that the machine has', async () => {
+    const { output } = await shell.run(
+      'cat /proc/interrupts; for d in /sys/bus/pci/devices/*; do cat $d/vendor $d/device; readlink $d/driver; done',
+    );
+    expect(output).toMatch(interrupts);
+    if (config.bus === 'pci') {
+      expect(output).toMatch(/^0x1b36\n0x0008\n(0x1af4\n0x104[2-4]\n.*\/virtio-pci\n){4}$/m);
+    }
+  });
+
+  it('agree on the kind of ring', async () => {
+    const { output } = await shell.run('cut -c29-41 /sys/bus/virtio/devices/*/features | sort | uniq');
+    // Bits 28 to 40: indirect, event index; version 1, then what is asked for (Linux knows no use in order), and on PCI ring reset.
+    const packed = config.virtio?.includes('packed') ? 1 : 0;
+    const data = config.virtio?.includes('notification-data') ? 1 : 0;
+    expect(output).toBe(`110010${packed}000${data}0${config.bus === 'pci' ? 1 : 0}\n`);
+  });
+
   it('find disks with their size, serial number and abilities', async () => {
     const { output } = await shell.run(
       'cd /sys/block/vda; cat size ro; cat serial; echo; cat queue/write_cache queue/max_segments; cat /sys/block/vdb/ro; cd',
@@ -95,6 +124,20 @@ describe("Linux's own drivers", () => {
     shell.type(`cat > /tmp/paste\n${text}\x04`);
     const { output } = await shell.run('sha256sum < /tmp/paste; stty echo');
     expect(output.slice(0, 64)).toBe(createHash('sha256').update(text).digest('hex'));
+  });
+
+  it.runIf(config.bus === 'pci')('find a device that was plugged in, and let go of it', async () => {
+    const before = (await shell.run('ls /sys/bus/virtio/devices | wc -l')).output;
+    const id = shell.machine.devices.register(new VirtioRng({ source: (target) => target.fill(0x41) }));
+    await shell.run('echo 1 > /sys/bus/pci/rescan');
+    const plugged = await shell.run('ls /sys/bus/virtio/devices | wc -l; cat /sys/bus/pci/devices/0000:00:05.0/device');
+    expect(plugged.output).toBe(`${Number(before) + 1}\n0x1044\n`);
+    expect(shell.machine.devices.status(id).kind).toBe('Running');
+    await shell.run('echo 1 > /sys/bus/pci/devices/0000:00:05.0/remove');
+    expect(shell.machine.devices.status(id).kind).toBe('Initialized');
+    expect(await shell.machine.devices.remove(id)).toBe(true);
+    const { output } = await shell.run('echo 1 > /sys/bus/pci/rescan; ls /sys/bus/virtio/devices | wc -l');
+    expect(output).toBe(before);
   });
 
   it('find their devices again after a reboot in the middle of their work', async () => {

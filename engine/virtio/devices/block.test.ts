@@ -8,7 +8,7 @@ import { AsyncBlockDevice } from '../../backend/disk/async-block-device';
 import { RamDisk } from '../../backend/disk/ram';
 import type { RawDisk } from '../../backend/disk/raw';
 import { DeviceError, type VmError } from '../../bus/vm-error';
-import { INTERRUPT_CONFIG_CHANGE, STATUS_NEEDS_RESET } from '../transport/mmio';
+import { INTERRUPT_CONFIG_CHANGE, STATUS_NEEDS_RESET } from '../transport/transport';
 import {
   VIRTIO_BLK_F_CONFIG_WCE,
   VIRTIO_BLK_F_DISCARD,

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { MockDriver, QUEUE_FEATURES, type AddedChain } from '../../../test/support/mock-driver';
-import { STATUS_NEEDS_RESET } from '../transport/mmio';
+import { MockDriver, QUEUE_FEATURES } from '../../../test/support/mock-driver';
+import type { AddedChain } from '../../../test/support/mock-queue';
+import { STATUS_NEEDS_RESET } from '../transport/transport';
 import {
   VIRTIO_CONSOLE_CONSOLE_PORT,
   VIRTIO_CONSOLE_DEVICE_ADD,
@@ -185,7 +186,7 @@ describe('the terminal', () => {
   });
 
   it('asks to be reset after an absurdly long message', () => {
-    const queue = driver.queues[1];
+    const queue = driver.splitQueue(1);
     const table = driver.allocate(32);
     queue.setDescriptor(table, 0, 0x8000_0000, 1 << 20, 1, 1);
     queue.setDescriptor(table, 1, 0x8000_0000, 1, 0, 0);

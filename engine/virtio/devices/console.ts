@@ -65,7 +65,7 @@ export class VirtioConsole extends VirtioDevice {
   /** Control messages that wait for a buffer of the driver. */
   #control: Uint8Array[] = [];
 
-  constructor({ console, ports = [] }: VirtioConsoleOptions) {
+  constructor({ console, ports = [] }: VirtioConsoleOptions = { console: { columns: 80, rows: 24 } }) {
     if (ports.length > PORTS_MAX) throw VmError.config(`A console device has at most ${PORTS_MAX} named ports, not ${ports.length}.`);
     if (new Set(ports).size !== ports.length || ports.some((name) => name === '')) {
       throw VmError.config(`Console ports need names that differ and are not empty: ${ports.join(', ')}`);

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { testGuestMemory } from '../../../test/support/guest-memory';
-import { MockDriver, MockLine, type MockQueue } from '../../../test/support/mock-driver';
+import { MockDriver, MOCK_VARIANTS } from '../../../test/support/mock-driver';
+import type { MockQueue } from '../../../test/support/mock-queue';
 import { RamDisk } from '../../backend/disk/ram';
+import type { GuestMemory } from '../../memory/guest-memory';
 import type { VirtioDevice } from '../device';
-import { VirtioMmio, type VirtioMmioState } from '../transport/mmio';
+import type { TransportState } from '../transport/transport';
 import { VirtioBlock } from './block';
 import { VirtioConsole } from './console';
 import { VirtioRng } from './rng';
@@ -105,10 +107,14 @@ const kinds: Kind[] = [
   },
 ];
 
-describe.each(kinds)('the lifecycle of $name', ({ create, queue: index, request }) => {
+const variants = kinds.flatMap((kind) => MOCK_VARIANTS.map((variant) => ({ ...kind, name: `${kind.name}, ${variant.name}`, variant })));
+
+describe.each(variants)('the lifecycle of $name', ({ create, queue: index, request, variant }) => {
+  const driverOf = (device: VirtioDevice, memory?: GuestMemory): MockDriver => MockDriver.for(device, memory, variant);
+
   it('goes from Initialized to Running, Stopped, Running and back to Initialized', async () => {
     const device = create();
-    const driver = MockDriver.for(device);
+    const driver = driverOf(device);
     expect(device.status.kind).toBe('Initialized');
     driver.start();
     expect(device.status.kind).toBe('Running');
@@ -122,7 +128,7 @@ describe.each(kinds)('the lifecycle of $name', ({ create, queue: index, request 
 
   it('finishes requests in flight before it sleeps, takes no others while asleep, and serves them when it wakes', async () => {
     const device = create();
-    const driver = MockDriver.for(device).start();
+    const driver = driverOf(device).start();
     const queue = driver.queues[index];
     request(queue, 5);
     queue.kick(true);
@@ -137,38 +143,36 @@ describe.each(kinds)('the lifecycle of $name', ({ create, queue: index, request 
   });
 
   it('goes on in another machine from its saved state, with requests that wait in the queue', async () => {
-    const driver = MockDriver.for(create()).start();
+    const driver = driverOf(create()).start();
     const queue = driver.queues[index];
     request(queue, 4);
     queue.kick(true);
     await driver.transport.sleep();
     queue.takeUsed();
     request(queue, 2);
-    const state = JSON.parse(JSON.stringify(driver.transport.snapshot())) as VirtioMmioState;
+    const state = JSON.parse(JSON.stringify(driver.transport.snapshot())) as TransportState;
     const level = driver.line.level;
 
     const memory = testGuestMemory();
     memory.bytes.set(driver.memory.bytes);
-    const line = new MockLine();
-    const other = new VirtioMmio({ memory, base: 0x1000_1000, slot: 0, interrupt: line, device: create() });
-    other.restore(state);
-    expect(other.device!.status.kind).toBe('Running');
-    expect(line.level || !level).toBe(true);
-    const used = (): number => memory.readU16(queue.used + 2);
-    for (let i = 0; i < 200 && used() !== 6; i++) await new Promise((resolve) => setTimeout(resolve, 2));
-    expect(used()).toBe(6);
-    await other.sleep();
-    expect(other.snapshot()).toMatchObject({ status: state.status, driverFeatures: state.driverFeatures });
+    const other = driverOf(create(), memory);
+    other.transport.restore(state);
+    expect(other.transport.device!.status.kind).toBe('Running');
+    expect(other.line.level || !level).toBe(true);
+    queue.driver = other;
+    expect(await queue.waitUsed(2)).toHaveLength(2);
+    await other.transport.sleep();
+    expect(other.transport.snapshot()).toMatchObject({ status: state.status, driverFeatures: state.driverFeatures });
   });
 
   it('saves nothing while requests may be in flight', () => {
-    const driver = MockDriver.for(create()).start();
+    const driver = driverOf(create()).start();
     expect(() => driver.transport.snapshot()).toThrow('must sleep');
   });
 
   it('saves and restores a device that no driver has touched', () => {
-    const state = JSON.parse(JSON.stringify(MockDriver.for(create()).transport.snapshot())) as VirtioMmioState;
-    const driver = MockDriver.for(create());
+    const state = JSON.parse(JSON.stringify(driverOf(create()).transport.snapshot())) as TransportState;
+    const driver = driverOf(create());
     driver.transport.restore(state);
     expect(driver.transport.snapshot()).toEqual(state);
     driver.start();
@@ -176,7 +180,7 @@ describe.each(kinds)('the lifecycle of $name', ({ create, queue: index, request 
   });
 
   it('works again after any number of resets with requests in flight', async () => {
-    const driver = MockDriver.for(create());
+    const driver = driverOf(create());
     for (let round = 0; round < 4; round++) {
       driver.start();
       const queue = driver.queues[index];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MockDriver } from '../../../test/support/mock-driver';
-import { STATUS_NEEDS_RESET } from '../transport/mmio';
+import { STATUS_NEEDS_RESET } from '../transport/transport';
 import { VirtioRng } from './rng';
 
 describe('VirtioRng', () => {

@@ -1,10 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { TEST_RAM_BASE, testGuestMemory } from '../../../test/support/guest-memory';
-import { MockDriver, MockLine, QUEUE_FEATURES, type RegisterName } from '../../../test/support/mock-driver';
+import { MockDriver, QUEUE_FEATURES } from '../../../test/support/mock-driver';
+import { MockLine, type RegisterName } from '../../../test/support/mock-places';
 import { VIRTIO_ISR } from '../../memory/layout';
-import { VIRTIO_F_VERSION_1, VirtioDevice } from '../device';
+import { VirtioDevice } from '../device';
+import { VIRTIO_F_VERSION_1 } from '../features';
 import type { DescriptorChain, Virtqueue } from '../queue';
-import { STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_NEEDS_RESET, VirtioMmio } from './mmio';
+import { VirtioMmio } from './mmio';
+import { STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_NEEDS_RESET } from './transport';
 
 /** Keeps what it takes until the test completes it. */
 class HoldingDevice extends VirtioDevice {
@@ -13,7 +16,7 @@ class HoldingDevice extends VirtioDevice {
   readonly queueSizes = [64, 8];
   readonly held: { queue: Virtqueue; chain: DescriptorChain }[] = [];
   constructor() {
-    super([3, 40], new DataView(new ArrayBuffer(8)));
+    super([3, 50], new DataView(new ArrayBuffer(8)));
   }
   change(value: number): void {
     this.changeConfig((config) => config.setUint32(0, value, true));
@@ -37,7 +40,7 @@ beforeEach(() => {
 describe('virtio-mmio', () => {
   it('presents itself as version 2 with the device behind it', () => {
     expect([driver.read('MagicValue'), driver.read('Version'), driver.read('DeviceID')]).toEqual([0x74726976, 2, 42]);
-    expect(driver.transport.deviceTreeNode()).toMatchObject({
+    expect((driver.transport as VirtioMmio).deviceTreeNode()).toMatchObject({
       name: 'virtio_mmio@10001000',
       properties: { compatible: 'virtio,mmio', 'dma-coherent': true },
     });
@@ -52,7 +55,7 @@ describe('virtio-mmio', () => {
   });
 
   it('offers the features of device and queues', () => {
-    expect([...driver.offered()].sort((a, b) => a - b)).toEqual([3, 28, 29, 32, 40]);
+    expect([...driver.offered()].sort((a, b) => a - b)).toEqual([3, 28, 29, 32, 40, 50]);
     driver.write('DeviceFeaturesSel', 0xffffffff);
     expect(driver.read('DeviceFeatures')).toBe(0);
   });
@@ -60,7 +63,7 @@ describe('virtio-mmio', () => {
   it('refuses FEATURES_OK for features that it did not offer', () => {
     expect(driver.negotiate([...QUEUE_FEATURES, 4])).toBe(false);
     expect(driver.negotiate([...QUEUE_FEATURES, 70])).toBe(false);
-    expect(driver.negotiate([...QUEUE_FEATURES, 40])).toBe(true);
+    expect(driver.negotiate([...QUEUE_FEATURES, 50])).toBe(true);
   });
 
   it('refuses drivers of before virtio 1.0', () => {
@@ -126,7 +129,7 @@ describe('virtio-mmio', () => {
     const warnings: string[] = [];
     device.on('warning', (error) => warnings.push(error.message));
     driver.start();
-    driver.queues[0].publish(999);
+    driver.splitQueue(0).publish(999);
     driver.queues[0].kick();
     expect(driver.read('Status') & STATUS_NEEDS_RESET).not.toBe(0);
     expect(driver.read('InterruptStatus')).toBe(2);
@@ -165,13 +168,59 @@ describe('virtio-mmio', () => {
     expect(driver.transport.read(0xffc, 4)).toBe(0);
   });
 
-  it('has no shared memory regions and no queue reset', () => {
-    driver.start();
+  it('has no shared memory regions, and no queue reset unless that was negotiated', () => {
+    driver.start({ features: QUEUE_FEATURES });
     driver.write('SHMSel', 0);
     expect([driver.read('SHMLenLow'), driver.read('SHMLenHigh')]).toEqual([0xffffffff, 0xffffffff]);
     driver.write('QueueReset', 1);
     expect(driver.read('QueueReset')).toBe(0);
     expect(device.isActive).toBe(true);
+  });
+
+  it('resets a queue on its own, which is over when its requests have let go of memory, and takes it up again elsewhere', async () => {
+    driver.start();
+    const old = driver.queues[0];
+    old.add({ writable: [8] });
+    old.kick();
+    driver.write('QueueSel', 0);
+    driver.write('QueueReset', 1);
+    expect([driver.read('QueueReset'), driver.read('QueueReady')]).toEqual([1, 0]);
+    driver.setUpQueue(0, 4);
+    expect(driver.read('QueueReady')).toBe(0);
+    device.finish();
+    await driver.transport.drained();
+    expect(driver.read('QueueReset')).toBe(0);
+    expect(old.takeUsed()).toEqual([]);
+    const queue = driver.setUpQueue(0, 4);
+    expect(driver.read('QueueReady')).toBe(1);
+    queue.add({ writable: [8] });
+    queue.kick();
+    device.finish();
+    expect(queue.takeUsed()).toHaveLength(1);
+    expect(device.status.kind).toBe('Running');
+  });
+
+  it('waits at a reset of the device for queues that were reset before', async () => {
+    driver.start();
+    driver.queues[0].add({ writable: [8] });
+    driver.queues[0].kick();
+    driver.write('QueueSel', 0);
+    driver.write('QueueReset', 1);
+    driver.write('Status', 0);
+    expect(driver.read('Status')).not.toBe(0);
+    device.finish();
+    await driver.transport.drained();
+    expect(driver.read('Status')).toBe(0);
+  });
+
+  it('asks to be reset when a queue is taken up again outside memory', () => {
+    driver.start();
+    driver.write('QueueSel', 0);
+    driver.write('QueueReset', 1);
+    driver.setAddress('QueueDescLow', 'QueueDescHigh', 0x1234);
+    driver.write('QueueReady', 1);
+    expect(driver.read('Status') & STATUS_NEEDS_RESET).not.toBe(0);
+    expect(driver.read('InterruptStatus') & 2).toBe(2);
   });
 
   it('knows aligned 32-bit accesses to registers only', () => {
@@ -224,7 +273,7 @@ describe('virtio-mmio', () => {
 
   it('gives other work a turn when a guest fills its queue without end', async () => {
     driver.start();
-    const queue = driver.queues[0];
+    const queue = driver.splitQueue(0);
     const refill = (): void => {
       queue.setDescriptor(queue.descriptors, 0, TEST_RAM_BASE, 1, 0, 0);
       queue.publish(0);

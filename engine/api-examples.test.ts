@@ -1,0 +1,89 @@
+/**
+ * The examples of the devices' API reference, in the idiom of TypeScript: what someone who embeds the engine writes.
+ */
+import { describe, expect, it } from 'vitest';
+import { Clint, DeviceError, DeviceManager, type DeviceStatus, type MmioDevice, Plic, VirtioConsole, VirtioRng, VmError } from './index';
+
+describe('interrupt controllers', () => {
+  it('are made, set and asked like this', () => {
+    const clint = new Clint({ harts: 4, timebase: 10_000_000 });
+    clint.setTimer(0, 1_000_000);
+    expect([clint.read(0x4000, 4), clint.read(0x4004, 4)]).toEqual([1_000_000, 0]);
+    expect(clint.read(0xbff8, 4)).toBeLessThan(10_000_000);
+
+    const plic = new Plic({ sources: 32, contexts: 4 });
+    plic.setPriority(1, 7);
+    plic.enableInterrupt(0, 1);
+    plic.line(1).setLevel(true);
+    expect(plic.read(0x200004, 4)).toBe(1);
+    plic.enableInterrupt(0, 1, false);
+    expect(plic.read(0x2000, 4)).toBe(0);
+  });
+
+  it('say what is wrong with parameters', () => {
+    expect(() => new Clint({ harts: 17 })).toThrow(VmError);
+    expect(() => new Clint({ harts: 1 }).setTimer(1, 0)).toThrow(/harts 0 to 0/);
+    expect(() => new Clint({ harts: 1 }).setTimer(0, -1)).toThrow(/whole number/);
+    const plic = new Plic({ sources: 32, contexts: 4 });
+    expect(() => plic.setPriority(33, 1)).toThrow(/sources 1 to 32/);
+    expect(() => plic.setPriority(1, 8)).toThrow(/priorities 0 to 7/);
+    expect(() => plic.enableInterrupt(4, 1)).toThrow(/contexts 0 to 3/);
+  });
+});
+
+describe('virtio devices', () => {
+  it('are made like this', () => {
+    const terminal = new VirtioConsole();
+    expect(terminal.deviceId).toBe(3);
+    expect(terminal.console.isOpen).toBe(false);
+    const rng = new VirtioRng();
+    expect(rng.deviceId).toBe(4);
+    const statuses: DeviceStatus[] = [terminal.status, rng.status];
+    expect(statuses).toEqual([{ kind: 'Initialized' }, { kind: 'Initialized' }]);
+  });
+});
+
+describe('DeviceManager', () => {
+  it('registers devices and routes accesses and interrupts to them', async () => {
+    const manager = new DeviceManager();
+    const id = manager.register(new Clint({ harts: 1 }));
+    manager.write(id, 0x4000, 4, 42);
+    expect(manager.read(id, 0x4000, 4)).toBe(42);
+
+    let interrupts = 0;
+    const own: MmioDevice = {
+      name: 'own@5000000',
+      base: 0x500_0000,
+      size: 0x1000,
+      read: () => 1,
+      write: (offset) => {
+        throw DeviceError.NotSupported(`Register ${offset} is read-only.`);
+      },
+      interrupt: () => void interrupts++,
+    };
+    const ownId = manager.register(own);
+    manager.handleInterrupt(ownId, 0);
+    expect(interrupts).toBe(1);
+    expect(manager.find(ownId)).toBe(own);
+    expect(manager.status(ownId)).toEqual({ kind: 'Running' });
+    expect(await manager.remove(ownId)).toBe(true);
+  });
+});
+
+describe('errors', () => {
+  it('are told apart like this', () => {
+    const manager = new DeviceManager();
+    const outcome = (work: () => void): string => {
+      try {
+        work();
+        return 'fine';
+      } catch (error) {
+        if (error instanceof DeviceError && error.code === 'InvalidParameter') return `parameter: ${error.message}`;
+        if (error instanceof VmError) return error.kind;
+        throw error;
+      }
+    };
+    expect(outcome(() => manager.read(1, 0, 4))).toBe('parameter: There is no device 1.');
+    expect(outcome(() => manager.handleInterrupt(manager.register(new Plic({ sources: 1, contexts: 1 })), 0))).toBe('Device');
+  });
+});
