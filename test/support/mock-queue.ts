@@ -1,6 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_NOTIFICATION_DATA } from '../../engine/virtio/features';
-import type { MockDriver } from './mock-driver';
+import type { GuestMemory } from '../../engine/memory/guest-memory';
+import type { RegisterName } from './mock-places';
+
+/** What a queue needs of its driver. */
+export interface QueueOwner {
+  readonly memory: GuestMemory;
+  /** The negotiated feature bits. */
+  readonly features: ReadonlySet<number>;
+  /** Guest memory, zeroed. */
+  allocate(length: number): number;
+  store(bytes: Uint8Array): number;
+  write(register: RegisterName, value: number): void;
+}
 
 export interface ChainSpec {
   /** Contents of the device-readable buffers. */
@@ -43,7 +55,7 @@ export abstract class MockQueue {
   kicks = 0;
 
   constructor(
-    public driver: MockDriver,
+    public driver: QueueOwner,
     readonly index: number,
     readonly size: number,
   ) {
@@ -117,7 +129,7 @@ export class MockSplitQueue extends MockQueue {
   #kicked = 0;
   readonly #chains = new Map<number, number[]>();
 
-  constructor(driver: MockDriver, index: number, size: number) {
+  constructor(driver: QueueOwner, index: number, size: number) {
     super(driver, index, size);
     this.available = driver.allocate(6 + 2 * size);
     this.used = driver.allocate(6 + 8 * size);
@@ -208,7 +220,7 @@ export class MockPackedQueue extends MockQueue {
   /** Descriptors of each chain that the device has. */
   readonly #slots = new Map<number, number>();
 
-  constructor(driver: MockDriver, index: number, size: number) {
+  constructor(driver: QueueOwner, index: number, size: number) {
     super(driver, index, size);
     this.available = driver.allocate(4);
     this.used = driver.allocate(4);
