@@ -90,7 +90,7 @@ describe('Drives', () => {
     });
     await drives.resize('d', 8192);
     expect(statSync(disk).size).toBe(8192);
-    expect((drives.devices[0] as VirtioBlock).size).toBe(8192);
+    expect((drives.devices[0].device as VirtioBlock).size).toBe(8192);
     await expect(drives.resize('d', 4096)).rejects.toThrow('only grow');
     await expect(drives.resize('d', 8193)).rejects.toMatchObject({ kind: 'Config' });
     await expect(drives.resize('cd', 8192)).rejects.toThrow('holds a disc');
