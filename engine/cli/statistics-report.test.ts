@@ -38,7 +38,7 @@ describe('statistics for people', () => {
     expect(row(table, '  left for elsewhere')[1]).toBe('74 %');
     expect(row(table, '  left to look around')[1]).toBe('20 %');
     expect(row(table, '  left by exception')[1]).toBe('5 %');
-    expect(row(table, '  not begun')[1]).toBe('1 %');
+    expect(row(table, '  left for one moment')[1]).toBe('1 %');
   });
 
   it('give rates for an interval in one line', () => {
