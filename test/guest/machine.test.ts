@@ -294,7 +294,7 @@ describe('bare-metal programs', () => {
       program.reference(4, trap, (distance) => uType(0x17, T0, (distance + 0x800) >>> 12));
       program.reference(4, trap, (distance) => iType(0x13, 0, T0, T0, distance + 4));
       program.csrw(MTVEC, T0);
-      program.li(T0, 0x50000000);
+      program.li(T0, 0x18000000);
       program.load(4, A0, T0);
       program.exit(1);
       while (program.offset % 4 !== 0) program.half(1);
