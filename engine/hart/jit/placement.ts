@@ -7,9 +7,8 @@ import { successors, type Structure } from './structure';
  * registers that only other ways use.
  */
 export interface Placement {
-  /** Registers that the region uses at all, and those it writes. */
+  /** Registers that the region uses at all. */
   used: RegisterSet;
-  written: RegisterSet;
   /** By block: registers to load before anything else in it; those of block 0 before the region begins. */
   loads: readonly RegisterSet[];
   /** The written registers in groups: one exit after the other, each stores its group and goes on with the group before. */
@@ -29,7 +28,6 @@ export function place(blocks: Block[], structure: Structure): Placement {
   const reads: RegisterSet[] = [];
   const writes: RegisterSet[] = [];
   let used: RegisterSet = NONE;
-  let written: RegisterSet = NONE;
   blocks.forEach(({ body }, i) => {
     reads[i] = NONE;
     writes[i] = NONE;
@@ -39,7 +37,6 @@ export function place(blocks: Block[], structure: Structure): Placement {
       writes[i] = union(writes[i], uses.writes);
     }
     used = union(used, union(reads[i], writes[i]));
-    written = union(written, writes[i]);
   });
 
   // What may have been written when a block is left.
@@ -96,5 +93,5 @@ export function place(blocks: Block[], structure: Structure): Placement {
       loads[block][file] |= 1 << register;
     });
   }
-  return { used, written, loads, groups, dirty, exits };
+  return { used, loads, groups, dirty, exits };
 }
