@@ -22,7 +22,8 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs run /run
 mount -t tmpfs tmp /tmp
-modprobe -a virtio_scsi 2> /dev/null
+depmod
+modprobe -a virtio_scsi sd_mod
 hostname storage
 exec setsid sh -c 'exec sh < /dev/hvc0 > /dev/hvc0 2>&1'
 `;
