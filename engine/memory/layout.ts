@@ -155,5 +155,10 @@ export const HART_PRIVATE = 8192;
 
 /** Guest pages whose decoded form one hart keeps at a time. */
 export const DECODED_PAGES = 8192;
+/**
+ * Slots in which a page may be kept. With one, two pages of the same hot loop that get in each other's way are decoded again in every
+ * turn; of some hundred hot pages a few do.
+ */
+export const DECODED_WAYS = 4;
 /** One record of 8 bytes per halfword of a page, and a tail that leads to the next page. */
 export const DECODED_PAGE_BYTES = 16416;

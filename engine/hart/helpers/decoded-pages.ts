@@ -1,6 +1,7 @@
 import {
   DECODED_PAGES,
   DECODED_PAGE_BYTES,
+  DECODED_WAYS,
   HARTS_BASE,
   HART_FLUSH_ACK,
   HART_SLEEPING,
@@ -47,10 +48,26 @@ import { regionOf, regionVersion } from './translation';
 @external('env', 'page_decoded')
 declare function page_decoded(slot: u32): void;
 
-/** The slot for the decoded form of a physical page. */
-@inline
-export function slotOf(page: u32): u32 {
-  return hart + HART_SLOTS + (page & (DECODED_PAGES - 1)) * SLOT_BYTES;
+const SETS: u32 = DECODED_PAGES / DECODED_WAYS;
+
+/** The way that gives place to the next page for which all are taken. */
+let victim: u32 = 0;
+
+/** The slot of the last `slotFor`. */
+export let foundSlot: u32 = 0;
+
+/** The number of the slot that holds a physical page, or is to hold it. */
+function numberOf(page: u32): u32 {
+  const first = page & (SETS - 1);
+  let free: u32 = DECODED_PAGES;
+  for (let number = first; number < <u32>DECODED_PAGES; number += SETS) {
+    const held = load<u32>(hart + HART_SLOTS + number * SLOT_BYTES + SLOT_PAGE);
+    if (held == page + 1) return number;
+    if (held == 0 && free == DECODED_PAGES) free = number;
+  }
+  if (free != DECODED_PAGES) return free;
+  victim = (victim + 1) & (DECODED_WAYS - 1);
+  return first + victim * SETS;
 }
 
 @inline
@@ -94,8 +111,9 @@ function becomeCode(version: u32, host: u32): u32 {
 
 /** The decoded form of a physical page: the records of its slot, emptied first if it held another. `index`: see SLOT_INDEX. */
 export function slotFor(page: u32, host: u32, version: u32, index: u32): u32 {
-  const number = page & (DECODED_PAGES - 1);
-  const slot = slotOf(page);
+  const number = numberOf(page);
+  const slot = hart + HART_SLOTS + number * SLOT_BYTES;
+  foundSlot = slot;
   const records = decodedPages + number * DECODED_PAGE_BYTES;
   const current = atomic.load<u32>(version);
   if (load<u32>(slot + SLOT_PAGE) == page + 1 && isCode(current) && load<u32>(slot + SLOT_VERSION) == current) {

@@ -1,6 +1,7 @@
 import {
   DECODED_PAGES,
   DECODED_PAGE_BYTES,
+  DECODED_WAYS,
   HART_PC,
   MEMORY_REGIONS,
   MEMORY_REGION_COUNT,
@@ -220,6 +221,14 @@ export class Regions {
     return this.words[(slot + SLOT_PAGE) >>> 2] === page && this.words[(slot + SLOT_VERSION) >>> 2] === version;
   }
 
+  /** Whether a slot holds the page, of whose ways each has its part of the slots. */
+  private isDecoded(page: number, version: number): boolean {
+    const sets = DECODED_PAGES / DECODED_WAYS;
+    for (let number = (page - 1) & (sets - 1); number < DECODED_PAGES; number += sets)
+      if (this.holds(this.slot(number), page, version)) return true;
+    return false;
+  }
+
   /** The present version of a page, given as in SLOT_PAGE. */
   private versionOf(page: number): number | undefined {
     const { words } = this;
@@ -250,8 +259,7 @@ export class Regions {
   private sweep(wanted: number): void {
     for (const [page, here] of this.pages) {
       // Until the next fence.i its records may still be in use.
-      const slot = this.slot((page - 1) & (DECODED_PAGES - 1));
-      if (this.versionOf(page) === here.version || this.holds(slot, page, here.version)) continue;
+      if (this.versionOf(page) === here.version || this.isDecoded(page, here.version)) continue;
       this.release(here);
       this.pages.delete(page);
     }
