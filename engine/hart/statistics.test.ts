@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Assembler, Label } from '../../test/support/assembler';
-import { BareHart, FINISH } from '../../test/support/bare-hart';
+import { BareHart, FINISH, RAM } from '../../test/support/bare-hart';
 import { compileHelpers } from '../../test/support/helpers-module';
 import { bType, iType, jType, sType, uType } from '../../test/support/riscv-encoding';
+import { DECODED_PAGES } from '../memory/layout';
 import { between, StatisticsBlock, sumOf } from './statistics';
 
 let helpers: WebAssembly.Module;
@@ -56,5 +57,26 @@ describe('statistics of a hart', () => {
     expect(span.exceptions).toBe(1);
     expect(span.regionsLive).toBe(second.regionsLive);
     expect(sumOf([first, span])).toMatchObject({ instructions: second.instructions, exceptions: 2 });
+  });
+
+  it('show that pages of code which are equal modulo the number of slots are decoded once', () => {
+    const PAGES = 4;
+    const apart = DECODED_PAGES * 4096;
+    const machine = new BareHart(helpers, { ramBytes: PAGES * apart });
+    const code = new Assembler();
+    const loop = new Label();
+    code.word(uType(0x37, 29, FINISH >>> 12));
+    code.word(iType(0x13, 0, 5, 0, 1000));
+    for (let page = 1; page < PAGES; page++) code.word(uType(0x17, 5 + page, (apart * page) >>> 12)); // auipc
+    code.place(loop);
+    for (let page = 1; page < PAGES; page++) code.word(iType(0x67, 0, 1, 5 + page, 0)); // jalr
+    code.word(iType(0x13, 0, 5, 5, -1));
+    code.reference(4, loop, (distance) => bType(1, 5, 0, distance));
+    code.word(sType(0x23, 2, 29, 0, 0));
+    for (let page = 1; page < PAGES; page++) machine.memory.writeU32(RAM + apart * page + 4 * (1 + page), iType(0x67, 0, 0, 1, 0)); // ret
+    machine.run(code.bytes());
+    const { instructions, pagesDecoded } = new StatisticsBlock(machine.hart.memory, 0).read();
+    expect(instructions).toBeGreaterThan(1000 * 2 * PAGES);
+    expect(pagesDecoded).toBe(PAGES);
   });
 });
