@@ -189,7 +189,8 @@ export class Regions {
       if (known !== undefined) return;
       this.records[index] = record;
       here.regions.push(index);
-      if (this.holds(spot.slot, spot.page, spot.version)) this.place(index, spot.record);
+      const number = this.holding(spot.page, spot.version);
+      if (number !== undefined) this.place(index, this.decoded + number * DECODED_PAGE_BYTES + record * RECORD_BYTES);
     });
     this.statistics.set(STAT_REGIONS_LIVE, this.live);
   }
@@ -217,16 +218,15 @@ export class Regions {
     halves[record >>> 1] = REGION_HANDLER + index;
   }
 
-  private holds(slot: number, page: number, version: number): boolean {
-    return this.words[(slot + SLOT_PAGE) >>> 2] === page && this.words[(slot + SLOT_VERSION) >>> 2] === version;
-  }
-
-  /** Whether a slot holds the page, of whose ways each has its part of the slots. */
-  private isDecoded(page: number, version: number): boolean {
+  /** The number of the slot that holds a page. Each way has its part of the slots. */
+  private holding(page: number, version: number): number | undefined {
+    const { words } = this;
     const sets = DECODED_PAGES / DECODED_WAYS;
-    for (let number = (page - 1) & (sets - 1); number < DECODED_PAGES; number += sets)
-      if (this.holds(this.slot(number), page, version)) return true;
-    return false;
+    for (let number = (page - 1) & (sets - 1); number < DECODED_PAGES; number += sets) {
+      const slot = this.slot(number);
+      if (words[(slot + SLOT_PAGE) >>> 2] === page) return words[(slot + SLOT_VERSION) >>> 2] === version ? number : undefined;
+    }
+    return undefined;
   }
 
   /** The present version of a page, given as in SLOT_PAGE. */
@@ -259,7 +259,7 @@ export class Regions {
   private sweep(wanted: number): void {
     for (const [page, here] of this.pages) {
       // Until the next fence.i its records may still be in use.
-      if (this.versionOf(page) === here.version || this.isDecoded(page, here.version)) continue;
+      if (this.versionOf(page) === here.version || this.holding(page, here.version) !== undefined) continue;
       this.release(here);
       this.pages.delete(page);
     }
