@@ -1,4 +1,3 @@
-import { readCleartextMessage, readKeys, verify } from 'openpgp';
 import { VmError } from '../bus/vm-error';
 import { parseStanzas } from './stanza';
 
@@ -21,6 +20,8 @@ export interface Release {
  * the file is expired or dated in the future.
  */
 export async function verifyRelease(inRelease: string, keys: readonly string[], now = new Date()): Promise<Release> {
+  // Large, and needed for downloads only: not at every start.
+  const { readCleartextMessage, readKeys, verify } = await import('openpgp');
   const message = await readCleartextMessage({ cleartextMessage: inRelease }).catch((error: unknown) => {
     throw new VmError('Network', 'the suite index (InRelease) is not a signed message', { cause: error });
   });
