@@ -36,15 +36,25 @@ const handlers: Handler[] = [];
 /** Handler numbers by instruction × 8 + (compressed 4) + (rd = x0: 2) + (near: 1). */
 const numbers = new Uint16Array(instructions.length * 8);
 
-/** Which (instruction, rd = x0) have a compressed spelling. */
-const short = new Set<number>();
-for (const { mask, match } of compressed) {
-  for (let free = 0; free < 65536; free++) {
-    if (free & mask) continue;
-    const word = expandCompressed(match | free);
-    if (word !== 0) short.add(lookUp(word) * 2 + (rdOf(word) === 0 ? 1 : 0));
+/**
+ * Fields of compressed instructions that together give every instruction and rd that there is: what one stands for depends only on
+ * whether a field is zero.
+ */
+const SAMPLES = [0, 0xffff, ...Array.from({ length: 16 }, (_, bit) => 1 << bit)];
+
+/** Which (instruction, rd = x0) have a compressed spelling, as number of the instruction × 2 + (rd = x0), among those with such fields. */
+export function compressedSpellings(fields: readonly number[]): Set<number> {
+  const found = new Set<number>();
+  for (const { mask, match } of compressed) {
+    for (const field of fields) {
+      const word = expandCompressed(match | (field & ~mask));
+      if (word !== 0) found.add(lookUp(word) * 2 + (rdOf(word) === 0 ? 1 : 0));
+    }
   }
+  return found;
 }
+
+const short = compressedSpellings(SAMPLES);
 
 instructions.forEach((instruction, number) => {
   const relative = instruction.format === 'b' || instruction.format === 'j';

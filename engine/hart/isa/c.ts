@@ -213,16 +213,17 @@ def('c.fsdsp', 0xe003, 0xa002, (h) => s(0x27, 3, SP, full2(h), spStoreD(h)));
 def('c.swsp', 0xe003, 0xc002, (h) => s(STORE, 2, SP, full2(h), spStoreW(h)));
 def('c.sdsp', 0xe003, 0xe002, (h) => s(STORE, 3, SP, full2(h), spStoreD(h)));
 
-/** All expansions, computed once: 64 Ki half-words (those ending in binary 11 are not compressed and stay 0). */
+/** Expansions by half-word, as far as they were asked for: all at once would cost each thread a tenth of a second's start. */
 const expansions = new Uint32Array(65536);
-for (let h = 0; h < 65536; h++) {
-  if ((h & 3) === 3) continue;
-  const entry = table.find((c) => (h & c.mask) === c.match);
-  if (entry) expansions[h] = entry.expand(h);
-}
+const known = new Uint8Array(65536);
 
 /** The 32-bit instruction that a compressed one stands for; 0 where it is illegal. */
 export function expandCompressed(halfword: number): number {
+  if (known[halfword] === 0) {
+    known[halfword] = 1;
+    const entry = table.find((c) => (halfword & c.mask) === c.match);
+    if (entry) expansions[halfword] = entry.expand(halfword);
+  }
   return expansions[halfword];
 }
 
