@@ -38,6 +38,7 @@ class FakeHarts extends EventEmitter<{ error: [VmError]; trace: [string] }> {
   resume(): void {
     this.calls.push('resume');
   }
+  async launch(): Promise<void> {}
   async reset(): Promise<void> {
     this.calls.push('reset');
   }

@@ -252,7 +252,8 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** Switch on. */
   start(): Promise<void> {
     return this.step('start', ['created'], async () => {
-      await this.board.powerOn();
+      // Threads take as long to start as the board to be loaded.
+      await Promise.all([this.harts.launch(), this.board.powerOn()]);
       await this.harts.start();
       this.pollHtif();
       this.enter('running');

@@ -64,8 +64,8 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
     this.server = new MmioServer(memory, plan.harts, bus, (error) => this.emit('error', error));
   }
 
-  /** Start the threads and run from the reset vector. */
-  async start(): Promise<void> {
+  /** Start the threads. */
+  async launch(): Promise<void> {
     this.setRunState(RUN_PAUSED);
     const helpers = new WebAssembly.Module(readFileSync(builtFile('helpers.wasm')));
     const script = builtFile('hart-worker.js');
@@ -98,6 +98,10 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
       this.members.push(member);
     }
     await this.answers();
+  }
+
+  /** Let the threads that launch() has started run from the reset vector. */
+  async start(): Promise<void> {
     await this.command('reset');
     this.clock.set(0);
     this.pausedAt = 0;

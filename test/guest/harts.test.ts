@@ -172,6 +172,7 @@ describe('two harts', () => {
     // 20 × 2048 times, which li can say.
     const times = 20 * 2048;
     const { harts, memory, next, errors } = machine(counting(times), jit);
+    await harts.launch();
     await harts.start();
     expect((await next()).value).toBe(2);
     expect([memory.readU32(DATA), memory.readU32(DATA + 64)]).toEqual([2 * times, 2 * times]);
@@ -233,6 +234,7 @@ describe('two harts', () => {
     const { harts, memory, next, errors } = machine(c, jit);
     memory.writeU32(FUNCTION, iType(0x13, 0, A0, 0, 1));
     memory.writeU32(FUNCTION + 4, RET);
+    await harts.launch();
     await harts.start();
     const results: number[] = [];
     while (results.length < 20) results.push((await next()).value);
@@ -263,6 +265,7 @@ describe('two harts', () => {
     c.store(T1, T2);
     c.sleep();
     const { harts, next } = machine(c);
+    await harts.launch();
     await harts.start();
     const before = await next();
     const after = await next();
@@ -321,6 +324,7 @@ describe('two harts', () => {
     c.store(A2, T1);
     c.sleep();
     const { harts, next, errors } = machine(c, false, { interrupts: AIA });
+    await harts.launch();
     await harts.start();
     expect((await next()).value).toBe(3 * rounds);
     expect(harts.statistics.harts[1].claims).toBe(3 * rounds);
@@ -346,6 +350,7 @@ describe('two harts', () => {
     const resources = (): string[] => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort' || name === 'Worker');
     const before = resources();
     const { harts, memory, next, errors } = machine(c);
+    await harts.launch();
     await harts.start();
     expect((await next()).value).toBe(0x1234);
     for (let round = 0; round < 5; round++) {
@@ -373,6 +378,7 @@ describe('two harts', () => {
     c.csrw(0x305, 0);
     c.word(0);
     const { harts, errors } = machine(c);
+    await harts.launch();
     await harts.start();
     await harts.pause();
     harts.resume();
@@ -386,6 +392,7 @@ describe('two harts', () => {
     const c = new Code();
     c.sleep();
     const { harts, errors } = machine(c);
+    await harts.launch();
     await harts.start();
     const { members } = harts as unknown as { members: { worker: Worker }[] };
     await members[1].worker.terminate();
