@@ -266,6 +266,7 @@ export class Board {
       uart: { base: UART_BASE, source: UART_SOURCE, clock: UART_CLOCK },
       fwCfg: { base: FW_CFG_BASE, size: FW_CFG_BYTES },
       virtio,
+      pci: PCI_MAP,
     });
     return acpiFiles(tables);
   }

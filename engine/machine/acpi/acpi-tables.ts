@@ -1,5 +1,22 @@
 import type { InterruptPlan } from '../../interrupt/interrupt-controllers';
-import { type Aml, device, deviceProperties, integer, interrupt, memory32, named, resources, scope, string } from './aml';
+import type { PciMap } from '../../pci/host-bridge';
+import {
+  type Aml,
+  bridgeWindow,
+  device,
+  deviceProperties,
+  eisaId,
+  emptyMethod,
+  integer,
+  interrupt,
+  memory32,
+  named,
+  packageOf,
+  reference,
+  resources,
+  scope,
+  string,
+} from './aml';
 
 /** What the tables say of the machine. */
 export interface AcpiMachine {
@@ -13,6 +30,7 @@ export interface AcpiMachine {
   fwCfg: { base: number; size: number };
   /** virtio-mmio slots that hold a device. */
   virtio: { base: number; size: number; source: number }[];
+  pci: PciMap;
 }
 
 /** A table; `pointers` says where in it addresses of others belong, by their signature. */
@@ -32,6 +50,8 @@ const IMSIC_IDENTITIES = 255;
 const PLIC_CONTEXT_STRIDE = 0x1000;
 const PLIC_CONTEXTS_AT = 0x200000;
 const APLIC_BYTES = 0x8000;
+/** A PCI bus has 1 MiB of configuration space, 32 devices, and four wires for their interrupt pins. */
+const [PCI_BUS_BYTES, PCI_DEVICES, PCI_PINS] = [1 << 20, 32, 4];
 
 /** Fields of a table, little-endian, one after the other. */
 class Fields {
@@ -53,7 +73,7 @@ class Fields {
 
 /** The machine's tables: what firmware is to hand to an operating system that asks for ACPI. */
 export function acpiTables(machine: AcpiMachine): AcpiTable[] {
-  const described = [fadt(), madt(machine), rhct(machine), spcr(machine)];
+  const described = [fadt(), madt(machine), rhct(machine), spcr(machine), mcfg(machine)];
   const xsdt = table(
     'XSDT',
     1,
@@ -141,8 +161,62 @@ function spcr({ uart }: AcpiMachine): AcpiTable {
   return table('SPCR', 2, fields.bytes);
 }
 
+/** Where PCI configuration space is (PCI Firmware Specification 3.3 §4.1.2). */
+function mcfg({ pci: { ecam } }: AcpiMachine): AcpiTable {
+  const fields = new Fields().add(8, 0, ecam.base).add(2, 0).add(1, 0, lastBus(ecam)).add(4, 0);
+  return table('MCFG', 1, fields.bytes);
+}
+
+function lastBus(ecam: PciMap['ecam']): number {
+  return ecam.size / PCI_BUS_BYTES - 1;
+}
+
+/** The PCI host bridge with its windows, and the wires to which its devices' interrupt pins go. */
+function pciBridge({ ecam, io, memory32: low, memory64: high, firstSource }: PciMap): Aml[] {
+  const wire = (i: number): string => `L00${i}`;
+  // Links and not just numbers: without one, Linux takes a PCI interrupt for active low.
+  const links = Array.from({ length: PCI_PINS }, (_, i) =>
+    device(wire(i), [
+      named('_HID', eisaId('PNP0C0F')),
+      named('_UID', integer(i)),
+      named('_PRS', resources([interrupt(firstSource + i)])),
+      named('_CRS', resources([interrupt(firstSource + i)])),
+      emptyMethod('_SRS', 1),
+    ]),
+  );
+  const routes = Array.from({ length: PCI_DEVICES * PCI_PINS }, (_, row) => {
+    const [slot, pin] = [Math.floor(row / PCI_PINS), row % PCI_PINS];
+    return packageOf([integer(slot * 0x10000 + 0xffff), integer(pin), reference(wire((slot + pin) % PCI_PINS)), integer(0)]);
+  });
+  const all = ({ base, size }: { base: number; size: number }) => ({ first: base, last: base + size - 1 });
+  return [
+    ...links,
+    device('PCI0', [
+      named('_HID', eisaId('PNP0A08')),
+      named('_CID', eisaId('PNP0A03')),
+      named('_UID', integer(0)),
+      named('_SEG', integer(0)),
+      named('_BBN', integer(0)),
+      named('_CCA', integer(1)),
+      named('_CBA', integer(ecam.base)),
+      named('_PRT', packageOf(routes)),
+      named(
+        '_CRS',
+        resources([
+          bridgeWindow('bus', { first: 0, last: lastBus(ecam) }),
+          bridgeWindow('memory', all(low)),
+          bridgeWindow('io', { first: 0, last: io.size - 1, translation: io.base }),
+          bridgeWindow('memory', all(high)),
+        ]),
+      ),
+      // Configuration space is no one else's.
+      device('RES0', [named('_HID', eisaId('PNP0C02')), named('_CRS', resources([memory32(ecam.base, ecam.size)]))]),
+    ]),
+  ];
+}
+
 function dsdt(machine: AcpiMachine): Aml {
-  const { harts, interrupts, uart, fwCfg, virtio } = machine;
+  const { harts, interrupts, uart, fwCfg, virtio, pci } = machine;
   const hex = (value: number, digits: number): string => value.toString(16).toUpperCase().padStart(digits, '0');
   const processors = Array.from({ length: harts }, (_, hart) =>
     device(`C${hex(hart, 3)}`, [named('_HID', string('ACPI0007')), named('_UID', integer(hart))]),
@@ -179,5 +253,6 @@ function dsdt(machine: AcpiMachine): Aml {
         named('_CRS', resources([memory32(base, size), interrupt(source)])),
       ]),
     ),
+    ...pciBridge(pci),
   ]);
 }

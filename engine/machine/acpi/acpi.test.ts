@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { InterruptPlan } from '../../interrupt/interrupt-controllers';
+import { PCI_MAP } from '../board-map';
 import { type AcpiMachine, acpiTables } from './acpi-tables';
 import { device, integer, named, packageOf, string } from './aml';
 import { ACPI_FILES, acpiFiles } from './table-loader';
@@ -24,6 +25,7 @@ function machine(interrupts: InterruptPlan, harts = 2): AcpiMachine {
     uart: { base: 0x10000000, source: 10, clock: 3_686_400 },
     fwCfg: { base: 0x10100000, size: 0x18 },
     virtio: Array.from({ length: 8 }, (_, i) => ({ base: 0x10001000 + 0x1000 * i, size: 0x1000, source: i + 1 })),
+    pci: PCI_MAP,
   };
 }
 
@@ -68,7 +70,7 @@ describe('ACPI tables', () => {
     expect([root.toString('latin1', 0, 8), root[15], sum(root.subarray(0, 20)), sum(root)]).toEqual(['RSD PTR ', 2, 0, 0]);
     const xsdt = tableAt(root.readBigUInt64LE(24));
     const listed = Array.from({ length: (xsdt.length - 36) / 8 }, (_, i) => tableAt(xsdt.readBigUInt64LE(36 + 8 * i)));
-    expect(listed.map((one) => one.toString('latin1', 0, 4))).toEqual(['FACP', 'APIC', 'RHCT', 'SPCR']);
+    expect(listed.map((one) => one.toString('latin1', 0, 4))).toEqual(['FACP', 'APIC', 'RHCT', 'SPCR', 'MCFG']);
     expect(tableAt(listed[0].readBigUInt64LE(140)).toString('latin1', 0, 4)).toBe('DSDT');
   });
 
@@ -96,7 +98,7 @@ describe('ACPI tables', () => {
     const all = pieces.get(ACPI_FILES.tables) as Buffer;
     const texts: Record<string, string> = {};
     // What Debian has had for long knows no tables of RISC-V; of those a booting Linux is the judge.
-    for (const signature of ['DSDT', 'FACP', 'SPCR', 'XSDT']) {
+    for (const signature of ['DSDT', 'FACP', 'SPCR', 'MCFG', 'XSDT']) {
       const at = all.indexOf(Buffer.from(signature));
       const file = join(folder, `${signature}.aml`);
       writeFileSync(file, all.subarray(at, at + all.readUInt32LE(at + 4)));
@@ -110,6 +112,18 @@ describe('ACPI tables', () => {
     }
     expect(texts['DSDT']).toMatch(/Device \(COM0\).*"RSCV0003".*0x10000000.*"clock-frequency",\s+0x00384000/s);
     expect(texts['DSDT'].match(/"LNRO0005"/g)).toHaveLength(8);
+    // Pin INTA# of device 3 goes to the fourth wire.
+    expect(texts['DSDT']).toMatch(/Package \(0x04\)\s*\{\s*0x0003FFFF,\s*Zero,\s*L003,\s*Zero/);
+    expect(texts['DSDT']).toMatch(/Device \(L003\).*?EisaId \("PNP0C0F"\).*?Interrupt \(ResourceConsumer, Level, ActiveHigh.*?0x00000023/s);
+    const windows = [
+      /WordBusNumber \(ResourceProducer, MinFixed, MaxFixed, PosDecode,\s+0x0000,.*?0x0000,.*?0x00FF,.*?0x0000,.*?0x0100,/s,
+      /DWordMemory \(ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,\s+0x0+,.*?0x40000000,.*?0x7FFFFFFF,.*?0x00000000,.*?0x40000000,/s,
+      /DWordIO \(ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,\s+0x0+,.*?0x00000000,.*?0x0000FFFF,.*?0x03000000,.*?0x00010000,/s,
+      /QWordMemory \(ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,\s+0x0+,.*?0x0000000400000000,.*?0x00000007FFFFFFFF,.*?0x0+,.*?0x0000000400000000,/s,
+    ];
+    const bridge = texts['DSDT'].slice(texts['DSDT'].indexOf('Device (PCI0)'));
+    for (const window of windows) expect(bridge).toMatch(window);
+    expect(texts['MCFG']).toMatch(/Base Address : 0000000030000000.*Start Bus Number : 00.*End Bus Number : FF/s);
     expect(texts['FACP']).toMatch(/Hardware Reduced \(V5\) : 1/);
     expect(texts['SPCR']).toMatch(/0000000010000000/);
   });

@@ -11,6 +11,11 @@ function text(value: string): number[] {
   return [...value].map((character) => character.charCodeAt(0));
 }
 
+/** A reference to a name, as an element of a package. */
+export function reference(path: string): Aml {
+  return nameString(path);
+}
+
 /** A name of up to 4 characters, or a path such as `\_SB.PCI0`. */
 function nameString(path: string): number[] {
   const root = path.startsWith('\\') ? [0x5c] : [];
@@ -42,6 +47,13 @@ export function string(value: string): Aml {
   return [0x0d, ...text(value), 0];
 }
 
+/** An EISA id such as PNP0A08 in its four bytes (§19.6.37). */
+export function eisaId(id: string): Aml {
+  const [a, b, c] = text(id).map((code) => code - 0x40);
+  const vendor = (a << 10) | (b << 5) | c;
+  return [0x0c, vendor >> 8, vendor & 0xff, ...Buffer.from(id.slice(3), 'hex')];
+}
+
 export function buffer(bytes: readonly number[]): Aml {
   return [0x11, ...withLength([...integer(bytes.length), ...bytes])];
 }
@@ -56,6 +68,11 @@ export function scope(path: string, terms: readonly Aml[]): Aml {
 
 export function device(name: string, terms: readonly Aml[]): Aml {
   return [0x5b, 0x82, ...withLength([...nameString(name), ...terms.flat()])];
+}
+
+/** A method that does nothing; callers give it `parameters` values (0 to 7). */
+export function emptyMethod(name: string, parameters: number): Aml {
+  return [0x14, ...withLength([...nameString(name), parameters])];
 }
 
 export function named(name: string, value: Aml): Aml {
@@ -84,6 +101,22 @@ export function resources(descriptors: readonly Aml[]): Aml {
 /** Read and written; below 4 GiB. */
 export function memory32(base: number, bytes: number): Aml {
   return [0x86, 9, 0, 1, ...littleEndian(base, 4), ...littleEndian(bytes, 4)];
+}
+
+/** What a bridge passes on to its bus (§6.4.3.5): `first` to `last` there are `translation` further up on this side. */
+export function bridgeWindow(type: 'memory' | 'io' | 'bus', { first, last, translation = 0 }: BridgeWindow): Aml {
+  const bytes = type === 'bus' ? 2 : last < 2 ** 32 ? 4 : 8;
+  const tag = { 2: 0x88, 4: 0x87, 8: 0x8a }[bytes];
+  // Ends are fixed. Memory is read and written, not cached; ports are there in the whole range.
+  const [kind, flags] = { memory: [0, 1], io: [1, 3], bus: [2, 0] }[type];
+  const fields = [0, first, last, translation, last - first + 1].flatMap((value) => littleEndian(value, bytes));
+  return [tag, ...littleEndian(3 + fields.length, 2), kind, 0x0c, flags, ...fields];
+}
+
+export interface BridgeWindow {
+  first: number;
+  last: number;
+  translation?: number;
 }
 
 /** A level-triggered interrupt, active high. */
