@@ -125,7 +125,8 @@ function madt({ harts, interrupts }: AcpiMachine): AcpiTable {
   } else {
     if (imsics) {
       const indexBits = Math.ceil(Math.log2(harts));
-      fields.add(1, 0x19, 16, 1, 0).add(4, 0).add(2, IMSIC_IDENTITIES, 0).add(1, 0, indexBits, 0, 24);
+      // Guests of the harts have no IMSICs here, but Linux refuses to hear that these would have no identities.
+      fields.add(1, 0x19, 16, 1, 0).add(4, 0).add(2, IMSIC_IDENTITIES, IMSIC_IDENTITIES).add(1, 0, indexBits, 0, 24);
     }
     const outputs = imsics ? 0 : harts;
     fields.add(1, 0x1a, 36, 1, 0).add(4, 0).add(8, 0).add(2, outputs, interrupts.sources).add(4, 0);
