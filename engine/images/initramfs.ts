@@ -17,7 +17,7 @@ const FORMAT = 2;
  */
 export const guestModules: readonly string[] = [
   ...['virtio_mmio', 'virtio_blk', 'virtio_net', 'virtio_rng', 'virtio_input', '9pnet_virtio', 'evdev', 'loop'],
-  ...['virtio_scsi', 'sd_mod', 'sr_mod'],
+  ...['virtio_scsi', 'sd_mod', 'sr_mod', 'qemu_fw_cfg'],
   ...['ext4', 'vfat', 'isofs', 'squashfs', 'overlay', '9p', 'nls_cp437', 'nls_iso8859_1', 'nls_ascii', 'nls_utf8'],
   ...[
     'failover',

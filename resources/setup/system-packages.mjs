@@ -23,12 +23,16 @@ const needs = {
     { file: '/usr/sbin/mkfs.ext4', packages: ['e2fsprogs'] },
     { command: 'qemu-img', packages: ['qemu-utils'] },
     { command: 'xorriso', packages: ['xorriso'] },
+    { file: '/usr/sbin/mkfs.vfat', packages: ['dosfstools'] },
+    { file: '/usr/sbin/sfdisk', packages: ['fdisk'] },
+    { command: 'mcopy', packages: ['mtools'] },
   ],
+  acpi: [{ command: 'iasl', packages: ['acpica-tools'] }],
 };
 
 /**
  * Look for everything, install what is missing where that is possible.
- * @returns {Promise<Record<'qemu' | 'compiler' | 'disk', string[]>>} what is still missing of each, as package names
+ * @returns {Promise<Record<'qemu' | 'compiler' | 'disk' | 'acpi', string[]>>} what is still missing of each, as package names
  */
 export async function ensureSystemPackages() {
   let missing = findMissing();

@@ -26,7 +26,8 @@ const checks = [
 const suites = [
   { name: 'unit', minutes: 8, command: vitest('unit', 'renderer'), read: readVitest },
   { name: 'conformance', minutes: 6, needs: ['qemu', 'compiler'], built: true, command: vitest('conformance'), read: readVitest },
-  { name: 'guest', minutes: 10, needs: ['compiler'], built: true, guest: true, command: vitest('guest'), read: readVitest },
+  // The first time, it also makes a disk with Debian, which takes some minutes.
+  { name: 'guest', minutes: 20, needs: ['compiler'], built: true, guest: true, command: vitest('guest'), read: readVitest },
   { name: 'e2e', minutes: 8, built: true, guest: true, command: playwright, read: readPlaywright },
 ];
 

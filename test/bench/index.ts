@@ -11,8 +11,9 @@ import { boot } from './suites/boot';
 import { cpu } from './suites/cpu';
 import { debian } from './suites/debian';
 import { disk } from './suites/disk';
+import { firmware } from './suites/firmware';
 
-const SUITES: Record<string, BenchSuite> = { boot, cpu, debian, disk };
+const SUITES: Record<string, BenchSuite> = { boot, cpu, debian, disk, firmware };
 
 const HELP = `Usage: npm run bench -- [SUITE…] [OPTIONS]
        npm run bench -- soak [--minutes N]

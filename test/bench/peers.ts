@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { type LinuxMachine, qemuArguments } from '../support/qemu-machine';
+import { type BootMachine, bootArguments, type LinuxMachine, qemuArguments } from '../support/qemu-machine';
 import { ConsoleSession } from './console-session';
 
 /** What runs the same machines: QEMU, which is the measure, and Hartbox on one Node or several. */
@@ -9,6 +9,8 @@ export interface Peer {
   name: string;
   /** Start a machine, its console on the process's standard streams. One hart, and the same devices. */
   start(machine: LinuxMachine): ConsoleSession;
+  /** The same for one whose console is the first UART. */
+  boot(machine: BootMachine): ConsoleSession;
 }
 
 const CLI = fileURLToPath(new URL('../../out/main/cli.js', import.meta.url));
@@ -17,6 +19,7 @@ const MEMORY_MIB = 512;
 export const qemu: Peer = {
   name: 'QEMU',
   start: (machine) => new ConsoleSession('QEMU', spawn('qemu-system-riscv64', qemuArguments(machine, MEMORY_MIB))),
+  boot: (machine) => new ConsoleSession('QEMU', spawn('qemu-system-riscv64', bootArguments(machine, MEMORY_MIB))),
 };
 
 /** Hartbox on the Node that runs this, or on another, with more options of `hartbox run`. Throws if that is no Node. */
@@ -30,7 +33,17 @@ export function hartbox({ node, options = [] }: { node?: string; options?: strin
     ...(disk === undefined ? [] : drive(disk, 'raw')),
     ...data.flatMap(({ file, format }) => drive(file, format)),
   ];
-  return { name, start: (machine) => new ConsoleSession(name, spawn(node ?? process.execPath, [CLI, ...args(machine)])) };
+  const bootArgs = ({ next, disk, format, interface: kind, bus, aia, opensbi }: BootMachine): string[] => [
+    ...['run', '--memory', `${MEMORY_MIB}M`, '--bus', bus, '--aia', aia],
+    ...('kernel' in next
+      ? ['--kernel', next.kernel, '--initrd', next.initrd, '--append', next.append, '--firmware', opensbi]
+      : 'uboot' in next
+        ? ['--firmware', 'uboot']
+        : ['--firmware', 'edk2', '--flash-vars', `${disk}.vars`]),
+    ...['--drive', `file=${disk.replaceAll(',', ',,')},format=${format},if=${kind}`],
+  ];
+  const session = (all: string[]) => new ConsoleSession(name, spawn(node ?? process.execPath, [CLI, ...all]));
+  return { name, start: (machine) => session(args(machine)), boot: (machine) => session(bootArgs(machine)) };
 }
 
 function versionOf(node: string): string {

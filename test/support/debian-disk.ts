@@ -41,17 +41,17 @@ const [MEMORY, PATIENCE] = [1024, 30];
 const DONE = 'The disk is ready.';
 
 /**
- * Finds the disk: mounts /dev/vda, copies what lies in /disk to it and hands over to its init. It stands beside the default guest's own
- * files in one initramfs. `disk_init=PROGRAM` on the kernel's command line names another init.
+ * Finds the disk, copies what lies in /disk to it and hands over to its init. It stands beside the default guest's own files in one
+ * initramfs. On the kernel's command line, `disk_root=` names another disk than /dev/vda (or LABEL=…), `disk_init=PROGRAM` another init.
  */
 const DISK_INIT = `#!/bin/sh
 export PATH=/bin
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sys /sys
 busybox mount -t devtmpfs dev /dev
-busybox modprobe -a virtio_mmio virtio_blk crc32c_generic ext4
-until [ -b /dev/vda ]; do busybox usleep 10000; done
-busybox mount -t ext4 /dev/vda /mnt
+busybox modprobe -a virtio_mmio virtio_blk virtio_scsi sd_mod crc32c_generic ext4
+until root=$(busybox findfs "\${disk_root:-/dev/vda}" 2> /dev/null) && [ -b "$root" ]; do busybox usleep 10000; done
+busybox mount -t ext4 "$root" /mnt
 [ -d /disk ] && busybox cp -a /disk/. /mnt/
 busybox umount /proc /sys
 busybox mount --move /dev /mnt/dev
@@ -102,7 +102,7 @@ export async function debianDisk(recipe: DebianDiskRecipe, guest: DefaultGuest, 
   await mkdir(folder, { recursive: true });
   const release = await lock(folder, { stale: 20_000, retries: { retries: 600, minTimeout: 1000, maxTimeout: 3000 } });
   try {
-    if (await exists(image)) return image;
+    if (await fileExists(image)) return image;
     const packages = await fetchPackages(join(folder, 'packages'), recipe.packages, say);
     const work = await mkdtemp(join(folder, 'new-'));
     try {
@@ -211,7 +211,7 @@ async function buildFileSystem(
 }
 
 /** Where mkfs.ext4 and debugfs lie, not everybody's PATH looks. */
-const SYSTEM_PATHS = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+export const SYSTEM_PATHS = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 
 /** The files of a disk in a folder of the host. Who owns them is kept apart: not everybody may give files away. */
 class UnpackedRoot {
@@ -302,7 +302,7 @@ async function configure(machine: LinuxMachine, say: (message: string) => void):
   throw new Error(`Debian's packages could not be configured${timedOut}; what QEMU printed is above`);
 }
 
-function exists(file: string): Promise<boolean> {
+export function fileExists(file: string): Promise<boolean> {
   return access(file).then(
     () => true,
     () => false,

@@ -29,10 +29,16 @@ export class GuestShell {
 
   /** Boots; resolves at the prompt, which is the default guest's unless given. */
   static async boot(config: MachineConfigInput = {}, options: VirtualMachineOptions = {}, prompt = PROMPT): Promise<GuestShell> {
+    const shell = await GuestShell.start(config, options);
+    await shell.says(prompt);
+    return shell;
+  }
+
+  /** Switches on, for a machine that has something to say before its shell. */
+  static async start(config: MachineConfigInput, options: VirtualMachineOptions = {}): Promise<GuestShell> {
     const machine = await VirtualMachine.create(config, options);
     const shell = new GuestShell(machine);
     await machine.start();
-    await shell.says(prompt);
     return shell;
   }
 

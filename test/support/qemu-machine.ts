@@ -34,3 +34,54 @@ export function qemuArguments(machine: LinuxMachine, memory: number): string[] {
   ]);
   return [...board, ...files, ...virtio, ...console, ...drives];
 }
+
+/** How a machine comes to its operating system, and where its disk sits. */
+export interface BootWay {
+  /** `opensbi` is given the kernel; the others look for it on the disk. */
+  firmware: 'opensbi' | 'uboot' | 'edk2';
+  interface: 'virtio' | 'scsi';
+  bus: 'mmio' | 'pci';
+  aia: 'none' | 'aplic-imsic';
+  format: 'raw' | 'qcow2';
+}
+
+/** A machine that boots in such a way; its console is the first UART. Paths of files. */
+export interface BootMachine extends BootWay {
+  disk: string;
+  /** What runs in M-mode, and what comes after. */
+  opensbi: string;
+  next: { kernel: string; initrd: string; append: string } | { uboot: string } | { code: string; variables: string; jump: string };
+}
+
+/** Goes on in S-mode in the first flash bank: lui t0, 0x20000; jr t0. QEMU 7.2 cannot be told to, but takes it for a kernel. */
+export const JUMP_TO_FLASH: Uint8Array = Uint8Array.of(0xb7, 0x02, 0x00, 0x20, 0x67, 0x80, 0x02, 0x00);
+
+/** The arguments of qemu-system-riscv64 for such a machine with one hart. `memory`: MiB. */
+export function bootArguments(machine: BootMachine, memory: number): string[] {
+  const { interface: kind, bus, aia, format, next } = machine;
+  const path = (file: string): string => file.replaceAll(',', ',,');
+  const board = ['-machine', `virt,aia=${aia}`, '-m', `${memory}`, '-smp', '1', '-display', 'none', '-monitor', 'none'];
+  const console = ['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'];
+  const inFlash = (file: string, address: number): string[] => [
+    '-device',
+    `loader,file=${path(file)},addr=0x${address.toString(16)},force-raw=on`,
+  ];
+  const files =
+    'kernel' in next
+      ? ['-kernel', next.kernel, '-initrd', next.initrd, '-append', next.append]
+      : 'uboot' in next
+        ? ['-kernel', next.uboot]
+        : ['-kernel', next.jump, ...inFlash(next.code, 0x20000000), ...inFlash(next.variables, 0x22000000)];
+  const on = bus === 'pci' ? 'pci' : 'device';
+  const disk =
+    kind === 'virtio' ? ['-device', `virtio-blk-${on},drive=disk`] : ['-device', `virtio-scsi-${on}`, '-device', 'scsi-hd,drive=disk'];
+  return [
+    ...board,
+    ...['-bios', machine.opensbi],
+    ...console,
+    ...files,
+    ...['-global', 'virtio-mmio.force-legacy=false', '-device', `virtio-rng-${on}`],
+    ...['-drive', `file=${path(machine.disk)},format=${format},if=none,id=disk`],
+    ...disk,
+  ];
+}

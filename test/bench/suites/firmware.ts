@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { stockFirmware } from '../../../engine/images/stock-firmware';
+import { type BootDisk, bootDisk, bootWays, describeWay } from '../../support/boot-disk';
+import { type BootMachine, type BootWay, JUMP_TO_FLASH } from '../../support/qemu-machine';
+import type { BenchContext, BenchSuite, Measurement } from '../measurement';
+import type { Peer } from '../peers';
+
+const ways = bootWays.map((way) => {
+  const measurement: Measurement = { name: describeWay(way), kind: 'cold', unit: 's' };
+  return { way, measurement };
+});
+
+let disk: BootDisk;
+let prepared: Record<BootWay['firmware'], Pick<BootMachine, 'opensbi' | 'next'>>;
+
+export const firmware: BenchSuite = {
+  description: "seconds from starting the process to Debian's login, through OpenSBI, U-Boot and EDK2, from every kind of disk",
+  measurements: ways.map(({ measurement }) => measurement),
+  async prepare({ guest, folder, say }) {
+    disk = await bootDisk(guest, say);
+    const jump = join(folder, 'jump.bin');
+    await writeFile(jump, JUMP_TO_FLASH);
+    const { opensbi, uboot } = await stockFirmware('uboot');
+    const { code, variables } = await stockFirmware('edk2');
+    prepared = {
+      opensbi: { opensbi, next: { kernel: guest.kernel, initrd: disk.initrd, append: disk.append } },
+      uboot: { opensbi, next: { uboot } },
+      edk2: { opensbi, next: { code, variables, jump } },
+    };
+  },
+  async run(context, peer) {
+    for (const { way, measurement } of ways) {
+      if (!context.chosen(measurement)) continue;
+      context.say(`  ${measurement.name}`);
+      context.record(peer, measurement, await toLogin(context, peer, way));
+    }
+  },
+};
+
+async function toLogin({ folder, cpuTime }: BenchContext, peer: Peer, way: BootWay): Promise<number> {
+  const copy = join(folder, 'boot.img');
+  await rm(`${copy}.vars`, { force: true });
+  await promisify(execFile)('qemu-img', ['convert', '-f', 'raw', '-O', way.format, disk.image, copy]);
+  // Nothing of the copy is to be written while the guest is measured.
+  await promisify(execFile)('sync', ['--file-system', copy]);
+  const start = performance.now();
+  const session = peer.boot({ ...way, ...prepared[way.firmware], disk: copy });
+  try {
+    await session.expect(/\bdebian login: /, 600);
+    const seconds = cpuTime ? session.cpuSeconds : (performance.now() - start) / 1000;
+    session.send('root');
+    await session.expect(/root@debian:~# /, 120);
+    // Waits until all units that are to start have been tried.
+    session.send('systemctl is-system-running --wait > /dev/null; systemctl --failed --no-legend --plain | wc -l | sed s/^/failed:/');
+    const [, failed] = await session.expect(/^failed:(\d+)/m, 120);
+    if (failed !== '0') throw new Error(`${failed} units of Debian have failed in ${peer.name}`);
+    return seconds;
+  } finally {
+    await session.stop();
+  }
+}

@@ -1,0 +1,103 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type DefaultGuest, defaultGuest } from '../../engine/images/default-guest';
+import type { MachineConfigInput } from '../../engine/machine/config';
+import { type BootDisk, bootDisc, bootDisk, bootWays, describeWay, hasBootDiskTools } from '../support/boot-disk';
+import { GuestShell, PROMPT } from '../support/guest-shell';
+import type { BootWay } from '../support/qemu-machine';
+
+/** Every way takes half an hour, so only some are tried unless it is asked for: HARTBOX_LONG=1. */
+const isLong = process.env['HARTBOX_LONG'] !== undefined;
+const someWays: BootWay[] = [
+  { firmware: 'opensbi', interface: 'scsi', bus: 'mmio', aia: 'none', format: 'qcow2' },
+  { firmware: 'uboot', interface: 'virtio', bus: 'mmio', aia: 'aplic-imsic', format: 'raw' },
+  { firmware: 'edk2', interface: 'scsi', bus: 'pci', aia: 'aplic-imsic', format: 'qcow2' },
+  { firmware: 'edk2', interface: 'virtio', bus: 'pci', aia: 'none', format: 'raw' },
+];
+
+/** ACPI tables as Linux sees them. */
+const TABLES = 'ls /sys/firmware/acpi/tables 2> /dev/null | grep -v -e data -e dynamic | xargs';
+
+describe.runIf(hasBootDiskTools())('stock firmware', () => {
+  let folder: string;
+  let guest: DefaultGuest;
+  let shell: GuestShell;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'hartbox-firmware-'));
+    guest = await defaultGuest();
+  });
+  afterEach(() => shell?.machine.stop());
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  describe('starts Debian from a disk', () => {
+    let debian: BootDisk;
+    beforeAll(async () => {
+      debian = await bootDisk(guest, console.log);
+    });
+
+    const ways = (isLong ? bootWays : someWays).map((way) => [describeWay(way), way] as const);
+    it.each(ways)('%s', { timeout: 300_000 }, async (_, { firmware, interface: kind, bus, aia, format }) => {
+      const file = join(folder, `disk.${format}`);
+      execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', format, debian.image, file]);
+      const { initrd, append } = debian;
+      const given: MachineConfigInput = firmware === 'opensbi' ? { kernel: guest.kernel, initrd, append } : { firmware };
+      shell = await GuestShell.start({ ...given, bus, aia, drives: [{ file, format, interface: kind }] });
+      await shell.says(/debian login: /);
+      shell.type('root\n');
+      await shell.says(/root@debian:~# $/);
+      const { output } = await shell.run('systemctl is-system-running --wait; systemctl --failed --no-legend');
+      expect(output).toBe('running\n');
+      // UEFI describes the machine by ACPI, the others by the device tree.
+      expect((await shell.run(TABLES)).output).toBe(firmware === 'edk2' ? 'APIC DSDT FACP MCFG RHCT SPCR\n' : '\n');
+      expect((await shell.run('findmnt -n -o SOURCE /')).output).toBe(kind === 'scsi' ? '/dev/sda2\n' : '/dev/vda2\n');
+      const place = (await shell.run(`readlink -f /sys/class/block/${kind === 'scsi' ? 'sda' : 'vda'}`)).output;
+      expect(place).toMatch(bus === 'pci' ? /\/pci0000:00\// : /\/(1000\d000\.virtio_mmio|LNRO0005:0\d)\//);
+    });
+  });
+
+  it('U-Boot listens to the console, and sees the flash', async () => {
+    shell = await GuestShell.start({ firmware: 'uboot' });
+    await shell.says(/Hit any key to stop autoboot/);
+    shell.type('x');
+    await shell.says(/=> $/m);
+    const from = shell.transcript.length;
+    shell.type('flinfo\r');
+    await shell.says(/Bank # 1: CFI conformant flash \(32 x 16\) {2}Size: 32 MB in 128 Sectors/, from);
+  });
+
+  it('EDK2 starts GRUB from a disc, hands fw_cfg on, and keeps its variables', async () => {
+    const flashVars = join(folder, 'vars.fd');
+    const drives = [{ file: await bootDisc(guest), media: 'cdrom' as const }];
+    shell = await GuestShell.start({
+      firmware: 'edk2',
+      flashVars,
+      drives,
+      fwCfg: [{ name: 'opt/org.hartbox/test', text: 'for the guest' }],
+    });
+    await shell.says(PROMPT);
+    // Linux's own driver, which reads by DMA.
+    const { output } = await shell.run(
+      'modprobe qemu_fw_cfg; cd /sys/firmware/qemu_fw_cfg/by_name; find . -type d | grep /.*/ | sort; cat opt/org.hartbox/test/raw',
+    );
+    expect(output).toBe(
+      [
+        './etc/acpi',
+        './etc/acpi/rsdp',
+        './etc/acpi/tables',
+        './etc/table-loader',
+        './opt/org.hartbox',
+        './opt/org.hartbox/test',
+        'for the guest',
+      ].join('\n'),
+    );
+    const disc = await shell.run('modprobe -a sr_mod isofs; mount -t iso9660 -o ro /dev/sr0 /mnt && ls /mnt && umount /mnt');
+    expect(disc.output.split(/\s+/)).toEqual(['boot', 'efi.img', 'initrd.img', 'vmlinuz', '']);
+    expect(readFileSync(flashVars).includes(Buffer.from('BootOrder', 'utf16le'))).toBe(true);
+    shell.type('poweroff\n');
+    expect(await shell.machine.wait()).toMatchObject({ reason: 'poweroff', code: 0 });
+  });
+});
