@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type DefaultGuest, defaultGuest } from '../../engine/images/default-guest';
 import type { MachineConfigInput } from '../../engine/machine/config';
@@ -20,6 +21,16 @@ const someWays: BootWay[] = [
 
 /** ACPI tables as Linux sees them. */
 const TABLES = 'ls /sys/firmware/acpi/tables 2> /dev/null | grep -v -e data -e dynamic | xargs';
+
+/** Debian asks for a login on the UART and on the virtio console; what is typed before the second asks may go to the first's end. */
+async function logIn(shell: GuestShell): Promise<void> {
+  await shell.says(/debian login: /);
+  const prompt = shell.says(/root@debian:~# /).then(() => true);
+  do shell.type('root\n');
+  while (!(await Promise.race([prompt, delay(3000, false)])));
+  // A name typed once too often is a command that is not found.
+  await shell.run('true');
+}
 
 describe.runIf(hasBootDiskTools())('stock firmware', () => {
   let folder: string;
@@ -46,9 +57,7 @@ describe.runIf(hasBootDiskTools())('stock firmware', () => {
       const { initrd, append } = debian;
       const given: MachineConfigInput = firmware === 'opensbi' ? { kernel: guest.kernel, initrd, append } : { firmware };
       shell = await GuestShell.start({ ...given, bus, aia, drives: [{ file, format, interface: kind }] });
-      await shell.says(/debian login: /);
-      shell.type('root\n');
-      await shell.says(/root@debian:~# $/);
+      await logIn(shell);
       const { output } = await shell.run('systemctl is-system-running --wait; systemctl --failed --no-legend');
       expect(output).toBe('running\n');
       // UEFI describes the machine by ACPI, the others by the device tree.
@@ -85,8 +94,8 @@ describe.runIf(hasBootDiskTools())('stock firmware', () => {
       'modprobe qemu_fw_cfg; cd /sys/firmware/qemu_fw_cfg; cat by_key/*/name | sort; cat by_name/opt/org.hartbox/test/raw',
     );
     expect(output).toBe('etc/acpi/rsdp\netc/acpi/tables\netc/table-loader\nopt/org.hartbox/test\nfor the guest');
-    const disc = await shell.run('modprobe -a sr_mod isofs; mount -t iso9660 -o ro /dev/sr0 /mnt && ls /mnt && umount /mnt');
-    expect(disc.output.split(/\s+/)).toEqual(['boot', 'efi.img', 'initrd.img', 'vmlinuz', '']);
+    const disc = await shell.run('modprobe -a sr_mod isofs; mount -t iso9660 -o ro /dev/sr0 /mnt && (cd /mnt && echo *) && umount /mnt');
+    expect(disc.output).toBe('boot boot.catalog efi.img initrd.img vmlinuz\n');
     expect(readFileSync(flashVars).includes(Buffer.from('BootOrder', 'utf16le'))).toBe(true);
     shell.type('poweroff\n');
     expect(await shell.machine.wait()).toMatchObject({ reason: 'poweroff', code: 0 });
