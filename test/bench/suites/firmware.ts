@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { stockFirmware } from '../../../engine/images/stock-firmware';
 import { type BootDisk, bootDisk, bootWays, describeWay } from '../../support/boot-disk';
 import { type BootMachine, type BootWay, JUMP_TO_FLASH } from '../../support/qemu-machine';
+import type { ConsoleSession } from '../console-session';
 import type { BenchContext, BenchSuite, Measurement } from '../measurement';
 import type { Peer } from '../peers';
 
@@ -51,8 +52,7 @@ async function toLogin({ folder, cpuTime }: BenchContext, peer: Peer, way: BootW
   try {
     await session.expect(/\bdebian login: /, 600);
     const seconds = cpuTime ? session.cpuSeconds : (performance.now() - start) / 1000;
-    session.send('root');
-    await session.expect(/root@debian:~# /, 120);
+    await logIn(session);
     // Waits until all units that are to start have been tried.
     session.send('systemctl is-system-running --wait > /dev/null; systemctl --failed --no-legend --plain | wc -l | sed s/^/failed:/');
     const [, failed] = await session.expect(/^failed:(\d+)/m, 120);
@@ -60,5 +60,16 @@ async function toLogin({ folder, cpuTime }: BenchContext, peer: Peer, way: BootW
     return seconds;
   } finally {
     await session.stop();
+  }
+}
+
+/** Where Debian asks on two consoles, what is typed before the second asks may be lost. */
+async function logIn(session: ConsoleSession, tries = 10): Promise<void> {
+  session.send('root');
+  try {
+    await session.expect(/root@debian:~# /, 5);
+  } catch (error) {
+    if (tries === 1) throw error;
+    await logIn(session, tries - 1);
   }
 }
