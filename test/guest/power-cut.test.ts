@@ -92,8 +92,8 @@ it.skipIf(missing !== undefined)(
         }
         expect(expected[index].check(contentOf(disk)), what).toEqual([]);
       }
+      if (kill % 25 === 0) console.log(`${kill} kills: ${flushes} flushes acknowledged; leaked clusters found ${leaks} times`);
     }
-    if (isLong) console.log(`${KILLS} kills: ${flushes} flushes acknowledged; leaked clusters found ${leaks} times`);
     expect(flushes).toBeGreaterThan(10 * KILLS);
   },
   KILLS * 30_000 + 60_000,
