@@ -12,8 +12,8 @@ try {
   const missing = Object.values(await ensureSystemPackages()).flat();
   if (missing.length > 0) throw new Error(`the comparison needs what these Debian packages hold: ${missing.join(' ')}`);
   const { runnerImport } = await import('vite');
-  const { module } = await runnerImport(join(root, 'test', 'bench', 'index.ts'));
-  process.exitCode = await module.bench(process.argv.slice(2));
+  const { module } = await runnerImport(join(root, 'test', 'bench', 'main.ts'));
+  process.exitCode = module.exitCode;
 } catch (error) {
   console.error(`npm run bench: ${error.message}`);
   process.exitCode = 1;
