@@ -213,7 +213,7 @@ def('c.fsdsp', 0xe003, 0xa002, (h) => s(0x27, 3, SP, full2(h), spStoreD(h)));
 def('c.swsp', 0xe003, 0xc002, (h) => s(STORE, 2, SP, full2(h), spStoreW(h)));
 def('c.sdsp', 0xe003, 0xe002, (h) => s(STORE, 3, SP, full2(h), spStoreD(h)));
 
-/** Expansions by half-word, as far as they were asked for: all at once would cost each thread a tenth of a second's start. */
+/** Expansions by half-word, as far as they were asked for: all at once take some of each thread's first 60 ms. */
 const expansions = new Uint32Array(65536);
 const known = new Uint8Array(65536);
 
