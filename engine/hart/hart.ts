@@ -58,6 +58,8 @@ export interface HartEnvironment {
   translator?: Translator;
   /** Takes samples for a profile, some thousand a second in bundles; without it none are taken. */
   samples?(samples: Samples): void;
+  /** compileLoop()'s result for the hart, where that was made before; not where `hot` is tuned. */
+  loop?: WebAssembly.Module;
 }
 
 /** What tests turn to bring rare things about soon. */
@@ -92,6 +94,11 @@ const MENVCFG_ADUE = 1n << 61n;
 const NEVER = (1n << 64n) - 1n;
 /** HartStop's reasons by their numbers in HART_STOP. */
 const STOP_REASONS = { [STOP_STEP]: 'step', [STOP_BREAKPOINT]: 'breakpoint', [STOP_READ]: 'read', [STOP_WRITE]: 'write' } as const;
+
+/** The interpreter of the hart `id`: all that can be made of a hart before there is a machine. */
+export function compileLoop(id: number, hot = HOT, Loop = RunLoop): WebAssembly.Module {
+  return new WebAssembly.Module(buildInterpreter(HARTS_BASE + id * HART_STRIDE, hot, BUSY * hot, Loop));
+}
 
 /** One RISC-V hart: its state in the shared memory and the code that runs it, on the calling thread. */
 export class Hart {
@@ -200,7 +207,7 @@ export class Hart {
     }
     const checked = plan.check !== undefined && environment.translator !== undefined;
     const runner = (Loop: typeof RunLoop): (() => void) => {
-      const code = new WebAssembly.Module(buildInterpreter(base, hot, BUSY * hot, Loop));
+      const code = (Loop === RunLoop ? environment.loop : undefined) ?? compileLoop(id, hot, Loop);
       const { exports } = new WebAssembly.Instance(code, {
         env: {
           memory,

@@ -51,6 +51,11 @@ vi.mock('../process/harts', () => ({
     return FakeHarts;
   },
 }));
+vi.mock('../process/hart-threads', () => ({
+  HartThreads: class {
+    end = async (): Promise<void> => {};
+  },
+}));
 
 const directory = mkdtempSync(join(tmpdir(), 'hartbox-machine-'));
 afterAll(() => rmSync(directory, { recursive: true }));

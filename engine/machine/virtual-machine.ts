@@ -10,6 +10,7 @@ import { defaultGuest, type SetupProgress } from '../images/default-guest';
 import type { DirectMemoryAccess } from '../memory/direct-memory-access';
 import { GuestMemory } from '../memory/guest-memory';
 import { createMemory, planMemory } from '../memory/memory-plan';
+import { HartThreads } from '../process/hart-threads';
 import { HartPool } from '../process/harts';
 import { stockFirmware } from '../images/stock-firmware';
 import type { ConsolePort } from '../virtio/devices/console-port';
@@ -126,19 +127,32 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
    */
   static async create(input: MachineConfigInput, options: VirtualMachineOptions = {}): Promise<VirtualMachine> {
     const config = parse(machineConfigSchema, input, "The machine's configuration");
-    const { trace = [], dataDirectory, onProgress, signal } = options;
+    const { trace = [], checkJit = false } = options;
     const unknown = trace.find((name) => !TRACES.some((known) => known === name));
     if (unknown !== undefined)
       throw VmError.config(`There is nothing to trace under the name "${unknown}". It can be ${TRACES.join(', ')}.`);
 
-    const { checkJit = false } = options;
     if (checkJit && config.harts > 1) throw VmError.config(`Translated code can be checked on one hart only, not on ${config.harts}.`);
     if (checkJit && !config.jit) throw VmError.config('There is no translated code to check: translation is switched off.');
 
+    const threads = new HartThreads({ harts: config.harts, jit: config.jit, checked: checkJit });
+    try {
+      return await VirtualMachine.assemble(config, threads, options);
+    } catch (error) {
+      await threads.end();
+      throw error;
+    }
+  }
+
+  private static async assemble(
+    config: MachineConfig,
+    threads: HartThreads,
+    { trace = [], dataDirectory, onProgress, signal, extraInitrd, ports = [], checkJit = false, profile = false }: VirtualMachineOptions,
+  ): Promise<VirtualMachine> {
     const ram = { base: RAM_BASE, size: config.memory };
     const boot = await loadBoot(config, {
       ram,
-      extraInitrd: options.extraInitrd,
+      extraInitrd,
       defaultGuest: () => defaultGuest({ dataDirectory, onProgress, signal }),
       stockFirmware: (which) => stockFirmware(which, { dataDirectory, onProgress, signal }),
     });
@@ -159,13 +173,13 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       config,
       memory,
       boot,
-      ports: options.ports ?? [],
+      ports,
       finisher: (request) => machine.finish(request),
       warn: (error) => machine.emit('warning', error),
       full: (error) => machine.held.hold(error),
       traceVirtio: trace.includes('virtio') ? traced : undefined,
     });
-    const harts = new HartPool(memory.memory, plan, board.bus, board.hartBoard(trace, options.profile ?? false));
+    const harts = new HartPool(memory.memory, plan, board.bus, board.hartBoard(trace, profile), threads);
     harts.on('trace', traced);
     const machine = new VirtualMachine(config, boot, memory, board, harts);
     harts.on('samples', (hart, samples) => machine.emit('samples', hart, samples));
@@ -252,7 +266,6 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** Switch on. */
   start(): Promise<void> {
     return this.step('start', ['created'], async () => {
-      // Threads take as long to start as the board to be loaded.
       await Promise.all([this.harts.launch(), this.board.powerOn()]);
       await this.harts.start();
       this.pollHtif();

@@ -1,19 +1,21 @@
-import { workerData, type MessagePort } from 'node:worker_threads';
+import { once } from 'node:events';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { translate, type HotSpot, type Translation } from '../hart/jit/compiler';
 import { RequestQueue } from '../hart/jit/request-queue';
 import { HART_MAIL, STAT_COMPILE_MICROSECONDS, STAT_MODULES, STAT_REGIONS_COMPILED, STAT_REGIONS_DECLINED } from '../hart/hart-layout';
 import { StatisticsBlock } from '../hart/statistics';
 import { HARTS_BASE, HART_STRIDE } from '../memory/layout';
 
-/** What HartPool gives to the compile worker: a port to each hart. */
+/** What the compile worker begins with: a port to each hart. Its first message is the machine's memory. */
 export interface CompileWorkerData {
-  memory: WebAssembly.Memory;
   ports: MessagePort[];
   /** Whether the lockstep check is to be told what regions do. */
   checked: boolean;
 }
 
-const { memory, ports, checked } = workerData as CompileWorkerData;
+if (!parentPort) throw new Error('compile-worker runs as a worker thread only');
+const { ports, checked } = workerData as CompileWorkerData;
+const [memory] = (await once(parentPort, 'message')) as [WebAssembly.Memory];
 const halves = new Uint16Array(memory.buffer);
 const words = new Int32Array(memory.buffer);
 

@@ -1,8 +1,9 @@
+import { once } from 'node:events';
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { MmioRange } from '../bus/mmio-bus';
 import { DeviceError } from '../bus/vm-error';
 import type { HartStop } from '../hart/debug-points';
-import { Hart } from '../hart/hart';
+import { compileLoop, Hart } from '../hart/hart';
 import type { Samples } from '../hart/sampler';
 import type { Translation } from '../hart/jit/compiler';
 import type { MemoryPlan } from '../memory/memory-plan';
@@ -10,15 +11,19 @@ import { GuestClock } from './guest-clock';
 import { LocalDevices, type HartBoard } from './hart-board';
 import { MmioPort } from './mmio-ring';
 
-/** What HartPool gives to each hart's thread. */
+/** What a hart's thread begins with. */
 export interface HartWorkerData {
+  id: number;
+  /** To the compile worker; without it the hart only interprets. */
+  compiler: MessagePort | undefined;
+}
+
+/** What it is told first, when the machine is made. */
+export interface HartSetup {
   memory: WebAssembly.Memory;
   plan: MemoryPlan;
-  id: number;
   helpers: WebAssembly.Module;
   board: HartBoard;
-  /** To the compile worker; without it the hart only interprets. */
-  compiler?: MessagePort;
 }
 
 /** To the worker. `run`: run until the machine's run state says otherwise or a debugger's stop, then answer `parked`; so does `step`. */
@@ -28,7 +33,11 @@ export type HartReport = 0 | 'ready' | 'parked' | { failed: string } | { trace: 
 
 const port = parentPort;
 if (!port) throw new Error('hart-worker runs as a worker thread only');
-const { memory, plan, id, helpers, board, compiler } = workerData as HartWorkerData;
+const { id, compiler } = workerData as HartWorkerData;
+const setup = once(port, 'message') as Promise<[HartSetup]>;
+// Meanwhile.
+const loop = compileLoop(id);
+const [{ memory, plan, helpers, board }] = await setup;
 const report = (message: HartReport): void => port.postMessage(message);
 
 const clock = new GuestClock(memory, board.timebase);
@@ -48,6 +57,7 @@ function traced(kind: string, address: number, size: number, value: number | und
 }
 
 const hart = new Hart(memory, plan, id, helpers, {
+  loop,
   time: () => clock.now(),
   mmioRead: (address, size) => {
     let value: number | undefined;

@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { MessageChannel, Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../bus/vm-error';
 import { DebugPoints, type HartStop } from '../hart/debug-points';
@@ -8,13 +7,11 @@ import type { Samples } from '../hart/sampler';
 import { StatisticsBlock, type MachineStatistics } from '../hart/statistics';
 import { wakeHart } from '../interrupt/hart-lines';
 import { MACHINE_RUN_STATE, RUN_PAUSED, RUN_RUNNING, RUN_STOPPED } from '../memory/layout';
-import { setV8Flags } from '../hart/v8-flags';
 import type { MemoryPlan } from '../memory/memory-plan';
-import { builtFile } from './built-file';
-import type { CompileWorkerData } from './compile-worker';
 import { GuestClock } from './guest-clock';
 import type { HartBoard } from './hart-board';
-import type { HartCommand, HartReport, HartWorkerData } from './hart-worker';
+import type { HartThreads } from './hart-threads';
+import type { HartCommand, HartReport, HartSetup } from './hart-worker';
 import { MmioServer } from './mmio-ring';
 
 /** How long a hart may take to leave its run loop before its thread is ended by force, in ms. */
@@ -34,10 +31,9 @@ function threadFailed(cause: unknown): VmError {
   return new VmError('Internal', `A hart's thread failed: ${String(cause)}`, { cause });
 }
 
-/** The harts of one machine: a worker thread each, run, paused and reset together. Lives on the device thread. */
+/** The harts of one machine: a thread each, run, paused and reset together. Lives on the device thread. */
 export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; samples: [number, Samples]; stopped: [number, HartStop] }> {
   private members: Member[] = [];
-  private compiler: Worker | undefined;
   private readonly words: Int32Array;
   private readonly server: MmioServer;
   private readonly clock: GuestClock;
@@ -55,6 +51,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
     private readonly plan: MemoryPlan,
     bus: MmioBus,
     private readonly board: HartBoard,
+    private readonly threads: HartThreads,
   ) {
     super();
     this.words = new Int32Array(memory.buffer);
@@ -64,25 +61,17 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
     this.server = new MmioServer(memory, plan.harts, bus, (error) => this.emit('error', error));
   }
 
-  /** Start the threads. */
+  /** Give the threads what they work on. */
   async launch(): Promise<void> {
     this.setRunState(RUN_PAUSED);
-    const helpers = new WebAssembly.Module(readFileSync(builtFile('helpers.wasm')));
-    const script = builtFile('hart-worker.js');
-    setV8Flags(this.plan.harts);
-    const channels = Array.from({ length: this.board.jit ? this.plan.harts : 0 }, () => new MessageChannel());
-    if (this.board.jit) {
-      const ports = channels.map(({ port2 }) => port2);
-      const workerData: CompileWorkerData = { memory: this.memory, ports, checked: this.plan.check !== undefined };
-      this.compiler = new Worker(builtFile('compile-worker.js'), { workerData, transferList: ports, name: 'compiler' });
-      this.compiler.on('error', (cause) =>
-        this.emit('error', new VmError('Internal', `The compile worker failed: ${String(cause)}`, { cause })),
-      );
-    }
-    for (let id = 0; id < this.plan.harts; id++) {
-      const compiler = channels[id]?.port1;
-      const workerData: HartWorkerData = { memory: this.memory, plan: this.plan, id, helpers, board: this.board, compiler };
-      const worker = new Worker(script, { workerData, transferList: compiler ? [compiler] : [], name: `hart-${id}` });
+    const { memory, plan, board, threads } = this;
+    const { compiler } = threads;
+    compiler?.on('error', (cause) => this.emit('error', new VmError('Internal', `The compile worker failed: ${String(cause)}`, { cause })));
+    const helpers = await threads.helpers;
+    const { failure } = threads;
+    if (failure !== undefined) throw threadFailed(failure);
+    compiler?.postMessage(memory);
+    for (const [id, worker] of threads.workers.entries()) {
       const member: Member = { worker, answer: Promise.resolve(), busy: false };
       this.awaitAnswer(member);
       worker.on('message', (message: HartReport) => {
@@ -96,11 +85,13 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
         if (!member.busy && !this.stopping) this.emit('error', threadFailed(cause));
       });
       this.members.push(member);
+      worker.postMessage({ memory, plan, helpers, board } satisfies HartSetup);
     }
+    threads.hold();
     await this.answers();
   }
 
-  /** Let the threads that launch() has started run from the reset vector. */
+  /** Let the threads, after launch(), run from the reset vector. */
   async start(): Promise<void> {
     await this.command('reset');
     this.clock.set(0);
@@ -157,8 +148,7 @@ export class HartPool extends EventEmitter<{ error: [VmError]; trace: [string]; 
     await Promise.race([this.answers().catch(() => {}), patience]);
     clearTimeout(timer);
     this.server.close();
-    await Promise.all([this.compiler?.terminate(), ...this.members.map(({ worker }) => worker.terminate())]);
-    this.compiler = undefined;
+    await this.threads.end();
     this.members = [];
   }
 

@@ -299,7 +299,7 @@ describe('hartbox list and help', () => {
 
 describe('--profile', () => {
   interface Profile {
-    nodes: { id: number; callFrame: { functionName: string }; children: number[] }[];
+    nodes: { id: number; callFrame: { functionName: string }; hitCount: number; children: number[] }[];
     samples: number[];
     timeDeltas: number[];
     endTime: number;

@@ -6,6 +6,7 @@ import type { VmError } from '../../engine/bus/vm-error';
 import { GuestMemory } from '../../engine/memory/guest-memory';
 import { createMemory, planMemory } from '../../engine/memory/memory-plan';
 import type { HartBoard } from '../../engine/process/hart-board';
+import { HartThreads } from '../../engine/process/hart-threads';
 import { HartPool } from '../../engine/process/harts';
 import { Assembler, Label } from '../support/assembler';
 import { bType, iType, jType, rType, sType, uType } from '../support/riscv-encoding';
@@ -106,7 +107,8 @@ function machine(code: Code, jit = false, board: Partial<HartBoard> = {}) {
     },
   });
   memory.copyIn(RAM, code.bytes());
-  const harts = new HartPool(memory.memory, plan, bus, {
+  const threads = new HartThreads({ harts: 2, jit, checked: false });
+  const hartBoard: HartBoard = {
     timebase: 10_000_000,
     resetVector: RAM,
     clint: { base: CLINT },
@@ -116,7 +118,8 @@ function machine(code: Code, jit = false, board: Partial<HartBoard> = {}) {
     ranges: bus.ranges(),
     jit,
     ...board,
-  });
+  };
+  const harts = new HartPool(memory.memory, plan, bus, hartBoard, threads);
   pool = harts;
   const errors: VmError[] = [];
   harts.on('error', (error) => errors.push(error));
