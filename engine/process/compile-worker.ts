@@ -29,16 +29,20 @@ ports.forEach((port, hart) => {
   };
   const work = (): void => {
     const begun = performance.now();
-    const translation = translate(halves, queue.take(), checked);
+    const translation = translate(halves, queue.take(begun), checked);
     deliver(translation);
     statistics.add(STAT_COMPILE_MICROSECONDS, Math.round((performance.now() - begun) * 1000));
     statistics.add(STAT_MODULES, translation.module ? 1 : 0);
     statistics.add(STAT_REGIONS_COMPILED, translation.spots.length);
     if (!queue.isEmpty) setImmediate(work);
   };
-  port.on('message', (spot: HotSpot) => {
+  port.on('message', (spot: HotSpot | number) => {
+    if (typeof spot === 'number') {
+      queue.urge(spot, performance.now());
+      return;
+    }
     if (queue.isEmpty) setImmediate(work);
-    const declined = queue.add(spot);
+    const declined = queue.add(spot, performance.now());
     if (declined.length > 0) deliver({ module: undefined, spots: [], declined });
   });
 });

@@ -89,6 +89,7 @@ const hart = new Hart(memory, plan, id, helpers, {
     ? {
         translator: {
           request: (spot) => compiler.postMessage(spot),
+          urge: (key) => compiler.postMessage(key),
           receive: () => receiveMessageOnPort(compiler)?.message as Translation | undefined,
         },
       }

@@ -51,6 +51,7 @@ export class BareHart {
         this.finished.push(translation);
         Atomics.store(this.memory.words, (this.hart.base + HART_MAIL) >>> 2, 1);
       },
+      urge: () => {},
       receive: () => this.finished.shift(),
     };
     const environment: HartEnvironment = {

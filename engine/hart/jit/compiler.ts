@@ -19,6 +19,8 @@ import { REGION_TYPE, RegionEmitter } from './region-emitter';
 
 /** Where hot code was seen, and what its surroundings held then. */
 export interface HotSpot {
+  /** Page and record as one number. */
+  key: number;
   /** Address of the record that was jumped to, in the shared memory. */
   record: number;
   /** Guest page number, and the page's version, by which the hart sees whether the result is still good. */

@@ -41,6 +41,8 @@ import type { HotSpot, Translation } from './compiler';
 /** Who translates: usually the compile worker, which answers later. */
 export interface Translator {
   request(spot: HotSpot): void;
+  /** What was requested, by its key, goes on being hot. */
+  urge(key: number): void;
   /** The next finished translation, if there is one. */
   receive(): Translation | undefined;
 }
@@ -115,13 +117,17 @@ export class Regions {
     const slot = this.slot(number);
     const records = this.decoded + number * DECODED_PAGE_BYTES;
     const page = words[(slot + SLOT_PAGE) >>> 2];
-    const key = keyOf({ page, record, records });
-    if (this.requested.has(key)) return;
+    const key = page * PAGE_RECORDS + recordOf({ record, records });
+    if (this.requested.has(key)) {
+      this.translator.urge(key);
+      return;
+    }
     this.requested.add(key);
     this.statistics.add(STAT_COMPILE_REQUESTS);
     const pc = (this.hart + HART_PC) >>> 2;
     const address = words[pc + 1] * 0x1_0000_0000 + ((words[pc] & ~4095) >>> 0);
     this.translator.request({
+      key,
       record,
       page,
       version: words[(slot + SLOT_VERSION) >>> 2],
@@ -165,12 +171,12 @@ export class Regions {
   }
 
   private install({ module, spots, declined }: Translation): void {
-    for (const spot of declined) this.requested.delete(keyOf(spot));
+    for (const spot of declined) this.requested.delete(spot.key);
     if (!module) return;
     if (this.live + spots.length > Math.min(this.sweepAt, this.limit)) this.sweep(spots.length);
     let functions: WebAssembly.Exports | undefined;
     spots.forEach((spot, i) => {
-      this.requested.delete(keyOf(spot));
+      this.requested.delete(spot.key);
       if (this.versionOf(spot.page) !== spot.version) return;
       let here = this.pages.get(spot.page);
       if (here?.version !== spot.version) {
@@ -276,9 +282,4 @@ export class Regions {
 /** Number of a spot's record in its page. */
 function recordOf({ record, records }: Pick<HotSpot, 'record' | 'records'>): number {
   return (record - records) / RECORD_BYTES;
-}
-
-/** Page and record as one number. */
-function keyOf(spot: Pick<HotSpot, 'page' | 'record' | 'records'>): number {
-  return spot.page * PAGE_RECORDS + recordOf(spot);
 }
