@@ -8,7 +8,6 @@ import {
   type I64,
   type Label,
   type Value,
-  type ValueType,
 } from '../wasm/emitter';
 import { ModuleBuilder } from '../wasm/module-builder';
 import { HART_F, HART_PC, HART_X } from '../memory/layout';
@@ -533,19 +532,19 @@ export class RunLoop extends TierEmitter implements Context {
 
   // ---- Context: memory ------------------------------------------------------------------------------------------
 
-  protected loadAs<T extends Value>(kind: LoadKind, type: ValueType, address: I64, load: (address: I32) => T, from: (value: I64) => T): T {
+  load(kind: LoadKind, address: I64): I64 {
     const { e } = this;
     const at = e.keep(address);
     const entry = this.tlbEntry(at);
-    const value = e.temporary<T>(type);
+    const value = e.temporary<I64>(I64_TYPE);
     e.if(
       this.hit(at, entry, TLB_READ, (LOAD_KINDS[kind] & 3) as LogSize),
-      () => e.set(value, load(this.hostAddress(at, entry))),
+      () => e.set(value, this.loadHost(kind, this.hostAddress(at, entry))),
       () => {
         this.savePc();
         e.get(at);
         e.i32.const(LOAD_KINDS[kind]);
-        e.set(value, from(this.callHelper('load_slow')));
+        e.set(value, this.callHelper('load_slow'));
         this.trapIfRaised();
       },
       'likely',
@@ -553,24 +552,18 @@ export class RunLoop extends TierEmitter implements Context {
     return e.get(value);
   }
 
-  protected storeAs<T extends Value>(
-    size: LogSize,
-    address: I64,
-    value: T,
-    store: (address: I32, value: T) => void,
-    to: (value: T) => I64,
-  ): void {
+  store(size: LogSize, address: I64, value: I64): void {
     const { e } = this;
     const kept = e.keep(value);
     const at = e.keep(address);
     const entry = this.tlbEntry(at);
     e.if(
       this.hit(at, entry, TLB_WRITE, size),
-      () => store(this.hostAddress(at, entry), e.get(kept)),
+      () => this.storeHost(size, this.hostAddress(at, entry), e.get(kept)),
       () => {
         this.savePc();
         e.get(at);
-        to(e.get(kept));
+        e.get(kept);
         e.i32.const(size);
         this.callHelper('store_slow');
         this.trapIfRaised();

@@ -1,4 +1,4 @@
-import { I64_TYPE, type Emitter, type F32, type F64, type I32, type I64, type Local, type Value, type ValueType } from '../wasm/emitter';
+import { I64_TYPE, type Emitter, type F32, type F64, type I32, type I64, type Local } from '../wasm/emitter';
 import { TLB_ADDEND, TLB_ENTRIES } from './hart-layout';
 import { helperType, type HelperName, type HelperResult } from './helper-table';
 import type { FloatViews, LoadKind, LogSize } from './isa/instruction';
@@ -68,45 +68,27 @@ export abstract class TierEmitter {
     return e.i32.add(e.i32.wrap(e.get(address)), e.i32.load(e.get(entry), TLB_ADDEND));
   }
 
-  load(kind: LoadKind, address: I64): I64 {
-    const { e } = this;
+  abstract load(kind: LoadKind, address: I64): I64;
+  abstract store(size: LogSize, address: I64, value: I64): void;
+
+  /** Load from, and store to, an address in the shared memory. */
+  protected loadHost(kind: LoadKind, host: I32): I64 {
+    const { i64 } = this.e;
     const loads = {
-      b: e.i64.load8_s,
-      h: e.i64.load16_s,
-      w: e.i64.load32_s,
-      d: e.i64.load,
-      bu: e.i64.load8_u,
-      hu: e.i64.load16_u,
-      wu: e.i64.load32_u,
+      b: i64.load8_s,
+      h: i64.load16_s,
+      w: i64.load32_s,
+      d: i64.load,
+      bu: i64.load8_u,
+      hu: i64.load16_u,
+      wu: i64.load32_u,
     };
-    const same = (value: I64): I64 => value;
-    return this.loadAs(kind, I64_TYPE, address, loads[kind], same, same);
+    return loads[kind](host);
   }
-
-  /** As `load`, into a local of another type; `from` and `to` convert what is there as i64. */
-  protected abstract loadAs<T extends Value>(
-    kind: LoadKind,
-    type: ValueType,
-    address: I64,
-    load: (address: I32) => T,
-    from: (value: I64) => T,
-    to: (value: T) => I64,
-  ): T;
-
-  store(size: LogSize, address: I64, value: I64): void {
-    const { e } = this;
-    const stores = [e.i64.store8, e.i64.store16, e.i64.store32, e.i64.store];
-    this.storeAs(size, address, value, stores[size], (stored) => stored);
+  protected storeHost(size: LogSize, host: I32, value: I64): void {
+    const { i64 } = this.e;
+    [i64.store8, i64.store16, i64.store32, i64.store][size](host, value);
   }
-
-  /** As `store`, from a value of another type, which `to` converts to i64. */
-  protected abstract storeAs<T extends Value>(
-    size: LogSize,
-    address: I64,
-    value: T,
-    store: (address: I32, value: T) => void,
-    to: (value: T) => I64,
-  ): void;
 
   loadFloat(format: 'f32' | 'f64', address: I64): void {
     if (format === 'f64') this.fd(this.load('d', address));

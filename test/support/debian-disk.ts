@@ -164,6 +164,14 @@ async function fetchPackages(cache: string, names: readonly string[], say: (mess
   });
 }
 
+/** The file of a package, fetched as far as it is not there. */
+export async function debianPackage(name: string, say: (message: string) => void): Promise<string> {
+  const packages = await fetchPackages(join(dataDirectory(), 'debian-disks', 'packages'), [name], say);
+  const found = packages.find((one) => one.name === name);
+  if (!found) throw new Error(`Debian has no package '${name}'`);
+  return found.deb;
+}
+
 /** Writes the image with everything unpacked in it. */
 async function buildFileSystem(
   work: string,

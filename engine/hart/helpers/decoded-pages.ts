@@ -53,15 +53,12 @@ const SETS: u32 = DECODED_PAGES / DECODED_WAYS;
 /** The way that gives place to the next page for which all are taken. */
 let victim: u32 = 0;
 
-/** The slot of the last `slotFor`. */
-export let foundSlot: u32 = 0;
-
 /** The number of the slot that holds a physical page, or is to hold it. */
 function numberOf(page: u32): u32 {
   const first = page & (SETS - 1);
   let free: u32 = DECODED_PAGES;
   for (let number = first; number < <u32>DECODED_PAGES; number += SETS) {
-    const held = load<u32>(hart + HART_SLOTS + number * SLOT_BYTES + SLOT_PAGE);
+    const held = load<u32>(slotAt(number) + SLOT_PAGE);
     if (held == page + 1) return number;
     if (held == 0 && free == DECODED_PAGES) free = number;
   }
@@ -109,16 +106,23 @@ function becomeCode(version: u32, host: u32): u32 {
   return seen;
 }
 
-/** The decoded form of a physical page: the records of its slot, emptied first if it held another. `index`: see SLOT_INDEX. */
+/** The address of the slot with a number. */
+export function slotAt(number: u32): u32 {
+  return hart + HART_SLOTS + number * SLOT_BYTES;
+}
+/** The decoded form of the page that it holds. */
+export function recordsAt(number: u32): u32 {
+  return decodedPages + number * DECODED_PAGE_BYTES;
+}
+
+/** The number of the slot for a physical page, emptied first if it held another. `index`: see SLOT_INDEX. */
 export function slotFor(page: u32, host: u32, version: u32, index: u32): u32 {
   const number = numberOf(page);
-  const slot = hart + HART_SLOTS + number * SLOT_BYTES;
-  foundSlot = slot;
-  const records = decodedPages + number * DECODED_PAGE_BYTES;
+  const slot = slotAt(number);
   const current = atomic.load<u32>(version);
   if (load<u32>(slot + SLOT_PAGE) == page + 1 && isCode(current) && load<u32>(slot + SLOT_VERSION) == current) {
     if (load<u16>(slot + SLOT_INDEX) != index) store<u16>(slot + SLOT_INDEX, ANY_INDEX);
-    return records;
+    return number;
   }
   count(STAT_PAGES_DECODED);
   emptySlot(number);
@@ -131,12 +135,12 @@ export function slotFor(page: u32, host: u32, version: u32, index: u32): u32 {
   store<u16>(slot + SLOT_UNNOTICED, noticed ? 0 : 1);
   if (!noticed) store<u32>(hart + HART_EPOCH_SEEN, atomic.load<u32>(MACHINE_CODE_EPOCH) - 1);
   page_decoded(number);
-  return records;
+  return number;
 }
 
 /** Forget a slot's records and every way to them. */
 function emptySlot(number: u32): void {
-  const slot = hart + HART_SLOTS + number * SLOT_BYTES;
+  const slot = slotAt(number);
   const page = load<u32>(slot + SLOT_PAGE);
   if (page == 0) return;
   store<u32>(slot + SLOT_PAGE, 0);
@@ -145,7 +149,7 @@ function emptySlot(number: u32): void {
     regionOf((<u64>(page - 1)) << 12);
     atomic.cmpxchg<u32>(regionVersion, load<u32>(slot + SLOT_VERSION), freshVersion());
   }
-  const records = decodedPages + number * DECODED_PAGE_BYTES;
+  const records = recordsAt(number);
   memory.fill(records, 0, DECODED_PAGE_BYTES);
   const index: u32 = load<u16>(slot + SLOT_INDEX);
   const step: u32 = index == ANY_INDEX ? FETCH_ENTRY_BYTES : FETCH_TABLE_BYTES;

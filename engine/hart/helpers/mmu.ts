@@ -30,7 +30,7 @@ import {
   HOST_WRITE,
 } from '../hart-layout';
 import { debugging, NOT_WATCHED, runsAlone, stopsAt, watch, WATCH_HIT } from './debug';
-import { foundSlot, isCode, noteWriter, slotFor } from './decoded-pages';
+import { isCode, noteWriter, recordsAt, slotAt, slotFor } from './decoded-pages';
 import { ACCESS_FETCH, ACCESS_PARTIAL, ACCESS_READ, ACCESS_WRITE, pmpRights } from './pmp';
 import { CAUSE_LOAD_MISALIGNED, CAUSE_STORE_MISALIGNED, count, hart, raise } from './state';
 import { honourMapChanges, noteTranslation, selectTlbs } from './tlb';
@@ -347,8 +347,9 @@ export function fetch_miss(va: u64): u32 {
   const index = <u32>(va >> 12) & (FETCH_ENTRIES - 1);
   if ((pmpRights(pa & ~PAGE_MASK, pa | PAGE_MASK, load<i32>(hart + HART_PRIV)) & ACCESS_FETCH) == 0) return hart + HART_SINGLE_RECORD;
   const page = <u32>(pa >> 12);
-  const records = slotFor(page, host & ~0xfff, regionVersion, index);
-  const slot = foundSlot;
+  const number = slotFor(page, host & ~0xfff, regionVersion, index);
+  const slot = slotAt(number);
+  const records = recordsAt(number);
   const entry = load<u32>(hart + HART_FETCH_TLB) + index * FETCH_ENTRY_BYTES;
   store<u64>(entry + FETCH_TAG, va & ~PAGE_MASK);
   store<u32>(entry + FETCH_RECORDS, records);

@@ -489,37 +489,51 @@ export class RegionEmitter extends TierEmitter implements Context {
     return host;
   }
 
-  protected loadAs<T extends Value>(
-    kind: LoadKind,
-    type: ValueType,
-    address: I64,
-    load: (address: I32) => T,
-    _from: (value: I64) => T,
-    to: (value: T) => I64,
-  ): T {
+  load(kind: LoadKind, address: I64): I64 {
+    return this.loadAs(
+      kind,
+      I64_TYPE,
+      address,
+      (host) => this.loadHost(kind, host),
+      (value) => value,
+    );
+  }
+  store(size: LogSize, address: I64, value: I64): void {
+    this.storeAs(
+      size,
+      address,
+      value,
+      (host, stored) => this.storeHost(size, host, stored),
+      (stored) => stored,
+    );
+  }
+
+  /** As `load`, into a local of another type; `bits` are those of the value. */
+  private loadAs<T extends Value>(kind: LoadKind, type: ValueType, address: I64, load: (host: I32) => T, bits: (value: T) => I64): T {
     const { e } = this;
     const at = e.keep(address);
     const host = this.reach(at, LOAD_KINDS[kind] & 3);
     if (!this.loaded) return load(e.get(host));
     const value = e.temporary<T>(type);
     e.set(value, load(e.get(host)));
-    this.loaded(kind, at, e.keep(to(e.get(value))));
+    this.loaded(kind, at, e.keep(bits(e.get(value))));
     return e.get(value);
   }
 
-  protected storeAs<T extends Value>(
+  /** As `store`, from a value of another type. */
+  private storeAs<T extends Value>(
     size: LogSize,
     address: I64,
     value: T,
-    store: (address: I32, value: T) => void,
-    to: (value: T) => I64,
+    store: (host: I32, value: T) => void,
+    bits: (value: T) => I64,
   ): void {
     const { e } = this;
     const kept = e.keep(value);
     const at = e.keep(address);
     const host = this.reach(at, size | HOST_WRITE);
     store(e.get(host), e.get(kept));
-    if (this.stored) this.stored(size, at, e.keep(to(e.get(kept))));
+    if (this.stored) this.stored(size, at, e.keep(bits(e.get(kept))));
   }
 
   atomicAddress(size: 2 | 3, address: I64): I32 {
@@ -533,10 +547,9 @@ export class RegionEmitter extends TierEmitter implements Context {
     const { e } = this;
     const { type } = this.f[rdOf(this.here.word)];
     if (format === 'f64' && type === F64_TYPE) {
-      this.fd(this.loadAs('d', F64_TYPE, address, e.f64.load, e.f64.reinterpret, e.i64.reinterpret));
+      this.fd(this.loadAs('d', F64_TYPE, address, e.f64.load, e.i64.reinterpret));
     } else if (format === 'f32' && type === F32_TYPE) {
-      const from = (value: I64): F32 => e.f32.reinterpret(e.i32.wrap(value));
-      this.fd(this.loadAs('wu', F32_TYPE, address, e.f32.load, from, (value) => e.i64.extend_u(e.i32.reinterpret(value))));
+      this.fd(this.loadAs('wu', F32_TYPE, address, e.f32.load, (value) => e.i64.extend_u(e.i32.reinterpret(value))));
     } else {
       super.loadFloat(format, address);
     }
