@@ -85,6 +85,7 @@ export async function bench(args: string[]): Promise<number> {
 
   const folder = mkdtempSync(join(tmpdir(), 'hartbox-bench-'));
   const rows: Row[] = [];
+  let failures = 0;
   try {
     const guest = await defaultGuest();
     for (const name of names) {
@@ -94,6 +95,10 @@ export async function bench(args: string[]): Promise<number> {
         chosen,
         cpuTime: values['cpu-time'],
         say,
+        failed: (message) => {
+          failures++;
+          say(message);
+        },
         record: (peer, measurement, value) => recordIn(rows, name, peer, measurement, value),
       };
       await SUITES[name].prepare?.(context);
@@ -123,7 +128,7 @@ export async function bench(args: string[]): Promise<number> {
       `${host.cpu}, ${host.cores} cores, load ${host.load}; ${host.qemu}; Node ${host.node}; ${runs} run(s) each${values['cpu-time'] ? '; CPU time' : ''}\n\n${formatRows(rows, columns)}`,
     );
   }
-  return 0;
+  return failures > 0 ? 1 : 0;
 }
 
 function recordIn(rows: Row[], suite: string, peer: Peer, measurement: Measurement, value: number): void {

@@ -12,6 +12,8 @@ export interface BenchContext {
   /** Whether seconds are the process's CPU time on the host, not elapsed time. */
   cpuTime: boolean;
   record: (peer: Peer, measurement: Measurement, value: number) => void;
+  /** What cannot be measured, though it should: said at once, and by the exit code. */
+  failed: (message: string) => void;
   /** Tell whoever watches what happens now. */
   say: (message: string) => void;
 }

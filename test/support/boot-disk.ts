@@ -41,9 +41,9 @@ const ROOT: DebianDiskRecipe = {
 
 const run = (command: string, args: string[]) => promisify(execFile)(command, args, { env: SYSTEM_PATHS });
 
-/** All the ways to boot such a disk. */
+/** All the ways to boot such a disk. Debian's U-Boot has no driver for virtio's SCSI. */
 export const bootWays: readonly BootWay[] = (['opensbi', 'uboot', 'edk2'] as const).flatMap((firmware) =>
-  (['virtio', 'scsi'] as const).flatMap((kind) =>
+  (firmware === 'uboot' ? (['virtio'] as const) : (['virtio', 'scsi'] as const)).flatMap((kind) =>
     (['mmio', 'pci'] as const).flatMap((bus) =>
       (['none', 'aplic-imsic'] as const).flatMap((aia) =>
         (['raw', 'qcow2'] as const).map((format): BootWay => ({ firmware, interface: kind, bus, aia, format })),
