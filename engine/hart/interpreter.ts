@@ -1,14 +1,4 @@
-import {
-  Emitter,
-  I32_TYPE,
-  I64_TYPE,
-  type F32,
-  type F64,
-  type I32,
-  type I64,
-  type Label,
-  type Value,
-} from '../wasm/emitter';
+import { Emitter, I32_TYPE, I64_TYPE, type F32, type F64, type I32, type I64, type Label, type Value } from '../wasm/emitter';
 import { ModuleBuilder } from '../wasm/module-builder';
 import { HART_F, HART_PC, HART_X } from '../memory/layout';
 import { handlers, SPECIAL_HANDLERS, type Handler } from './handlers';
