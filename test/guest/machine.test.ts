@@ -275,12 +275,12 @@ describe('bare-metal programs', () => {
   });
 
   it('fail with an error when the thread of a hart dies', async () => {
-    const { machine } = await bareMetal((program) => program.wait());
     const threads: Worker[] = [];
     const remember = (thread: Worker): void => void threads.push(thread);
     process.on('worker', remember);
-    await machine.start();
+    const { machine } = await bareMetal((program) => program.wait());
     process.off('worker', remember);
+    await machine.start();
     for (const thread of threads) void thread.terminate();
     const exit = await machine.wait();
     expect(exit).toMatchObject({ reason: 'error', code: 1 });
