@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { buildElf } from '../test/support/elf-builder';
 import {
   AsyncBlockDevice,
@@ -17,6 +17,9 @@ import {
 } from './index';
 
 /** The examples of the devices' API, as someone who embeds the engine writes them: everything comes from the index. */
+
+// They need the build, and no machine here is started.
+vi.mock('./process/hart-threads', () => ({ HartThreads: class {} }));
 
 const RAM = 0x8000_0000;
 let folder: string;
