@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { mkdir, open, rename, rm, stat, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { VmError } from '../bus/vm-error';
-import { type FileLock, lockFile } from './disk/file-lock';
+import { type FileLock, lockFile } from '../host/file-lock';
 
 /** How long after a change the host is asked to put it on its disk, in milliseconds: firmware makes changes by the hundred. */
 const SYNC_DELAY = 500;

@@ -1,7 +1,7 @@
 import { constants, readv, writev } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { DeviceError, VmError } from '../../bus/vm-error';
-import { hostHoles } from './host-holes';
+import { hostHoles } from '../../host/host-holes';
 
 /**
  * The file under a disk image: what a format driver needs of the host. Failures are DeviceError 'IoError'.

@@ -4,7 +4,7 @@ import { VmError } from '../../bus/vm-error';
 import type { Disk } from './disk';
 import { SECTOR } from './disk';
 import { HostFile } from './disk-file';
-import { lockFile, shareFile } from './file-lock';
+import { lockFile, shareFile } from '../../host/file-lock';
 import { makeFile } from './new-file';
 import { type DiskFormat, backingOf, detectFormat, openDisk, openWithoutBacking, readHeader } from './open-disk';
 import { type Bitmap, readBitmaps } from './qcow2/bitmaps';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AsyncBlockDevice } from './async-block-device';
-import { lockFile } from './file-lock';
+import { lockFile } from '../../host/file-lock';
 import { RamDisk } from './ram';
 import type { RawDisk } from './raw';
 

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, resolve } from 'node:path';
 import { VmError } from '../../bus/vm-error';
 import type { Disk } from './disk';
 import { HostFile, type HostFileOptions } from './disk-file';
-import { type FileLock, lockFile, shareFile } from './file-lock';
+import { type FileLock, lockFile, shareFile } from '../../host/file-lock';
 import { guardAgainstQemu } from './qemu-lock';
 import { DIRTY, EXTERNAL_DATA, HEADER_AREA, type Qcow2Header, imageError, parseHeader } from './qcow2/header';
 import { hasQcow2Magic } from './qcow2/magic';

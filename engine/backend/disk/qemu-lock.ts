@@ -1,6 +1,6 @@
 import { fstatSync, readFileSync } from 'node:fs';
 import { VmError } from '../../bus/vm-error';
-import { hostLibrary } from './host-library';
+import { hostLibrary } from '../../host/host-library';
 
 /**
  * QEMU locks single bytes of an image (its block/file-posix.c): byte 100 + n for a permission that it uses, byte 200 + n for one that it

@@ -3,7 +3,7 @@ import { Disk, SECTOR } from './disk';
 import type { DiskFile } from './disk-file';
 import { QCOW2_MAGIC, hasQcow2Magic } from './qcow2/magic';
 import { sliceBuffers } from './slice-buffers';
-import type { FileLock } from './file-lock';
+import type { FileLock } from '../../host/file-lock';
 
 const ZEROES = new Uint8Array(1 << 20);
 

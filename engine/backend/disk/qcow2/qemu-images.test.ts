@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AsyncBlockDevice } from '../async-block-device';
 import { HostFile } from '../disk-file';
-import { hostLibrary } from '../host-library';
+import { hostLibrary } from '../../../host/host-library';
 import { readHeader } from '../open-disk';
 import { readBitmaps } from './bitmaps';
 import { examine } from './check';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { VmError } from '../../bus/vm-error';
+import { VmError } from '../bus/vm-error';
 
 interface Owner {
   pid: number;
