@@ -11,6 +11,7 @@ const nodeEntries = {
   index: here('main/index.ts'),
   'engine-process': here('engine/process/engine-process.ts'),
   'hart-worker': here('engine/process/hart-worker.ts'),
+  'v8-trial': here('engine/process/v8-trial.ts'),
   'compile-worker': here('engine/process/compile-worker.ts'),
   engine: here('engine/index.ts'),
   cli: here('engine/cli/index.ts'),

@@ -1,5 +1,6 @@
 import xz from 'xz-decompress';
 import { VmError } from '../bus/vm-error';
+import { keepAlive } from '../host/keep-alive';
 
 /**
  * The decompressed contents of an .xz stream, as it arrives; needs little memory beside the dictionary (8 MiB in Debian's
@@ -24,7 +25,7 @@ export async function* decompressXz(compressed: AsyncIterable<Uint8Array>, what:
   const reader = new xz.XzReadableStream(input).getReader();
   try {
     while (true) {
-      const next = await reader.read();
+      const next = await keepAlive(reader.read());
       if (next.done) return;
       yield next.value;
     }

@@ -12,6 +12,7 @@ import { GuestMemory } from '../memory/guest-memory';
 import { createMemory, planMemory } from '../memory/memory-plan';
 import { HartThreads } from '../process/hart-threads';
 import { HartPool } from '../process/harts';
+import { type V8Verdict, v8Verdict } from '../process/v8-verdict';
 import { stockFirmware } from '../images/stock-firmware';
 import type { ConsolePort } from '../virtio/devices/console-port';
 import { Board } from './board';
@@ -54,6 +55,8 @@ export interface VirtualMachineOptions {
   onProgress?: (progress: SetupProgress) => void;
   /** Ends that preparation; `create` then throws the signal's reason. */
   signal?: AbortSignal;
+  /** The flags that V8 runs harts with, where they are known already; else they are tried in a process of its own, once for each V8. */
+  v8?: V8Verdict | undefined;
 }
 
 interface MachineEvents {
@@ -86,6 +89,8 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private readonly htif: Htif | undefined;
   private htifTimer: NodeJS.Timeout | undefined;
   private statisticsTimer: NodeJS.Timeout | undefined;
+  /** Why the harts are slower than they could be. */
+  private slowness: VmError | undefined;
   private currentState: MachineState = 'created';
   private readonly ended: Promise<MachineExit>;
   private resolveEnded: (exit: MachineExit) => void = () => undefined;
@@ -135,9 +140,12 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     if (checkJit && config.harts > 1) throw VmError.config(`Translated code can be checked on one hart only, not on ${config.harts}.`);
     if (checkJit && !config.jit) throw VmError.config('There is no translated code to check: translation is switched off.');
 
-    const threads = new HartThreads({ harts: config.harts, jit: config.jit, checked: checkJit });
+    const { flags, failure } = options.v8 ?? (await v8Verdict(options.dataDirectory));
+    const threads = new HartThreads({ harts: config.harts, jit: config.jit, checked: checkJit, flags });
     try {
-      return await VirtualMachine.assemble(config, threads, options);
+      const machine = await VirtualMachine.assemble(config, threads, options);
+      if (failure !== undefined) machine.slowness = new VmError('Internal', failure);
+      return machine;
     } catch (error) {
       await threads.end();
       throw error;
@@ -270,6 +278,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       await this.harts.start();
       this.pollHtif();
       this.enter('running');
+      if (this.slowness) this.emit('warning', this.slowness);
     });
   }
 

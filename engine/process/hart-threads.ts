@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { MessageChannel, Worker, type WorkerOptions } from 'node:worker_threads';
+import { keepAlive } from '../host/keep-alive';
 import { setV8Flags } from '../hart/v8-flags';
 import { builtFile } from './built-file';
 import type { CompileWorkerData } from './compile-worker';
@@ -11,6 +12,8 @@ export interface HartThreadsOptions {
   jit: boolean;
   /** Whether what regions do is checked. */
   checked: boolean;
+  /** For V8, out of V8_FLAGS. */
+  flags: readonly string[];
 }
 
 /**
@@ -24,8 +27,8 @@ export class HartThreads {
   /** What a thread failed with before anybody asked anything of it. */
   failure: unknown;
 
-  constructor({ harts, jit, checked }: HartThreadsOptions) {
-    setV8Flags(harts);
+  constructor({ harts, jit, checked, flags }: HartThreadsOptions) {
+    setV8Flags(harts, flags);
     const channels = Array.from({ length: jit ? harts : 0 }, () => new MessageChannel());
     this.workers = Array.from({ length: harts }, (_, id) => {
       const compiler = channels[id]?.port1;
@@ -37,7 +40,7 @@ export class HartThreads {
       const workerData: CompileWorkerData = { ports, checked };
       this.compiler = this.started('compile-worker.js', { workerData, transferList: ports, name: 'compiler' });
     }
-    this.helpers = WebAssembly.compile(readFileSync(builtFile('helpers.wasm')));
+    this.helpers = keepAlive(WebAssembly.compile(readFileSync(builtFile('helpers.wasm'))));
     // Whoever awaits it sees the failure.
     this.helpers.catch(() => {});
   }

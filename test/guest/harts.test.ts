@@ -8,6 +8,7 @@ import { createMemory, planMemory } from '../../engine/memory/memory-plan';
 import type { HartBoard } from '../../engine/process/hart-board';
 import { HartThreads } from '../../engine/process/hart-threads';
 import { HartPool } from '../../engine/process/harts';
+import { v8Verdict } from '../../engine/process/v8-verdict';
 import { Assembler, Label } from '../support/assembler';
 import { bType, iType, jType, rType, sType, uType } from '../support/riscv-encoding';
 
@@ -82,6 +83,7 @@ interface Written {
   cpu: number;
 }
 
+const { flags } = await v8Verdict();
 let pool: HartPool | undefined;
 afterEach(async () => {
   await pool?.stop();
@@ -107,7 +109,7 @@ function machine(code: Code, jit = false, board: Partial<HartBoard> = {}) {
     },
   });
   memory.copyIn(RAM, code.bytes());
-  const threads = new HartThreads({ harts: 2, jit, checked: false });
+  const threads = new HartThreads({ harts: 2, jit, checked: false, flags });
   const hartBoard: HartBoard = {
     timebase: 10_000_000,
     resetVector: RAM,

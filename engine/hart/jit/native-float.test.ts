@@ -9,7 +9,7 @@ import { writesX } from '../handlers';
 import { instructions } from '../isa';
 import type { Instruction } from '../isa/instruction';
 import { setV8Flags } from '../v8-flags';
-import { fusesMultiplyAdd } from './fused-multiply-add';
+import { fusesMultiplyAdd, relaxedMultiplyAdd } from './fused-multiply-add';
 
 /** Operands per instruction and rounding mode; a long run sets more, and another seed. */
 const CASES = Number(process.env.FLOAT_CASES ?? 200);
@@ -147,7 +147,8 @@ function tables(random: Random): Uint8Array {
 describe('native arithmetic', () => {
   let helpers: WebAssembly.Module;
   beforeAll(async () => {
-    setV8Flags(1);
+    // Node 20 has relaxed SIMD behind a flag.
+    if (!WebAssembly.validate(relaxedMultiplyAdd())) setV8Flags(1, ['--experimental-wasm-relaxed-simd']);
     helpers = await compileHelpers();
   });
 

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { ZSTDDecoder } from 'zstddec/stream';
 import { VmError } from '../../bus/vm-error';
+import { keepAlive } from '../../host/keep-alive';
 
 /** A file that goes into guest memory: what it is to the user ("kernel"), where it is, and its contents, unpacked. */
 export interface ImageFile {
@@ -86,7 +87,7 @@ async function unpackZstd(file: ImageFile, limit: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
   try {
-    await decoder.init();
+    await keepAlive(decoder.init());
     let idle = 0;
     for (const part of decoder.decodeStreaming([file.bytes])) {
       idle = part.length > 0 ? 0 : idle + 1;

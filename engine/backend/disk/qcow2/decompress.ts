@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { inflateRaw } from 'node:zlib';
 import { ZSTDDecoder } from 'zstddec';
+import { keepAlive } from '../../../host/keep-alive';
 
 const inflate = promisify(inflateRaw);
 
@@ -22,7 +23,7 @@ let decoder: Promise<ZSTDDecoder> | undefined;
 function zstd(): Promise<ZSTDDecoder> {
   decoder ??= (async () => {
     const made = new ZSTDDecoder();
-    await made.init();
+    await keepAlive(made.init());
     return made;
   })();
   return decoder;
