@@ -85,7 +85,7 @@ export async function runTrialMachine(flags: readonly string[]): Promise<void> {
   memory.copyIn(RAM, new Uint8Array(PROGRAM.buffer));
   const bus = new MmioBus();
   const rounds = new Array<number>(harts).fill(0);
-  let failure: unknown;
+  let failure: VmError | undefined;
   const results: MmioDevice = {
     name: 'results',
     base: RESULTS,
@@ -122,10 +122,10 @@ export async function runTrialMachine(flags: readonly string[]): Promise<void> {
     await pool.start();
     const end = performance.now() + PATIENCE;
     const isDone = (): boolean => pool.statistics.harts.every(({ regionInstructions }) => regionInstructions > ENOUGH);
-    while (failure === undefined && !isDone() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+    while (!failure && !isDone() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
   } finally {
     await pool.stop();
   }
-  if (failure !== undefined) throw failure;
+  if (failure) throw failure;
   if (rounds.includes(0)) throw new VmError('Internal', `A hart computed nothing in ${PATIENCE / 1000} s.`);
 }
