@@ -37,6 +37,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'matrix',
+          include: ['test/matrix/**/*.test.ts'],
+          env: { HARTBOX_HOME: testHome },
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
           name: 'conformance',
           include: ['test/conformance/**/*.test.ts'],
           fileParallelism: false,

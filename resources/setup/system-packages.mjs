@@ -27,12 +27,14 @@ const needs = {
     { file: '/usr/sbin/sfdisk', packages: ['fdisk'] },
     { command: 'mcopy', packages: ['mtools'] },
   ],
+  // The newest V8 that is to be had: newer than that of any Node.
+  browser: [{ command: 'chromium', packages: ['chromium'] }],
   acpi: [{ command: 'iasl', packages: ['acpica-tools'] }],
 };
 
 /**
  * Look for everything, install what is missing where that is possible.
- * @returns {Promise<Record<'qemu' | 'compiler' | 'disk' | 'acpi', string[]>>} what is still missing of each, as package names
+ * @returns {Promise<Record<'qemu' | 'compiler' | 'disk' | 'browser' | 'acpi', string[]>>} what is still missing of each, as package names
  */
 export async function ensureSystemPackages() {
   let missing = findMissing();

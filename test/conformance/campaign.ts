@@ -1,55 +1,13 @@
 import { Random } from '../support/random';
 import { runInEngine, type Tier } from './engine';
-import { randomUnits } from './instruction-generator';
-import { PRIVILEGED_RUN_BYTES, privilegedSequence } from './privileged-generator';
-import {
-  buildProgram,
-  compareRuns,
-  MACHINE_RUN_BYTES,
-  machineState,
-  randomValues,
-  type Difference,
-  type Program,
-  type Sequence,
-} from './program';
+import { buildProgram, compareRuns, type Difference, type Program, randomValues } from './program';
 import { runInQemu } from './qemu';
+import { type Kind, RECIPES, VALUES } from './recipes';
 import type { Unit } from './sequence';
 import { listing, shrink } from './shrink';
 
-/** What kind of sequences: plain instructions in M-mode, or all privileges with paging and PMP. */
-export type Kind = 'machine' | 'privileged';
-
-interface Recipe {
-  /** Runs in one program, which is then some 15 MB. */
-  readonly runs: number;
-  readonly runBytes: number;
-  /** How often each sequence is run: translated code has to become hot first. */
-  readonly rounds: Record<Tier, number>;
-  generate(random: Random, rounds: number, values: readonly ArrayBuffer[]): Sequence;
-}
-
-const UNITS = 40;
-const VALUES = 1999;
 /** Differing sequences that are made small and reported, per program. */
 const REPORTED = 5;
-
-const RECIPES: Record<Kind, Recipe> = {
-  machine: {
-    runs: 5000,
-    runBytes: MACHINE_RUN_BYTES,
-    rounds: { interpreted: 5, translated: 25, checked: 25 },
-    generate: (random, rounds, values) => ({
-      units: randomUnits(random, UNITS),
-      states: Array.from({ length: rounds }, () => machineState(random.pick(values))),
-    }),
-  },
-  privileged: {
-    runs: 400,
-    runBytes: PRIVILEGED_RUN_BYTES,
-    rounds: { interpreted: 2, translated: 10, checked: 10 },
-    generate: (random, rounds, values) => privilegedSequence(random, UNITS, rounds, values),
-  },
-};
 
 export interface CampaignResult {
   sequences: number;
