@@ -126,15 +126,16 @@ export class HostFile implements DiskFile {
   async readv(offset: number, buffers: Uint8Array[]): Promise<number> {
     let at = offset;
     let rest = buffers;
-    try {
-      while (rest.length > 0) {
+    while (rest.length > 0) {
+      try {
         const bytesRead = await this.#transfer('readv', rest, at);
         if (bytesRead === 0) break;
         at += bytesRead;
         rest = withoutFirst(rest, bytesRead);
+      } catch (cause) {
+        // Node repeats interrupted writes, but not reads.
+        if ((cause as NodeJS.ErrnoException).code !== 'EINTR') throw this.#error('read', cause);
       }
-    } catch (cause) {
-      throw this.#error('read', cause);
     }
     for (const buffer of rest) buffer.fill(0);
     return at - offset;
@@ -215,10 +216,16 @@ export class HostFile implements DiskFile {
     const { message } = cause as NodeJS.ErrnoException;
     if (isFull(cause))
       return DeviceError.IoError(`The host's disk is full: ${this.path} could not be ${what}. Free some space.`, { cause });
+    if ((cause as NodeJS.ErrnoException).code === 'EFBIG')
+      return DeviceError.IoError(
+        `${this.path} could not be ${what}: its file system takes no file that long (FAT ends at 4 GiB). Move it to another file system.`,
+        { cause },
+      );
     return DeviceError.IoError(`${this.path} could not be ${what}: ${message}. The guest got an I/O error.`, { cause });
   }
 }
 
+/** On Windows a full disk is ENOSPC too; a used-up quota is UNKNOWN there, like much else. */
 function isFull(cause: unknown): boolean {
   const { code } = cause as NodeJS.ErrnoException;
   return code === 'ENOSPC' || code === 'EDQUOT';

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fakeLinux, fakeMac, fakeWindows } from '../../../test/support/fake-host-library';
 import { type OpenHoles, hostHoles, holesOf } from '../../host/host-holes';
 import type { Disk } from './disk';
+import { lengthen } from './disk-images';
 import { HostFile } from './disk-file';
 import { readHeader } from './open-disk';
 import { qcow2Image } from './qcow2/create';
@@ -159,4 +161,15 @@ it('a hole never makes a file longer, and what lies behind its end counts as zer
   expect(library.holes).toEqual([{ offset: 0, length: 4096 }]);
   await file.close();
   expect((await stat(path)).size).toBe(5000);
+});
+
+it('a new raw image is made ready for holes before it gets its length', async () => {
+  await writeFile(path, '');
+  const done: string[] = [];
+  await lengthen(path, 1 << 20, async (name, fd) => {
+    done.push(`${name === path} at ${fstatSync(fd).size}`);
+    return { punch: () => Promise.reject(new Error('nothing to punch')), close: () => void done.push('closed') };
+  });
+  expect(done).toEqual(['true at 0', 'closed']);
+  expect((await stat(path)).size).toBe(1 << 20);
 });
