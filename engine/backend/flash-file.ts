@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { mkdir, open, rename, rm, stat, truncate } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { VmError } from '../bus/vm-error';
 import { type FileLock, lockFile } from '../host/file-lock';
@@ -106,12 +106,12 @@ async function create(path: string, size: number, template: Uint8Array | undefin
     const file = await open(fresh, 'w');
     try {
       await file.writeFile(template ?? new Uint8Array(size).fill(0xff));
+      // What is not written takes no room.
+      await file.truncate(size);
       await file.sync();
     } finally {
       await file.close();
     }
-    // What is not written takes no room.
-    await truncate(fresh, size);
     await rename(fresh, path);
   } finally {
     await rm(fresh, { force: true });

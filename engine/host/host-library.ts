@@ -6,8 +6,8 @@ type Koffi = typeof koffi;
 let library: ReturnType<Koffi['load']> | null | undefined;
 
 /**
- * The host's C library, for the few calls that Node lacks, by the optional package koffi. Undefined where that is missing, or on
- * Windows: who asks has to do without.
+ * The library of the host's own calls (C library, on Windows kernel32), for the few that Node lacks, by the optional package koffi.
+ * Undefined where that is missing: who asks has to do without.
  */
 export function hostLibrary(): ReturnType<Koffi['load']> | undefined {
   if (library === undefined) library = load() ?? null;
@@ -15,7 +15,11 @@ export function hostLibrary(): ReturnType<Koffi['load']> | undefined {
 }
 
 function load(): ReturnType<Koffi['load']> | undefined {
-  const names: Partial<Record<NodeJS.Platform, string>> = { linux: 'libc.so.6', darwin: '/usr/lib/libSystem.B.dylib' };
+  const names: Partial<Record<NodeJS.Platform, string>> = {
+    linux: 'libc.so.6',
+    darwin: '/usr/lib/libSystem.B.dylib',
+    win32: 'kernel32.dll',
+  };
   const name = names[process.platform];
   if (!name) return undefined;
   try {

@@ -1,4 +1,5 @@
 import type { DiskFile } from '../../engine/backend/disk/disk-file';
+import type { Hole } from '../../engine/host/host-holes';
 
 interface PendingWrite {
   offset: number;
@@ -62,9 +63,9 @@ export class SimulatedFile implements DiskFile {
     this.length = length;
   }
 
-  async punch(offset: number, length: number): Promise<boolean> {
+  async punch(offset: number, length: number): Promise<Hole> {
     await this.writev(offset, [new Uint8Array(Math.max(0, Math.min(length, this.length - offset)))]);
-    return true;
+    return { start: offset, end: offset + length };
   }
 
   async close(): Promise<void> {}

@@ -1,7 +1,7 @@
 import { constants, readv, writev } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { DeviceError, VmError } from '../../bus/vm-error';
-import { hostHoles } from '../../host/host-holes';
+import { type FileHoles, type Hole, type OpenHoles, hostHoles } from '../../host/host-holes';
 
 /**
  * The file under a disk image: what a format driver needs of the host. Failures are DeviceError 'IoError'.
@@ -18,11 +18,18 @@ export interface DiskFile {
   readv(offset: number, buffers: Uint8Array[]): Promise<number>;
   /** Write all the buffers from `offset`. */
   writev(offset: number, buffers: Uint8Array[]): Promise<void>;
-  /** Resolves when what was written before the call is on stable storage. */
+  /**
+   * Resolves when what was written before the call is on stable storage: this is what a guest's flush waits for. The host empties the
+   * drive's own cache too: Linux by fdatasync, Windows by FlushFileBuffers, macOS by F_FULLFSYNC (its fsync would not). Where a file
+   * system on macOS lacks that, F_BARRIERFSYNC only orders writes, as far as the drive obeys.
+   */
   sync(): Promise<void>;
   truncate(length: number): Promise<void>;
-  /** Make the range a hole, which reads as zeroes. Resolves with whether that was done; the length of the file stays. */
-  punch(offset: number, length: number): Promise<boolean>;
+  /**
+   * Give the space of a range back; the length of the file stays. Resolves with the part of the range that reads as zeroes now, which may
+   * be less or nothing; each byte of the rest is as it was, or zero.
+   */
+  punch(offset: number, length: number): Promise<Hole>;
   close(): Promise<void>;
 }
 
@@ -45,14 +52,24 @@ export function withoutFirst(buffers: Uint8Array[], count: number): Uint8Array[]
   return rest;
 }
 
-/** More than the host takes at once would fail; Linux's IOV_MAX is 1024. */
+/** More than the host takes at once would fail; IOV_MAX is 1024 on Linux and macOS. */
 const IOV_MAX = 1024;
+/** macOS refuses 2 GiB and more at once; Node's counts on Windows have 32 bits. */
+const TRANSFER_MAX = 2 ** 30;
+
+/** As many of the buffers, from the first on, as the host takes at once. At least a part of the first one. */
+export function atOnce(buffers: Uint8Array[], most: number = TRANSFER_MAX): Uint8Array[] {
+  let count = 0;
+  let length = 0;
+  while (count < buffers.length && count < IOV_MAX && length + buffers[count].length <= most) length += buffers[count++].length;
+  if (count === 0) return [buffers[0].subarray(0, most)];
+  return count === buffers.length ? buffers : buffers.slice(0, count);
+}
 
 /** A file of the host. */
 export class HostFile implements DiskFile {
-  readonly punches: boolean;
   #length: number;
-  /** Reads and writes under way: the descriptor may not be closed before they are over. */
+  /** Reads, writes and holes under way: the descriptor may not be closed before they are over. */
   #underWay = 0;
   #whenIdle: (() => void) | undefined;
   /** The host's calls; tests let them fail. */
@@ -64,13 +81,19 @@ export class HostFile implements DiskFile {
     length: number,
     private readonly handle: FileHandle,
     private readonly onFull: HostFileOptions['onFull'],
+    private readonly holes: FileHoles | undefined,
   ) {
     this.#length = length;
-    this.punches = !readonly && hostHoles() !== undefined;
   }
 
-  /** Throws VmError: 'Image' if there is no such file, 'Resource' if the host denies access. */
-  static async open(path: string, { readonly = false, onFull }: HostFileOptions = {}): Promise<HostFile> {
+  /**
+   * Throws VmError: 'Image' if there is no such file, 'Resource' if the host denies access. (Tests make `openHoles` that of another
+   * host.)
+   */
+  static async open(
+    path: string,
+    { readonly = false, onFull, openHoles = hostHoles() }: HostFileOptions & { openHoles?: OpenHoles } = {},
+  ): Promise<HostFile> {
     let handle: FileHandle;
     try {
       handle = await open(path, readonly ? constants.O_RDONLY : constants.O_RDWR);
@@ -80,7 +103,7 @@ export class HostFile implements DiskFile {
     try {
       const stat = await handle.stat();
       if (!stat.isFile()) throw new VmError('Image', `${path} is not a file. A drive needs the file of a disk image.`);
-      return new HostFile(path, readonly, stat.size, handle, onFull);
+      return new HostFile(path, readonly, stat.size, handle, onFull, readonly ? undefined : await openHoles(path, handle.fd));
     } catch (error) {
       await handle.close();
       throw error;
@@ -91,6 +114,10 @@ export class HostFile implements DiskFile {
     return this.#length;
   }
 
+  get punches(): boolean {
+    return this.holes !== undefined;
+  }
+
   /** The host's number for the open file. */
   get fd(): number {
     return this.handle.fd;
@@ -99,15 +126,16 @@ export class HostFile implements DiskFile {
   async readv(offset: number, buffers: Uint8Array[]): Promise<number> {
     let at = offset;
     let rest = buffers;
-    try {
-      while (rest.length > 0) {
+    while (rest.length > 0) {
+      try {
         const bytesRead = await this.#transfer('readv', rest, at);
         if (bytesRead === 0) break;
         at += bytesRead;
         rest = withoutFirst(rest, bytesRead);
+      } catch (cause) {
+        // Node repeats interrupted writes, but not reads.
+        if ((cause as NodeJS.ErrnoException).code !== 'EINTR') throw this.#error('read', cause);
       }
-    } catch (cause) {
-      throw this.#error('read', cause);
     }
     for (const buffer of rest) buffer.fill(0);
     return at - offset;
@@ -147,11 +175,15 @@ export class HostFile implements DiskFile {
     this.#length = length;
   }
 
-  async punch(offset: number, length: number): Promise<boolean> {
-    const holes = this.readonly ? undefined : hostHoles();
+  async punch(offset: number, length: number): Promise<Hole> {
+    const end = offset + length;
     const inside = Math.min(length, this.#length - offset);
-    if (!holes || inside <= 0) return holes !== undefined;
-    return holes.punch(this.handle.fd, offset, inside);
+    if (inside <= 0) return { start: offset, end };
+    if (!this.holes) return { start: offset, end: offset };
+    this.#underWay++;
+    const hole = await this.holes.punch(offset, inside).finally(() => this.#ended());
+    // What lies behind the end of the file reads as zeroes anyway.
+    return hole.end === offset + inside ? { start: hole.start, end } : hole;
   }
 
   async close(): Promise<void> {
@@ -160,16 +192,20 @@ export class HostFile implements DiskFile {
         this.#whenIdle = resolve;
       });
     }
+    this.holes?.close();
     await this.handle.close();
+  }
+
+  #ended(): void {
+    if (--this.#underWay === 0) this.#whenIdle?.();
   }
 
   /** By callback, not by the handle's own promises: those cost 22 µs of CPU time for 4 KiB where this costs 5. */
   #transfer(operation: 'readv' | 'writev', buffers: Uint8Array[], offset: number): Promise<number> {
-    const some = buffers.length > IOV_MAX ? buffers.slice(0, IOV_MAX) : buffers;
     this.#underWay++;
     return new Promise((resolve, reject) => {
-      this.host[operation](this.handle.fd, some, offset, (error, count) => {
-        if (--this.#underWay === 0) this.#whenIdle?.();
+      this.host[operation](this.handle.fd, atOnce(buffers), offset, (error, count) => {
+        this.#ended();
         if (error) reject(error);
         else resolve(count);
       });
@@ -180,10 +216,16 @@ export class HostFile implements DiskFile {
     const { message } = cause as NodeJS.ErrnoException;
     if (isFull(cause))
       return DeviceError.IoError(`The host's disk is full: ${this.path} could not be ${what}. Free some space.`, { cause });
+    if ((cause as NodeJS.ErrnoException).code === 'EFBIG')
+      return DeviceError.IoError(
+        `${this.path} could not be ${what}: its file system takes no file that long (FAT ends at 4 GiB). Move it to another file system.`,
+        { cause },
+      );
     return DeviceError.IoError(`${this.path} could not be ${what}: ${message}. The guest got an I/O error.`, { cause });
   }
 }
 
+/** On Windows a full disk is ENOSPC too; a used-up quota is UNKNOWN there, like much else. */
 function isFull(cause: unknown): boolean {
   const { code } = cause as NodeJS.ErrnoException;
   return code === 'ENOSPC' || code === 'EDQUOT';

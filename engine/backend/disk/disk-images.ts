@@ -1,10 +1,11 @@
-import { stat, truncate, writeFile } from 'node:fs/promises';
+import { open, stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, relative } from 'node:path';
 import { VmError } from '../../bus/vm-error';
 import type { Disk } from './disk';
 import { SECTOR } from './disk';
 import { HostFile } from './disk-file';
 import { lockFile, shareFile } from '../../host/file-lock';
+import { type OpenHoles, hostHoles } from '../../host/host-holes';
 import { makeFile } from './new-file';
 import { type DiskFormat, backingOf, detectFormat, openDisk, openWithoutBacking, readHeader } from './open-disk';
 import { type Bitmap, readBitmaps } from './qcow2/bitmaps';
@@ -39,10 +40,23 @@ export async function createDisk({ file, format = 'qcow2', size, backing, ...opt
   if (format === 'raw') {
     if (!Number.isSafeInteger(bytes) || bytes < SECTOR || bytes % SECTOR !== 0)
       throw VmError.config(`A disk has a whole number of ${SECTOR}-byte sectors, at least one; ${bytes} bytes are not.`);
-    await makeFile(file, (temporary) => truncate(temporary, bytes));
+    await makeFile(file, (temporary) => lengthen(temporary, bytes));
   } else {
     const image = qcow2Image({ ...options, size: bytes, backing: below });
     await makeFile(file, (temporary) => writeFile(temporary, image));
+  }
+}
+
+/** Give an empty file its length. It takes no space yet where the file system has sparse files. */
+export async function lengthen(path: string, bytes: number, openHoles: OpenHoles = hostHoles()): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    // Windows has to be told before.
+    const holes = await openHoles(path, file.fd);
+    holes?.close();
+    await file.truncate(bytes);
+  } finally {
+    await file.close();
   }
 }
 
@@ -77,8 +91,7 @@ export async function diskInfo(path: string, { format = 'auto' }: { format?: Dis
   try {
     const { blocks, size: length } = await stat(path);
     const found = format === 'auto' ? await detectFormat(file) : format;
-    // Windows tells no blocks.
-    const allocated = blocks > 0 || length === 0 ? blocks * 512 : length;
+    const allocated = blocks * 512;
     if (found === 'raw') return { file: path, format: found, size: length, allocated };
     const header = await readHeader(file);
     const { snapshots } = await readSnapshots(file, header);
@@ -210,6 +223,9 @@ const ZEROES = new Uint8Array(CHUNK);
 export async function convertDisk(options: ConvertDiskOptions): Promise<void> {
   const { from, fromFormat, to, format = 'qcow2', compress = false, replace, onProgress, signal, ...creation } = options;
   if (compress && format === 'raw') throw VmError.config('A raw image cannot be compressed; a qcow2 image can.');
+  // A device, say, would not be written to but replaced by a file.
+  const present = await stat(to).catch(() => undefined);
+  if (present && !present.isFile()) throw VmError.config(`${to} is no file. Name the file of an image, or a new one.`);
   const sourceLock = await shareFile(from);
   try {
     const source = await openDisk({ file: from, format: fromFormat, readonly: true });
@@ -217,7 +233,7 @@ export async function convertDisk(options: ConvertDiskOptions): Promise<void> {
       await makeFile(
         to,
         async (temporary) => {
-          if (format === 'raw') await truncate(temporary, source.size);
+          if (format === 'raw') await lengthen(temporary, source.size);
           else await writeFile(temporary, qcow2Image({ ...creation, size: source.size }));
           const target = await openDisk({ file: temporary, format });
           try {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AsyncBlockDevice } from './async-block-device';
+import { atOnce } from './disk-file';
 import { lockFile } from '../../host/file-lock';
 import { RamDisk } from './ram';
 import type { RawDisk } from './raw';
@@ -211,7 +212,46 @@ describe('opening a raw disk', () => {
   });
 });
 
+type Readv = (fd: number, buffers: Uint8Array[], at: number, done: (error: NodeJS.ErrnoException | null, read: number) => void) => void;
 type Writev = (fd: number, buffers: Uint8Array[], at: number, done: (error: NodeJS.ErrnoException | null, written: number) => void) => void;
+
+describe('a transfer', () => {
+  it('has no more buffers and bytes at a time than hosts take', () => {
+    const of = (...lengths: number[]): Uint8Array[] => lengths.map((length) => new Uint8Array(length));
+    const lengths = (buffers: Uint8Array[]): number[] => buffers.map(({ length }) => length);
+    expect(atOnce(of(3, 4))).toHaveLength(2);
+    expect(lengths(atOnce(of(3, 4, 2, 1), 9))).toEqual([3, 4, 2]);
+    expect(lengths(atOnce(of(3, 4, 3), 9))).toEqual([3, 4]);
+    expect(lengths(atOnce(of(10, 1), 9))).toEqual([9]);
+    expect(atOnce(Array.from({ length: 1500 }, () => new Uint8Array(1)))).toHaveLength(1024);
+  });
+
+  it('goes on after an interruption, and where the host stopped', async () => {
+    const disk = await AsyncBlockDevice.open(path);
+    const data = Uint8Array.from({ length: 4096 }, (_, i) => i % 251);
+    await disk.write(512, data);
+    const { host } = (disk as RawDisk)['file'] as unknown as { host: { readv: Readv } };
+    const { readv } = host;
+    let calls = 0;
+    host.readv = (fd, buffers, at, done) => {
+      if (calls++ % 2 === 0) setImmediate(done, Object.assign(new Error('interrupted'), { code: 'EINTR' }), 0);
+      else readv(fd, [buffers[0].subarray(0, 1500)], at, done);
+    };
+    const back = new Uint8Array(data.length);
+    await disk.read(512, back);
+    expect(Buffer.compare(back, data)).toBe(0);
+    expect(calls).toBe(6);
+    await disk.close();
+  });
+
+  it('says that a file system takes no file that long', async () => {
+    const disk = await AsyncBlockDevice.open(path, { onFull: async () => true });
+    const { host } = (disk as RawDisk)['file'] as unknown as { host: { writev: Writev } };
+    host.writev = (_, __, ___, done) => setImmediate(done, Object.assign(new Error('too large'), { code: 'EFBIG' }), 0);
+    await expect(disk.write(0, new Uint8Array(512))).rejects.toMatchObject({ code: 'IoError', message: expect.stringContaining('4 GiB') });
+    await disk.close();
+  });
+});
 
 describe('a write for which the host has no space', () => {
   it('is tried again as often as it is told to be, and goes on where it stopped', async () => {

@@ -48,8 +48,8 @@ export function guardAgainstQemu(path: string, fd: number, intent: 'write' | 'sh
 }
 
 function shareByte(fd: number, byte: number): void {
-  const fcntl = hostLibrary()?.func('int fcntl(int fd, int command, ...)');
-  if (!fcntl || process.platform !== 'linux') return;
+  const fcntl = process.platform === 'linux' ? hostLibrary()?.func('int fcntl(int fd, int command, ...)') : undefined;
+  if (!fcntl) return;
   // struct flock: type (0: read lock), whence (0: start), offset, length.
   const lock = Buffer.alloc(FLOCK_BYTES);
   lock.writeBigInt64LE(BigInt(byte), 8);

@@ -82,13 +82,10 @@ export class RawDisk extends Disk {
   }
 
   async writeZeroes(offset: number, length: number, { unmap = false } = {}): Promise<void> {
-    if (unmap && this.discards && (await this.file.punch(offset, length))) return;
-    const pieces = Array.from({ length: Math.ceil(length / ZEROES.length) }, () => ZEROES);
-    for (let done = 0; done < length; ) {
-      const count = Math.min(16 * ZEROES.length, length - done);
-      await this.file.writev(offset + done, sliceBuffers(pieces, 0, count));
-      done += count;
-    }
+    // A hole may be smaller than the range, or not come about.
+    const hole = unmap && this.discards ? await this.file.punch(offset, length) : { start: offset, end: offset };
+    await this.#writeZeroBytes(offset, hole.start);
+    await this.#writeZeroBytes(hole.end, offset + length);
   }
 
   async resize(size: number): Promise<void> {
@@ -102,6 +99,15 @@ export class RawDisk extends Disk {
   async close(): Promise<void> {
     await this.file.close();
     await this.options.lock?.release();
+  }
+
+  async #writeZeroBytes(from: number, to: number): Promise<void> {
+    for (let at = from; at < to; ) {
+      const count = Math.min(16 * ZEROES.length, to - at);
+      const pieces = Array.from({ length: Math.ceil(count / ZEROES.length) }, () => ZEROES);
+      await this.file.writev(at, sliceBuffers(pieces, 0, count));
+      at += count;
+    }
   }
 
   async #checkMagic(offset: number, buffers: Uint8Array[]): Promise<void> {

@@ -5,7 +5,7 @@ import { expectArguments, parseArguments, parseDiskSize, parseFormat } from './a
 import { CREATION_OPTIONS, creationOptions } from './creation-options';
 import { CHECK_HELP, COMMIT_HELP, CONVERT_HELP, CREATE_HELP, INFO_HELP, RESIZE_HELP } from './help';
 import { PercentLine } from './progress';
-import { formatBytes, infoText } from './report';
+import { denseText, formatBytes, infoText } from './report';
 
 const CHECK_DAMAGED = 1;
 const CHECK_LEAKS = 3;
@@ -34,7 +34,9 @@ export async function create(args: string[]): Promise<number> {
     backing: backing === undefined ? undefined : { file: backing, format: parseFormat('--backing-format', backingFormat) },
     ...creationOptions(withoutHelp(creation), format),
   });
-  if (json) print(await diskInfo(file, { format }));
+  const made = await diskInfo(file, { format });
+  process.stderr.write(denseText(made));
+  if (json) print(made);
   return 0;
 }
 

@@ -1,12 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AsyncBlockDevice, convertDisk } from '../../index';
 import { UsageError } from '../usage-error';
 import { disk } from '.';
+import { denseText } from './report';
 
 const hasQemu = spawnSync('qemu-img', ['--version']).status === 0;
 const qemuImg = (...args: string[]): string =>
@@ -63,6 +64,7 @@ describe('hartbox disk', () => {
     });
     expect(await json('create', '-f', 'raw', at('b.raw'), '10M')).toMatchObject({ value: { format: 'raw', size: 10 * MiB } });
     expect((await stat(at('b.raw'))).blocks).toBeLessThan(100);
+    expect((await json('info', at('b.raw'))).value['allocated']).toBeLessThan(51_200);
     const { value } = await json('create', at('c.qcow2'), '--backing', at('a.qcow2'), '--extended-l2', '--cluster-size', '128K');
     expect(value).toMatchObject({
       size: 20 * 1024 * MiB,
@@ -85,6 +87,23 @@ describe('hartbox disk', () => {
     await expect(disk(['create', at('none/b.qcow2'), '1G'])).rejects.toMatchObject({ kind: 'Resource' });
     expect(await readFile(at('a.qcow2'), 'utf8')).toBe('precious');
     expect(await readdir(folder)).toEqual(['a.qcow2']);
+  });
+
+  it('says of a new raw image that it takes all its space, where files are not sparse', () => {
+    const image = { file: 'a.raw', format: 'raw' as const, size: 20 * MiB, allocated: 20 * MiB };
+    expect(denseText(image, 'linux')).toMatch(/a\.raw takes all its 20 MiB at once: its file system has no sparse files\. .*qcow2/);
+    expect(denseText(image, 'win32')).toMatch(/koffi/);
+    expect(denseText({ ...image, allocated: MiB }, 'win32')).toBe('');
+    expect(denseText({ ...image, format: 'qcow2' })).toBe('');
+  });
+
+  it('does not put an image in the place of what is no file', async () => {
+    await disk(['create', '-f', 'raw', at('a.raw'), '9M']);
+    await mkdir(at('device'));
+    await expect(disk(['convert', '--force', at('a.raw'), at('device')])).rejects.toMatchObject({
+      kind: 'Config',
+      message: expect.stringContaining('no file'),
+    });
   });
 
   it('converts there and back, sparse and compressed', async () => {

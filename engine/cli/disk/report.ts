@@ -7,6 +7,13 @@ export function formatBytes(bytes: number): string {
   return bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : formatSize(bytes);
 }
 
+/** What there is to say of a new image that takes all its space although nothing was written to it. */
+export function denseText({ file, format, size, allocated }: DiskInfo, platform: NodeJS.Platform = process.platform): string {
+  if (format !== 'raw' || allocated < size) return '';
+  const why = `its file system has no sparse files${platform === 'win32' ? ', or the package koffi is missing' : ''}`;
+  return `hartbox: ${file} takes all its ${formatBytes(size)} at once: ${why}. A qcow2 image takes only what is written to it.\n`;
+}
+
 /** What `disk info` tells people. */
 export function infoText({ file, format, size, allocated, backing, qcow2 }: DiskInfo): string {
   const rows: [string, string][] = [

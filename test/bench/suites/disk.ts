@@ -20,8 +20,8 @@ interface Job extends Measurement {
 }
 
 /** fio's own words for it; sequential in blocks of 128 KiB, random in blocks of 4 KiB. */
-const jobs: Job[] = FORMATS.flatMap((format) =>
-  (['read', 'write', 'randread', 'randwrite'] as const).flatMap((pattern) =>
+const jobs: Job[] = FORMATS.flatMap((format) => [
+  ...(['read', 'write', 'randread', 'randwrite'] as const).flatMap((pattern) =>
     [1, 16].map((depth): Job => {
       const isRandom = pattern.startsWith('rand');
       const what = `${isRandom ? 'random' : 'sequential'} ${pattern.replace('rand', '')}`;
@@ -34,12 +34,21 @@ const jobs: Job[] = FORMATS.flatMap((format) =>
       };
     }),
   ),
-);
+  // What a data base does; the host's own flush decides.
+  {
+    name: `${format}, random write, each flushed`,
+    kind: 'disk',
+    unit: 'IOPS',
+    format,
+    options: '--rw=randwrite --bs=4k --iodepth=1 --fsync=1',
+  },
+]);
 
 let machine: LinuxMachine & { data: { file: string; format: Format }[] };
 
 export const disk: BenchSuite = {
-  description: 'fio on a virtio disk, past the page cache of the guest: sequential and random, depths 1 and 16, raw and qcow2',
+  description:
+    'fio on a virtio disk, past the page cache of the guest: sequential and random, depths 1 and 16, flushed writes, raw and qcow2',
   measurements: jobs,
   async prepare({ guest, folder, say, chosen }) {
     const raw = join(folder, 'data.raw');
