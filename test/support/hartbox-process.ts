@@ -13,9 +13,9 @@ export function killHartboxes(): void {
   for (const child of running) child.kill('SIGKILL');
 }
 
-/** A `hartbox` command as a process of its own, from the build. */
-export function startHartbox(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, HARTBOX_DEBUG: '', ...env } });
+/** A `hartbox` command as a process of its own, from the build; on this Node unless another is given. */
+export function startHartbox(args: string[], env: Record<string, string> = {}, node = process.execPath) {
+  const child = spawn(node, [CLI, ...args], { env: { ...process.env, HARTBOX_DEBUG: '', ...env } });
   running.add(child);
   child.on('close', () => running.delete(child));
   const output: Buffer[] = [];
@@ -49,18 +49,23 @@ export function startHartbox(args: string[], env: Record<string, string> = {}) {
 }
 
 /** Run a `hartbox` command to its end; nothing on its standard input unless `input` is given. */
-export async function hartbox(args: string[], { input, env }: { input?: string | Uint8Array; env?: Record<string, string> } = {}) {
-  const { child, ended } = startHartbox(args, env);
+export async function hartbox(
+  args: string[],
+  { input, env, node }: { input?: string | Uint8Array; env?: Record<string, string>; node?: string } = {},
+) {
+  const { child, ended } = startHartbox(args, env, node);
   child.stdin.end(input);
   const { code, stdout, stderr } = await ended;
   return { code, stdout: stdout.toString(), bytes: stdout, stderr };
 }
 
-/** A data directory of its own that shares the default guest of HARTBOX_HOME. */
-export function freshHome(): string {
+/** A data directory of its own that shares the default guest of HARTBOX_HOME, and what is known there of this V8. */
+export function freshHome(folders = ['default-guest', 'engine']): string {
   const home = mkdtempSync(join(tmpdir(), 'hartbox-home-'));
-  const shared = join(process.env['HARTBOX_HOME'] ?? '', 'default-guest');
-  mkdirSync(shared, { recursive: true });
-  symlinkSync(shared, join(home, 'default-guest'), 'junction');
+  for (const folder of folders) {
+    const shared = join(process.env['HARTBOX_HOME'] ?? '', folder);
+    mkdirSync(shared, { recursive: true });
+    symlinkSync(shared, join(home, folder), 'junction');
+  }
   return home;
 }
