@@ -10,6 +10,7 @@ import { defaultGuest, type SetupProgress } from '../images/default-guest';
 import type { DirectMemoryAccess } from '../memory/direct-memory-access';
 import { GuestMemory } from '../memory/guest-memory';
 import { createMemory, planMemory } from '../memory/memory-plan';
+import { timerResolution } from '../host/timer-resolution';
 import { HartThreads } from '../process/hart-threads';
 import { HartPool } from '../process/harts';
 import { stockFirmware } from '../images/stock-firmware';
@@ -87,6 +88,8 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private htifTimer: NodeJS.Timeout | undefined;
   private statisticsTimer: NodeJS.Timeout | undefined;
   private currentState: MachineState = 'created';
+  /** While it runs. */
+  private letTimersGo: (() => void) | undefined;
   private readonly ended: Promise<MachineExit>;
   private resolveEnded: (exit: MachineExit) => void = () => undefined;
   /** Set when the end begins; the first reason counts. */
@@ -410,6 +413,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
 
   private enter(state: MachineState): void {
     this.currentState = state;
+    if (state === 'running') this.letTimersGo ??= timerResolution.hold();
+    else {
+      this.letTimersGo?.();
+      this.letTimersGo = undefined;
+    }
     this.emit('state', state);
   }
 
