@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endTree, endWithUs, npmScript } from './child-processes.mjs';
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -28,33 +29,20 @@ export function requireNode() {
 export function run(command, args, { env = {}, output = 'inherit', timeout } = {}) {
   const stdio =
     output === 'capture' ? ['ignore', 'pipe', 'pipe'] : output === 'stderr' ? ['ignore', 2, 2] : ['ignore', 'inherit', 'inherit'];
-  // On Windows npm is a .cmd file, which only a shell can start; nothing from outside is in these arguments.
-  const shell = process.platform === 'win32' && command === 'npm';
-  // A process group of its own, so that a command that ran too long ends with all that it started.
-  const detached = timeout !== undefined && process.platform !== 'win32';
+  // A process group of its own, so that a command that ran too long, or that we leave behind, ends with all that it started.
+  const detached = process.platform !== 'win32';
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio, shell, detached });
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio, detached });
+    endWithUs(child, { group: detached });
     let text = '';
     let timedOut = false;
     let timer;
-    const end = () => {
-      if (child.pid === undefined) return;
-      try {
-        process.kill(detached ? -child.pid : child.pid, 'SIGKILL');
-      } catch {
-        // It has ended by itself.
-      }
-    };
     if (timeout !== undefined) {
       timer = setTimeout(() => {
         timedOut = true;
-        end();
+        endTree(child, { group: detached });
       }, timeout);
     }
-    const onSignal = () => {
-      if (detached) end();
-    };
-    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (chunk) => {
         text += chunk;
@@ -62,7 +50,6 @@ export function run(command, args, { env = {}, output = 'inherit', timeout } = {
     }
     const done = (code, extra = '') => {
       clearTimeout(timer);
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
       resolve({ code, output: text + extra, timedOut });
     };
     child.on('error', (error) => done(127, `${command}: ${error.message}\n`));
@@ -83,7 +70,7 @@ export async function ensurePackages({ output = 'inherit' } = {}) {
   console.error('Installing npm packages…');
   // `npm ci` begins by deleting node_modules, with the downloads cached there.
   const command = existsSync(join(root, 'node_modules')) ? ['install', '--no-save'] : ['ci'];
-  const { code } = await run('npm', [...command, '--no-fund', '--no-audit', '--loglevel', 'error'], { output });
+  const { code } = await run(process.execPath, [npmScript(), ...command, '--no-fund', '--no-audit', '--loglevel', 'error'], { output });
   if (code === 0) return;
   throw new Error('npm could not install the packages (see above). Check the network connection, then try again.');
 }
@@ -106,7 +93,7 @@ export async function ensureBuild({ output = 'inherit' } = {}) {
   const built = Math.min(...products.map((path) => newest(path)));
   if (built > 0 && Math.max(...sources.map(newest)) <= built) return;
   console.error('Building…');
-  const { code, output: text } = await run('npm', ['run', '-s', 'build'], { output: 'capture' });
+  const { code, output: text } = await run(process.execPath, [npmScript(), 'run', '-s', 'build'], { output: 'capture' });
   if (code !== 0) {
     process.stderr.write(text);
     throw new Error('The build failed (see above).');
