@@ -1,6 +1,6 @@
 /**
  * What `npm start`, `npm test` and `npm run hartbox` need before anything else: the npm packages and the build.
- * Plain JavaScript that runs on Node 20.18 with nothing installed.
+ * Plain JavaScript that runs with nothing installed, also on a Node that is too old for the rest, to say so.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -10,12 +10,29 @@ import { endTree, endWithUs, npmScript } from './child-processes.mjs';
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** Ends the process with a message where Node is too old. */
+/**
+ * Ends the process with a message where Node is none of those that package.json names. The least of each line is what Vite and ESLint
+ * ask for, and from where on the installer of Electron works (CommonJS that requires ES modules).
+ */
 export function requireNode() {
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major > 20 || (major === 20 && minor >= 18)) return;
-  console.error(`Hartbox needs Node.js 20.18 or newer; this is ${process.versions.node}. Get a newer one from https://nodejs.org.`);
+  const { node } = readJson(join(root, 'package.json')).engines;
+  if (isNodeIn(node, process.versions.node)) return;
+  const wanted = versionsIn(node).map(({ major, minor, orLater }) => `${major}.${minor}${orLater ? ' or newer' : ''}`);
+  console.error(`Hartbox needs Node.js ${wanted.join(', ')}; this is ${process.versions.node}. Get another from https://nodejs.org.`);
   process.exit(1);
+}
+
+/** Whether a version lies in a range such as `^20.19.0 || >=24.0.0`. */
+export function isNodeIn(range, version) {
+  const [major, minor] = version.split('.').map(Number);
+  return versionsIn(range).some((least) => (major === least.major && minor >= least.minor) || (least.orLater && major > least.major));
+}
+
+function versionsIn(range) {
+  return range.split('||').map((part) => {
+    const [, operator, major, minor] = /^\s*(\^|>=)(\d+)\.(\d+)\./.exec(part);
+    return { major: Number(major), minor: Number(minor), orLater: operator === '>=' };
+  });
 }
 
 /**
