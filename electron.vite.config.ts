@@ -17,7 +17,8 @@ const nodeEntries = {
   cli: here('engine/cli/index.ts'),
 };
 
-// Targets are those of the oldest runtime that we support: Node 20.18, which is also that of Electron 33 (Chrome 130).
+// Targets are those of the oldest runtime that what is built has to run in: Electron 33, which is Node 20.18 and Chrome 130. (To build it
+// takes a newer Node, see package.json.)
 export default defineConfig({
   main: {
     build: {

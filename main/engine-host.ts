@@ -1,87 +1,168 @@
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import { type MessagePortMain, type UtilityProcess, utilityProcess } from 'electron';
-import log from 'electron-log/main';
+import type { App, Details, MessagePortMain, UtilityProcess, utilityProcess } from 'electron';
 import { type EngineEvent, type EngineRequest, HEARTBEAT_MS, engineEventSchema } from '../engine/process/contract';
 
 /** Silence after which an engine process counts as not responding, in milliseconds. */
 const SILENCE_MS = HEARTBEAT_MS * 5;
 /** How long a process that was told to end gets before it is killed, in milliseconds. */
 const GRACE_MS = 4000;
+/** A new process that says nothing for so long, in milliseconds, will not: Electron does not always tell that it could not be launched. */
+const BIRTH_MS = 30_000;
 
-type EngineLog = Pick<ReturnType<typeof log.create>, 'info' | 'warn'>;
+/** What is kept of what an engine process prints. */
+export interface EngineLog {
+  info(...parts: unknown[]): void;
+  warn(...parts: unknown[]): void;
+}
+
+/** What an EngineHost needs of Electron. */
+export interface EngineHostPlatform {
+  fork: typeof utilityProcess.fork;
+  /** Tells of child processes that are gone. */
+  app: Pick<App, 'on' | 'off'>;
+  log: EngineLog;
+}
+
+/** How an engine process ended. */
+export interface EngineEnd {
+  exitCode: number;
+  /** It was told to end, and did not obey in time. */
+  killed: boolean;
+  /** What else is known of why. */
+  reason?: string;
+}
 
 export interface EngineHostEvents {
   event: [EngineEvent];
   /** Heartbeats stopped (false) or came back (true). */
   responsive: [boolean];
   /** The process is gone; the last word of this host. */
-  gone: [exitCode: number];
+  gone: [EngineEnd];
 }
 
 /** One engine process: a VM's own operating-system process. What befalls it, befalls that VM alone. */
 export class EngineHost extends EventEmitter<EngineHostEvents> {
   private readonly process: UtilityProcess;
+  private readonly name: string;
+  private isGone = false;
+  private isEnding = false;
+  /** It was killed because it did not end when it was told to. */
+  private killed = false;
+  private reason: string | undefined;
   private responsive = true;
   private silence: NodeJS.Timeout | undefined;
   private grace: NodeJS.Timeout | undefined;
+  private readonly birth: NodeJS.Timeout | undefined;
+  private readonly onChildGone = (_event: unknown, details: Details): void => {
+    if (details.name !== this.name || details.reason !== 'launch-failed') return;
+    const code = details.systemErrorCode ?? details.exitCode;
+    this.leave(code, `The operating system could not launch the process (error ${code}).`);
+  };
 
-  constructor(vm: string, dataDirectory: string) {
+  constructor(
+    vm: string,
+    dataDirectory: string,
+    private readonly platform: EngineHostPlatform,
+  ) {
     super();
-    this.process = utilityProcess.fork(join(import.meta.dirname, 'engine-process.js'), [], {
-      serviceName: `Hartbox engine (${vm})`,
+    const { fork, app, log } = platform;
+    this.name = `Hartbox engine (${vm})`;
+    this.process = fork(join(import.meta.dirname, 'engine-process.js'), [], {
+      serviceName: this.name,
       stdio: 'pipe',
       env: scrubbedEnvironment(dataDirectory),
     });
-    const output = engineLog(vm, dataDirectory);
-    this.process.stdout?.on('data', (data: Buffer) => output.info(data.toString().trimEnd()));
-    this.process.stderr?.on('data', (data: Buffer) => output.warn(data.toString().trimEnd()));
-    this.process.on('message', (message: unknown) => this.receive(message, output));
-    this.process.on('exit', (code) => {
-      clearTimeout(this.silence);
-      clearTimeout(this.grace);
-      output.info(`The engine process ended with code ${code}.`);
-      this.emit('gone', code);
+    this.process.stdout?.on('data', (data: Buffer) => log.info(data.toString().trimEnd()));
+    this.process.stderr?.on('data', (data: Buffer) => log.warn(data.toString().trimEnd()));
+    this.process.on('message', (message: unknown) => this.receive(message));
+    // Without a listener the event would be an exception in the main process. `exit` follows.
+    this.process.on('error', (type: string, location?: string, report?: string) => {
+      this.reason = describeFatalError(type, location, report);
+      log.warn(this.reason);
     });
+    this.process.on('exit', (code) => this.leave(code));
+    app.on('child-process-gone', this.onChildGone);
     this.process.once('spawn', () => {
-      output.info(`The engine process started (process ${this.process.pid}).`);
-      this.send({ type: 'start', vm, dataDirectory });
-      this.listen();
+      log.info(`The engine process started (process ${this.process.pid}).`);
+      if (this.isEnding) this.kill();
+      else this.send({ type: 'start', vm, dataDirectory });
     });
+    this.birth = setTimeout(() => {
+      this.kill();
+      this.leave(-1, `The process gave no sign of life for ${BIRTH_MS / 1000} s.`);
+    }, BIRTH_MS);
   }
 
   get pid(): number | undefined {
     return this.process.pid;
   }
 
+  /** Nothing happens when the process is gone; ports are closed then. */
   send(request: EngineRequest, ports: MessagePortMain[] = []): void {
-    this.process.postMessage(request, ports);
+    if (this.isGone) for (const port of ports) port.close();
+    else this.process.postMessage(request, ports);
   }
 
   /** End the process: it is asked to force the machine off, and killed if it does not go. */
   end(): void {
+    if (this.isGone || this.isEnding) return;
+    this.isEnding = true;
     this.send({ type: 'force-off' });
-    this.grace ??= setTimeout(() => {
-      this.process.kill();
-      this.grace = setTimeout(() => {
-        if (this.process.pid !== undefined) process.kill(this.process.pid, 'SIGKILL');
-      }, GRACE_MS);
-    }, GRACE_MS);
+    const steps = [
+      () => this.kill(),
+      () => this.killAtOnce(),
+      // Nothing can be done any more; whoever waits for the end must not wait for ever.
+      () => this.leave(-1, 'It was killed, and the operating system has not said that it ended.'),
+    ];
+    const next = (): void => {
+      steps.shift()?.();
+      if (steps.length > 0 && !this.isGone) this.grace = setTimeout(next, GRACE_MS);
+    };
+    this.grace = setTimeout(next, GRACE_MS);
   }
 
-  private receive(message: unknown, output: EngineLog): void {
+  private kill(): void {
+    this.killed = this.isEnding;
+    this.process.kill();
+  }
+
+  private killAtOnce(): void {
+    const { pid } = this.process;
+    if (pid === undefined) return;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      // It may have ended at this very moment.
+      this.platform.log.warn(`The engine process could not be killed: ${(error as Error).message}`);
+    }
+  }
+
+  private leave(exitCode: number, reason = this.reason): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    for (const timer of [this.silence, this.grace, this.birth]) clearTimeout(timer);
+    this.platform.app.off('child-process-gone', this.onChildGone);
+    this.platform.log.info(`The engine process ended with code ${exitCode}.${reason === undefined ? '' : ` ${reason}`}`);
+    this.emit('gone', { exitCode, killed: this.killed, reason });
+  }
+
+  private receive(message: unknown): void {
+    if (this.isGone) return;
     this.listen();
+    const { log } = this.platform;
     const event = engineEventSchema.safeParse(message);
     if (!event.success) {
-      output.warn('The engine process sent a message that is not part of the contract; it was ignored.', event.error.message);
+      log.warn('The engine process sent a message that is not part of the contract; it was ignored.', event.error.message);
       return;
     }
-    if (event.data.type === 'exit' && event.data.error) output.warn(event.data.error.message, event.data.error.details);
+    if (event.data.type === 'exit' && event.data.error) log.warn(event.data.error.message, event.data.error.details);
     this.emit('event', event.data);
   }
 
   /** Something was heard: start waiting for the next. */
   private listen(): void {
+    clearTimeout(this.birth);
     if (!this.responsive) {
       this.responsive = true;
       this.emit('responsive', true);
@@ -94,16 +175,16 @@ export class EngineHost extends EventEmitter<EngineHostEvents> {
   }
 }
 
-/** Where what an engine process prints is kept. */
-export function engineLogFile(vm: string, dataDirectory: string): string {
-  return join(dataDirectory, 'logs', `${vm}.log`);
-}
-
-function engineLog(vm: string, dataDirectory: string): EngineLog {
-  const output = log.create({ logId: `engine-${vm}` });
-  output.transports.file.resolvePathFn = () => engineLogFile(vm, dataDirectory);
-  output.transports.console.level = false;
-  return output;
+/** Of Node's diagnostic report only what says why: the rest holds the environment, which is nobody's business. */
+function describeFatalError(type: string, location = '', report = ''): string {
+  const parts = [`${type} in V8`, location];
+  try {
+    const { header, javascriptStack } = JSON.parse(report) as { header?: { event?: string }; javascriptStack?: { message?: string } };
+    parts.push(header?.event ?? '', javascriptStack?.message ?? '');
+  } catch {
+    // Older ones have none.
+  }
+  return parts.filter(Boolean).join(': ').replace(/\.?$/, '.');
 }
 
 /** What an engine process may know of our environment: nothing that changes how Node or Electron run. */

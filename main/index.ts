@@ -9,9 +9,12 @@ import {
   dialog,
   ipcMain,
   nativeTheme,
+  powerMonitor,
+  powerSaveBlocker,
   protocol,
   session,
   shell,
+  utilityProcess,
 } from 'electron';
 import log from 'electron-log/main';
 import { dataDirectory } from '../engine/images/data-directory';
@@ -19,14 +22,18 @@ import { VmLibrary } from '../engine/machine/vm-library';
 import { APP_SCHEME, serveAsset } from './asset-protocol';
 import { CloseGuard } from './close-guard';
 import { CHANNEL_PREFIX, CONSOLE_CHANNEL, type NoticeName, type Notices, type RequestName } from './contract';
-import { EngineHost, engineLogFile } from './engine-host';
+import { EngineHost } from './engine-host';
+import { engineLog, engineLogFile } from './engine-log';
 import { type RequestHandlers, answerRequest } from './ipc';
+import { keepAwake } from './keep-awake';
 import { Machines } from './machines';
 import { Preferences } from './preferences';
 import { confinePages, confineSession } from './security';
 import { createWindow } from './window';
 
 const home = dataDirectory();
+/** What ends a program from outside; SIGBREAK is Ctrl-Break on Windows. Names that a system does not know are never heard of. */
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const;
 const rendererRoot = join(import.meta.dirname, '..', 'renderer');
 
 let window: BrowserWindow | undefined;
@@ -52,15 +59,18 @@ function run(): void {
   const library = new VmLibrary(home);
   const machines = new Machines({
     library,
-    startEngine: (vm) => new EngineHost(vm, home),
+    startEngine: (vm) => new EngineHost(vm, home, { fork: (...args) => utilityProcess.fork(...args), app, log: engineLog(vm, home) }),
     logFile: (vm) => engineLogFile(vm, home),
   });
   machines.on('changed', (view) => notify('vm.changed', view));
-  const guard = new CloseGuard(
+  keepAwake(machines, powerSaveBlocker);
+  const guard = new CloseGuard({
     machines,
-    (running) => notify('app.close-requested', running),
-    () => (window?.isDestroyed() ? undefined : window),
-  );
+    ask: (running) => notify('app.close-requested', running),
+    window: () => (window?.isDestroyed() ? undefined : window),
+    app,
+    dialog,
+  });
 
   const handlers: RequestHandlers = {
     'app.info': () => ({
@@ -97,6 +107,8 @@ function run(): void {
   }
 
   const open = (): void => {
+    // macOS and a second start may ask before there can be a window; the first one comes by itself.
+    if (!app.isReady()) return;
     if (window && !window.isDestroyed()) {
       if (window.isMinimized()) window.restore();
       window.show();
@@ -107,7 +119,7 @@ function run(): void {
     guard.guard(window);
     window.webContents.on('render-process-gone', (_event, details) => {
       log.error('The window crashed and is loaded again.', details);
-      if (details.reason !== 'clean-exit') window?.reload();
+      if (details.reason !== 'clean-exit' && !window?.isDestroyed()) window?.reload();
     });
   };
 
@@ -118,6 +130,13 @@ function run(): void {
     confineSession(session.defaultSession);
     protocol.handle(APP_SCHEME, (request) => serveAsset(rendererRoot, request));
     open();
+    // Now, since Electron sets up its own way with signals while it starts: that one quits as a user does, with questions on macOS.
+    for (const signal of ENDING_SIGNALS) process.on(signal, () => guard.end());
+    // Linux and macOS; Windows tells the window.
+    powerMonitor.on('shutdown', (event?: Electron.Event) => {
+      if (machines.active().length > 0) event?.preventDefault();
+      guard.end();
+    });
   });
 }
 

@@ -3,11 +3,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { VmError } from '../engine/bus/vm-error';
 import { machineConfigSchema } from '../engine/machine/config';
 import type { VmEntry } from '../engine/machine/vm-library';
-import type { EngineEvent, EngineRequest } from '../engine/process/contract';
+import type { EngineRequest } from '../engine/process/contract';
 import type { VmView } from './contract';
+import type { EngineEnd, EngineHostEvents } from './engine-host';
 import { Machines } from './machines';
 
-class TestEngine extends EventEmitter<{ event: [EngineEvent]; responsive: [boolean]; gone: [exitCode: number] }> {
+class TestEngine extends EventEmitter<EngineHostEvents> {
+  readonly pid = 4000;
   readonly sent: EngineRequest['type'][] = [];
   send(request: EngineRequest): void {
     this.sent.push(request.type);
@@ -18,13 +20,17 @@ class TestEngine extends EventEmitter<{ event: [EngineEvent]; responsive: [boole
 }
 
 const config = machineConfigSchema.parse({ name: 'One' });
+const ended: EngineEnd = { exitCode: 0, killed: false };
 let engines: TestEngine[];
+/** Thrown where an engine process is to be started. */
+let obstacle: Error | undefined;
 let entries: VmEntry[];
 let machines: Machines;
 
 beforeEach(async () => {
   vi.useFakeTimers();
   engines = [];
+  obstacle = undefined;
   entries = [
     { id: 'one', config },
     { id: 'two', config: machineConfigSchema.parse({ name: 'Two' }) },
@@ -40,6 +46,7 @@ beforeEach(async () => {
       },
     },
     startEngine: () => {
+      if (obstacle) throw obstacle;
       const engine = new TestEngine();
       engines.push(engine);
       return engine;
@@ -77,7 +84,7 @@ describe('Machines', () => {
     engines[0].emit('event', { type: 'state', state: 'running' });
     machines.powerOff('one');
     engines[0].emit('event', { type: 'exit', code: 0 });
-    engines[0].emit('gone', 0);
+    engines[0].emit('gone', ended);
     expect(states).toEqual(['starting', 'preparing', 'starting', 'running', 'stopping', 'off']);
     expect(engines[0].sent).toEqual(['power-off']);
     expect(machines.active()).toEqual([]);
@@ -86,11 +93,11 @@ describe('Machines', () => {
   it('shows an engine process that died on its VM alone, and the VM can start again', async () => {
     const one = await running('one');
     await running('two');
-    one.emit('gone', 9);
+    one.emit('gone', { exitCode: 9, killed: false, reason: 'FatalError in V8.' });
     const failed = await view('one');
     expect(failed.state).toBe('failed');
     expect(failed.error?.message).toContain('"One" ended unexpectedly');
-    expect(failed.error?.details).toContain('/logs/one.log');
+    expect(failed.error?.details).toBe('FatalError in V8.\nExit code 9\nLog: /logs/one.log');
     expect((await view('two')).state).toBe('running');
     await running('one');
     expect(await view('one')).toMatchObject({ state: 'running', error: undefined });
@@ -99,8 +106,34 @@ describe('Machines', () => {
   it('keeps the error with which a machine ended', async () => {
     await machines.start('one');
     engines[0].emit('event', { type: 'exit', code: 1, error: { kind: 'Image', message: 'Not a kernel.', details: '' } });
-    engines[0].emit('gone', 0);
+    engines[0].emit('gone', ended);
     expect(await view('one')).toMatchObject({ state: 'failed', error: { message: 'Not a kernel.' } });
+  });
+
+  it('calls a machine off, not crashed, whose process had to be killed to obey', async () => {
+    const engine = await running('one');
+    machines.forceOff('one');
+    engine.emit('gone', { exitCode: 0, killed: true });
+    expect(await view('one')).toMatchObject({ state: 'off', error: undefined });
+  });
+
+  it('reports an engine process that cannot be started, and the VM can be started again', async () => {
+    obstacle = new Error('no memory');
+    await expect(machines.start('one')).rejects.toThrow('could not be started: no memory');
+    expect(await view('one')).toMatchObject({ state: 'failed', error: { kind: 'Resource' } });
+    expect(machines.active()).toEqual([]);
+    obstacle = undefined;
+    await running('one');
+    expect(await view('one')).toMatchObject({ state: 'running', error: undefined });
+  });
+
+  it('wakes a paused guest to shut it down', async () => {
+    const engine = await running('one');
+    engine.emit('event', { type: 'state', state: 'paused' });
+    machines.powerOff('one');
+    expect(engine.sent).toEqual(['resume', 'power-off']);
+    engine.emit('event', { type: 'state', state: 'running' });
+    expect((await view('one')).state).toBe('stopping');
   });
 
   it('refuses to start a machine twice, or to pause one that is off', async () => {
@@ -135,7 +168,7 @@ describe('Machines', () => {
     expect(await view('one')).toMatchObject({ state: 'stopping', stalled: true });
     machines.forceOff('one');
     engine.emit('event', { type: 'exit', code: 0 });
-    engine.emit('gone', 0);
+    engine.emit('gone', ended);
     expect(await view('one')).toMatchObject({ state: 'off', stalled: false });
   });
 

@@ -7,12 +7,15 @@ import type { VmEntry } from '../engine/machine/vm-library';
 import type { EngineEvent, EngineRequest, ErrorReport } from '../engine/process/contract';
 import { reportError } from '../engine/process/error-report';
 import type { VmState, VmView } from './contract';
+import type { EngineEnd, EngineHostEvents } from './engine-host';
 
 /** How long a guest that was asked to shut down may take before the user is asked, in milliseconds. */
 const STALL_MS = 15_000;
 
 /** What Machines needs of an engine process (engine-host.ts). */
-export interface Engine extends EventEmitter<{ event: [EngineEvent]; responsive: [boolean]; gone: [exitCode: number] }> {
+export interface Engine extends EventEmitter<EngineHostEvents> {
+  /** Undefined while there is no process. */
+  readonly pid: number | undefined;
   send(request: EngineRequest, ports?: MessagePortMain[]): void;
   end(): void;
 }
@@ -33,8 +36,14 @@ interface Running {
 
 const idle = { unresponsive: false, stalled: false, progress: undefined } as const;
 
+interface MachinesEvents {
+  changed: [VmView];
+  /** What a machine's harts have done since the event before; see reportStatistics(). */
+  statistics: [id: string, interval: Extract<EngineEvent, { type: 'statistics' }>['interval']];
+}
+
 /** The library's VMs as they are now: their configuration, and for each running one its engine process. */
-export class Machines extends EventEmitter<{ changed: [VmView] }> {
+export class Machines extends EventEmitter<MachinesEvents> {
   private readonly views = new Map<string, VmView>();
   private readonly running = new Map<string, Running>();
 
@@ -61,6 +70,11 @@ export class Machines extends EventEmitter<{ changed: [VmView] }> {
     return [...this.running.keys()].map((id) => this.view(id));
   }
 
+  /** The operating-system processes of these. */
+  pids(): number[] {
+    return [...this.running.values()].map(({ engine }) => engine.pid).filter((pid) => pid !== undefined);
+  }
+
   async start(id: string): Promise<void> {
     if (this.running.has(id)) throw new VmError('State', `"${this.view(id).name}" is already running.`);
     const before = this.view(id);
@@ -70,17 +84,20 @@ export class Machines extends EventEmitter<{ changed: [VmView] }> {
     });
     // Another request may have started it meanwhile.
     if (this.running.has(id)) return;
-    const running: Running = { engine: this.options.startEngine(id) };
+    const fresh = { ...before, ...idle, ...described(config), error: undefined, warning: undefined };
+    const running: Running = { engine: this.startEngine(id, fresh) };
     this.running.set(id, running);
-    this.update(id, { ...before, ...idle, ...described(config), state: 'starting', error: undefined, warning: undefined });
+    this.update(id, { ...fresh, state: 'starting' });
     running.engine.on('event', (event) => this.onEvent(id, running, event));
     running.engine.on('responsive', (responsive) => this.update(id, { unresponsive: !responsive }));
-    running.engine.on('gone', (code) => this.onGone(id, running, code));
+    running.engine.on('gone', (end) => this.onGone(id, running, end));
   }
 
   /** Ask the guest to shut down. After a while without effect the VM counts as stalled, for the user to decide. */
   powerOff(id: string): void {
-    const running = this.required(id, ['running', 'stopping'], 'shut down');
+    const running = this.required(id, ['running', 'paused', 'stopping'], 'shut down');
+    // A guest that stands still hears nothing.
+    if (this.view(id).state === 'paused') running.engine.send({ type: 'resume' });
     running.engine.send({ type: 'power-off' });
     clearTimeout(running.stall);
     running.stall = setTimeout(() => this.update(id, { stalled: true }), STALL_MS);
@@ -98,6 +115,11 @@ export class Machines extends EventEmitter<{ changed: [VmView] }> {
 
   resume(id: string): void {
     this.required(id, ['paused'], 'resumed').engine.send({ type: 'resume' });
+  }
+
+  /** Emit `statistics` of a running VM every so many milliseconds. */
+  reportStatistics(id: string, every: number): void {
+    this.running.get(id)?.engine.send({ type: 'statistics', every });
   }
 
   /** Give a running VM's console to the holder of the other end of `port`. */
@@ -130,24 +152,41 @@ export class Machines extends EventEmitter<{ changed: [VmView] }> {
       case 'exit':
         running.exit = event;
         break;
-      case 'heartbeat':
       case 'statistics':
+        this.emit('statistics', id, event.interval);
+        break;
+      case 'heartbeat':
         break;
     }
   }
 
-  private onGone(id: string, running: Running, code: number): void {
+  private startEngine(id: string, fresh: Partial<VmView>): Engine {
+    try {
+      return this.options.startEngine(id);
+    } catch (cause) {
+      const error = new VmError(
+        'Resource',
+        `The engine process of "${this.view(id).name}" could not be started: ${(cause as Error).message}. Close other programs and start the VM again.`,
+        { cause },
+      );
+      this.update(id, { ...fresh, state: 'failed', error: reportError(error) });
+      throw error;
+    }
+  }
+
+  private onGone(id: string, running: Running, end: EngineEnd): void {
     clearTimeout(running.stall);
     this.running.delete(id);
-    const error = running.exit ? running.exit.error : this.crashReport(id, code);
+    // Who was told to end, and had to be killed, has ended as it was told to.
+    const error = running.exit ? running.exit.error : end.killed ? undefined : this.crashReport(id, end);
     this.update(id, { ...idle, state: error ? 'failed' : 'off', error });
   }
 
-  private crashReport(id: string, code: number): ErrorReport {
+  private crashReport(id: string, { exitCode, reason }: EngineEnd): ErrorReport {
     return {
       kind: 'Internal',
       message: `The engine process of "${this.view(id).name}" ended unexpectedly. Its disks are as the guest last wrote them; other VMs are not affected. Start the VM again to go on.`,
-      details: `Exit code ${code}\nLog: ${this.options.logFile(id)}`,
+      details: [reason, `Exit code ${exitCode}`, `Log: ${this.options.logFile(id)}`].filter(Boolean).join('\n'),
     };
   }
 

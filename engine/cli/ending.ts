@@ -1,5 +1,6 @@
 import type { VirtualMachine } from '../machine/virtual-machine';
-import { type EndingSignal, EXIT_FAILURE, EXIT_TIMEOUT, exitCodeOfSignal } from './exit-codes';
+import { ENDING_SIGNALS, type EndingSignal, EXIT_FAILURE, EXIT_TIMEOUT, exitCodeOfSignal } from './exit-codes';
+import { isReaderGone } from './host-streams';
 
 /** How long a machine may take to stop before this process ends all the same, in milliseconds. */
 const STOP_LIMIT = 5000;
@@ -18,13 +19,20 @@ export class Ending {
     /** Tells the user something, in a line of its own. */
     private readonly tell: (message: string) => void,
   ) {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    for (const signal of ENDING_SIGNALS) {
       const listener = (): void => this.bySignal(signal);
       this.#listeners.set(signal, listener);
       process.on(signal, listener);
     }
     // A closed pipe shows as an error event on the stream, not as a signal, in Node.
-    process.stdout.on('error', () => this.now(exitCodeOfSignal('SIGPIPE')));
+    process.stdout.on('error', (error: Error) => {
+      if (isReaderGone(error)) {
+        this.now(exitCodeOfSignal('SIGPIPE'));
+        return;
+      }
+      this.tell(`the standard output cannot be written: ${error.message}`);
+      this.now(EXIT_FAILURE);
+    });
   }
 
   /** From now on the machine is what ends; the time-out, in milliseconds, begins. */

@@ -67,7 +67,10 @@ export async function exec(args: string[]): Promise<number> {
     const isRead = new Promise<void>((resolve) => stdin.onData(() => resolve()));
     await machine.start();
     ending.watch(machine, options.timeout);
-    stopInput = readFrom(process.stdin, stdin, { onEnd: () => void isRead.then(() => stdin.end()) });
+    stopInput = readFrom(process.stdin, stdin, {
+      windowsConsole: process.platform === 'win32' && terminal.isInteractive,
+      onEnd: () => void isRead.then(() => stdin.end()),
+    });
     const exit = await machine.wait();
     if (ending.code !== undefined) return ending.code;
     if (exit.error) throw exit.error;

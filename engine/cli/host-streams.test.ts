@@ -83,6 +83,31 @@ describe('readFrom', () => {
   });
 });
 
+describe('readFrom at a Windows console', () => {
+  it('gives lines as the guest knows them, until one begins with Ctrl-Z', async () => {
+    const { port, text } = portWithRoom(100);
+    const source = new PassThrough();
+    let ends = 0;
+    readFrom(source, port, { windowsConsole: true, onEnd: () => ends++ });
+    for (const line of ['one\r\n', 'a\rb\x1a\r\n', '\x1a\r\n', 'after\r\n']) {
+      source.write(line);
+      await new Promise(setImmediate);
+    }
+    source.end();
+    await new Promise(setImmediate);
+    expect([text(), ends]).toEqual(['one\na\rb\x1a\n', 1]);
+  });
+
+  it('takes bytes from anything else as they are', async () => {
+    const { port, text } = portWithRoom(100);
+    const source = new PassThrough();
+    readFrom(source, port);
+    source.write('\x1a\r\n');
+    await new Promise(setImmediate);
+    expect(text()).toBe('\x1a\r\n');
+  });
+});
+
 describe('flush', () => {
   it('waits for what was written', async () => {
     let written = '';

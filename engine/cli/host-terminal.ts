@@ -10,6 +10,11 @@ const RESTORE = '\x1b[?25h\x1b[0m\x1b[?2004l\x1b[?1000l\x1b[?1006l';
 export class HostTerminal {
   #raw = false;
   readonly #restore = (): void => this.giveBack();
+  /** A shell that stopped this process (SIGSTOP) has taken the terminal back; Node still believes it raw and would do nothing. */
+  readonly #rawAgain = (): void => {
+    this.input.setRawMode(false);
+    this.input.setRawMode(true);
+  };
 
   constructor(
     private readonly input: ReadStream,
@@ -28,7 +33,7 @@ export class HostTerminal {
 
   lend(): void {
     if (!this.isInteractive || this.#raw) return;
-    process.on('exit', this.#restore);
+    process.on('exit', this.#restore).on('SIGCONT', this.#rawAgain);
     this.input.setRawMode(true);
     this.#raw = true;
   }
@@ -36,8 +41,13 @@ export class HostTerminal {
   giveBack(): void {
     if (!this.#raw) return;
     this.#raw = false;
-    process.off('exit', this.#restore);
-    this.input.setRawMode(false);
+    process.off('exit', this.#restore).off('SIGCONT', this.#rawAgain);
+    try {
+      this.input.setRawMode(false);
+    } catch {
+      // The terminal was closed.
+      return;
+    }
     if (this.output.isTTY) this.output.write(RESTORE);
   }
 

@@ -12,6 +12,9 @@ import { run } from './run';
 import { setup } from './setup';
 import { UsageError } from './usage-error';
 
+/** How long the message about a defect may take to leave this process, in milliseconds. */
+const LAST_WORDS_MS = 1000;
+
 const COMMANDS: Record<string, { run: (args: string[]) => Promise<number>; help: string }> = {
   run: { run, help: RUN_HELP },
   exec: { run: exec, help: EXEC_HELP },
@@ -59,7 +62,12 @@ function describeCause(error: Error): string {
 }
 
 for (const event of ['uncaughtException', 'unhandledRejection']) {
-  process.on(event, (error: unknown) => process.exit(report(error)));
+  process.on(event, (error: unknown) => {
+    const exit = process.exit.bind(process, report(error));
+    // Output may be slow to leave (at a Windows console, into a pipe elsewhere), but nobody waits for a reader that does not read.
+    void flush(process.stdout, process.stderr).then(exit);
+    setTimeout(exit, LAST_WORDS_MS);
+  });
 }
 // Whoever read our output has gone: what is left to say has no reader, and that is no failure.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);

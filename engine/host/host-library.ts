@@ -3,25 +3,26 @@ import type koffi from 'koffi';
 
 type Koffi = typeof koffi;
 
-let library: ReturnType<Koffi['load']> | null | undefined;
+const loaded = new Map<string, ReturnType<Koffi['load']> | undefined>();
+
+/** Where the host's own calls are: in the C library, on Windows in kernel32. */
+const names: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'libc.so.6',
+  darwin: '/usr/lib/libSystem.B.dylib',
+  win32: 'kernel32.dll',
+};
 
 /**
- * The library of the host's own calls (C library, on Windows kernel32), for the few that Node lacks, by the optional package koffi.
- * Undefined where that is missing: who asks has to do without.
+ * A library of the host, that of its own calls unless named, for the few that Node lacks, by the optional package koffi. Undefined where
+ * that or the library is missing: who asks has to do without.
  */
-export function hostLibrary(): ReturnType<Koffi['load']> | undefined {
-  if (library === undefined) library = load() ?? null;
-  return library ?? undefined;
+export function hostLibrary(name = names[process.platform]): ReturnType<Koffi['load']> | undefined {
+  if (name === undefined) return undefined;
+  if (!loaded.has(name)) loaded.set(name, load(name));
+  return loaded.get(name);
 }
 
-function load(): ReturnType<Koffi['load']> | undefined {
-  const names: Partial<Record<NodeJS.Platform, string>> = {
-    linux: 'libc.so.6',
-    darwin: '/usr/lib/libSystem.B.dylib',
-    win32: 'kernel32.dll',
-  };
-  const name = names[process.platform];
-  if (!name) return undefined;
+function load(name: string): ReturnType<Koffi['load']> | undefined {
   try {
     return (createRequire(import.meta.url)('koffi') as Koffi).load(name);
   } catch {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { makeModule } from '../../test/support/archive-writers';
 import { readCpio } from './cpio';
 import { buildInitramfs } from './initramfs';
@@ -71,5 +71,15 @@ describe('the default guest’s initramfs', () => {
       { path: 'b.ko', data: makeModule({ name: 'b', depends: ['a'] }) },
     ];
     expect(() => buildInitramfs({ kernelVersion: '1', busybox: new Uint8Array(), modules: circle })).not.toThrow();
+  });
+
+  it('refuses a script with Windows line ends, on which the guest would loop', async () => {
+    vi.resetModules();
+    vi.doMock('../../resources/guest/rc.sh?raw', () => ({ default: '#!/bin/sh\r\nmount -a\r\n' }));
+    const { buildInitramfs: build } = await import('./initramfs');
+    expect(() => build({ kernelVersion: '1', busybox: new Uint8Array(), modules: [] })).toThrow(
+      /etc\/rc was built from a file of resources\/guest with Windows line ends .*\.gitattributes/,
+    );
+    vi.doUnmock('../../resources/guest/rc.sh?raw');
   });
 });

@@ -5,6 +5,7 @@ import profile from '../../resources/guest/profile.sh?raw';
 import rc from '../../resources/guest/rc.sh?raw';
 import session from '../../resources/guest/session.sh?raw';
 import udhcpc from '../../resources/guest/udhcpc.sh?raw';
+import { VmError } from '../bus/vm-error';
 import { type CpioEntry, writeCpio } from './cpio';
 import { moduleName, readModuleInfo, withoutSignature } from './kernel-module';
 
@@ -67,7 +68,7 @@ export function buildInitramfs(parts: InitramfsParts): Uint8Array {
     type: 'file',
     path,
     mode,
-    data: new TextEncoder().encode(contents),
+    data: new TextEncoder().encode(withoutCarriageReturns(path, contents)),
   });
   const folders = 'bin sbin dev etc hartbox lib lib/modules mnt proc run sys usr usr/bin usr/sbin usr/local usr/local/bin var var/log';
   return writeCpio([
@@ -94,6 +95,15 @@ export function buildInitramfs(parts: InitramfsParts): Uint8Array {
     text('etc/group', 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n'),
     ...moduleEntries(parts),
   ]);
+}
+
+/** A script with Windows line ends is worse than none: the guest's shell reads them as part of each word, and init starts it over and over. */
+function withoutCarriageReturns(path: string, contents: string): string {
+  if (!contents.includes('\r')) return contents;
+  throw new VmError(
+    'Internal',
+    `The guest's /${path} was built from a file of resources/guest with Windows line ends (CR LF); it has to have LF alone. Check the sources out as .gitattributes says (git rm --cached -r -q . && git reset --hard, which drops changes that are not committed) and build again.`,
+  );
 }
 
 function moduleEntries({ kernelVersion, modules }: InitramfsParts): CpioEntry[] {

@@ -6,6 +6,7 @@ import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { buildElf } from '../../test/support/elf-builder';
 import { VmError } from '../bus/vm-error';
 import type { MmioBus } from '../bus/mmio-bus';
+import { timerResolution } from '../host/timer-resolution';
 import type { MachineConfigInput } from './config';
 import { type MachineExit, VirtualMachine } from './virtual-machine';
 
@@ -115,6 +116,26 @@ describe('VirtualMachine', () => {
     await machine.stop();
     const again = await setUp();
     await again.machine.stop();
+  });
+
+  it('needs the host’s fine timers while it runs, and only then', async () => {
+    let held = 0;
+    const hold = vi.spyOn(timerResolution, 'hold').mockImplementation(() => {
+      held++;
+      return () => void held--;
+    });
+    const { machine } = await setUp();
+    expect(held).toBe(0);
+    for (const [step, expected] of [
+      ['start', 1],
+      ['pause', 0],
+      ['resume', 1],
+      ['stop', 0],
+    ] as const) {
+      await machine[step]();
+      expect([step, held]).toEqual([step, expected]);
+    }
+    hold.mockRestore();
   });
 
   it('does things in the order in which they were asked for, but stops at once', async () => {

@@ -10,6 +10,7 @@ import { defaultGuest, type SetupProgress } from '../images/default-guest';
 import type { DirectMemoryAccess } from '../memory/direct-memory-access';
 import { GuestMemory } from '../memory/guest-memory';
 import { createMemory, planMemory } from '../memory/memory-plan';
+import { timerResolution } from '../host/timer-resolution';
 import { HartThreads } from '../process/hart-threads';
 import { HartPool } from '../process/harts';
 import { type V8Verdict, v8Verdict } from '../process/v8-verdict';
@@ -92,6 +93,8 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** Why the harts are slower than they could be. */
   private slowness: VmError | undefined;
   private currentState: MachineState = 'created';
+  /** While it runs. */
+  private letTimersGo: (() => void) | undefined;
   private readonly ended: Promise<MachineExit>;
   private resolveEnded: (exit: MachineExit) => void = () => undefined;
   /** Set when the end begins; the first reason counts. */
@@ -419,6 +422,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
 
   private enter(state: MachineState): void {
     this.currentState = state;
+    if (state === 'running') this.letTimersGo ??= timerResolution.hold();
+    else {
+      this.letTimersGo?.();
+      this.letTimersGo = undefined;
+    }
     this.emit('state', state);
   }
 

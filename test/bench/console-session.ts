@@ -1,6 +1,7 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { endWithUs } from '../../resources/setup/child-processes.mjs';
 
 /** Linux counts process times in these a second (USER_HZ). */
 const TICKS_PER_SECOND = 100;
@@ -16,6 +17,7 @@ export class ConsoleSession {
     readonly name: string,
     private readonly child: ChildProcessWithoutNullStreams,
   ) {
+    endWithUs(child);
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.#output += text;
       this.#wake();

@@ -153,13 +153,38 @@ test('asks before closing on a running machine', async ({ app }) => {
   await closed;
 });
 
-test('shuts its machines down and ends when it is told to', async ({ app }) => {
+for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
+  test(`shuts its machines down and ends at a ${signal}`, async ({ app, home }) => {
+    await app.library.card(NAME).button('Start').click();
+    await app.machine.shell();
+    const [engine] = await app.enginePids();
+    const ended = once(app.electron.process(), 'exit');
+    const told = performance.now();
+    process.kill(await app.electron.evaluate(() => process.pid), signal);
+    expect(await ended).toEqual([0, null]);
+    expect(performance.now() - told).toBeLessThan(8000);
+    expect(() => process.kill(engine, 0)).toThrow('ESRCH');
+    await (await new VmLibrary(home.path).lock('hartbox-linux', 'the test')).release();
+  });
+}
+
+test('has its machines shut down before a session ends under Windows, though it stands still meanwhile', async ({ app, home }) => {
   await app.library.card(NAME).button('Start').click();
   await app.machine.shell();
-  const closed = app.electron.waitForEvent('close', { timeout: 20_000 });
-  // What Electron does at a SIGTERM; a signal itself would end Playwright's debugger too.
-  await app.electron.evaluate(({ app: electron }) => electron.quit());
-  await closed;
+  const [engine] = await app.enginePids();
+  const ended = once(app.electron.process(), 'exit');
+  // What Electron does there; app and engines would be killed when its listeners have returned.
+  const left = await app.electron.evaluate(({ BrowserWindow }, pid) => {
+    BrowserWindow.getAllWindows()[0].emit('session-end', {});
+    const { existsSync, readFileSync } = process.getBuiltinModule('node:fs');
+    const status = `/proc/${pid}/status`;
+    // A child of which its parent has not heard yet.
+    return existsSync(status) && !readFileSync(status, 'utf8').includes('zombie');
+  }, engine);
+  expect(left).toBe(false);
+  expect(await ended).toEqual([0, null]);
+  expect(() => process.kill(engine, 0)).toThrow('ESRCH');
+  await (await new VmLibrary(home.path).lock('hartbox-linux', 'the test')).release();
 });
 
 test.describe('with no default guest and no mirror', () => {

@@ -15,6 +15,7 @@ import { fromFirstMirror } from '../../engine/images/mirror';
 import type { DebianPackage } from '../../engine/images/packages';
 import { parseStanzas } from '../../engine/images/stanza';
 import { readSuite } from '../../engine/images/suite';
+import { endWithUs } from '../../resources/setup/child-processes.mjs';
 import { withDependencies } from './debian-dependencies';
 import { type LinuxMachine, qemuArguments } from './qemu-machine';
 
@@ -294,7 +295,7 @@ async function configure(machine: LinuxMachine, say: (message: string) => void):
   // A panic ends it.
   const append = `${machine.append} panic=-1 disk_init=/configure`;
   const args = [...qemuArguments({ ...machine, append }, MEMORY), '-no-reboot'];
-  const qemu = spawn('qemu-system-riscv64', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const qemu = endWithUs(spawn('qemu-system-riscv64', args, { stdio: ['ignore', 'pipe', 'pipe'] }));
   const timer = setTimeout(() => qemu.kill('SIGKILL'), PATIENCE * 60_000);
   let output = '';
   for (const stream of [qemu.stdout, qemu.stderr]) {

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endWithUs } from '../../resources/setup/child-processes.mjs';
 
 const CLI = fileURLToPath(new URL('../../out/main/cli.js', import.meta.url));
 
@@ -15,7 +16,7 @@ export function killHartboxes(): void {
 
 /** A `hartbox` command as a process of its own, from the build; on this Node unless another is given. */
 export function startHartbox(args: string[], env: Record<string, string> = {}, node = process.execPath) {
-  const child = spawn(node, [CLI, ...args], { env: { ...process.env, HARTBOX_DEBUG: '', ...env } });
+  const child = endWithUs(spawn(node, [CLI, ...args], { env: { ...process.env, HARTBOX_DEBUG: '', ...env } }));
   running.add(child);
   child.on('close', () => running.delete(child));
   const output: Buffer[] = [];

@@ -1,5 +1,5 @@
 import { checkDisk, commitDisk, convertDisk, createDisk, diskInfo, resizeDisk } from '../../index';
-import { type EndingSignal, exitCodeOfSignal } from '../exit-codes';
+import { ENDING_SIGNALS, exitCodeOfSignal } from '../exit-codes';
 import { UsageError } from '../usage-error';
 import { expectArguments, parseArguments, parseDiskSize, parseFormat } from './arguments';
 import { CREATION_OPTIONS, creationOptions } from './creation-options';
@@ -107,7 +107,7 @@ export async function convert(args: string[]): Promise<number> {
   const format = parseFormat('--format', creation.format) ?? 'qcow2';
   const interruption = new AbortController();
   let code: number | undefined;
-  const listeners = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal: EndingSignal) => {
+  const listeners = ENDING_SIGNALS.map((signal) => {
     const listener = (): void => {
       code = exitCodeOfSignal(signal);
       interruption.abort();

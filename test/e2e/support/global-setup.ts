@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { dataDirectory } from '../../../engine/images/data-directory';
+import { endWithUs } from '../../../resources/setup/child-processes.mjs';
 import { electronPath, ensureElectronLibraries } from '../../../resources/setup/electron.mjs';
 
 const main = fileURLToPath(new URL('../../../out/main/index.js', import.meta.url));
@@ -14,9 +15,11 @@ export default async function globalSetup(): Promise<(() => Promise<void>) | und
     throw new Error('There is no default guest: run `npm run hartbox -- setup` first.');
   await ensureElectronLibraries(await electronPath(), { display: true });
   if (process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY) return undefined;
-  const xvfb = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x960x24', '-nolisten', 'tcp'], {
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-  });
+  const xvfb = endWithUs(
+    spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x960x24', '-nolisten', 'tcp'], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    }),
+  );
   process.env.DISPLAY = `:${await displayNumber(xvfb)}`;
   return async () => {
     xvfb.kill();

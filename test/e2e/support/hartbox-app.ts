@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ElectronApplication, type Page, _electron } from '@playwright/test';
 import { dataDirectory } from '../../../engine/images/data-directory';
+import { endWithUs } from '../../../resources/setup/child-processes.mjs';
 import { electronArguments, electronPath } from '../../../resources/setup/electron.mjs';
 import { LibraryPage } from './library-page';
 import { MachinePage } from './machine-page';
@@ -61,11 +62,13 @@ export class HartboxApp {
 
   /** Start the app a second time on the same data; resolves with what it printed when it has ended. */
   static async launchExpectingExit(home: TestHome): Promise<string> {
-    const child = spawn(await electronPath(), ['.', ...(await electronArguments()), ...testArguments], {
-      cwd: root,
-      env: { ...definedEnvironment(), HARTBOX_HOME: home.path },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = endWithUs(
+      spawn(await electronPath(), ['.', ...(await electronArguments()), ...testArguments], {
+        cwd: root,
+        env: { ...definedEnvironment(), HARTBOX_HOME: home.path },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (data: Buffer) => {

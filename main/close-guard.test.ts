@@ -1,0 +1,158 @@
+import { EventEmitter } from 'node:events';
+import type { BrowserWindow } from 'electron';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { machineConfigSchema } from '../engine/machine/config';
+import type { EngineRequest } from '../engine/process/contract';
+import { CloseGuard } from './close-guard';
+import type { EngineHostEvents } from './engine-host';
+import { Machines } from './machines';
+
+class TestEngine extends EventEmitter<EngineHostEvents> {
+  readonly pid = 4711;
+  readonly sent: EngineRequest['type'][] = [];
+  send(request: EngineRequest): void {
+    this.sent.push(request.type);
+  }
+  end(): void {
+    this.sent.push('force-off');
+  }
+  exit(): void {
+    this.emit('event', { type: 'exit', code: 0 });
+    this.emit('gone', { exitCode: 0, killed: false });
+  }
+}
+
+class TestWindow extends EventEmitter {
+  isVisible = (): boolean => true;
+  show = vi.fn();
+}
+
+let app: EventEmitter & { quit: ReturnType<typeof vi.fn> };
+let window: TestWindow;
+let machines: Machines;
+let engine: TestEngine;
+let questions: number;
+/** For how long the app waited with all at a standstill, each time; and what it was told. */
+let waits: { pids: readonly number[]; milliseconds: number }[];
+let goneInTime: boolean;
+
+async function guardOn(platform: NodeJS.Platform): Promise<CloseGuard> {
+  const config = machineConfigSchema.parse({ name: 'One' });
+  engine = new TestEngine();
+  machines = new Machines({
+    library: { list: async () => [{ id: 'one', config }], config: async () => config },
+    startEngine: () => engine,
+    logFile: () => '',
+  });
+  const guard = new CloseGuard({
+    machines,
+    ask: () => {
+      questions++;
+      return true;
+    },
+    window: () => window as unknown as BrowserWindow,
+    app: app as never,
+    dialog: { showMessageBox: () => Promise.reject(new Error('no native question')) },
+    platform,
+    wait: (pids, milliseconds) => {
+      waits.push({ pids, milliseconds });
+      return goneInTime;
+    },
+  });
+  guard.guard(window as unknown as BrowserWindow);
+  await machines.list();
+  await machines.start('one');
+  engine.emit('event', { type: 'state', state: 'running' });
+  return guard;
+}
+
+/** As Electron asks before it closes or quits; true if it may go on. */
+function goesOn(emitter: EventEmitter, name: string): boolean {
+  let prevented = false;
+  emitter.emit(name, { preventDefault: () => (prevented = true) });
+  return !prevented;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  app = Object.assign(new EventEmitter(), { quit: vi.fn() });
+  window = new TestWindow();
+  questions = 0;
+  waits = [];
+  goneInTime = true;
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('CloseGuard', () => {
+  it('asks before the window closes on a running machine', async () => {
+    await guardOn('linux');
+    expect(goesOn(window, 'close')).toBe(false);
+    expect([questions, engine.sent]).toEqual([1, []]);
+    engine.exit();
+    expect(goesOn(window, 'close')).toBe(true);
+  });
+
+  it.each(['linux', 'win32', 'darwin'] as const)('ends without a question when the system wants it: on %s', async (platform) => {
+    const guard = await guardOn(platform);
+    guard.end();
+    // While guests shut down, what else would ask does not.
+    expect(goesOn(window, 'close')).toBe(false);
+    expect(engine.sent).toEqual(['power-off']);
+    expect(goesOn(app, 'before-quit')).toBe(false);
+    engine.exit();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(app.quit).toHaveBeenCalled();
+    expect(goesOn(app, 'before-quit')).toBe(true);
+    expect(questions).toBe(0);
+  });
+
+  it('asks on macOS, where a user can quit; elsewhere to quit is an order', async () => {
+    await guardOn('darwin');
+    expect(goesOn(app, 'before-quit')).toBe(false);
+    expect([questions, engine.sent]).toEqual([1, []]);
+    app.removeAllListeners();
+    await guardOn('linux');
+    expect(goesOn(app, 'before-quit')).toBe(false);
+    expect([questions, engine.sent]).toEqual([1, ['power-off']]);
+  });
+
+  it('forces a guest off that takes too long, or when told again', async () => {
+    const guard = await guardOn('linux');
+    guard.end();
+    vi.advanceTimersByTime(3400);
+    expect(engine.sent).toEqual(['power-off']);
+    vi.advanceTimersByTime(100);
+    expect(engine.sent).toEqual(['power-off', 'force-off']);
+    guard.end();
+    expect(engine.sent).toEqual(['power-off', 'force-off', 'force-off']);
+  });
+
+  it('quits at once where nothing runs', async () => {
+    const guard = await guardOn('linux');
+    engine.exit();
+    guard.end();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(app.quit).toHaveBeenCalled();
+  });
+
+  it('shuts guests down before Windows ends the session, though it cannot go on meanwhile', async () => {
+    await guardOn('win32');
+    window.emit('session-end', {});
+    expect(engine.sent).toEqual(['power-off']);
+    expect(waits).toEqual([{ pids: [4711], milliseconds: 3500 }]);
+    expect(app.quit).toHaveBeenCalledOnce();
+    expect(goesOn(app, 'before-quit')).toBe(true);
+    expect(questions).toBe(0);
+  });
+
+  it('forces off what has not shut down when the session ends, in the five seconds that Windows gives', async () => {
+    await guardOn('win32');
+    goneInTime = false;
+    window.emit('session-end', {});
+    expect(engine.sent).toEqual(['power-off', 'force-off']);
+    expect(waits.reduce((sum, { milliseconds }) => sum + milliseconds, 0)).toBeLessThan(5000);
+    expect(app.quit).toHaveBeenCalledOnce();
+  });
+});

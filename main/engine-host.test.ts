@@ -1,0 +1,178 @@
+import { spawnSync } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { PassThrough } from 'node:stream';
+import type { Details, MessagePortMain } from 'electron';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type EngineEnd, EngineHost } from './engine-host';
+
+/** Stands for Electron's UtilityProcess, of which no test runs one: it does what the test says. */
+class FakeProcess extends EventEmitter {
+  pid: number | undefined;
+  readonly stdout = new PassThrough();
+  readonly stderr = new PassThrough();
+  readonly calls: string[] = [];
+
+  postMessage(message: { type: string }): void {
+    this.calls.push(message.type);
+  }
+  kill(): boolean {
+    this.calls.push('kill');
+    return this.pid !== undefined;
+  }
+  spawn(pid: number): void {
+    this.pid = pid;
+    this.emit('spawn');
+  }
+  exit(code: number): void {
+    this.emit('exit', code);
+    this.pid = undefined;
+  }
+}
+
+let child: FakeProcess;
+let app: EventEmitter;
+let logged: string[];
+let ends: EngineEnd[];
+let host: EngineHost;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  child = new FakeProcess();
+  app = new EventEmitter();
+  logged = [];
+  ends = [];
+  const write = (...parts: unknown[]): void => void logged.push(parts.join(' '));
+  host = new EngineHost('one', '/data', {
+    fork: () => child,
+    app: app as never,
+    log: { info: write, warn: write },
+  });
+  host.on('gone', (end) => ends.push(end));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** The number of a process that has ended. */
+const deadPid = (): number => spawnSync(process.execPath, ['--version']).pid;
+
+describe('EngineHost', () => {
+  it('starts the machine when the process is there, and leaves nothing behind when it is gone', () => {
+    expect(child.calls).toEqual([]);
+    child.spawn(4711);
+    expect(child.calls).toEqual(['start']);
+    child.emit('message', { type: 'heartbeat' });
+    child.exit(0);
+    expect(ends).toEqual([{ exitCode: 0, killed: false }]);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(app.listenerCount('child-process-gone')).toBe(0);
+  });
+
+  it('takes V8’s fatal error as the reason of the end, without what the report tells of the environment', () => {
+    child.spawn(4711);
+    const report = {
+      header: { event: 'Allocation failed - JavaScript heap out of memory' },
+      javascriptStack: { message: 'No stack.' },
+      environmentVariables: { TOKEN: 'secret' },
+    };
+    child.emit('error', 'FatalError', 'v8::ToLocalChecked', JSON.stringify(report));
+    expect(ends).toEqual([]);
+    child.exit(6);
+    const reason = 'FatalError in V8: v8::ToLocalChecked: Allocation failed - JavaScript heap out of memory: No stack.';
+    expect(ends).toEqual([{ exitCode: 6, killed: false, reason }]);
+    expect(logged.join('\n')).toContain(reason);
+    expect(logged.join('\n')).not.toContain('secret');
+  });
+
+  it('bears a fatal error of which nothing is told', () => {
+    child.emit('error', 'FatalError');
+    child.exit(6);
+    expect(ends[0].reason).toBe('FatalError in V8.');
+  });
+
+  it('asks first, then kills, and bears that the process has just gone by itself', () => {
+    child.spawn(deadPid());
+    host.end();
+    host.end();
+    expect(child.calls).toEqual(['start', 'force-off']);
+    vi.advanceTimersByTime(4000);
+    expect(child.calls).toEqual(['start', 'force-off', 'kill']);
+    const kill = vi.spyOn(process, 'kill');
+    vi.advanceTimersByTime(4000);
+    expect(kill.mock.results).toMatchObject([{ type: 'throw', value: { code: 'ESRCH' } }]);
+    child.exit(0);
+    expect(ends).toEqual([{ exitCode: 0, killed: true }]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('does not wait for ever for the end of a process that was killed', () => {
+    child.spawn(deadPid());
+    host.end();
+    vi.advanceTimersByTime(12_000);
+    expect(ends).toMatchObject([{ killed: true, reason: expect.stringContaining('was killed') as string }]);
+    child.exit(9);
+    expect(ends).toHaveLength(1);
+  });
+
+  it('kills a process that was told to end before it was there, and does not start the machine', () => {
+    host.end();
+    child.spawn(4711);
+    expect(child.calls).toEqual(['force-off', 'kill']);
+    child.exit(0);
+    expect(ends).toEqual([{ exitCode: 0, killed: true }]);
+  });
+
+  it('ends a process that never came to be, though nobody says that it has gone', () => {
+    host.end();
+    vi.advanceTimersByTime(12_000);
+    expect(ends).toMatchObject([{ killed: true }]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('fails where the operating system launches no process', () => {
+    const details = { type: 'Utility', reason: 'launch-failed', exitCode: 1002, name: 'Hartbox engine (other)' } satisfies Details;
+    app.emit('child-process-gone', {}, details);
+    expect(ends).toEqual([]);
+    app.emit('child-process-gone', {}, { ...details, name: 'Hartbox engine (one)' });
+    expect(ends).toEqual([{ exitCode: 1002, killed: false, reason: 'The operating system could not launch the process (error 1002).' }]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('fails where the process gives no sign of life, and not once it has', () => {
+    child.spawn(4711);
+    vi.advanceTimersByTime(29_000);
+    expect(ends).toEqual([]);
+    vi.advanceTimersByTime(1000);
+    expect(ends).toMatchObject([{ killed: false, reason: 'The process gave no sign of life for 30 s.' }]);
+    expect(child.calls).toEqual(['start', 'kill']);
+  });
+
+  it('lets a process live that has once spoken', () => {
+    child.spawn(4711);
+    child.emit('message', { type: 'heartbeat' });
+    vi.advanceTimersByTime(120_000);
+    expect(ends).toEqual([]);
+  });
+
+  it('sends nothing to a process that is gone, and closes what it was to get', () => {
+    child.spawn(4711);
+    child.exit(0);
+    const close = vi.fn();
+    host.send({ type: 'console' }, [{ close } as unknown as MessagePortMain]);
+    host.end();
+    expect(child.calls).toEqual(['start']);
+    expect(close).toHaveBeenCalledOnce();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('says when the process falls silent and when it is heard again', () => {
+    const heard: boolean[] = [];
+    host.on('responsive', (responsive) => heard.push(responsive));
+    child.spawn(4711);
+    child.emit('message', { type: 'heartbeat' });
+    vi.advanceTimersByTime(10_000);
+    child.emit('message', { type: 'heartbeat' });
+    expect(heard).toEqual([false, true]);
+  });
+});

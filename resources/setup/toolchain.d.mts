@@ -1,0 +1,1 @@
+export function isNodeIn(range: string, version: string): boolean;
