@@ -19,9 +19,10 @@ class FakeProcess extends EventEmitter {
     this.calls.push('kill');
     return this.pid !== undefined;
   }
-  spawn(pid: number): void {
+  async spawn(pid: number): Promise<void> {
     this.pid = pid;
     this.emit('spawn');
+    await Promise.resolve();
   }
   exit(code: number): void {
     this.emit('exit', code);
@@ -46,6 +47,7 @@ beforeEach(() => {
     fork: () => child,
     app: app as never,
     log: { info: write, warn: write },
+    v8: Promise.resolve({ flags: [] }),
   });
   host.on('gone', (end) => ends.push(end));
 });
@@ -58,9 +60,9 @@ afterEach(() => {
 const deadPid = (): number => spawnSync(process.execPath, ['--version']).pid;
 
 describe('EngineHost', () => {
-  it('starts the machine when the process is there, and leaves nothing behind when it is gone', () => {
+  it('starts the machine when the process is there, and leaves nothing behind when it is gone', async () => {
     expect(child.calls).toEqual([]);
-    child.spawn(4711);
+    await child.spawn(4711);
     expect(child.calls).toEqual(['start']);
     child.emit('message', { type: 'heartbeat' });
     child.exit(0);
@@ -69,8 +71,8 @@ describe('EngineHost', () => {
     expect(app.listenerCount('child-process-gone')).toBe(0);
   });
 
-  it('takes V8’s fatal error as the reason of the end, without what the report tells of the environment', () => {
-    child.spawn(4711);
+  it('takes V8’s fatal error as the reason of the end, without what the report tells of the environment', async () => {
+    await child.spawn(4711);
     const report = {
       header: { event: 'Allocation failed - JavaScript heap out of memory' },
       javascriptStack: { message: 'No stack.' },
@@ -85,14 +87,14 @@ describe('EngineHost', () => {
     expect(logged.join('\n')).not.toContain('secret');
   });
 
-  it('bears a fatal error of which nothing is told', () => {
+  it('bears a fatal error of which nothing is told', async () => {
     child.emit('error', 'FatalError');
     child.exit(6);
     expect(ends[0].reason).toBe('FatalError in V8.');
   });
 
-  it('asks first, then kills, and bears that the process has just gone by itself', () => {
-    child.spawn(deadPid());
+  it('asks first, then kills, and bears that the process has just gone by itself', async () => {
+    await child.spawn(deadPid());
     host.end();
     host.end();
     expect(child.calls).toEqual(['start', 'force-off']);
@@ -106,8 +108,8 @@ describe('EngineHost', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('does not wait for ever for the end of a process that was killed', () => {
-    child.spawn(deadPid());
+  it('does not wait for ever for the end of a process that was killed', async () => {
+    await child.spawn(deadPid());
     host.end();
     vi.advanceTimersByTime(12_000);
     expect(ends).toMatchObject([{ killed: true, reason: expect.stringContaining('was killed') as string }]);
@@ -115,22 +117,22 @@ describe('EngineHost', () => {
     expect(ends).toHaveLength(1);
   });
 
-  it('kills a process that was told to end before it was there, and does not start the machine', () => {
+  it('kills a process that was told to end before it was there, and does not start the machine', async () => {
     host.end();
-    child.spawn(4711);
+    await child.spawn(4711);
     expect(child.calls).toEqual(['force-off', 'kill']);
     child.exit(0);
     expect(ends).toEqual([{ exitCode: 0, killed: true }]);
   });
 
-  it('ends a process that never came to be, though nobody says that it has gone', () => {
+  it('ends a process that never came to be, though nobody says that it has gone', async () => {
     host.end();
     vi.advanceTimersByTime(12_000);
     expect(ends).toMatchObject([{ killed: true }]);
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('fails where the operating system launches no process', () => {
+  it('fails where the operating system launches no process', async () => {
     const details = { type: 'Utility', reason: 'launch-failed', exitCode: 1002, name: 'Hartbox engine (other)' } satisfies Details;
     app.emit('child-process-gone', {}, details);
     expect(ends).toEqual([]);
@@ -139,8 +141,8 @@ describe('EngineHost', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('fails where the process gives no sign of life, and not once it has', () => {
-    child.spawn(4711);
+  it('fails where the process gives no sign of life, and not once it has', async () => {
+    await child.spawn(4711);
     vi.advanceTimersByTime(29_000);
     expect(ends).toEqual([]);
     vi.advanceTimersByTime(1000);
@@ -148,15 +150,15 @@ describe('EngineHost', () => {
     expect(child.calls).toEqual(['start', 'kill']);
   });
 
-  it('lets a process live that has once spoken', () => {
-    child.spawn(4711);
+  it('lets a process live that has once spoken', async () => {
+    await child.spawn(4711);
     child.emit('message', { type: 'heartbeat' });
     vi.advanceTimersByTime(120_000);
     expect(ends).toEqual([]);
   });
 
-  it('sends nothing to a process that is gone, and closes what it was to get', () => {
-    child.spawn(4711);
+  it('sends nothing to a process that is gone, and closes what it was to get', async () => {
+    await child.spawn(4711);
     child.exit(0);
     const close = vi.fn();
     host.send({ type: 'console' }, [{ close } as unknown as MessagePortMain]);
@@ -166,10 +168,10 @@ describe('EngineHost', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('says when the process falls silent and when it is heard again', () => {
+  it('says when the process falls silent and when it is heard again', async () => {
     const heard: boolean[] = [];
     host.on('responsive', (responsive) => heard.push(responsive));
-    child.spawn(4711);
+    await child.spawn(4711);
     child.emit('message', { type: 'heartbeat' });
     vi.advanceTimersByTime(10_000);
     child.emit('message', { type: 'heartbeat' });

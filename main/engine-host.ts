@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import type { App, Details, MessagePortMain, UtilityProcess, utilityProcess } from 'electron';
-import { type EngineEvent, type EngineRequest, HEARTBEAT_MS, engineEventSchema } from '../engine/process/contract';
+import { type EngineEvent, type EngineRequest, HEARTBEAT_MS, type V8Verdict, engineEventSchema } from '../engine/process/contract';
 
 /** Silence after which an engine process counts as not responding, in milliseconds. */
 const SILENCE_MS = HEARTBEAT_MS * 5;
@@ -22,6 +22,8 @@ export interface EngineHostPlatform {
   /** Tells of child processes that are gone. */
   app: Pick<App, 'on' | 'off'>;
   log: EngineLog;
+  /** The flags that V8 runs harts with; never rejects. */
+  v8: Promise<V8Verdict>;
 }
 
 /** How an engine process ended. */
@@ -86,7 +88,10 @@ export class EngineHost extends EventEmitter<EngineHostEvents> {
     this.process.once('spawn', () => {
       log.info(`The engine process started (process ${this.process.pid}).`);
       if (this.isEnding) this.kill();
-      else this.send({ type: 'start', vm, dataDirectory });
+      else
+        void platform.v8.then((v8) => {
+          if (!this.isEnding) this.send({ type: 'start', vm, dataDirectory, v8 });
+        });
     });
     this.birth = setTimeout(() => {
       this.kill();

@@ -19,6 +19,8 @@ import {
 import log from 'electron-log/main';
 import { dataDirectory } from '../engine/images/data-directory';
 import { VmLibrary } from '../engine/machine/vm-library';
+import type { V8Verdict } from '../engine/process/contract';
+import { v8Verdict } from '../engine/process/v8-verdict';
 import { APP_SCHEME, serveAsset } from './asset-protocol';
 import { CloseGuard } from './close-guard';
 import { CHANNEL_PREFIX, CONSOLE_CHANNEL, type NoticeName, type Notices, type RequestName } from './contract';
@@ -29,6 +31,7 @@ import { keepAwake } from './keep-awake';
 import { Machines } from './machines';
 import { Preferences } from './preferences';
 import { confinePages, confineSession } from './security';
+import { trialInUtility } from './trial-in-utility';
 import { createWindow } from './window';
 
 const home = dataDirectory();
@@ -57,9 +60,14 @@ function run(): void {
   const preferences = new Preferences(home);
   nativeTheme.themeSource = preferences.theme;
   const library = new VmLibrary(home);
+  const fork: typeof utilityProcess.fork = (...args) => utilityProcess.fork(...args);
+  let v8: Promise<V8Verdict> | undefined;
   const machines = new Machines({
     library,
-    startEngine: (vm) => new EngineHost(vm, home, { fork: (...args) => utilityProcess.fork(...args), app, log: engineLog(vm, home) }),
+    startEngine: (vm) => {
+      v8 ??= v8Verdict(home, trialInUtility(fork));
+      return new EngineHost(vm, home, { fork, app, log: engineLog(vm, home), v8 });
+    },
     logFile: (vm) => engineLogFile(vm, home),
   });
   machines.on('changed', (view) => notify('vm.changed', view));

@@ -24,9 +24,13 @@ const machineStatisticsSchema = z.object({
   harts: z.array(z.record(z.enum(STATISTIC_NAMES), z.number())),
 }) satisfies z.ZodType<MachineStatistics>;
 
+/** The flags that this V8 runs harts with (v8-verdict.ts); and, where they had to be left out, what to tell the user. */
+export const v8VerdictSchema = z.object({ flags: z.array(z.string()), failure: z.string().optional() });
+export type V8Verdict = z.output<typeof v8VerdictSchema>;
+
 export const engineRequestSchema = z.discriminatedUnion('type', [
   /** Once, first. */
-  z.object({ type: z.literal('start'), vm: z.string(), dataDirectory: z.string() }),
+  z.object({ type: z.literal('start'), vm: z.string(), dataDirectory: z.string(), v8: v8VerdictSchema }),
   z.object({ type: z.literal('pause') }),
   z.object({ type: z.literal('resume') }),
   /** Ask the guest to shut down. */

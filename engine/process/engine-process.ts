@@ -4,7 +4,7 @@ import { keepingVariables, type MachineConfig } from '../machine/config';
 import { VirtualMachine } from '../machine/virtual-machine';
 import { VmLibrary } from '../machine/vm-library';
 import { type ClientPort, ConsoleHub } from './console-hub';
-import { type EngineEvent, HEARTBEAT_MS, engineRequestSchema } from './contract';
+import { type EngineEvent, type EngineRequest, HEARTBEAT_MS, type V8Verdict, engineRequestSchema } from './contract';
 import { reportError } from './error-report';
 
 /** The line to the app's main process, as Electron gives it to a utility process. */
@@ -17,6 +17,8 @@ interface ParentPort {
 const PROGRESS_MS = 100;
 /** The port on which the default guest's agent takes orders, one a line: `poweroff`. */
 const CONTROL_PORT = 'hartbox.control';
+
+type Start = Extract<EngineRequest, { type: 'start' }>;
 
 /** Hosts one VirtualMachine in a process of its own, from start to exit. */
 class EngineProcess {
@@ -58,7 +60,7 @@ class EngineProcess {
       case 'start':
         if (!this.started) {
           this.started = true;
-          await this.run(request.vm, request.dataDirectory);
+          await this.run(request);
         }
         break;
       case 'console':
@@ -83,12 +85,12 @@ class EngineProcess {
     }
   }
 
-  private async run(vm: string, dataDirectory: string): Promise<void> {
+  private async run({ vm, dataDirectory, v8 }: Start): Promise<void> {
     const library = new VmLibrary(dataDirectory);
     try {
       const lock = await library.lock(vm, 'the Hartbox app');
       try {
-        const exit = await this.runMachine(keepingVariables(await library.config(vm), library.flashFile(vm)), dataDirectory);
+        const exit = await this.runMachine(keepingVariables(await library.config(vm), library.flashFile(vm)), dataDirectory, v8);
         this.exit(exit.code, exit.error);
       } finally {
         await lock.release();
@@ -99,12 +101,12 @@ class EngineProcess {
     }
   }
 
-  private async runMachine(config: MachineConfig, dataDirectory: string): Promise<{ code: number; error?: VmError }> {
+  private async runMachine(config: MachineConfig, dataDirectory: string, v8: V8Verdict): Promise<{ code: number; error?: VmError }> {
     if (config.kernel === undefined && config.firmware !== 'uboot' && config.firmware !== 'edk2') {
       await defaultGuest({ dataDirectory, signal: this.preparation.signal, onProgress: (progress) => this.report(progress) });
     }
     this.post({ type: 'state', state: 'starting' });
-    const machine = await VirtualMachine.create(config, { dataDirectory, ports: [CONTROL_PORT] });
+    const machine = await VirtualMachine.create(config, { dataDirectory, v8, ports: [CONTROL_PORT] });
     this.preparation.signal.throwIfAborted();
     this.machine = machine;
     this.hub.attach(machine.console);

