@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect } from '@playwright/test';
 import { VmLibrary } from '../../engine/machine/vm-library';
@@ -37,6 +38,30 @@ test('boots the default machine, works in its terminal, and powers it off', asyn
   await app.machine.shutDown.click();
   await expect(app.machine.state).toHaveText('Off', { timeout: 30_000 });
   await expect.poll(() => app.enginePids()).toEqual([]);
+});
+
+test("harts run with the flags that this Electron's V8 takes, and without where it dies of them, which the window says", async ({
+  app,
+  home,
+}) => {
+  await app.library.card(NAME).button('Start').click();
+  await app.machine.shell();
+  const [name] = await readdir(join(home.path, 'engine'));
+  const { verdict } = JSON.parse(await readFile(join(home.path, 'engine', name), 'utf8'));
+  expect(verdict.failure).toBeUndefined();
+  expect(verdict.flags).toContain('--no-liftoff');
+  await app.end();
+
+  // There is no WebAssembly then.
+  const again = await HartboxApp.launch(home, { HARTBOX_V8_FLAGS: '--jitless' });
+  try {
+    await again.library.card(NAME).button('Start').click();
+    await again.machine.shell();
+    await again.machine.command('uname -m', 'riscv64');
+    await expect(again.page.getByText(/Harts run slowly on this JavaScript engine \(V8 \d+/)).toBeVisible();
+  } finally {
+    await again.end();
+  }
 });
 
 test('copies, pastes and finds in the terminal, and has no accessibility findings', async ({ app }) => {
