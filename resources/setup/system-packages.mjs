@@ -9,7 +9,10 @@ import { run } from './toolchain.mjs';
 
 const onPath = (command) => (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, command)));
 
-/** Each: a command or a file, and the packages that bring it, newest name first. */
+/** Names of Chromium, and of what is made of it. */
+export const browsers = ['chromium', 'google-chrome', 'chromium-browser'];
+
+/** Each: a command, of several names one, or a file; and the packages that bring it, newest name first. */
 const needs = {
   qemu: [
     { command: 'qemu-system-riscv64', packages: ['qemu-system-riscv', 'qemu-system-misc'] },
@@ -28,7 +31,7 @@ const needs = {
     { command: 'mcopy', packages: ['mtools'] },
   ],
   // The newest V8 that is to be had: newer than that of any Node.
-  browser: [{ command: 'chromium', packages: ['chromium'] }],
+  browser: [{ command: browsers, packages: ['chromium'] }],
   acpi: [{ command: 'iasl', packages: ['acpica-tools'] }],
 };
 
@@ -41,11 +44,13 @@ export async function ensureSystemPackages() {
   const all = Object.values(missing).flat();
   if (all.length > 0 && process.platform === 'linux' && process.getuid() === 0 && onPath('apt-get')) {
     const names = [];
-    for (const need of all) names.push(await availableName(need.packages));
-    console.error(`Installing system packages: ${names.join(' ')}`);
-    const env = { DEBIAN_FRONTEND: 'noninteractive' };
-    const apt = (...args) => run('apt-get', ['-qq', ...args], { env, output: 'capture' });
+    const apt = (...args) => run('apt-get', ['-qq', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' }, output: 'capture' });
     await apt('update');
+    for (const need of all) {
+      const name = await availableName(need.packages);
+      if (name) names.push(name);
+    }
+    console.error(`Installing system packages: ${names.join(' ')}`);
     const { code, output } = await apt('install', '-y', '--no-install-recommends', ...names);
     if (code !== 0) process.stderr.write(output);
     missing = findMissing();
@@ -54,15 +59,15 @@ export async function ensureSystemPackages() {
 }
 
 function findMissing() {
-  const isThere = ({ command, file }) => (command ? onPath(command) : existsSync(file));
+  const isThere = ({ command, file }) => (command ? [command].flat().some(onPath) : existsSync(file));
   return Object.fromEntries(Object.entries(needs).map(([group, list]) => [group, list.filter((need) => !isThere(need))]));
 }
 
-/** The first of these names that this release of the distribution has. */
+/** The first of these names that this release of the distribution has, if any. */
 async function availableName(names) {
   for (const name of names) {
     const { code, output } = await run('apt-cache', ['show', '--no-all-versions', name], { output: 'capture' });
     if (code === 0 && output.includes(`Package: ${name}\n`)) return name;
   }
-  return names.at(-1);
+  return undefined;
 }

@@ -1,6 +1,6 @@
 /**
  * `npm test`: install what is missing, then every check and every test; the last line sums them up.
- * `npm test -- lint guest` runs only the parts so named.
+ * `npm test -- lint guest` runs only the parts so named; `npm test -- long` what takes hours.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,13 +22,28 @@ const checks = [
   { name: 'unused', command: () => [packageCommand('knip'), '--no-progress'] },
 ];
 
-/** Run by vitest and Playwright, which count for themselves. `needs` are groups of system packages. */
+/**
+ * Run by vitest and Playwright, which count for themselves. Of the groups of system packages that it `needs` a suite cannot do without
+ * one; of those that it `uses` it can, and skips what needs them. What is `long` runs when it is asked for.
+ */
 const suites = [
   { name: 'unit', minutes: 8, command: vitest('unit', 'renderer'), read: readVitest },
   { name: 'conformance', minutes: 6, needs: ['qemu', 'compiler'], built: true, command: vitest('conformance'), read: readVitest },
   // The first time, it also makes a disk with Debian, which takes some minutes.
   { name: 'guest', minutes: 20, needs: ['compiler'], built: true, guest: true, command: vitest('guest'), read: readVitest },
+  { name: 'matrix', minutes: 12, uses: ['browser'], built: true, guest: true, command: vitest('matrix'), read: readVitest },
   { name: 'e2e', minutes: 8, built: true, guest: true, command: playwright, read: readPlaywright },
+  // Only what those files add for it.
+  {
+    name: 'long',
+    long: true,
+    minutes: 300,
+    needs: ['compiler', 'disk', 'qemu'],
+    built: true,
+    guest: true,
+    command: vitest('guest', { files: ['storage-long', 'power-cut', 'firmware', 'memory-model'], env: { HARTBOX_LONG: '1' } }),
+    read: readVitest,
+  },
 ];
 
 requireNode();
@@ -39,7 +54,7 @@ if (unknown.length > 0) {
   );
   process.exit(2);
 }
-const chosen = (part) => only.length === 0 || only.includes(part.name);
+const chosen = (part) => (only.length === 0 ? !part.long : only.includes(part.name));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const began = Date.now();
 // Nothing that a test does may touch the VMs of the person who runs it.
@@ -64,7 +79,7 @@ async function main() {
   );
 
   const wanted = suites.filter(chosen);
-  const missing = wanted.some((suite) => suite.needs) ? await ensureSystemPackages() : {};
+  const missing = wanted.some((suite) => suite.needs || suite.uses) ? await ensureSystemPackages() : {};
   const runnable = [];
   for (const suite of wanted) {
     const lacking = (suite.needs ?? []).flatMap((group) => missing[group]);
@@ -149,17 +164,22 @@ async function runSuite(suite) {
   report(suite.name, counts, Date.now() - start, note);
 }
 
+/** @param {(string | { files?: string[], env?: Record<string, string> })[]} projects */
 function vitest(...projects) {
+  const names = projects.filter((project) => typeof project === 'string');
+  const { files = [], env = {} } = projects.find((project) => typeof project === 'object') ?? {};
   return (file) => ({
     args: [
       packageCommand('vitest'),
       'run',
-      ...projects.flatMap((name) => ['--project', name]),
+      ...names.flatMap((name) => ['--project', name]),
       '--passWithNoTests',
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${file}`,
+      ...files,
     ],
+    env,
   });
 }
 

@@ -4,6 +4,7 @@ import { type Browser, chromium, type Page } from '@playwright/test';
 import { build } from 'vite';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { V8_FLAGS } from '../../engine/hart/v8-flags';
+import { browsers } from '../../resources/setup/system-packages.mjs';
 import { builtFile } from '../../engine/process/built-file';
 import { type Outcome, runHarts } from './browser-harts';
 
@@ -19,7 +20,7 @@ const named = ({ kind, tier }: Work): string => `${kind}, ${tier}`;
 
 const executablePath = (process.env['PATH'] ?? '')
   .split(delimiter)
-  .map((folder) => join(folder, 'chromium'))
+  .flatMap((folder) => browsers.map((name) => join(folder, name)))
   .find((path) => existsSync(path));
 
 /** The script for the page: the hart as it is in the sources, and the programs. */
