@@ -4,12 +4,12 @@ import type { Machines } from './machines';
 
 /** How often it is looked whether a guest works, in milliseconds. */
 const INTERVAL_MS = 10_000;
-/** Instructions a second, of all harts together, from which on a guest works; Linux at its prompt executes some 2 million. */
-const BUSY = 20e6;
+/** Instructions a second, of all harts together, from which on a guest works; Linux at its prompt executes some 0.1 million. */
+const BUSY = 5e6;
 
 /**
- * macOS slows the timers and the processor of an app down that nobody sees (App Nap), and sleeps when the user does nothing. While a
- * guest works neither may be: an assertion of the app's main process keeps its other processes, the engines too, from it. An idle or
+ * macOS slows down an app that nobody sees (App Nap), and sleeps when the user does nothing. Neither may be while a guest works. Electron has
+ * one assertion against both, held by the app as a whole; whether a nap would reach its engine processes Apple does not say. An idle or
  * paused guest is no reason to keep a notebook awake.
  */
 export function keepAwake(machines: Machines, blocker: Pick<PowerSaveBlocker, 'start' | 'stop'>, platform = process.platform): void {
