@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
@@ -33,7 +34,9 @@ const fileSchema = z.object({ hartbox: z.string(), wanted: z.array(z.string()), 
 export async function v8Verdict(directory = dataDirectory(), runTrial: RunTrial = runInNode): Promise<V8Verdict> {
   const wanted = process.env['HARTBOX_V8_FLAGS']?.split(/\s+/).filter(Boolean) ?? [...V8_FLAGS];
   if (wanted.length === 0) return { flags: [] };
-  const path = join(directory, 'engine', `v8-${process.versions.v8}-${process.arch}.json`);
+  // Who tries other flags in between does not make the usual ones unknown.
+  const key = createHash('sha256').update(wanted.join()).digest('hex').slice(0, 8);
+  const path = join(directory, 'engine', `v8-${process.versions.v8}-${process.arch}-${key}.json`);
   const known = await readVerdict(path, wanted);
   if (known) return known;
   const end = await Promise.resolve()

@@ -4,6 +4,7 @@ import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultGuest } from '../../engine/images/default-guest';
+import { nodeLines, nodeOfLine } from '../../resources/setup/node-lines.mjs';
 import { type BenchContext, type BenchSuite, formatRows, type Measurement, median, ratio, type Row } from './measurement';
 import { hartbox, type Peer, qemu } from './peers';
 import { soak } from './soak';
@@ -31,7 +32,9 @@ Options:
   --runs N     how often each is run  [3]
   --only TEXT  only what has this in its name, or is of this kind; may be given several times
   --peer NAME  only qemu or only hartbox
-  --node PATH  Hartbox also on this Node; may be given several times
+  --node NODE  Hartbox also on this Node: a path, or one of the lines ${nodeLines.join(', ')}; may be given several times
+  --build PATH also the build in this checkout, on each Node: the commit before, say
+  --v8-flags FLAGS  Hartbox also with these flags for V8 in place of its own ones, on each Node; may be given several times
   --cpu-time   seconds of CPU time that the process takes, not elapsed ones: for a host that is busy with other things
   --json       print JSON, with every value
 `;
@@ -46,6 +49,8 @@ export async function bench(args: string[]): Promise<number> {
       only: { type: 'string', multiple: true, default: [] },
       peer: { type: 'string' },
       node: { type: 'string', multiple: true, default: [] },
+      build: { type: 'string', multiple: true, default: [] },
+      'v8-flags': { type: 'string', multiple: true, default: [] },
       'cpu-time': { type: 'boolean', default: false },
       json: { type: 'boolean' },
       minutes: { type: 'string', default: '10' },
@@ -71,9 +76,10 @@ export async function bench(args: string[]): Promise<number> {
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs expects a whole number above 0, not '${values.runs}'`);
   if (values.peer !== undefined && !['qemu', 'hartbox'].includes(values.peer))
     throw new Error(`--peer expects qemu or hartbox, not '${values.peer}'`);
+  const nodes = await Promise.all(values.node.map(async (node) => (nodeLines.includes(node) ? await nodeOfLine(node) : node)));
   const peers = [
     ...(values.peer === 'hartbox' ? [] : [qemu]),
-    ...(values.peer === 'qemu' ? [] : [hartbox(), ...values.node.map((node) => hartbox({ node }))]),
+    ...(values.peer === 'qemu' ? [] : hartboxes(nodes, values.build, values['v8-flags'])),
   ];
   const unknown = positionals.find((name) => !Object.hasOwn(SUITES, name));
   if (unknown !== undefined) throw new Error(`there is no suite '${unknown}'; there are: ${Object.keys(SUITES).join(', ')}`);
@@ -129,6 +135,14 @@ export async function bench(args: string[]): Promise<number> {
     );
   }
   return failures > 0 ? 1 : 0;
+}
+
+/** This build and the others, on this Node and the others, with our flags for V8 and the others. */
+function hartboxes(nodes: string[], builds: string[], v8Flags: string[]): Peer[] {
+  const choices = <T>(others: T[]): (T | undefined)[] => [undefined, ...others];
+  return choices(nodes).flatMap((node) =>
+    choices(builds).flatMap((build) => choices(v8Flags).map((flags) => hartbox({ node, build, v8Flags: flags }))),
+  );
 }
 
 function recordIn(rows: Row[], suite: string, peer: Peer, measurement: Measurement, value: number): void {

@@ -1,4 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BootMachine, bootArguments, type LinuxMachine, qemuArguments } from '../support/qemu-machine';
 import { ConsoleSession } from './console-session';
@@ -22,9 +24,27 @@ export const qemu: Peer = {
   boot: (machine) => new ConsoleSession('QEMU', spawn('qemu-system-riscv64', bootArguments(machine, MEMORY_MIB))),
 };
 
-/** Hartbox on the Node that runs this, or on another, with more options of `hartbox run`. Throws if that is no Node. */
-export function hartbox({ node, options = [] }: { node?: string; options?: string[] } = {}): Peer {
-  const name = node === undefined ? 'Hartbox' : `on Node ${versionOf(node)}`;
+interface HartboxOptions {
+  /** Another Node than the one that runs this. */
+  node?: string;
+  /** A checkout that is built, in place of this one. */
+  build?: string;
+  /** In place of the engine's own flags for V8 (HARTBOX_V8_FLAGS). */
+  v8Flags?: string;
+  /** More options of `hartbox run`. */
+  options?: string[];
+}
+
+/** Hartbox, of this build on this Node unless told otherwise. Throws if what it is told is none. */
+export function hartbox({ node, build, v8Flags, options = [] }: HartboxOptions = {}): Peer {
+  const cli = build === undefined ? CLI : join(build, 'out', 'main', 'cli.js');
+  if (!existsSync(cli)) throw new Error(`--build expects a folder with Hartbox in it, built, and ${cli} is missing`);
+  const name = [
+    build === undefined ? 'Hartbox' : basename(resolve(build)),
+    ...(node === undefined ? [] : [`on Node ${versionOf(node)}`]),
+    ...(v8Flags === undefined ? [] : [`with ${v8Flags || 'no flags'}`]),
+  ].join(' ');
+  const env = v8Flags === undefined ? process.env : { ...process.env, HARTBOX_V8_FLAGS: v8Flags };
   // A comma within a file's name is written twice.
   const drive = (file: string, format: string): string[] => ['--drive', `file=${file.replaceAll(',', ',,')},format=${format}`];
   const args = ({ kernel, initrd, firmware, append, disk, data = [] }: LinuxMachine): string[] => [
@@ -42,7 +62,7 @@ export function hartbox({ node, options = [] }: { node?: string; options?: strin
         : ['--firmware', 'edk2', '--flash-vars', `${disk}.vars`]),
     ...['--drive', `file=${disk.replaceAll(',', ',,')},format=${format},if=${kind}`],
   ];
-  const session = (all: string[]) => new ConsoleSession(name, spawn(node ?? process.execPath, [CLI, ...all]));
+  const session = (all: string[]) => new ConsoleSession(name, spawn(node ?? process.execPath, [cli, ...all], { env }));
   return { name, start: (machine) => session(args(machine)), boot: (machine) => session(bootArgs(machine)) };
 }
 
