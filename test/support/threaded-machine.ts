@@ -25,13 +25,16 @@ export class Code extends Assembler {
   branch(funct3: number, rs1: number, rs2: number, to: Label): void {
     this.reference(4, to, (d) => bType(funct3, rs1, rs2, d));
   }
-  /** Any address below 2^32 whose low 11 bits are zero, or a small number. */
+  /** A number from 0, or an even one up to 2^32. */
   li(rd: number, value: number): void {
-    if (value < 2048) this.word(iType(0x13, 0, rd, 0, value));
-    else {
-      this.word(uType(0x37, rd, value >>> 13));
-      this.word(iType(0x13, 1, rd, rd, 1));
+    if (value < 2048) {
+      this.addi(rd, 0, value);
+      return;
     }
+    const near = value < 0x7fff_f800 ? value : value / 2;
+    this.word(uType(0x37, rd, (near + 0x800) >>> 12));
+    this.addi(rd, rd, (near << 20) >> 20);
+    if (near !== value) this.word(iType(0x13, 1, rd, rd, 1));
   }
   addi(rd: number, rs1: number, by: number): void {
     this.word(iType(0x13, 0, rd, rs1, by));
