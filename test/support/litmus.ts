@@ -257,6 +257,7 @@ function program(tests: readonly Litmus[], harts: number, batches: number): Litm
 export type Outcomes = Map<string, Record<string, number>>;
 
 export interface LitmusRun {
+  /** A tenth of it for tests of more than two harts, which take more processors than there may be. */
   times: number;
   jit: boolean;
   host?: HostMemory;
@@ -268,7 +269,8 @@ export async function runLitmus(tests: readonly Litmus[], run: LitmusRun): Promi
   let translated = 0;
   for (const harts of new Set(tests.map((test) => test.harts.length))) {
     const group = tests.filter((test) => test.harts.length === harts);
-    translated += await runTogether(group, harts, run, outcomes);
+    const times = harts === 2 ? run.times : Math.ceil(run.times / 10);
+    translated += await runTogether(group, harts, { ...run, times }, outcomes);
   }
   return { outcomes, translated };
 }

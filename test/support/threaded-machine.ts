@@ -12,6 +12,8 @@ import { bType, iType, jType, sType, uType } from './riscv-encoding';
 export const RAM = 0x8000_0000;
 export const CLINT = 0x200_0000;
 export const DEVICE = 0x1000_0000;
+/** Offset in the device: a store there is not one that `next` waits for. */
+export const DOORBELL = 8;
 export const FENCE = 0x0ff0000f;
 export const FENCE_I = 0x100f;
 const WFI = 0x10500073;
@@ -78,9 +80,9 @@ export interface Written {
  */
 export function threadedMachine(
   code: Code,
-  options: { harts?: number; ramBytes?: number; jit?: boolean; host?: HostMemory; board?: Partial<HartBoard> } = {},
+  options: { harts?: number; ramBytes?: number; jit?: boolean; host?: HostMemory; board?: Partial<HartBoard>; doorbell?: () => void } = {},
 ) {
-  const { harts = 2, ramBytes = 1 << 20, jit = false, host, board } = options;
+  const { harts = 2, ramBytes = 1 << 20, jit = false, host, board, doorbell } = options;
   const plan = planMemory(harts, [{ base: RAM, size: ramBytes }]);
   const memory = new GuestMemory(createMemory(plan), plan);
   const written: Written[] = [];
@@ -91,7 +93,11 @@ export function threadedMachine(
     base: DEVICE,
     size: 4096,
     read: () => 0x1234,
-    write: (_offset, _size, value) => {
+    write: (offset, _size, value) => {
+      if (offset === DOORBELL) {
+        doorbell?.();
+        return;
+      }
       const { user, system } = process.cpuUsage();
       written.push({ value, at: performance.now(), cpu: (user + system) / 1000 });
       arrived();
