@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { bType, iType, rType } from '../../test/support/riscv-encoding';
+import { Assembler } from '../../test/support/assembler';
+import { BareHart, FINISH } from '../../test/support/bare-hart';
+import { compileHelpers } from '../../test/support/helpers-module';
+import { bType, iType, rType, sType, uType } from '../../test/support/riscv-encoding';
 import { ARM_LSE, WEAKEST, X86, type HostMemory } from '../host/host-memory';
-import { HARTS_BASE } from '../memory/layout';
+import { HARTS_BASE, MACHINE_FLUSH_COMING } from '../memory/layout';
 import { Emitter, I32_TYPE } from '../wasm/emitter';
 import { ModuleBuilder } from '../wasm/module-builder';
 import { handlers } from './handlers';
+import { STAT_PAGES_DECODED } from './hart-layout';
 import { buildInterpreter } from './interpreter';
 import { instructions, lookUp } from './isa';
 import type { Context } from './isa/instruction';
@@ -113,5 +117,23 @@ describe('fences in the interpreter', () => {
       instructions[lookUp(fence(RW, RW))].emit(context as unknown as Context);
       expect(run(immediate), `immediate ${immediate & 0xfff}`).toBe(known);
     }
+  });
+});
+
+describe('fence.i', () => {
+  it('does not trust a page while another hart may be about to ask for its writers to be noticed', async () => {
+    const helpers = await compileHelpers();
+    const code = new Assembler();
+    code.word(uType(0x37, 29, FINISH >>> 12));
+    for (let i = 0; i < 5; i++) code.word(0x100f);
+    code.word(sType(0x23, 2, 29, 0, 0));
+    const decoded = (coming: number): number => {
+      const bare = new BareHart(helpers, { harts: 2 });
+      bare.memory.words[MACHINE_FLUSH_COMING >>> 2] = coming;
+      bare.run(code.bytes());
+      return bare.statistic(STAT_PAGES_DECODED);
+    };
+    expect(decoded(0)).toBe(1);
+    expect(decoded(1)).toBe(6);
   });
 });

@@ -74,7 +74,7 @@ describe('harts in threads', () => {
   it.each([false, true])(
     'execute what another wrote once fence.i follows word of it, though it is executed all the time (translated: %s)',
     async (jit) => {
-      const { harts, next, errors } = threadedMachine(changingCode(long ? 100_000 : 2000, 2), { harts: 3, jit });
+      const { harts, next, errors } = threadedMachine(changingCode(long ? 500_000 : 20_000, 2), { harts: 3, jit });
       try {
         await harts.launch();
         await harts.start();
