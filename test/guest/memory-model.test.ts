@@ -74,7 +74,7 @@ describe('harts in threads', () => {
   it.each([false, true])(
     'execute what another wrote once fence.i follows word of it, though it is executed all the time (translated: %s)',
     async (jit) => {
-      const { harts, next, errors } = threadedMachine(changingCode(long ? 500_000 : 20_000, 2), { harts: 3, jit });
+      const { harts, next, errors } = threadedMachine(changingCode(long ? 500_000 : 10_000, 2), { harts: 3, jit });
       try {
         await harts.launch();
         await harts.start();
@@ -90,7 +90,7 @@ describe('harts in threads', () => {
   it.each([false, true])(
     'and the device thread miss nothing that the other puts into a ring, nor a notification (translated: %s)',
     async (jit) => {
-      const program = ringProgram(long ? 1_000_000 : 20_000);
+      const program = ringProgram(long ? 1_000_000 : 10_000);
       const machine = threadedMachine(program.code, { harts: 1, jit, doorbell: () => program.serve(machine.memory) });
       try {
         await machine.harts.launch();

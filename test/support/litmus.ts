@@ -18,8 +18,8 @@ export interface Litmus {
 }
 
 type Word = 'x' | 'y' | 'z';
-/** Predecessors and successors of a fence; for 'tso' see below. */
-export const [I, R, W, RW] = [8, 2, 1, 3];
+/** Predecessors and successors of a fence; what orders an atomic operation. */
+export const [R, W, RW] = [2, 1, 3];
 export const [RL, AQ, AQRL] = [1, 2, 3];
 
 const [T0, T1, T2, A0, A1, A2, S0, S1] = [5, 6, 7, 10, 11, 12, 8, 9];
