@@ -74,7 +74,7 @@ module.exports = {
     mayUse('bus', ['memory', tree]),
     mayUse('interrupt', ['bus', 'memory', tree]),
     mayUse('pci', ['bus', 'interrupt', 'memory', tree]),
-    mayUse('hart', ['wasm', 'memory', 'bus'], 'A hart knows memory and bus interfaces, never a device.'),
+    mayUse('hart', ['host', 'wasm', 'memory', 'bus'], 'A hart knows memory and bus interfaces, never a device.'),
     mayUse('host', [errors], 'What the engine asks of the host system beyond plain Node; whoever needs it may use it.'),
     mayUse('backend', ['host', 'memory', errors], 'Back ends know no virtio.'),
     mayUse('virtio', ['bus', 'interrupt', 'memory', 'pci', 'backend', tree], 'Devices know no machine.'),

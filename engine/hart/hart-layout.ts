@@ -34,6 +34,8 @@ export const HART_RESERVED = HART_PRIVATE + 56;
 export const HART_RESERVED_VALUE = HART_PRIVATE + 64;
 /** u32: the machine's code epoch when this hart last executed fence.i. */
 export const HART_EPOCH_SEEN = HART_PRIVATE + 72;
+/** u32: means nothing; a fence is an atomic operation on it. */
+export const HART_FENCE = HART_PRIVATE + 92;
 
 // ---- CSRs ------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
 import { VmError } from '../bus/vm-error';
+import { hostMemory, type HostMemory } from '../host/host-memory';
 import { HARTS_BASE, HART_INSTRET, HART_LINES, HART_MTIMECMP, HART_PC, HART_STRIDE, HART_X } from '../memory/layout';
 import type { MemoryPlan } from '../memory/memory-plan';
 import { Lockstep, type CheckHelpers } from './check/lockstep';
@@ -58,7 +59,9 @@ export interface HartEnvironment {
   translator?: Translator;
   /** Takes samples for a profile, some thousand a second in bundles; without it none are taken. */
   samples?(samples: Samples): void;
-  /** compileLoop()'s result for the hart, where that was made before; not where `hot` is tuned. */
+  /** What order this host keeps; found out unless given. */
+  host?: HostMemory;
+  /** compileLoop()'s result for the hart and the host, where that was made before; not where `hot` is tuned. */
   loop?: WebAssembly.Module;
 }
 
@@ -96,8 +99,8 @@ const NEVER = (1n << 64n) - 1n;
 const STOP_REASONS = { [STOP_STEP]: 'step', [STOP_BREAKPOINT]: 'breakpoint', [STOP_READ]: 'read', [STOP_WRITE]: 'write' } as const;
 
 /** The interpreter of the hart `id`: all that can be made of a hart before there is a machine. */
-export function compileLoop(id: number, hot = HOT, Loop = RunLoop): WebAssembly.Module {
-  return new WebAssembly.Module(buildInterpreter(HARTS_BASE + id * HART_STRIDE, hot, BUSY * hot, Loop));
+export function compileLoop(id: number, host: HostMemory, hot = HOT, Loop = RunLoop): WebAssembly.Module {
+  return new WebAssembly.Module(buildInterpreter(HARTS_BASE + id * HART_STRIDE, hot, BUSY * hot, host, Loop));
 }
 
 /** One RISC-V hart: its state in the shared memory and the code that runs it, on the calling thread. */
@@ -206,8 +209,9 @@ export class Hart {
       );
     }
     const checked = plan.check !== undefined && environment.translator !== undefined;
+    const host = environment.host ?? hostMemory();
     const runner = (Loop: typeof RunLoop): (() => void) => {
-      const code = (Loop === RunLoop ? environment.loop : undefined) ?? compileLoop(id, hot, Loop);
+      const code = (Loop === RunLoop ? environment.loop : undefined) ?? compileLoop(id, host, hot, Loop);
       const { exports } = new WebAssembly.Instance(code, {
         env: {
           memory,

@@ -1,5 +1,6 @@
 import { Emitter, I32_TYPE, I64_TYPE, type F32, type F64, type I32, type I64, type Label, type Value } from '../wasm/emitter';
 import { ModuleBuilder } from '../wasm/module-builder';
+import type { HostMemory } from '../host/host-memory';
 import { HART_F, HART_PC, HART_X } from '../memory/layout';
 import { handlers, SPECIAL_HANDLERS, type Handler } from './handlers';
 import {
@@ -46,7 +47,7 @@ import { TierEmitter } from './tier-emitter';
  * @param busy likewise for a region, after so many entries
  * @param Loop the lockstep check has others (check/loops.ts)
  */
-export function buildInterpreter(hart: number, hot: number, busy: number, Loop = RunLoop): Uint8Array<ArrayBuffer> {
+export function buildInterpreter(hart: number, hot: number, busy: number, host: HostMemory, Loop = RunLoop): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 65536);
   const helpers = Object.fromEntries(helperNames.map((name) => [name, module.importFunction('helpers', name, helperType(name))]));
@@ -60,6 +61,7 @@ export function buildInterpreter(hart: number, hot: number, busy: number, Loop =
     { decode, straddle, reportHot, regionType: module.typeIndex(REGION_TYPE) },
     hot,
     busy,
+    host,
   );
   run.emit();
   module.addFunction({ parameters: [], results: [] }, run.e, 'run');
@@ -103,8 +105,13 @@ export class RunLoop extends TierEmitter implements Context {
     private readonly imports: Imports,
     private readonly hot: number,
     private readonly busy: number,
+    host: HostMemory,
   ) {
-    super(helperIndex);
+    super(helperIndex, host);
+  }
+
+  protected hartBase(): I32 {
+    return this.e.i32.const(this.hart);
   }
 
   emit(): void {
@@ -494,6 +501,7 @@ export class RunLoop extends TierEmitter implements Context {
   imm32(): I32 {
     return this.e.i32.load(this.e.get(this.record), RECORD_IMM);
   }
+  readonly knownImmediate = undefined;
   constant(): I64 {
     return this.e.i64.extend_u(this.field(RECORD_B));
   }

@@ -97,8 +97,10 @@ export class GuestMemory {
         const last = Math.floor(Math.min(at + length, region.size) - 1) >>> 12;
         for (let page = Math.floor(at / 4096); page <= last; page++) {
           const word = (versions >>> 2) + page;
-          if (Atomics.load(this.words, word) < 0) {
-            Atomics.store(this.words, word, 0);
+          // Not a mere load: that may come before what was written is seen. A hart that makes this a code page does so either before
+          // this, or after, and then reads what was written.
+          const version = Atomics.or(this.words, word, 0);
+          if (version < 0 && Atomics.compareExchange(this.words, word, version, 0) === version) {
             Atomics.add(this.words, MACHINE_CODE_EPOCH >>> 2, 1);
           }
         }

@@ -27,11 +27,12 @@ export const MACHINE_DEVICE_POLLING = 12;
 export const MACHINE_CLOCK_OFFSET = 16;
 /**
  * u32: bumped whenever a page becomes a code page (its version is made of the new value) or a code page is written by anyone, hart
- * or DMA (its version becomes 0).
+ * or DMA (its version is no code page's any more).
  */
 export const MACHINE_CODE_EPOCH = 24;
-/** u32: bumped when every hart must drop its write entries, because a page became a code page. */
+/** u32: bumped when every hart must drop its write entries, because a page became a code page; u32: harts that may be about to. */
 export const MACHINE_FLUSH_REQUEST = 28;
+export const MACHINE_FLUSH_COMING = 44;
 
 /** u32: 1 where the harts have IMSICs, and so the CSRs of Smaia and Ssaia. */
 export const MACHINE_IMSICS = 36;

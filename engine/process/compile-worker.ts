@@ -4,6 +4,7 @@ import { translate, type HotSpot, type Translation } from '../hart/jit/compiler'
 import { RequestQueue } from '../hart/jit/request-queue';
 import { HART_MAIL, STAT_COMPILE_MICROSECONDS, STAT_MODULES, STAT_REGIONS_COMPILED, STAT_REGIONS_DECLINED } from '../hart/hart-layout';
 import { StatisticsBlock } from '../hart/statistics';
+import type { HostMemory } from '../host/host-memory';
 import { HARTS_BASE, HART_STRIDE } from '../memory/layout';
 
 /** What the compile worker begins with: a port to each hart. Its first message is the machine's memory. */
@@ -11,10 +12,11 @@ export interface CompileWorkerData {
   ports: MessagePort[];
   /** Whether the lockstep check is to be told what regions do. */
   checked: boolean;
+  host: HostMemory;
 }
 
 if (!parentPort) throw new Error('compile-worker runs as a worker thread only');
-const { ports, checked } = workerData as CompileWorkerData;
+const { ports, checked, host } = workerData as CompileWorkerData;
 const [memory] = (await once(parentPort, 'message')) as [WebAssembly.Memory];
 const halves = new Uint16Array(memory.buffer);
 const words = new Int32Array(memory.buffer);
@@ -29,7 +31,7 @@ ports.forEach((port, hart) => {
   };
   const work = (): void => {
     const begun = performance.now();
-    const translation = translate(halves, queue.take(begun), checked);
+    const translation = translate(halves, queue.take(begun), checked, host);
     deliver(translation);
     statistics.add(STAT_COMPILE_MICROSECONDS, Math.round((performance.now() - begun) * 1000));
     statistics.add(STAT_MODULES, translation.module ? 1 : 0);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { MessageChannel, Worker, type WorkerOptions } from 'node:worker_threads';
 import { keepAlive } from '../host/keep-alive';
 import { setV8Flags } from '../hart/v8-flags';
+import { hostMemory, type HostMemory } from '../host/host-memory';
 import { builtFile } from './built-file';
 import type { CompileWorkerData } from './compile-worker';
 import type { HartWorkerData } from './hart-worker';
@@ -14,6 +15,8 @@ export interface HartThreadsOptions {
   checked: boolean;
   /** For V8, out of V8_FLAGS. */
   flags: readonly string[];
+  /** What order this host keeps; found out unless given. */
+  host?: HostMemory;
 }
 
 /**
@@ -27,17 +30,17 @@ export class HartThreads {
   /** What a thread failed with before anybody asked anything of it. */
   failure: unknown;
 
-  constructor({ harts, jit, checked, flags }: HartThreadsOptions) {
+  constructor({ harts, jit, checked, flags, host = hostMemory() }: HartThreadsOptions) {
     setV8Flags(harts, flags);
     const channels = Array.from({ length: jit ? harts : 0 }, () => new MessageChannel());
     this.workers = Array.from({ length: harts }, (_, id) => {
       const compiler = channels[id]?.port1;
-      const workerData: HartWorkerData = { id, compiler };
+      const workerData: HartWorkerData = { id, compiler, host };
       return this.started('hart-worker.js', { workerData, transferList: compiler ? [compiler] : [], name: `hart-${id}` });
     });
     if (jit) {
       const ports = channels.map(({ port2 }) => port2);
-      const workerData: CompileWorkerData = { ports, checked };
+      const workerData: CompileWorkerData = { ports, checked, host };
       this.compiler = this.started('compile-worker.js', { workerData, transferList: ports, name: 'compiler' });
     }
     this.helpers = keepAlive(WebAssembly.compile(readFileSync(builtFile('helpers.wasm'))));

@@ -4,6 +4,7 @@ import type { MmioRange } from '../bus/mmio-bus';
 import { DeviceError } from '../bus/vm-error';
 import type { HartStop } from '../hart/debug-points';
 import { compileLoop, Hart } from '../hart/hart';
+import type { HostMemory } from '../host/host-memory';
 import type { Samples } from '../hart/sampler';
 import type { Translation } from '../hart/jit/compiler';
 import type { MemoryPlan } from '../memory/memory-plan';
@@ -16,6 +17,7 @@ export interface HartWorkerData {
   id: number;
   /** To the compile worker; without it the hart only interprets. */
   compiler: MessagePort | undefined;
+  host: HostMemory;
 }
 
 /** What it is told first, when the machine is made. */
@@ -33,10 +35,10 @@ export type HartReport = 0 | 'ready' | 'parked' | { failed: string } | { trace: 
 
 const port = parentPort;
 if (!port) throw new Error('hart-worker runs as a worker thread only');
-const { id, compiler } = workerData as HartWorkerData;
+const { id, compiler, host } = workerData as HartWorkerData;
 const setup = once(port, 'message') as Promise<[HartSetup]>;
 // Meanwhile.
-const loop = compileLoop(id);
+const loop = compileLoop(id, host);
 const [{ memory, plan, helpers, board }] = await setup;
 const report = (message: HartReport): void => port.postMessage(message);
 
@@ -57,6 +59,7 @@ function traced(kind: string, address: number, size: number, value: number | und
 }
 
 const hart = new Hart(memory, plan, id, helpers, {
+  host,
   loop,
   time: () => clock.now(),
   mmioRead: (address, size) => {

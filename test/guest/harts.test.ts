@@ -1,24 +1,16 @@
 import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
-import { MmioBus } from '../../engine/bus/mmio-bus';
 import type { InterruptPlan } from '../../engine/interrupt/interrupt-controllers';
-import type { VmError } from '../../engine/bus/vm-error';
-import { GuestMemory } from '../../engine/memory/guest-memory';
-import { createMemory, planMemory } from '../../engine/memory/memory-plan';
 import type { HartBoard } from '../../engine/process/hart-board';
-import { HartThreads } from '../../engine/process/hart-threads';
-import { HartPool } from '../../engine/process/harts';
-import { v8Verdict } from '../../engine/process/v8-verdict';
-import { Assembler, Label } from '../support/assembler';
-import { bType, iType, jType, rType, sType, uType } from '../support/riscv-encoding';
+import type { HartPool } from '../../engine/process/harts';
+import { Label } from '../support/assembler';
+import { iType, rType, uType } from '../support/riscv-encoding';
+import { CLINT, Code, DEVICE, FENCE, FENCE_I, RAM, threadedMachine } from '../support/threaded-machine';
 
 // Harts in threads of their own. The workers come from the build.
 
-const RAM = 0x8000_0000;
 const DATA = RAM + 0x10000;
 const FUNCTION = RAM + 0x20000;
-const CLINT = 0x200_0000;
-const DEVICE = 0x1000_0000;
 const AIA: InterruptPlan = {
   kind: 'aplic',
   domains: { machine: 0xc00_0000, supervisor: 0xd00_0000 },
@@ -28,116 +20,18 @@ const AIA: InterruptPlan = {
 const [A0, A1, A2, T0, T1, T2, S0, S1] = [10, 11, 12, 5, 6, 7, 8, 9];
 const WFI = 0x10500073;
 const MRET = 0x30200073;
-const FENCE = 0x0ff0000f;
-const FENCE_I = 0x100f;
 const RET = 0x8067;
 
-class Code extends Assembler {
-  jump(to: Label): void {
-    this.reference(4, to, (d) => jType(0, d));
-  }
-  branch(funct3: number, rs1: number, rs2: number, to: Label): void {
-    this.reference(4, to, (d) => bType(funct3, rs1, rs2, d));
-  }
-  /** Any address below 2^32 whose low 11 bits are zero, or a small number. */
-  li(rd: number, value: number): void {
-    if (value < 2048) this.word(iType(0x13, 0, rd, 0, value));
-    else {
-      this.word(uType(0x37, rd, value >>> 13));
-      this.word(iType(0x13, 1, rd, rd, 1));
-    }
-  }
-  addi(rd: number, rs1: number, by: number): void {
-    this.word(iType(0x13, 0, rd, rs1, by));
-  }
-  load(rd: number, rs1: number, offset = 0, funct3 = 2): void {
-    this.word(iType(0x03, funct3, rd, rs1, offset));
-  }
-  store(rs2: number, rs1: number, offset = 0, funct3 = 2): void {
-    this.word(sType(0x23, funct3, rs1, rs2, offset));
-  }
-  csrr(rd: number, csr: number): void {
-    this.word(iType(0x73, 2, rd, 0, csr));
-  }
-  csrw(csr: number, rs1: number): void {
-    this.word(iType(0x73, 1, 0, rs1, csr));
-  }
-  /** Wait until the word at rs1 + offset is, or is not, the value of rs2. */
-  await(rs1: number, offset: number, rs2: number, equal: boolean): void {
-    const again = new Label();
-    this.place(again);
-    this.load(T0, rs1, offset);
-    this.branch(equal ? 1 : 0, T0, rs2, again);
-  }
-  sleep(): void {
-    const again = new Label();
-    this.place(again);
-    this.word(WFI);
-    this.jump(again);
-  }
-}
-
-interface Written {
-  value: number;
-  at: number;
-  cpu: number;
-}
-
-const { flags } = await v8Verdict();
 let pool: HartPool | undefined;
 afterEach(async () => {
   await pool?.stop();
   pool = undefined;
 });
 
-/** Two harts that run `code` from the start of RAM; `next` waits for a hart's next store to the device. */
 function machine(code: Code, jit = false, board: Partial<HartBoard> = {}) {
-  const plan = planMemory(2, [{ base: RAM, size: 1 << 20 }]);
-  const memory = new GuestMemory(createMemory(plan), plan);
-  const written: Written[] = [];
-  let arrived = (): void => {};
-  const bus = new MmioBus();
-  bus.add({
-    name: 'device',
-    base: DEVICE,
-    size: 4096,
-    read: () => 0x1234,
-    write: (_offset, _size, value) => {
-      const { user, system } = process.cpuUsage();
-      written.push({ value, at: performance.now(), cpu: (user + system) / 1000 });
-      arrived();
-    },
-  });
-  memory.copyIn(RAM, code.bytes());
-  const threads = new HartThreads({ harts: 2, jit, checked: false, flags });
-  const hartBoard: HartBoard = {
-    timebase: 10_000_000,
-    resetVector: RAM,
-    clint: { base: CLINT },
-    interrupts: { kind: 'plic', base: 0xc00_0000, sources: 95 },
-    pci: { firstSource: 32 },
-    virtioMmio: { base: 0x1000_1000, stride: 0x1000, count: 8, firstSource: 1 },
-    ranges: bus.ranges(),
-    jit,
-    ...board,
-  };
-  const harts = new HartPool(memory.memory, plan, bus, hartBoard, threads);
-  pool = harts;
-  const errors: VmError[] = [];
-  harts.on('error', (error) => errors.push(error));
-  const next = async (): Promise<Written> => {
-    while (written.length === 0) {
-      await new Promise<void>((resolve, reject) => {
-        const late = setTimeout(() => reject(new Error(`no word from the harts; ${errors.map(String).join()}`)), 20_000);
-        arrived = () => {
-          clearTimeout(late);
-          resolve();
-        };
-      });
-    }
-    return written.shift() as Written;
-  };
-  return { harts, memory, next, errors, written };
+  const made = threadedMachine(code, { jit, board });
+  pool = made.harts;
+  return made;
 }
 
 /** Both harts count by AMO and by LR/SC; hart 0 reports when both are done. */

@@ -7,6 +7,7 @@ import {
   HART_SLEEPING,
   HART_STRIDE,
   MACHINE_CODE_EPOCH,
+  MACHINE_FLUSH_COMING,
   MACHINE_FLUSH_REQUEST,
   MACHINE_HARTS,
   PAGE_WRITERS_ANYWHERE,
@@ -77,20 +78,32 @@ function freshVersion(): u32 {
   return (atomic.add<u32>(MACHINE_CODE_EPOCH, 1) + 1) | 0x80000000;
 }
 
-/** Before a TLB entry to write a page is made, in whichever table, at `index`: whether it may be. */
-export function noteWriter(version: u32, index: u32): bool {
+/**
+ * Before a TLB entry to write a page is made, in whichever table, at `index`: whether it may be. `writing`: the page is about to be
+ * written, and is no code page any more. It becomes one with a writer in a single step: a hart that makes it a code page again has either
+ * done so before, and its next fence.i drops that, or asks the writers to be noticed first.
+ */
+export function noteWriter(version: u32, index: u32, writing: bool): bool {
   let seen = atomic.load<u32>(version);
-  while (!isCode(seen) && seen != index + 1 && seen != PAGE_WRITERS_ANYWHERE) {
-    const next: u32 = seen == 0 ? index + 1 : PAGE_WRITERS_ANYWHERE;
+  while (seen != index + 1 && seen != PAGE_WRITERS_ANYWHERE) {
+    const code = isCode(seen);
+    if (code && !writing) return false;
+    const next: u32 = code || seen == 0 ? index + 1 : PAGE_WRITERS_ANYWHERE;
     const other = atomic.cmpxchg<u32>(version, seen, next);
-    seen = other == seen ? next : other;
+    if (other == seen) {
+      if (code) atomic.add<u32>(MACHINE_CODE_EPOCH, 1);
+      break;
+    }
+    seen = other;
   }
-  return !isCode(seen);
+  return true;
 }
 
 /** Make it a code page, to which stores are noticed from now on. Returns its version. */
 function becomeCode(version: u32, host: u32): u32 {
   const fresh = freshVersion();
+  // Who finds the version before the request for it has been made must know that one is coming.
+  atomic.add<u32>(MACHINE_FLUSH_COMING, 1);
   let seen = atomic.load<u32>(version);
   while (!isCode(seen)) {
     const other = atomic.cmpxchg<u32>(version, seen, fresh);
@@ -99,10 +112,12 @@ function becomeCode(version: u32, host: u32): u32 {
         dropWriteTags(host, seen);
         if (load<u32>(MACHINE_HARTS) > 1) requestFlush();
       }
-      return fresh;
+      seen = fresh;
+      break;
     }
     seen = other;
   }
+  atomic.sub<u32>(MACHINE_FLUSH_COMING, 1);
   return seen;
 }
 
@@ -192,8 +207,9 @@ export function honourFlushRequests(): void {
   atomic.store<u32>(hart + HART_FLUSH_ACK, request);
 }
 
-/** Whether every hart has honoured all flush requests, or sleeps and will before it runs on. */
+/** Whether every hart has honoured all flush requests, those that are just being made too, or sleeps and will before it runs on. */
 function writesAreNoticed(): bool {
+  if (atomic.load<u32>(MACHINE_FLUSH_COMING) != 0) return false;
   const harts = load<u32>(MACHINE_HARTS);
   const request = atomic.load<u32>(MACHINE_FLUSH_REQUEST);
   for (let i: u32 = 0; i < harts; i++) {

@@ -1,4 +1,4 @@
-import { HART_PC, MACHINE_CODE_EPOCH, MACHINE_WATCHPOINT_COUNT, REGION_DEVICE, REGION_HIDDEN, REGION_READONLY } from '../../memory/layout';
+import { HART_PC, MACHINE_WATCHPOINT_COUNT, REGION_DEVICE, REGION_HIDDEN, REGION_READONLY } from '../../memory/layout';
 import {
   FETCH_ENTRIES,
   FETCH_ENTRY_BYTES,
@@ -30,7 +30,7 @@ import {
   HOST_WRITE,
 } from '../hart-layout';
 import { debugging, NOT_WATCHED, runsAlone, stopsAt, watch, WATCH_HIT } from './debug';
-import { isCode, noteWriter, recordsAt, slotAt, slotFor } from './decoded-pages';
+import { noteWriter, recordsAt, slotAt, slotFor } from './decoded-pages';
 import { ACCESS_FETCH, ACCESS_PARTIAL, ACCESS_READ, ACCESS_WRITE, pmpRights } from './pmp';
 import { CAUSE_LOAD_MISALIGNED, CAUSE_STORE_MISALIGNED, count, hart, raise } from './state';
 import { honourMapChanges, noteTranslation, selectTlbs } from './tlb';
@@ -84,11 +84,7 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
       accessFault(access, va);
       return TRAPPED;
     }
-    if (isCode(atomic.load<u32>(regionVersion))) {
-      // Code was decoded from this page: let every hart's next fence.i know, and then it is an ordinary page again.
-      atomic.store<u32>(regionVersion, 0);
-      atomic.add<u32>(MACHINE_CODE_EPOCH, 1);
-    }
+    noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1), true);
   }
   if (pageRights != ACCESS_PARTIAL && watched == NOT_WATCHED) {
     const rights = pageRights & foundRights;
@@ -96,7 +92,7 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
     const page = va & ~PAGE_MASK;
     const addend = host - <u32>va;
     store<u64>(entry + TLB_READ, rights & ACCESS_READ ? page : u64.MAX_VALUE);
-    const writable = (rights & ACCESS_WRITE) != 0 && !readonly && noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1));
+    const writable = (rights & ACCESS_WRITE) != 0 && !readonly && noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1), false);
     store<u64>(entry + TLB_WRITE, writable ? page : u64.MAX_VALUE);
     store<u32>(entry + TLB_ADDEND, addend);
     noteTranslation(va, load<u32>(hart + HART_TLB) == hart + HART_TLB_S);

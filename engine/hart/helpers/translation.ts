@@ -147,6 +147,8 @@ export function translate(va: u64, access: i32, priv: i32): u64 {
         level++;
         continue;
       }
+      // The access itself comes later, be it a plain one: an atomic load comes after the exchange, and before all that follows.
+      atomic.load<u64>(at);
       pte |= wanted;
     }
     if ((pte & PTE_D) == 0) rights &= ~ACCESS_WRITE;

@@ -1,4 +1,5 @@
 import type { Emitter, F32, F64, I32, I64, Label, Value } from '../../wasm/emitter';
+import type { HostMemory } from '../../host/host-memory';
 import type { HelperName, HelperResult } from '../helper-table';
 
 /**
@@ -60,6 +61,8 @@ export interface Context {
   imm(): I64;
   /** The immediate's low 32 bits: shift amounts, CSR numbers. */
   imm32(): I32;
+  /** The immediate, where it is known while emitting. */
+  readonly knownImmediate: number | undefined;
   /** The 5-bit constant of csrrwi and its kind. */
   constant(): I64;
   /** Whether rs1 and rs2 are known to be one register. */
@@ -77,6 +80,10 @@ export interface Context {
   /** Load fd, store fs2. */
   loadFloat(format: 'f32' | 'f64', address: I64): void;
   storeFloat(format: 'f32' | 'f64', address: I64): void;
+  /** What order the host keeps by itself. */
+  readonly host: HostMemory;
+  /** All accesses before come before all that follow, to whoever looks; nothing where the host keeps every order. */
+  fence(): void;
   /** Where in the shared memory a naturally aligned, writable guest word lies, for wasm atomics. Faults as a store. */
   atomicAddress(size: 2 | 3, address: I64): I32;
   /** Jump to pc + imm if the condition is not zero. */
@@ -179,7 +186,7 @@ export const rs2Of = (w: number): number => (w >>> 20) & 31;
 export const rs3Of = (w: number): number => w >>> 27;
 export const rmOf = (w: number): number => (w >>> 12) & 7;
 
-/** The immediate of an instruction word, sign-extended to 32 bits; 0 where the format has none. */
+/** The immediate of an instruction word, sign-extended to 32 bits; of `amo2` aq and rl, as bits 1 and 0; 0 where the format has none. */
 export function immediateOf(format: Format, w: number): number {
   switch (format) {
     case 'i':
@@ -199,6 +206,8 @@ export function immediateOf(format: Format, w: number): number {
     case 'csr':
     case 'csri':
       return w >>> 20;
+    case 'amo2':
+      return (w >>> 25) & 3;
     default:
       return 0;
   }

@@ -19,7 +19,11 @@ export const CSR_NO_WRITE = 1 << 12;
 });
 
 const zifencei = extension('zifencei', { flow: 'jump' });
-zifencei.def('fence.i', 'i', bits(0x0f, 1), (c) => c.transfer('fence_i'));
+zifencei.def('fence.i', 'i', bits(0x0f, 1), (c) => {
+  // What this hart has seen of other harts' stores it is to see of their code too.
+  if (c.host.reorders === 'anything') c.fence();
+  c.transfer('fence_i');
+});
 
 /** Privileged instructions (privileged ISA §3.3, §10.2, §12.2) and the environment calls of RV64I §2.8. */
 const privileged = extension('i', { flow: 'jump' });
@@ -29,7 +33,11 @@ privileged.def('ebreak', 'none', exact(0x001), (c) => c.transfer('ebreak'));
 privileged.def('sret', 'none', exact(0x102), (c) => c.transfer('sret'));
 privileged.def('mret', 'none', exact(0x302), (c) => c.transfer('mret'));
 privileged.def('wfi', 'none', exact(0x105), (c) => c.transfer('wfi'));
-privileged.def('sfence.vma', 'r', bits(0x73, 0, 0x09), (c) => c.transfer('sfence_vma', c.rs1(), c.rs1IsZero(), c.rs2(), c.rs2IsZero()));
+privileged.def('sfence.vma', 'r', bits(0x73, 0, 0x09), (c) => {
+  // Page walks are reads that come after all before.
+  c.fence();
+  c.transfer('sfence_vma', c.rs1(), c.rs1IsZero(), c.rs2(), c.rs2IsZero());
+});
 
 export const zicsr: Instruction[] = csr.list;
 export const system: Instruction[] = [...zifencei.list, ...privileged.list];

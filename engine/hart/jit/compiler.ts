@@ -1,4 +1,5 @@
 import { DECODED_PAGE_BYTES } from '../../memory/layout';
+import { hostMemory, type HostMemory } from '../../host/host-memory';
 import { ModuleBuilder } from '../../wasm/module-builder';
 import {
   HART_COUNTERS,
@@ -116,7 +117,7 @@ class SpotView implements CodeView {
   }
 }
 
-function emitModule(regions: Region[], Regions: typeof RegionEmitter): Uint8Array<ArrayBuffer> {
+export function emitModule(regions: Region[], host: HostMemory, Regions = RegionEmitter): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 65536);
   const imported = new Map<HelperName, number>();
@@ -129,13 +130,13 @@ function emitModule(regions: Region[], Regions: typeof RegionEmitter): Uint8Arra
     return index;
   };
   // All bodies first: they decide which helpers are imported, and imports come before functions.
-  const bodies = regions.map((region) => new Regions(region, helperIndex).emit());
+  const bodies = regions.map((region) => new Regions(region, helperIndex, host).emit());
   for (const [i, body] of bodies.entries()) module.addFunction(REGION_TYPE, body, `r${i}`);
   return module.build();
 }
 
-/** Translate some hot spots into one module; `checked` for the lockstep check. */
-export function translate(halves: Uint16Array, spots: HotSpot[], checked = false): Translation {
+/** Translate some hot spots into one module for this host; `checked` for the lockstep check. */
+export function translate(halves: Uint16Array, spots: HotSpot[], checked = false, host = hostMemory()): Translation {
   const words = new Uint32Array(halves.buffer);
   const regions: Region[] = [];
   const good: HotSpot[] = [];
@@ -156,7 +157,7 @@ export function translate(halves: Uint16Array, spots: HotSpot[], checked = false
     }
   }
   return {
-    module: regions.length > 0 ? new WebAssembly.Module(emitModule(regions, checked ? RecordingEmitter : RegionEmitter)) : undefined,
+    module: regions.length > 0 ? new WebAssembly.Module(emitModule(regions, host, checked ? RecordingEmitter : RegionEmitter)) : undefined,
     spots: good,
     declined,
   };

@@ -14,6 +14,7 @@ import {
   type ValueType,
 } from '../../wasm/emitter';
 import type { FunctionType } from '../../wasm/module-builder';
+import type { HostMemory } from '../../host/host-memory';
 import { HART_F, HART_PC, HART_X } from '../../memory/layout';
 import {
   FETCH_ENTRIES,
@@ -69,6 +70,18 @@ const FETCH_SHIFT = 12 - Math.log2(FETCH_ENTRY_BYTES);
 /** Half-words that the table of a jump through a register may span. */
 const MAX_TABLE = 1024;
 
+/**
+ * Whether V8 sees that the result, or where a branch goes, does not depend on what the instruction reads. Accesses that follow depend on it
+ * all the same (RVWMO's dependencies are syntactic), but the host would not know.
+ */
+function hidesDependency({ instruction: { name, flow }, word, length }: RegionInstruction): boolean {
+  const [rs1, rs2] = [rs1Of(word), rs2Of(word)];
+  if (flow === 'branch') return rs1 === rs2 || immediateOf('b', word) === length;
+  if (name === 'xor' || name === 'sub' || name === 'subw') return rs1 === rs2 && rs1 !== 0;
+  if (name === 'and' || name === 'mul') return rs1 !== rs2 && (rs1 === 0 || rs2 === 0);
+  return name === 'andi' && immediateOf('i', word) === 0 && rs1 !== 0;
+}
+
 /** Emits one region as a wasm function: guest registers in locals, control flow structured (DESIGN §3). */
 export class RegionEmitter extends TierEmitter implements Context {
   readonly e = new Emitter(REGION_TYPE.parameters);
@@ -113,8 +126,9 @@ export class RegionEmitter extends TierEmitter implements Context {
     private readonly region: Region,
     /** Function index of a helper. */
     helperIndex: (name: HelperName) => number,
+    host: HostMemory,
   ) {
-    super(helperIndex);
+    super(helperIndex, host);
     this.structure = analyse(region.blocks);
     this.placement = place(region.blocks, this.structure);
     const { used } = this.placement;
@@ -170,6 +184,10 @@ export class RegionEmitter extends TierEmitter implements Context {
     e.end();
     this.goOn(() => e.get(this.target));
     return e;
+  }
+
+  protected hartBase(): I32 {
+    return this.e.get(this.hart);
   }
 
   /** Leave the function for an offset from the page. */
@@ -266,6 +284,7 @@ export class RegionEmitter extends TierEmitter implements Context {
       this.here = block.body[this.index];
       const { instruction, word } = this.here;
       if (instruction.pure && rdOf(word) === 0) continue;
+      if (this.host.reorders === 'anything' && hidesDependency(this.here)) this.fence();
       this.keepSources(idioms);
       const match = idioms.get(this.index);
       if (match) this.emitIdiom(match.idiom);
@@ -565,14 +584,14 @@ export class RegionEmitter extends TierEmitter implements Context {
       super.storeFloat(format, address);
     }
   }
-  private immediate(): number {
+  get knownImmediate(): number {
     return immediateOf(this.here.instruction.format, this.here.word);
   }
   imm(): I64 {
-    return this.e.i64.const(this.immediate());
+    return this.e.i64.const(this.knownImmediate);
   }
   imm32(): I32 {
-    return this.e.i32.const(this.immediate());
+    return this.e.i32.const(this.knownImmediate);
   }
   constant(): I64 {
     return this.e.i64.const(rs1Of(this.here.word));
