@@ -40,10 +40,11 @@ export const RECIPES: Record<Kind, Recipe> = {
 /** One program of `count` random sequences, run often enough to become hot; the same for the same seed. */
 export function randomProgram(kind: Kind, seed: number, count: number): Program {
   const random = new Random(seed);
-  const { rounds, runBytes, generate } = RECIPES[kind];
+  const recipe = RECIPES[kind];
+  const { rounds, runBytes } = recipe;
   const values = Array.from({ length: VALUES }, () => randomValues(random));
   return buildProgram(
-    Array.from({ length: count }, () => generate(random, rounds.translated, values)),
+    Array.from({ length: count }, () => recipe.generate(random, rounds.translated, values)),
     runBytes,
   );
 }
