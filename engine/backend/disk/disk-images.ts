@@ -5,7 +5,7 @@ import type { Disk } from './disk';
 import { SECTOR } from './disk';
 import { HostFile } from './disk-file';
 import { lockFile, shareFile } from '../../host/file-lock';
-import { makeFile } from './new-file';
+import { makeFile } from '../../host/new-file';
 import { type DiskFormat, backingOf, detectFormat, openDisk, openWithoutBacking, readHeader } from './open-disk';
 import { type Bitmap, readBitmaps } from './qcow2/bitmaps';
 import { type CheckProgress, type Qcow2CheckResult, examine } from './qcow2/check';
