@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import { dataDirectory } from '../images/data-directory';
 import { keepingVariables, type MachineConfigInput } from '../machine/config';
-import { VmLibrary, type VmLock } from '../machine/vm-library';
+import { VmLibrary } from '../machine/vm-library';
 import { ConsoleEscape, type EscapeCommand } from './console-escape';
 import { Ending } from './ending';
 import { exitCodeOfGuest } from './exit-codes';
@@ -38,7 +38,7 @@ export async function run(args: string[]): Promise<number> {
   const library = new VmLibrary(dataDirectory());
   const entry = await library.find(name);
   if (entry.error) throw entry.error;
-  const lock: VmLock = await library.lock(entry.id, 'hartbox run');
+  const lock = await library.lock(entry.id, 'hartbox run');
   try {
     const config = { ...entry.config, ...options.config };
     return await runMachine(keepingVariables<MachineConfigInput>(config, library.flashFile(entry.id)), options);

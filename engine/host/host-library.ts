@@ -3,21 +3,22 @@ import type koffi from 'koffi';
 
 type Koffi = typeof koffi;
 
-let library: ReturnType<Koffi['load']> | null | undefined;
+const loaded = new Map<string, ReturnType<Koffi['load']> | undefined>();
+
+/** The host's C library. */
+const names: Partial<Record<NodeJS.Platform, string>> = { linux: 'libc.so.6', darwin: '/usr/lib/libSystem.B.dylib' };
 
 /**
- * The host's C library, for the few calls that Node lacks, by the optional package koffi. Undefined where that is missing, or on
- * Windows: who asks has to do without.
+ * A library of the host, its C library unless named, for the few calls that Node lacks, by the optional package koffi. Undefined where
+ * that or the library is missing, and on Windows, whose calls are in several, without a name: who asks has to do without.
  */
-export function hostLibrary(): ReturnType<Koffi['load']> | undefined {
-  if (library === undefined) library = load() ?? null;
-  return library ?? undefined;
+export function hostLibrary(name = names[process.platform]): ReturnType<Koffi['load']> | undefined {
+  if (name === undefined) return undefined;
+  if (!loaded.has(name)) loaded.set(name, load(name));
+  return loaded.get(name);
 }
 
-function load(): ReturnType<Koffi['load']> | undefined {
-  const names: Partial<Record<NodeJS.Platform, string>> = { linux: 'libc.so.6', darwin: '/usr/lib/libSystem.B.dylib' };
-  const name = names[process.platform];
-  if (!name) return undefined;
+function load(name: string): ReturnType<Koffi['load']> | undefined {
   try {
     return (createRequire(import.meta.url)('koffi') as Koffi).load(name);
   } catch {
