@@ -90,8 +90,25 @@ describe('VmLibrary.lock', () => {
     const child = spawn(process.execPath, ['-e', '']);
     const { pid } = child;
     await once(child, 'exit');
-    await mkdir(join(library.folder(DEFAULT_VM), 'lock'));
-    await writeFile(join(library.folder(DEFAULT_VM), 'owner.json'), JSON.stringify({ pid, program: 'a ghost' }));
+    await library.lock(DEFAULT_VM, 'a ghost');
+    const lock = join(library.folder(DEFAULT_VM), 'lock');
+    await writeFile(lock, (await readFile(lock, 'utf8')).replace(`"pid":${process.pid}`, `"pid":${pid}`));
+    expect(await library.isRunning(DEFAULT_VM)).toBe(false);
     await (await library.lock(DEFAULT_VM, 'the test')).release();
+    expect(await readdir(library.folder(DEFAULT_VM))).toEqual(['config.json']);
+  });
+
+  it('respects the lock of an earlier version while that runs, and removes what is left of one', async () => {
+    await library.list();
+    const lock = join(library.folder(DEFAULT_VM), 'lock');
+    const owner = join(library.folder(DEFAULT_VM), 'owner.json');
+    await mkdir(lock);
+    await writeFile(owner, JSON.stringify({ pid: process.pid, program: 'the old app' }));
+    expect(await library.isRunning(DEFAULT_VM)).toBe(true);
+    await expect(library.lock(DEFAULT_VM, 'the test')).rejects.toThrow(`run by the old app (process ${process.pid})`);
+    await writeFile(owner, JSON.stringify({ pid: 2 ** 22 + 1, program: 'the old app' }));
+    expect(await library.isRunning(DEFAULT_VM)).toBe(false);
+    await (await library.lock(DEFAULT_VM, 'the test')).release();
+    expect(await readdir(library.folder(DEFAULT_VM))).toEqual(['config.json']);
   });
 });
