@@ -163,9 +163,9 @@ describe('a shared file', () => {
     const next = `${lock}.${process.pid}-${Number(number) + 1}`;
     await writeFile(next, 'of another container');
     const second = await shareFile(path);
-    expect(await readFile(next, 'utf8')).toBe('of another container');
     await first.release();
     await second.release();
+    expect(await readFile(next, 'utf8')).toBe('of another container');
   });
 
   it('is free again when who shared it is gone', async () => {

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, readdir, realpath, rmdir, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../bus/vm-error';
@@ -214,7 +214,7 @@ async function removeStale(lock: string, { state }: Found, oldOwnerFile: string 
       ({ mtimeMs }) => Date.now() - mtimeMs,
       () => 0,
     );
-    if (since > TAKEOVER_MS) await hostFiles.removeFolder(takeover).catch(() => undefined);
+    if (since > TAKEOVER_MS) await hostFiles.removeEmptyFolder(takeover).catch(() => undefined);
     await delay(LOOK_MS);
     return;
   }
@@ -228,10 +228,10 @@ async function removeStale(lock: string, { state }: Found, oldOwnerFile: string 
       );
       if (touched !== state) return;
       if (oldOwnerFile !== undefined) await hostFiles.remove(oldOwnerFile);
-      await hostFiles.patiently(() => rmdir(lock)).catch(() => undefined);
+      await hostFiles.removeEmptyFolder(lock).catch(() => undefined);
     }
   } finally {
-    await hostFiles.removeFolder(takeover).catch(() => undefined);
+    await hostFiles.removeEmptyFolder(takeover).catch(() => undefined);
   }
 }
 

@@ -16,7 +16,7 @@ function host(refusals: number, code: string) {
   const delay = async (milliseconds: number): Promise<void> => {
     seen.waited += milliseconds;
   };
-  return { seen, calls: { rename: act, rm: act as never, delay } };
+  return { seen, calls: { rename: act, rm: act as never, rmdir: act as never, delay } };
 }
 
 describe('a rename or deletion', () => {
@@ -25,9 +25,11 @@ describe('a rename or deletion', () => {
     const windows = new PatientFiles('win32', calls);
     await windows.rename('a', 'b');
     expect(seen.tries).toBe(4);
-    seen.tries = 0;
-    await windows.remove('a');
-    expect(seen.tries).toBe(4);
+    for (const remove of ['remove', 'removeFolder', 'removeEmptyFolder'] as const) {
+      seen.tries = 0;
+      await windows[remove]('a');
+      expect(seen.tries).toBe(4);
+    }
   });
 
   it('is given up after some two seconds, with the host’s own error', async () => {

@@ -1,4 +1,4 @@
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, rmdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** What Windows answers while somebody else, mostly a virus scanner or an indexer, has a file or something in a folder open. */
@@ -13,7 +13,7 @@ const PAUSES = [10, 20, 40, 80, 150, 300, 600, 800];
 export class PatientFiles {
   constructor(
     private readonly platform: NodeJS.Platform = process.platform,
-    private readonly host = { rename, rm, delay: (milliseconds: number): Promise<unknown> => delay(milliseconds) },
+    private readonly host = { rename, rm, rmdir, delay: (milliseconds: number): Promise<unknown> => delay(milliseconds) },
   ) {}
 
   /** Do something with files that may be refused for a moment. It has to be such that it can be done again. */
@@ -38,6 +38,10 @@ export class PatientFiles {
   /** Delete a file, if it is there. */
   remove(path: string): Promise<void> {
     return this.patiently(() => this.host.rm(path, { force: true }));
+  }
+
+  removeEmptyFolder(path: string): Promise<void> {
+    return this.patiently(() => this.host.rmdir(path));
   }
 
   /** Delete a folder with all that is in it, if it is there. */

@@ -21,20 +21,20 @@ export interface ProcessIdentity {
 /** What this host tells of itself and of its processes. */
 export interface HostProcesses extends Omit<ProcessIdentity, 'started'> {
   /** When a process started: undefined where the host does not tell, null for one that has ended and waits to be collected. */
-  startOf(pid: number): string | null | undefined;
+  startOf: (pid: number) => string | null | undefined;
   /** kill(2) with signal 0. */
-  probe(pid: number): void;
+  probe: (pid: number) => void;
 }
 
 /** Where facts about a host come from. */
 export interface HostSource {
   platform: NodeJS.Platform;
   pid: number;
-  hostname(): string;
-  read(path: string): string;
-  readLink(path: string): string;
+  hostname: () => string;
+  read: (path: string) => string;
+  readLink: (path: string) => string;
   library: typeof hostLibrary;
-  probe(pid: number): void;
+  probe: (pid: number) => void;
 }
 
 const SOURCE: HostSource = {
@@ -191,7 +191,7 @@ function readWindows({ library }: HostSource): Facts | undefined {
     const guid = Buffer.alloc(256);
     const size = Buffer.alloc(4);
     size.writeUInt32LE(guid.length);
-    const found = regGetValue(LOCAL_MACHINE, 'SOFTWARE\\Microsoft\\Cryptography', 'MachineGuid', STRING_OF_64_BIT_VIEW, null, guid, size);
+    const found: unknown = regGetValue(LOCAL_MACHINE, 'SOFTWARE\\Microsoft\\Cryptography', 'MachineGuid', STRING_OF_64_BIT_VIEW, null, guid, size);
     return {
       machine: found === 0 ? digest(guid.toString('utf16le').split('\0')[0]) : undefined,
       boot: undefined,
