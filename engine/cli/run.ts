@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
+import { asFileName } from '../host/file-name';
 import { dataDirectory } from '../images/data-directory';
 import { keepingVariables, type MachineConfigInput } from '../machine/config';
 import { VmLibrary } from '../machine/vm-library';
@@ -51,8 +52,11 @@ export async function run(args: string[]): Promise<number> {
 function flashFileOfDrive({ drives = [] }: MachineConfigInput): string | undefined {
   const disk = drives[0]?.file;
   if (disk === undefined) return undefined;
-  const hash = createHash('sha256').update(resolve(disk)).digest('hex').slice(0, 8);
-  return join(dataDirectory(), 'flash', `${basename(disk)}-${hash}.fd`);
+  const path = resolve(disk);
+  // On Windows a file answers to its name in any case.
+  const identity = process.platform === 'win32' ? path.toLowerCase() : path;
+  const hash = createHash('sha256').update(identity).digest('hex').slice(0, 8);
+  return join(dataDirectory(), 'flash', `${asFileName(basename(disk))}-${hash}.fd`);
 }
 
 async function runMachine(config: MachineConfigInput, options: MachineOptions): Promise<number> {

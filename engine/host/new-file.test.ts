@@ -72,6 +72,15 @@ describe('makeFile', () => {
     expect(await readdir(folder)).toEqual(['config.json']);
   });
 
+  it('makes no file that Windows could not have', async () => {
+    for (const replace of [true, false]) {
+      await expect(makeFile(join(folder, 'nul.img'), async () => undefined, { replace })).rejects.toThrow(
+        /device called NUL.*another name/,
+      );
+    }
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   it('explains what the host refuses', async () => {
     await expect(makeFile(join(folder, 'nowhere', 'x'), async () => undefined)).rejects.toThrow(
       /could not be made: .*Check that its folder/,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, chmod, chown, link, open, readdir, realpath, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { VmError } from '../bus/vm-error';
+import { unfitFileName } from './file-name';
 import { hostFiles } from './patient-files';
 
 /** What a process that no longer lives left unfinished is removed once nothing has come to it for this long, in milliseconds. */
@@ -11,9 +12,12 @@ const LEFTOVER_MS = 3_600_000;
  * Make a file that appears under its name only when it is complete: `fill` writes it under another name beside, then it is flushed and
  * renamed. Whatever happens meanwhile, a file that was there before stays as it was. Without `replace` there may be none.
  *
- * Throws VmError: 'Config' if there is a file already, 'Resource' if the host refuses; what `fill` throws comes through.
+ * Throws VmError: 'Config' if there is a file already or no file may be called so, 'Resource' if the host refuses; what `fill` throws comes through.
  */
 export async function makeFile(path: string, fill: (temporary: string) => Promise<void>, { replace = false } = {}): Promise<void> {
+  // On every system: a box goes from one to another with its files.
+  const unfit = unfitFileName(basename(path));
+  if (unfit) throw VmError.config(`${path} cannot be made under this name: ${unfit}. Choose another name.`);
   if (!replace && (await exists(path))) throw alreadyThere(path);
   try {
     await make(path, fill, replace ? (temporary) => hostFiles.rename(temporary, path) : (temporary) => moveToFree(temporary, path));

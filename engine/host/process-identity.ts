@@ -191,7 +191,15 @@ function readWindows({ library }: HostSource): Facts | undefined {
     const guid = Buffer.alloc(256);
     const size = Buffer.alloc(4);
     size.writeUInt32LE(guid.length);
-    const found: unknown = regGetValue(LOCAL_MACHINE, 'SOFTWARE\\Microsoft\\Cryptography', 'MachineGuid', STRING_OF_64_BIT_VIEW, null, guid, size);
+    const found: unknown = regGetValue(
+      LOCAL_MACHINE,
+      'SOFTWARE\\Microsoft\\Cryptography',
+      'MachineGuid',
+      STRING_OF_64_BIT_VIEW,
+      null,
+      guid,
+      size,
+    );
     return {
       machine: found === 0 ? digest(guid.toString('utf16le').split('\0')[0]) : undefined,
       boot: undefined,

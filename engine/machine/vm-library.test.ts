@@ -72,6 +72,20 @@ describe('VmLibrary', () => {
     await expect(library.save('../escape', { name: 'x' })).rejects.toThrow();
     expect(existsSync(join(home, 'escape'))).toBe(false);
   });
+
+  it.each(['nul', 'com1', 'aux'])('refuses the name %s, which Windows could not have, and shows a VM that has it', async (id) => {
+    await expect(library.save(id, { name: 'x' })).rejects.toMatchObject({
+      kind: 'Config',
+      message: expect.stringContaining(`device called ${id.toUpperCase()}`),
+    });
+    if (process.platform === 'win32') return;
+    await mkdir(library.folder(id), { recursive: true });
+    expect((await library.list()).find((entry) => entry.id === id)?.error?.message).toMatch(/needs another name.*Rename it/);
+  });
+
+  it('refuses names that differ only in case, and says what a name may have', async () => {
+    await expect(library.save('Zebra', { name: 'x' })).rejects.toThrow(/"Zebra": it may have small letters/);
+  });
 });
 
 describe('VmLibrary.lock', () => {

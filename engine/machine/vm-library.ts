@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { VmError } from '../bus/vm-error';
 import { type FileLock, lockHolder, tryLock } from '../host/file-lock';
+import { unfitFileName } from '../host/file-name';
 import { replaceFile } from '../host/new-file';
 import { type MachineConfig, type MachineConfigInput, machineConfigSchema } from './config';
 
@@ -13,8 +14,17 @@ const DEFAULT_VM_CONFIG: MachineConfigInput = { name: 'Hartbox Linux' };
 /** Version of config.json; raised when an older Hartbox could no longer read it. */
 const FILE_VERSION = 1;
 
+/** What folders of VMs look like: the same in every file system, also where case does not count. */
+const ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
+
 /** A VM's identity: the name of its folder, fit for every file system. */
-export const vmIdSchema = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/);
+export const vmIdSchema = z
+  .string()
+  .regex(ID, 'it may have small letters, digits and hyphens between them, 64 at most')
+  .superRefine((id, context) => {
+    const unfit = unfitFileName(id);
+    if (unfit) context.addIssue({ code: 'custom', message: unfit });
+  });
 
 const fileSchema = z.strictObject({ version: z.literal(FILE_VERSION), machine: machineConfigSchema });
 const versionSchema = z.object({ version: z.number().int() });
@@ -50,7 +60,7 @@ export class VmLibrary {
   async list(): Promise<VmEntry[]> {
     await this.ensureDefault();
     const folders = (await readdir(this.directory, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-    const ids = folders.map((entry) => entry.name).filter((name) => vmIdSchema.safeParse(name).success);
+    const ids = folders.map((entry) => entry.name).filter((name) => ID.test(name));
     const entries = await Promise.all(ids.map((id) => this.entry(id)));
     const rank = (entry: VmEntry): string => (entry.id === DEFAULT_VM ? '' : (entry.config?.name ?? entry.id).toLowerCase());
     return entries.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
@@ -109,7 +119,9 @@ export class VmLibrary {
 
   /** Write a VM's configuration, new or changed; a crash leaves the old file or the new one, never half of one. */
   async save(id: string, config: MachineConfigInput): Promise<void> {
-    vmIdSchema.parse(id);
+    const named = vmIdSchema.safeParse(id);
+    if (!named.success)
+      throw VmError.config(`A VM's folder cannot be called "${id}": ${named.error.issues[0].message}. Choose another name.`);
     machineConfigSchema.parse(config);
     const text = `${JSON.stringify({ version: FILE_VERSION, machine: config }, null, 2)}\n`;
     try {
@@ -159,6 +171,8 @@ export class VmLibrary {
   }
 
   private async entry(id: string): Promise<VmEntry> {
+    const unfit = unfitFileName(id);
+    if (unfit) return { id, error: VmError.config(`The VM's folder ${this.folder(id)} needs another name: ${unfit}. Rename it.`) };
     try {
       return { id, config: await this.config(id) };
     } catch (error) {
