@@ -1,5 +1,5 @@
 import { stat, truncate, writeFile } from 'node:fs/promises';
-import { dirname, isAbsolute, relative } from 'node:path';
+import { dirname, isAbsolute, relative, sep } from 'node:path';
 import { VmError } from '../../bus/vm-error';
 import type { Disk } from './disk';
 import { SECTOR } from './disk';
@@ -30,7 +30,8 @@ export async function createDisk({ file, format = 'qcow2', size, backing, ...opt
   if (backing) {
     if (format === 'raw') throw VmError.config('A raw image cannot have a backing file; a qcow2 image can.');
     const disk = await openDisk({ file: backing.file, format: backing.format, readonly: true });
-    const path = isAbsolute(backing.file) ? backing.file : relative(dirname(file), backing.file) || backing.file;
+    // Slashes are understood everywhere.
+    const path = isAbsolute(backing.file) ? backing.file : relative(dirname(file), backing.file).replaceAll(sep, '/') || backing.file;
     below = { file: path, format: disk.format === 'qcow2' ? 'qcow2' : 'raw', size: disk.size };
     await disk.close();
   }
