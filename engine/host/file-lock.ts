@@ -25,6 +25,8 @@ export interface LockHolder {
   who: string;
   /** The lock's file, to be deleted by hand where the holder is known to be gone. */
   lock: string;
+  /** Whether it is this process itself. */
+  isUs?: boolean | undefined;
 }
 
 export interface LockOptions {
@@ -91,7 +93,7 @@ export async function lockFile(path: string, host = hostProcesses()): Promise<Fi
   if (taken.held) {
     throw new VmError(
       'Resource',
-      `${path} is in use: ${taken.held.who} has it open for writing. Stop the machine that uses it, or attach it readonly. (If that process is gone, delete ${lock}.)`,
+      `${path} is in use: ${drive(taken.held)} has it open for writing. Stop the machine that uses it, or attach it readonly. (If that process is gone, delete ${lock}.)`,
     );
   }
   const sharer = await findSharer(lock, host);
@@ -99,7 +101,7 @@ export async function lockFile(path: string, host = hostProcesses()): Promise<Fi
   await taken.release();
   throw new VmError(
     'Resource',
-    `${path} is in use: ${sharer.who} uses it as a backing file, which may not change meanwhile. Stop the machine that uses it. (If that process is gone, delete ${sharer.lock}.)`,
+    `${path} is in use: ${drive(sharer)} uses it as a backing file, which may not change meanwhile. Stop the machine that uses it. (If that process is gone, delete ${sharer.lock}.)`,
   );
 }
 
@@ -128,7 +130,7 @@ export async function shareFile(path: string, host = hostProcesses()): Promise<F
   await unshare();
   throw new VmError(
     'Resource',
-    `${path} is in use: ${writer.who} has it open for writing, so it cannot serve as a backing file. Stop the machine that uses it. (If that process is gone, delete ${lock}.)`,
+    `${path} is in use: ${drive(writer)} has it open for writing, so it cannot serve as a backing file. Stop the machine that uses it. (If that process is gone, delete ${lock}.)`,
   );
 }
 
@@ -140,7 +142,7 @@ async function findSharer(lock: string, host: HostProcesses): Promise<LockHolder
     const share = join(dirname(lock), name);
     const content = await read(share);
     const owner = content === undefined ? undefined : parse(content);
-    if (owner && mayLive(owner, host)) return { who: describe(owner, host), lock: share };
+    if (owner && mayLive(owner, host)) return holderOf(owner, share, host);
     if (owner) await hostFiles.remove(share);
   }
   return undefined;
@@ -197,7 +199,7 @@ async function look(lock: string, oldOwnerFile: string | undefined, host: HostPr
   }
   const owner = parse(content);
   if (!owner) return { state: content, isUnnamed: true };
-  return { state: content, holder: mayLive(owner, host) ? { who: describe(owner, host), lock } : undefined };
+  return { state: content, holder: mayLive(owner, host) ? holderOf(owner, lock, host) : undefined };
 }
 
 /**
@@ -260,17 +262,18 @@ function parse(content: string): Owner | undefined {
   }
 }
 
-function describe(owner: Owner, here: HostProcesses): string {
+function holderOf(owner: Owner, lock: string, here: HostProcesses): LockHolder {
   const where = whereabouts(owner, here);
-  if (where === 'here' && owner.pid === here.pid && owner.program === undefined) return 'another drive of this process';
-  const far = {
-    here: '',
-    'earlier boot': '',
-    'another container': ' of another container',
-    'another computer': ` on the computer ${owner.host}`,
-  };
-  const name = `process ${owner.pid}${far[where]}`;
-  return owner.program === undefined ? name : `${owner.program} (${name})`;
+  const isUs = where === 'here' && owner.pid === here.pid;
+  const place =
+    where === 'another computer' ? ` on the computer ${owner.host}` : where === 'another container' ? ' of another container' : '';
+  const name = `process ${owner.pid}${place}`;
+  return { who: owner.program === undefined ? (isUs ? 'this process' : name) : `${owner.program} (${name})`, lock, isUs };
+}
+
+/** Who has a disk. */
+function drive({ who, isUs }: LockHolder): string {
+  return isUs ? 'another drive of this process' : who;
 }
 
 function describeOld({ program, pid }: OldOwner): string {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
@@ -100,14 +101,18 @@ export async function acquireFolder(
   onWait: () => void,
   patience = WAIT_MS,
 ): Promise<() => Promise<void>> {
+  // The same folder may go by several names.
+  const lock = `${await realpath(root)}.lock`;
   const deadline = performance.now() + patience;
   while (true) {
     signal?.throwIfAborted();
-    const taken = await onDisk(root, () => tryLock(`${root}.lock`));
+    const taken = await onDisk(root, () => tryLock(lock));
     if (!taken.held) return () => taken.release();
     if (performance.now() > deadline) {
-      const { who, lock } = taken.held;
-      throw new VmError('Resource', `${root} is held by ${who}, which does not come to an end. End it; if it is gone, delete ${lock}.`);
+      throw new VmError(
+        'Resource',
+        `${root} is held by ${taken.held.who}, which does not come to an end. End it; if it is gone, delete ${lock}.`,
+      );
     }
     onWait();
     await delay(300);
