@@ -26,7 +26,7 @@ export default defineConfig({
       // helpers.wasm, which `npm run build:wasm` puts here, must stay.
       emptyOutDir: false,
       // Found and read file by file, they took 35 ms of every start.
-      externalizeDeps: { exclude: ['proper-lockfile', 'write-file-atomic', 'xz-decompress', 'zod', 'zstddec'] },
+      externalizeDeps: { exclude: ['xz-decompress', 'zod', 'zstddec'] },
       rolldownOptions: {
         input: Object.fromEntries(Object.entries(nodeEntries).filter(([, source]) => existsSync(source))),
         output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name].js' },

@@ -39,6 +39,22 @@ export default tseslint.config(
     },
   },
   {
+    files: ['engine/**/*.ts', 'main/**/*.ts'],
+    ignores: ['**/*.test.ts', 'engine/host/patient-files.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: ['fs', 'node:fs', 'fs/promises', 'node:fs/promises'].map((name) => ({
+            name,
+            importNames: ['default', ...['rename', 'rm', 'rmdir', 'unlink'].flatMap((call) => [call, `${call}Sync`])],
+            message: 'Windows refuses it while a virus scanner has the file open: use hostFiles of engine/host/patient-files.ts.',
+          })),
+        },
+      ],
+    },
+  },
+  {
     // Tests take apart what they are given (JSON, wasm exports) and would only be longer with casts. What comes out of a
     // .vue file has types for vue-tsc alone.
     files: ['**/*.test.ts', 'test/**/*.ts', 'renderer/**'],

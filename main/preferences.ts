@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
+import { replaceFile } from '../engine/host/new-file';
 import type { Theme } from './contract';
 
 const schema = z.object({
@@ -34,7 +34,7 @@ export class Preferences {
   async set(change: Partial<z.output<typeof schema>>): Promise<void> {
     this.values = { ...this.values, ...change };
     const text = `${JSON.stringify(this.values, null, 2)}\n`;
-    this.writing = this.writing.then(() => writeFileAtomic(this.file, text).catch(() => undefined));
+    this.writing = this.writing.then(() => replaceFile(this.file, text).catch(() => undefined));
     await this.writing;
   }
 }

@@ -1,8 +1,9 @@
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { VmError } from '../bus/vm-error';
 import { type FileLock, lockFile } from '../host/file-lock';
+import { makeFile } from '../host/new-file';
 
 /** How long after a change the host is asked to put it on its disk, in milliseconds: firmware makes changes by the hundred. */
 const SYNC_DELAY = 500;
@@ -37,7 +38,7 @@ export class FlashFile {
     try {
       if (!(await exists(path))) await create(path, size, template);
     } catch (cause) {
-      throw fileError(path, 'made', cause);
+      throw cause instanceof VmError ? cause : fileError(path, 'made', cause);
     }
     const lock = await lockFile(path);
     try {
@@ -101,21 +102,15 @@ export class FlashFile {
 /** Whole or not at all. */
 async function create(path: string, size: number, template: Uint8Array | undefined): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const fresh = `${path}.${process.pid}.new`;
-  try {
-    const file = await open(fresh, 'w');
-    try {
-      await file.writeFile(template ?? new Uint8Array(size).fill(0xff));
-      // What is not written takes no room.
-      await file.truncate(size);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(fresh, path);
-  } finally {
-    await rm(fresh, { force: true });
-  }
+  const fill = async (fresh: string): Promise<void> => {
+    await writeFile(fresh, template ?? new Uint8Array(size).fill(0xff));
+    // What is not written takes no room.
+    await truncate(fresh, size);
+  };
+  await makeFile(path, fill).catch(async (error: unknown) => {
+    // Another machine may have made it meanwhile.
+    if (!(await exists(path))) throw error;
+  });
 }
 
 function exists(path: string): Promise<boolean> {

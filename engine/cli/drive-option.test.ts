@@ -29,6 +29,13 @@ describe('parseDrive', () => {
     expect(parseDrive('file=a=b.img').file).toBe('a=b.img');
   });
 
+  it.each(['C:\\disks\\a.img', 'C:a.img', '\\\\server\\share\\a b.img', '\\\\?\\C:\\a.img', 'D:/disks/a.img'])(
+    'takes %s, a path of Windows',
+    (path) => {
+      expect(parseDrive(`file=${path},readonly`)).toMatchObject({ file: path, readonly: true });
+    },
+  );
+
   it.each([
     ['disk.img', /names no file/],
     ['', /names no file/],

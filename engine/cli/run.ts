@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
+import { asFileName } from '../host/file-name';
 import { dataDirectory } from '../images/data-directory';
 import { keepingVariables, type MachineConfigInput } from '../machine/config';
-import { VmLibrary, type VmLock } from '../machine/vm-library';
+import { VmLibrary } from '../machine/vm-library';
 import { ConsoleEscape, type EscapeCommand } from './console-escape';
 import { Ending } from './ending';
 import { exitCodeOfGuest } from './exit-codes';
@@ -38,7 +39,7 @@ export async function run(args: string[]): Promise<number> {
   const library = new VmLibrary(dataDirectory());
   const entry = await library.find(name);
   if (entry.error) throw entry.error;
-  const lock: VmLock = await library.lock(entry.id, 'hartbox run');
+  const lock = await library.lock(entry.id, 'hartbox run');
   try {
     const config = { ...entry.config, ...options.config };
     return await runMachine(keepingVariables<MachineConfigInput>(config, library.flashFile(entry.id)), options);
@@ -51,8 +52,11 @@ export async function run(args: string[]): Promise<number> {
 function flashFileOfDrive({ drives = [] }: MachineConfigInput): string | undefined {
   const disk = drives[0]?.file;
   if (disk === undefined) return undefined;
-  const hash = createHash('sha256').update(resolve(disk)).digest('hex').slice(0, 8);
-  return join(dataDirectory(), 'flash', `${basename(disk)}-${hash}.fd`);
+  const path = resolve(disk);
+  // On Windows a file answers to its name in any case.
+  const identity = process.platform === 'win32' ? path.toLowerCase() : path;
+  const hash = createHash('sha256').update(identity).digest('hex').slice(0, 8);
+  return join(dataDirectory(), 'flash', `${asFileName(basename(disk))}-${hash}.fd`);
 }
 
 async function runMachine(config: MachineConfigInput, options: MachineOptions): Promise<number> {

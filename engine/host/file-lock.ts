@@ -1,61 +1,108 @@
-import { mkdir, open, readFile, readdir, realpath, rm, rmdir, stat, writeFile } from 'node:fs/promises';
-import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { mkdir, open, readFile, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../bus/vm-error';
+import { type OldOwner, oldFolderLock } from './old-folder-lock';
+import { hostFiles } from './patient-files';
+import { type HostProcesses, type ProcessIdentity, hostProcesses, identityOf, mayLive, whereabouts } from './process-identity';
 
-interface Owner {
-  pid: number;
-  host: string;
-  /** When the process started, where the host tells: a later process may have the same pid. */
-  started: string | null;
-}
+/** What a lock's file says of its owner. */
+type Owner = ProcessIdentity & { program?: string | undefined };
 
 /** Milliseconds after which a takeover is no longer under way. */
 const TAKEOVER_MS = 5000;
+/** How often, and every how many milliseconds, a file that names no owner is looked at before it counts as left over. */
+const LOOKS = 50;
+const LOOK_MS = 20;
 
 export interface FileLock {
   release(): Promise<void>;
 }
 
+/** Who holds a lock that was asked for. */
+export interface LockHolder {
+  /** For a message: "process 12", "the Hartbox app (process 12 on the computer tower)". */
+  who: string;
+  /** The lock's file, to be deleted by hand where the holder is known to be gone. */
+  lock: string;
+  /** Whether it is this process itself. */
+  isUs?: boolean | undefined;
+}
+
+export interface LockOptions {
+  /** What its owner is to people. */
+  program?: string | undefined;
+  /** Where an earlier Hartbox, whose lock was a folder in the same place, wrote who had it. */
+  oldOwnerFile?: string | undefined;
+  host?: HostProcesses | undefined;
+}
+
 /**
- * Take the one writer's lock on a file: a file beside it, `NAME.lock`, that names the owning process. It stands in the way of
- * other writers, in this process as in others, and is taken over once its owner no longer lives.
+ * Take a lock: a file that names the owning process. It stands in the way of others, in this process as in others, for as long as its owner
+ * lives, also while that is stopped or its computer sleeps; no time passes on it. A lock whose owner is gone is taken over.
  *
- * Throws VmError 'Resource' while someone else holds the lock.
+ * Resolves with its holder where somebody else has it. Throws what the host says where the file cannot be made.
  */
-export async function lockFile(path: string): Promise<FileLock> {
-  const lock = `${await realpath(path)}.lock`;
-  const owner: Owner = { pid: process.pid, host: hostname(), started: startTime(process.pid) };
-  for (let attempt = 0; attempt < 100; attempt++) {
-    if (await create(lock, path, JSON.stringify(owner))) {
-      const release = (): Promise<void> => rm(lock, { force: true });
-      const sharer = await findSharer(lock);
-      if (!sharer) return { release };
-      await release();
-      throw new VmError(
-        'Resource',
-        `${path} is in use: ${describe(sharer)} uses it as a backing file, which may not change meanwhile. Stop the machine that uses it.`,
-      );
-    }
-    const content = await readFile(lock, 'utf8').catch(() => undefined);
-    if (content === undefined) continue;
-    const holder = parse(content);
-    if (!holder && attempt < 10) {
-      // Its owner may be about to write it.
-      await delay(20);
+export async function tryLock(
+  lock: string,
+  { program, oldOwnerFile, host = hostProcesses() }: LockOptions = {},
+): Promise<(FileLock & { held?: undefined }) | { held: LockHolder }> {
+  const content = JSON.stringify({ ...identityOf(host), program } satisfies Owner);
+  for (let attempt = 0; attempt < 2 * LOOKS; attempt++) {
+    if (await create(lock, content)) {
+      // Whoever stood still between making the file and writing it may have lost it.
+      if ((await read(lock)) === content) return { release: () => release(lock, content) };
       continue;
     }
-    if (holder && lives(holder)) {
-      throw new VmError(
-        'Resource',
-        `${path} is in use: ${describe(holder)} has it open for writing. Stop the machine that uses it, or attach it readonly. (If that process is gone, delete ${lock}.)`,
-      );
-    }
-    await removeStale(lock, content);
+    const found = await look(lock, oldOwnerFile, host);
+    if (!found) continue;
+    if (found.holder) return { held: found.holder };
+    // Its owner may be about to write it.
+    if (found.isUnnamed && attempt < LOOKS) await delay(LOOK_MS);
+    else await removeStale(lock, found, oldOwnerFile);
   }
-  throw new VmError('Resource', `${path} could not be locked: other processes keep taking ${lock}. Try again.`);
+  return { held: { who: 'one process after another', lock } };
+}
+
+/** Who holds a lock, if somebody does. */
+export async function lockHolder(
+  lock: string,
+  { oldOwnerFile, host = hostProcesses() }: Omit<LockOptions, 'program'> = {},
+): Promise<LockHolder | undefined> {
+  for (let looks = 0; looks < LOOKS; looks++) {
+    const found = await look(lock, oldOwnerFile, host);
+    if (!found?.isUnnamed) return found?.holder;
+    await delay(LOOK_MS);
+  }
+  return undefined;
+}
+
+/**
+ * Take the one writer's lock on a file, `NAME.lock` beside it. Throws VmError 'Resource' while someone else holds it, or others read the
+ * file as a backing file.
+ */
+export async function lockFile(path: string, host = hostProcesses()): Promise<FileLock> {
+  const lock = `${await realpath(path)}.lock`;
+  const taken = await tryLock(lock, { host }).catch((cause: unknown) => {
+    throw new VmError(
+      'Resource',
+      `${path} could not be locked for writing: ${(cause as Error).message}. Make its folder writable, or attach it readonly.`,
+      { cause },
+    );
+  });
+  if (taken.held) {
+    throw new VmError(
+      'Resource',
+      `${path} is in use: ${drive(taken.held)} has it open for writing. Stop the machine that uses it, or attach it readonly. (If that process is gone, delete ${lock}.)`,
+    );
+  }
+  const sharer = await findSharer(lock, host);
+  if (!sharer) return taken;
+  await taken.release();
+  throw new VmError(
+    'Resource',
+    `${path} is in use: ${drive(sharer)} uses it as a backing file, which may not change meanwhile. Stop the machine that uses it. (If that process is gone, delete ${sharer.lock}.)`,
+  );
 }
 
 let shares = 0;
@@ -66,64 +113,100 @@ let shares = 0;
  *
  * Throws VmError 'Resource' while someone holds the writer's lock.
  */
-export async function shareFile(path: string): Promise<FileLock> {
+export async function shareFile(path: string, host = hostProcesses()): Promise<FileLock> {
   const lock = `${await realpath(path)}.lock`;
-  const share = `${lock}.${process.pid}-${++shares}`;
-  const release = (): Promise<void> => rm(share, { force: true });
+  const content = JSON.stringify(identityOf(host));
+  let share: string;
   try {
-    await writeFile(share, JSON.stringify({ pid: process.pid, host: hostname(), started: startTime(process.pid) } satisfies Owner));
+    do share = `${lock}.${host.pid}-${++shares}`;
+    while (!(await create(share, content)));
   } catch {
-    return { release };
+    return { release: () => Promise.resolve() };
   }
+  const unshare = (): Promise<void> => hostFiles.remove(share);
   // First show, then look: of a writer and a sharer that come together at least one sees the other.
-  const content = await readFile(lock, 'utf8').catch(() => undefined);
-  const writer = content === undefined ? undefined : parse(content);
-  if (content === undefined || (writer && !lives(writer))) return { release };
-  await release();
+  const writer = await lockHolder(lock, { host });
+  if (!writer) return { release: unshare };
+  await unshare();
   throw new VmError(
     'Resource',
-    `${path} is in use: ${writer ? describe(writer) : 'another process'} has it open for writing, so it cannot serve as a backing file. Stop the machine that uses it. (If that process is gone, delete ${lock}.)`,
+    `${path} is in use: ${drive(writer)} has it open for writing, so it cannot serve as a backing file. Stop the machine that uses it. (If that process is gone, delete ${lock}.)`,
   );
 }
 
 /** Somebody alive who shares the file; what the dead left is removed. */
-async function findSharer(lock: string): Promise<Owner | undefined> {
+async function findSharer(lock: string, host: HostProcesses): Promise<LockHolder | undefined> {
   const prefix = `${basename(lock)}.`;
   for (const name of await readdir(dirname(lock))) {
     if (!name.startsWith(prefix) || !/^\d+-\d+$/.test(name.slice(prefix.length))) continue;
     const share = join(dirname(lock), name);
-    const content = await readFile(share, 'utf8').catch(() => undefined);
+    const content = await read(share);
     const owner = content === undefined ? undefined : parse(content);
-    if (owner && lives(owner)) return owner;
-    if (owner) await rm(share, { force: true });
+    if (owner && mayLive(owner, host)) return holderOf(owner, share, host);
+    if (owner) await hostFiles.remove(share);
   }
   return undefined;
 }
 
-async function create(lock: string, path: string, content: string): Promise<boolean> {
+/** Returns whether there was no such file yet. */
+async function create(path: string, content: string): Promise<boolean> {
+  const file = await hostFiles
+    .patiently(() => open(path, 'wx'))
+    .catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') return undefined;
+      throw error;
+    });
+  if (!file) return false;
   try {
-    const file = await open(lock, 'wx');
-    try {
-      await file.writeFile(content);
-    } finally {
-      await file.close();
-    }
-    return true;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw new VmError(
-      'Resource',
-      `${path} could not be locked for writing: ${(cause as Error).message}. Make its folder writable, or attach it readonly.`,
-      { cause },
-    );
+    await file.writeFile(content);
+  } catch (error) {
+    await file.close();
+    await hostFiles.remove(path);
+    throw error;
   }
+  await file.close();
+  return true;
+}
+
+/** Somebody may have deleted the file by hand, and another have taken the lock since. */
+async function release(lock: string, content: string): Promise<void> {
+  if ((await read(lock)) === content) await hostFiles.remove(lock);
+}
+
+/** What stands at the place of a lock. */
+interface Found {
+  /** Who is alive, or may be. */
+  holder?: LockHolder | undefined;
+  /** A file that names nobody: its owner is about to write it, or died over that. */
+  isUnnamed?: boolean;
+  /** As it was found: the file's content, or when the folder of an old lock was last touched. */
+  state: string | number;
+}
+
+/** Undefined where there is nothing. */
+async function look(lock: string, oldOwnerFile: string | undefined, host: HostProcesses): Promise<Found | undefined> {
+  let content: string;
+  try {
+    if ((await stat(lock)).isDirectory()) {
+      const old = await oldFolderLock(lock, oldOwnerFile, host);
+      return old && { state: old.touched, holder: old.owner && { who: describeOld(old.owner), lock } };
+    }
+    content = await hostFiles.patiently(() => readFile(lock, 'utf8'));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    return { state: '', holder: { who: `somebody whose lock cannot be read (${message})`, lock } };
+  }
+  const owner = parse(content);
+  if (!owner) return { state: content, isUnnamed: true };
+  return { state: content, holder: mayLive(owner, host) ? holderOf(owner, lock, host) : undefined };
 }
 
 /**
  * Remove the lock of an owner that is gone, if it is still that one. Only who has made the folder `NAME.lock.takeover` may do that, so
  * that nobody removes the lock that another has put in its place.
  */
-async function removeStale(lock: string, content: string): Promise<void> {
+async function removeStale(lock: string, { state }: Found, oldOwnerFile: string | undefined): Promise<void> {
   const takeover = `${lock}.takeover`;
   try {
     await mkdir(takeover);
@@ -133,50 +216,66 @@ async function removeStale(lock: string, content: string): Promise<void> {
       ({ mtimeMs }) => Date.now() - mtimeMs,
       () => 0,
     );
-    if (since > TAKEOVER_MS) await rmdir(takeover).catch(() => undefined);
-    await delay(20);
+    if (since > TAKEOVER_MS) await hostFiles.removeEmptyFolder(takeover).catch(() => undefined);
+    await delay(LOOK_MS);
     return;
   }
   try {
-    if ((await readFile(lock, 'utf8').catch(() => undefined)) === content) await rm(lock, { force: true });
+    if (typeof state === 'string') {
+      if ((await read(lock)) === state) await hostFiles.remove(lock);
+    } else {
+      const touched = await stat(lock).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => undefined,
+      );
+      if (touched !== state) return;
+      if (oldOwnerFile !== undefined) await hostFiles.remove(oldOwnerFile);
+      await hostFiles.removeEmptyFolder(lock).catch(() => undefined);
+    }
   } finally {
-    await rmdir(takeover).catch(() => undefined);
+    await hostFiles.removeEmptyFolder(takeover).catch(() => undefined);
   }
 }
 
+function read(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(() => undefined);
+}
+
+/** Also what earlier versions wrote, which knew only pid, host and the start. */
 function parse(content: string): Owner | undefined {
   try {
-    const owner = JSON.parse(content) as Partial<Owner>;
-    if (Number.isInteger(owner.pid) && typeof owner.host === 'string')
-      return { pid: owner.pid!, host: owner.host, started: owner.started ?? null };
+    const { pid, host, started, machine, boot, pids, program } = JSON.parse(content) as Record<string, unknown>;
+    const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+    if (typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 0 || typeof host !== 'string') return undefined;
+    return {
+      pid,
+      host,
+      started: text(started) ?? null,
+      machine: text(machine),
+      boot: text(boot),
+      pids: text(pids),
+      program: text(program),
+    };
   } catch {
     // Not written by us, or not to its end.
+    return undefined;
   }
-  return undefined;
 }
 
-function lives(owner: Owner): boolean {
-  if (owner.host !== hostname()) return true;
-  try {
-    process.kill(owner.pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-  const started = startTime(owner.pid);
-  return started === null || owner.started === null || started === owner.started;
+function holderOf(owner: Owner, lock: string, here: HostProcesses): LockHolder {
+  const where = whereabouts(owner, here);
+  const isUs = where === 'here' && owner.pid === here.pid;
+  const place =
+    where === 'another computer' ? ` on the computer ${owner.host}` : where === 'another container' ? ' of another container' : '';
+  const name = `process ${owner.pid}${place}`;
+  return { who: owner.program === undefined ? (isUs ? 'this process' : name) : `${owner.program} (${name})`, lock, isUs };
 }
 
-function describe({ pid, host }: Owner): string {
-  if (host !== hostname()) return `process ${pid} on the computer ${host}`;
-  return pid === process.pid ? 'another drive of this process' : `process ${pid}`;
+/** Who has a disk. */
+function drive({ who, isUs }: LockHolder): string {
+  return isUs ? 'another drive of this process' : who;
 }
 
-/** Linux: ticks since boot at which a process started (proc(5), field 22 of stat). */
-function startTime(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
-  }
+function describeOld({ program, pid }: OldOwner): string {
+  return pid === undefined ? 'an earlier version of Hartbox' : `${program ?? 'an earlier version of Hartbox'} (process ${pid})`;
 }

@@ -1,11 +1,15 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { env, platform } from 'node:process';
+import { posix, win32 } from 'node:path';
 
 /** Where Hartbox keeps machines, the default guest and downloads: `HARTBOX_HOME`, else the platform's usual place for an application's data. */
-export function dataDirectory(): string {
-  if (env['HARTBOX_HOME']) return env['HARTBOX_HOME'];
-  if (platform === 'win32') return join(env['LOCALAPPDATA'] || join(homedir(), 'AppData', 'Local'), 'Hartbox');
-  if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'Hartbox');
-  return join(env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'hartbox');
+export function dataDirectory(host: { platform: NodeJS.Platform; env: NodeJS.ProcessEnv; home?: string } = process): string {
+  const { platform, env, home = homedir() } = host;
+  const path = platform === 'win32' ? win32 : posix;
+  // Whoever gets it may stand in another folder.
+  if (env['HARTBOX_HOME']) return path.resolve(env['HARTBOX_HOME']);
+  /** What the system says, unless that is no place at all: the XDG Base Directory Specification has relative paths ignored. */
+  const place = (name: string, usual: string): string => (path.isAbsolute(env[name] ?? '') ? (env[name] as string) : usual);
+  if (platform === 'win32') return path.join(place('LOCALAPPDATA', path.join(home, 'AppData', 'Local')), 'Hartbox');
+  if (platform === 'darwin') return path.join(home, 'Library', 'Application Support', 'Hartbox');
+  return path.join(place('XDG_DATA_HOME', path.join(home, '.local', 'share')), 'hartbox');
 }

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { VmError } from '../bus/vm-error';
+import { replaceFile } from '../host/new-file';
+import { hostFiles } from '../host/patient-files';
 import { readCpio, writeCpio } from './cpio';
 import { dataDirectory } from './data-directory';
 import { readDeb } from './deb';
@@ -131,10 +132,9 @@ async function make(root: string, options: DefaultGuestOptions, report: Report):
   const guest = await assemble(root, made ?? (reusable as Manifest), report);
   // From here on nothing needs the packages, nor what an earlier version was made of.
   if (made) {
-    await rm(cache, { recursive: true, force: true }).catch(() => undefined);
+    await hostFiles.removeFolder(cache).catch(() => undefined);
     for (const name of await readdir(root)) {
-      if (/^[0-9a-f]{16}$/.test(name) && name !== made.folder)
-        await rm(join(root, name), { recursive: true, force: true }).catch(() => undefined);
+      if (/^[0-9a-f]{16}$/.test(name) && name !== made.folder) await hostFiles.removeFolder(join(root, name)).catch(() => undefined);
     }
   }
   return guest;
@@ -170,7 +170,7 @@ async function fetchPackages(
 
 /** Leaves nothing half unpacked on a disk that may be full. */
 async function discard(root: string, packages: GuestPackages, error: unknown): Promise<never> {
-  await rm(join(root, folderName(packages)), { recursive: true, force: true }).catch(() => undefined);
+  await hostFiles.removeFolder(join(root, folderName(packages))).catch(() => undefined);
   throw error;
 }
 
@@ -216,7 +216,7 @@ async function assemble(root: string, manifest: Manifest, report: Report): Promi
     recipe: initramfsRecipe,
     parts: { ...manifest.parts, initrd: await writePart(join(directory, 'initrd'), initrd) },
   };
-  await onDisk(root, () => writeFileAtomic(join(root, 'guest.json'), `${JSON.stringify(made, undefined, 2)}\n`));
+  await onDisk(root, () => replaceFile(join(root, 'guest.json'), `${JSON.stringify(made, undefined, 2)}\n`));
   return toGuest(root, made);
 }
 

@@ -1,10 +1,23 @@
 import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { cutAfter, type FileServer, fallSilent, startFileServer } from '../../test/support/file-server';
 import { type Download, download, downloadText, onDisk } from './download';
+
+/** As on Windows: a file that is opened for appending cannot be truncated. */
+vi.mock(import('node:fs/promises'), async (importOriginal) => {
+  const original = await importOriginal();
+  const open: typeof original.open = async (path, flags, mode) => {
+    const handle = await original.open(path, flags, mode);
+    const appends = typeof flags === 'number' ? (flags & constants.O_APPEND) !== 0 : /a/.test(flags ?? '');
+    if (appends) handle.truncate = () => Promise.reject(Object.assign(new Error('EPERM: ftruncate'), { code: 'EPERM' }));
+    return handle;
+  };
+  return { ...original, open };
+});
 
 const data = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 7) & 0xff));
 const patience = { idle: 300, tries: 3, pause: 5 };

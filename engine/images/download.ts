@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { constants, createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../bus/vm-error';
+import { hostFiles } from '../host/patient-files';
 
 /** How patient a transfer is. */
 export interface Patience {
@@ -48,10 +49,10 @@ export async function download(request: Download): Promise<void> {
     await transfer(request, part, patience);
     if (await hasContents(part, size, sha256)) return;
     // Nothing of it can be trusted: the next try begins anew.
-    await rm(part, { force: true });
+    await hostFiles.remove(part);
     throw new VmError('Network', `${shown(request.url)} is not the file that the signed index names: its length or SHA-256 differs`);
   });
-  await onDisk(file, () => rename(part, file));
+  await onDisk(file, () => hostFiles.rename(part, file));
 }
 
 /** Fetches a small text. `limit`: bytes at most. */
@@ -102,9 +103,10 @@ export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T
   }
 }
 
-/** Appends what is missing of the file to `part`. */
+/** Adds what is missing of the file to `part`. */
 async function transfer(request: Download, part: string, patience: Patience): Promise<void> {
-  const handle = await onDisk(part, () => open(part, 'a'));
+  // Not for appending: Windows lets nobody truncate a file that was opened so.
+  const handle = await onDisk(part, () => hostFiles.patiently(() => open(part, constants.O_RDWR | constants.O_CREAT)));
   try {
     let received = (await handle.stat()).size;
     if (received > request.size) {
@@ -120,10 +122,10 @@ async function transfer(request: Download, part: string, patience: Patience): Pr
         received = 0;
       }
       for await (const piece of response.body) {
-        received += piece.length;
-        if (received > request.size)
+        if (received + piece.length > request.size)
           throw new VmError('Network', `${shown(request.url)} is longer than the ${request.size} bytes in the signed index`);
-        await onDisk(part, () => handle.appendFile(piece));
+        await onDisk(part, () => writeAt(handle, piece, received));
+        received += piece.length;
         request.onProgress?.(received);
       }
     });
@@ -131,6 +133,11 @@ async function transfer(request: Download, part: string, patience: Patience): Pr
   } finally {
     await handle.close();
   }
+}
+
+async function writeAt(handle: FileHandle, data: Uint8Array, position: number): Promise<void> {
+  let written = 0;
+  while (written < data.length) written += (await handle.write(data, written, data.length - written, position + written)).bytesWritten;
 }
 
 interface Response {

@@ -1,19 +1,20 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { lock } from 'proper-lockfile';
 import { z } from 'zod';
 import { VmError } from '../bus/vm-error';
+import { tryLock } from '../host/file-lock';
+import { replaceFile } from '../host/new-file';
 import { readDeb } from './deb';
 import { download, hasContents, onDisk, type Patience } from './download';
 import type { DebianPackage } from './packages';
 
 /** Bytes of a file kept in memory while unpacking; busybox has 2 MiB, the largest module 7 MiB, a firmware with its padding 32 MiB. */
 const PART_LIMIT = 64 << 20;
-/** A lock that its holder has not touched for this long is left over from a crash. */
-const LOCK_STALE_MS = 20_000;
+/** How long another process may take over a folder, in milliseconds. A first set-up over a slow line takes many minutes. */
+const WAIT_MS = 3_600_000;
 
 /** What a manifest says of a file that was taken out of a package. */
 export const partSchema = z.object({ size: z.number().int().positive(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
@@ -82,10 +83,7 @@ export async function collect(contents: AsyncIterable<Uint8Array>, path: string)
 
 /** Writes a file that is whole or not there. */
 export async function writePart(file: string, data: Uint8Array): Promise<Part> {
-  await onDisk(file, async () => {
-    await writeFile(`${file}.new`, data);
-    await rename(`${file}.new`, file);
-  });
+  await onDisk(file, () => replaceFile(file, data));
   return { size: data.length, sha256: createHash('sha256').update(data).digest('hex') };
 }
 
@@ -93,17 +91,30 @@ function cacheName({ name, sha256 }: DebianPackage): string {
   return `${name}-${sha256.slice(0, 16)}.deb`;
 }
 
-/** Holds a folder against other processes. Returns what lets it go. */
-export async function acquireFolder(root: string, signal: AbortSignal | undefined, onWait: () => void): Promise<() => Promise<void>> {
+/**
+ * Holds a folder against other processes. Returns what lets it go. Throws VmError 'Resource' if another process has it for longer than
+ * `patience` (milliseconds).
+ */
+export async function acquireFolder(
+  root: string,
+  signal: AbortSignal | undefined,
+  onWait: () => void,
+  patience = WAIT_MS,
+): Promise<() => Promise<void>> {
+  // The same folder may go by several names.
+  const lock = `${await realpath(root)}.lock`;
+  const deadline = performance.now() + patience;
   while (true) {
     signal?.throwIfAborted();
-    try {
-      // Losing the lock (a computer that slept) is no disaster: two processes would write the same files.
-      return await lock(root, { stale: LOCK_STALE_MS, update: LOCK_STALE_MS / 4, onCompromised: () => undefined });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
-      onWait();
-      await delay(300);
+    const taken = await onDisk(root, () => tryLock(lock));
+    if (!taken.held) return () => taken.release();
+    if (performance.now() > deadline) {
+      throw new VmError(
+        'Resource',
+        `${root} is held by ${taken.held.who}, which does not come to an end. End it; if it is gone, delete ${lock}.`,
+      );
     }
+    onWait();
+    await delay(300);
   }
 }

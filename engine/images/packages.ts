@@ -29,7 +29,8 @@ export async function readPackages(
 ): Promise<Map<string, DebianPackage>> {
   const found = new Map<string, DebianPackage>();
   const keep = (text: string): void => {
-    const name = /^Package: *(\S+)/m.exec(text)?.[1];
+    // Names of the form that Debian allows: files are named after them.
+    const name = /^Package: *([a-z0-9][a-z0-9+.-]*)$/m.exec(text)?.[1];
     if (!name || !wanted(name)) return;
     for (const stanza of parseStanzas(text)) found.set(name, toPackage(name, stanza));
   };

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { VmError } from '../bus/vm-error';
+import { replaceFile } from '../host/new-file';
+import { hostFiles } from '../host/patient-files';
 import { dataDirectory } from './data-directory';
 import type { DefaultGuestOptions, SetupProgress } from './default-guest';
 import { onDisk } from './download';
@@ -124,10 +125,10 @@ async function fetchFirmware<F extends StockFirmware>(
   }
   const versions = Object.fromEntries([...packages.values()].map(({ name, version }) => [name, version]));
   const manifest: Manifest = { folder, packages: versions, parts };
-  await onDisk(root, () => writeFileAtomic(join(root, 'firmware.json'), `${JSON.stringify(manifest, undefined, 2)}\n`));
+  await onDisk(root, () => replaceFile(join(root, 'firmware.json'), `${JSON.stringify(manifest, undefined, 2)}\n`));
   for (const name of await readdir(root)) {
     if (name === 'cache' || (/^[0-9a-f]{16}$/.test(name) && name !== folder))
-      await rm(join(root, name), { recursive: true, force: true }).catch(() => undefined);
+      await hostFiles.removeFolder(join(root, name)).catch(() => undefined);
   }
   return paths(root, which, folder);
 }

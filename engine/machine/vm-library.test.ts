@@ -72,6 +72,20 @@ describe('VmLibrary', () => {
     await expect(library.save('../escape', { name: 'x' })).rejects.toThrow();
     expect(existsSync(join(home, 'escape'))).toBe(false);
   });
+
+  it.each(['nul', 'com1', 'aux'])('refuses the name %s, which Windows could not have, and shows a VM that has it', async (id) => {
+    await expect(library.save(id, { name: 'x' })).rejects.toMatchObject({
+      kind: 'Config',
+      message: expect.stringContaining(`device called ${id.toUpperCase()}`),
+    });
+    if (process.platform === 'win32') return;
+    await mkdir(library.folder(id), { recursive: true });
+    expect((await library.list()).find((entry) => entry.id === id)?.error?.message).toMatch(/needs another name.*Rename it/);
+  });
+
+  it('refuses names that differ only in case, and says what a name may have', async () => {
+    await expect(library.save('Zebra', { name: 'x' })).rejects.toThrow(/"Zebra": it may have small letters/);
+  });
 });
 
 describe('VmLibrary.lock', () => {
@@ -90,8 +104,25 @@ describe('VmLibrary.lock', () => {
     const child = spawn(process.execPath, ['-e', '']);
     const { pid } = child;
     await once(child, 'exit');
-    await mkdir(join(library.folder(DEFAULT_VM), 'lock'));
-    await writeFile(join(library.folder(DEFAULT_VM), 'owner.json'), JSON.stringify({ pid, program: 'a ghost' }));
+    await library.lock(DEFAULT_VM, 'a ghost');
+    const lock = join(library.folder(DEFAULT_VM), 'lock');
+    await writeFile(lock, (await readFile(lock, 'utf8')).replace(`"pid":${process.pid}`, `"pid":${pid}`));
+    expect(await library.isRunning(DEFAULT_VM)).toBe(false);
     await (await library.lock(DEFAULT_VM, 'the test')).release();
+    expect(await readdir(library.folder(DEFAULT_VM))).toEqual(['config.json']);
+  });
+
+  it('respects the lock of an earlier version while that runs, and removes what is left of one', async () => {
+    await library.list();
+    const lock = join(library.folder(DEFAULT_VM), 'lock');
+    const owner = join(library.folder(DEFAULT_VM), 'owner.json');
+    await mkdir(lock);
+    await writeFile(owner, JSON.stringify({ pid: process.pid, program: 'the old app' }));
+    expect(await library.isRunning(DEFAULT_VM)).toBe(true);
+    await expect(library.lock(DEFAULT_VM, 'the test')).rejects.toThrow(`run by the old app (process ${process.pid})`);
+    await writeFile(owner, JSON.stringify({ pid: 2 ** 22 + 1, program: 'the old app' }));
+    expect(await library.isRunning(DEFAULT_VM)).toBe(false);
+    await (await library.lock(DEFAULT_VM, 'the test')).release();
+    expect(await readdir(library.folder(DEFAULT_VM))).toEqual(['config.json']);
   });
 });

@@ -1,9 +1,10 @@
-import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { check as checkLock, lock as lockFile } from 'proper-lockfile';
-import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { VmError } from '../bus/vm-error';
+import { type FileLock, lockHolder, tryLock } from '../host/file-lock';
+import { unfitFileName } from '../host/file-name';
+import { replaceFile } from '../host/new-file';
 import { type MachineConfig, type MachineConfigInput, machineConfigSchema } from './config';
 
 /** Folder of the VM that is always there: it boots the default guest. */
@@ -13,23 +14,23 @@ const DEFAULT_VM_CONFIG: MachineConfigInput = { name: 'Hartbox Linux' };
 /** Version of config.json; raised when an older Hartbox could no longer read it. */
 const FILE_VERSION = 1;
 
-/** A lock that its holder has not touched for this long is left over from a crash. */
-const LOCK_OPTIONS = { stale: 15_000, realpath: false };
+/** What folders of VMs look like: the same in every file system, also where case does not count. */
+const ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
 /** A VM's identity: the name of its folder, fit for every file system. */
-export const vmIdSchema = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/);
+export const vmIdSchema = z
+  .string()
+  .regex(ID, 'it may have small letters, digits and hyphens between them, 64 at most')
+  .superRefine((id, context) => {
+    const unfit = unfitFileName(id);
+    if (unfit) context.addIssue({ code: 'custom', message: unfit });
+  });
 
 const fileSchema = z.strictObject({ version: z.literal(FILE_VERSION), machine: machineConfigSchema });
 const versionSchema = z.object({ version: z.number().int() });
-const ownerSchema = z.object({ pid: z.number().int().positive(), program: z.string() });
 
 /** One VM of the library: its configuration, or why that cannot be used. */
 export type VmEntry = { id: string; config: MachineConfig; error?: undefined } | { id: string; config?: undefined; error: VmError };
-
-/** Held while a VM runs. */
-export interface VmLock {
-  release(): Promise<void>;
-}
 
 /**
  * The VMs of this user: one folder each below `machines/` in the data directory, with a config.json. App and CLI share
@@ -59,7 +60,7 @@ export class VmLibrary {
   async list(): Promise<VmEntry[]> {
     await this.ensureDefault();
     const folders = (await readdir(this.directory, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-    const ids = folders.map((entry) => entry.name).filter((name) => vmIdSchema.safeParse(name).success);
+    const ids = folders.map((entry) => entry.name).filter((name) => ID.test(name));
     const entries = await Promise.all(ids.map((id) => this.entry(id)));
     const rank = (entry: VmEntry): string => (entry.id === DEFAULT_VM ? '' : (entry.config?.name ?? entry.id).toLowerCase());
     return entries.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
@@ -118,12 +119,14 @@ export class VmLibrary {
 
   /** Write a VM's configuration, new or changed; a crash leaves the old file or the new one, never half of one. */
   async save(id: string, config: MachineConfigInput): Promise<void> {
-    vmIdSchema.parse(id);
+    const named = vmIdSchema.safeParse(id);
+    if (!named.success)
+      throw VmError.config(`A VM's folder cannot be called "${id}": ${named.error.issues[0].message}. Choose another name.`);
     machineConfigSchema.parse(config);
     const text = `${JSON.stringify({ version: FILE_VERSION, machine: config }, null, 2)}\n`;
     try {
       await mkdir(this.folder(id), { recursive: true });
-      await writeFileAtomic(this.configFile(id), text);
+      await replaceFile(this.configFile(id), text);
     } catch (cause) {
       throw new VmError(
         'Resource',
@@ -135,54 +138,41 @@ export class VmLibrary {
 
   /** Whether a process that is alive runs the VM. */
   async isRunning(id: string): Promise<boolean> {
-    const folder = this.folder(id);
-    const isLocked = await checkLock(folder, { ...LOCK_OPTIONS, lockfilePath: join(folder, 'lock') }).catch(() => false);
-    const owner = await this.owner(join(folder, 'owner.json'));
-    return isLocked && (owner === undefined || isAlive(owner.pid));
+    return (await lockHolder(this.lockPath(id), { oldOwnerFile: this.oldOwnerFile(id) })) !== undefined;
   }
 
   /**
    * Take the VM for this process until `release`. Throws VmError `Resource` if another process runs it. The lock of a
    * process that died is taken over.
    */
-  async lock(id: string, program: string): Promise<VmLock> {
-    const folder = this.folder(id);
-    const ownerFile = join(folder, 'owner.json');
-    const options = { ...LOCK_OPTIONS, lockfilePath: join(folder, 'lock'), onCompromised: () => undefined };
-    let release: () => Promise<void>;
-    try {
-      release = await lockFile(folder, options);
-    } catch (cause) {
-      if (!hasCode(cause, 'ELOCKED')) {
-        throw new VmError(
-          'Resource',
-          `The VM in ${folder} could not be reserved (${reasonOf(cause)}). Check that the folder is yours and the disk has room.`,
-          { cause },
-        );
-      }
-      const owner = await this.owner(ownerFile);
-      if (owner === undefined || isAlive(owner.pid)) {
-        const who = owner ? ` by ${owner.program} (process ${owner.pid})` : '';
-        throw new VmError('Resource', `This VM is already being run${who}. A VM can run only once at a time: stop it there first.`, {
-          cause,
-        });
-      }
-      await rm(options.lockfilePath, { recursive: true, force: true });
-      release = await lockFile(folder, options).catch((again: unknown) => {
-        throw new VmError('Resource', 'This VM is being started by another process at this moment.', { cause: again });
-      });
-    }
-    await writeFile(ownerFile, JSON.stringify({ pid: process.pid, program }));
-    return {
-      release: async () => {
-        await rm(ownerFile, { force: true });
-        // Somebody may have removed the lock's folder by hand: the VM is free either way.
-        await release().catch(() => undefined);
-      },
-    };
+  async lock(id: string, program: string): Promise<FileLock> {
+    const taken = await tryLock(this.lockPath(id), { program, oldOwnerFile: this.oldOwnerFile(id) }).catch((cause: unknown) => {
+      throw new VmError(
+        'Resource',
+        `The VM in ${this.folder(id)} could not be reserved (${reasonOf(cause)}). Check that the folder is yours and the disk has room.`,
+        { cause },
+      );
+    });
+    if (!taken.held) return taken;
+    throw new VmError(
+      'Resource',
+      `This VM is already being run by ${taken.held.who}. A VM can run only once at a time: stop it there first. (If that process is gone, delete ${taken.held.lock}.)`,
+    );
+  }
+
+  /** In the place of what earlier versions locked by: they and this one see each other's. */
+  private lockPath(id: string): string {
+    return join(this.folder(id), 'lock');
+  }
+
+  /** Where earlier versions wrote who had their lock. */
+  private oldOwnerFile(id: string): string {
+    return join(this.folder(id), 'owner.json');
   }
 
   private async entry(id: string): Promise<VmEntry> {
+    const unfit = unfitFileName(id);
+    if (unfit) return { id, error: VmError.config(`The VM's folder ${this.folder(id)} needs another name: ${unfit}. Rename it.`) };
     try {
       return { id, config: await this.config(id) };
     } catch (error) {
@@ -196,23 +186,6 @@ export class VmLibrary {
     } catch (error) {
       if (hasCode(error, 'ENOENT')) await this.save(DEFAULT_VM, DEFAULT_VM_CONFIG);
     }
-  }
-
-  private async owner(file: string): Promise<z.output<typeof ownerSchema> | undefined> {
-    try {
-      return ownerSchema.parse(JSON.parse(await readFile(file, 'utf8')));
-    } catch {
-      return undefined;
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !hasCode(error, 'ESRCH');
   }
 }
 

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import { version } from '../../package.json';
 import { V8_FLAGS } from '../hart/v8-flags';
+import { replaceFile } from '../host/new-file';
 import { dataDirectory } from '../images/data-directory';
 import { builtFile } from './built-file';
 import { type V8Verdict, v8VerdictSchema } from './contract';
@@ -46,7 +46,7 @@ export async function v8Verdict(directory = dataDirectory(), runTrial: RunTrial 
   if (isFinal) {
     // Where it cannot be kept, the next start tries again.
     await mkdir(dirname(path), { recursive: true })
-      .then(() => writeFileAtomic(path, JSON.stringify({ hartbox: version, wanted, verdict } satisfies z.output<typeof fileSchema>)))
+      .then(() => replaceFile(path, JSON.stringify({ hartbox: version, wanted, verdict } satisfies z.output<typeof fileSchema>)))
       .catch(() => undefined);
   }
   return verdict;

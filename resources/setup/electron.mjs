@@ -152,6 +152,7 @@ async function probeReleaseServer() {
   }
 }
 
+/** Linux alone comes here, so that renames and deletions need no patience. */
 async function installFallback() {
   const target = join(cache, FALLBACK.electron);
   const work = `${target}.${process.pid}.part`;

@@ -69,7 +69,8 @@ process.exit(total.failed > 0 ? 1 : 0);
 
 async function main() {
   await ensurePackages();
-  rmSync(reports, { recursive: true, force: true });
+  // On Windows a virus scanner may have them open for a moment.
+  rmSync(reports, { recursive: true, force: true, maxRetries: 6, retryDelay: 100 });
   mkdirSync(reports, { recursive: true });
   const queue = checks.filter(chosen);
   await Promise.all(

@@ -2,16 +2,16 @@ import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { access, chmod, link, mkdir, mkdtemp, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { lock } from 'proper-lockfile';
 import { type CpioEntry, readCpio, writeCpio } from '../../engine/images/cpio';
 import { dataDirectory } from '../../engine/images/data-directory';
 import { readDeb } from '../../engine/images/deb';
 import type { DefaultGuest } from '../../engine/images/default-guest';
 import { download } from '../../engine/images/download';
 import { fromFirstMirror } from '../../engine/images/mirror';
+import { acquireFolder } from '../../engine/images/package-files';
 import type { DebianPackage } from '../../engine/images/packages';
 import { parseStanzas } from '../../engine/images/stanza';
 import { readSuite } from '../../engine/images/suite';
@@ -98,10 +98,10 @@ sleep 60
 export async function debianDisk(recipe: DebianDiskRecipe, guest: DefaultGuest, say: (message: string) => void): Promise<string> {
   const folder = join(dataDirectory(), 'debian-disks');
   const setup = `passwd --delete root\nsystemd-machine-id-setup\n${recipe.setup ?? ''}`;
-  const identity = JSON.stringify([FORMAT, recipe, configureScript(setup), dirname(guest.kernel).split('/').pop()]);
+  const identity = JSON.stringify([FORMAT, recipe, configureScript(setup), basename(dirname(guest.kernel))]);
   const image = join(folder, `${recipe.name}-${createHash('sha256').update(identity).digest('hex').slice(0, 16)}.img`);
   await mkdir(folder, { recursive: true });
-  const release = await lock(folder, { stale: 20_000, retries: { retries: 600, minTimeout: 1000, maxTimeout: 3000 } });
+  const release = await acquireFolder(folder, undefined, () => undefined);
   try {
     if (await fileExists(image)) return image;
     const packages = await fetchPackages(join(folder, 'packages'), recipe.packages, say);

@@ -1,12 +1,12 @@
 import { open, stat, writeFile } from 'node:fs/promises';
-import { dirname, isAbsolute, relative } from 'node:path';
+import { dirname, isAbsolute, relative, sep } from 'node:path';
 import { VmError } from '../../bus/vm-error';
 import type { Disk } from './disk';
 import { SECTOR } from './disk';
 import { HostFile } from './disk-file';
 import { lockFile, shareFile } from '../../host/file-lock';
 import { type OpenHoles, hostHoles } from '../../host/host-holes';
-import { makeFile } from './new-file';
+import { makeFile } from '../../host/new-file';
 import { type DiskFormat, backingOf, detectFormat, openDisk, openWithoutBacking, readHeader } from './open-disk';
 import { type Bitmap, readBitmaps } from './qcow2/bitmaps';
 import { type CheckProgress, type Qcow2CheckResult, examine } from './qcow2/check';
@@ -31,7 +31,8 @@ export async function createDisk({ file, format = 'qcow2', size, backing, ...opt
   if (backing) {
     if (format === 'raw') throw VmError.config('A raw image cannot have a backing file; a qcow2 image can.');
     const disk = await openDisk({ file: backing.file, format: backing.format, readonly: true });
-    const path = isAbsolute(backing.file) ? backing.file : relative(dirname(file), backing.file) || backing.file;
+    // Slashes are understood everywhere.
+    const path = isAbsolute(backing.file) ? backing.file : relative(dirname(file), backing.file).replaceAll(sep, '/') || backing.file;
     below = { file: path, format: disk.format === 'qcow2' ? 'qcow2' : 'raw', size: disk.size };
     await disk.close();
   }

@@ -1,14 +1,11 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { type FileHandle, chmod, mkdtemp, open, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AsyncBlockDevice } from './async-block-device';
 import { atOnce } from './disk-file';
-import { lockFile } from '../../host/file-lock';
 import { RamDisk } from './ram';
 import type { RawDisk } from './raw';
 
@@ -292,47 +289,11 @@ describe('the lock of a disk', () => {
     expect(existsSync(`${path}.lock`)).toBe(false);
   });
 
-  it('sees through symbolic links', async () => {
+  it.skipIf(process.platform === 'win32')('sees through symbolic links (Windows asks for rights to make one)', async () => {
     const other = join(folder, 'other.img');
     await symlink(path, other);
     const writer = await AsyncBlockDevice.open(path);
     await expect(AsyncBlockDevice.open(other)).rejects.toMatchObject({ kind: 'Resource' });
     await writer.close();
-  });
-
-  it('holds against another process while that lives, and no longer', async () => {
-    const script = join(folder, 'owner.mjs');
-    await writeFile(script, 'process.send(process.pid); setInterval(() => {}, 1000);');
-    const child = fork(script, { stdio: 'ignore' });
-    const [pid] = (await once(child, 'message')) as [number];
-    await writeFile(`${path}.lock`, JSON.stringify({ pid, host: hostname(), started: null }));
-    await expect(lockFile(path)).rejects.toThrow(`process ${pid}`);
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    const lock = await lockFile(path);
-    expect(JSON.parse(await readFile(`${path}.lock`, 'utf8'))).toMatchObject({ pid: process.pid });
-    await lock.release();
-  });
-
-  it('is not fooled by a later process with the same number', async () => {
-    if (!existsSync('/proc/self/stat')) return;
-    await writeFile(`${path}.lock`, JSON.stringify({ pid: process.pid, host: hostname(), started: '1' }));
-    await (await lockFile(path)).release();
-  });
-
-  it('respects locks of other computers', async () => {
-    await writeFile(`${path}.lock`, JSON.stringify({ pid: 1, host: 'elsewhere.example', started: null }));
-    await expect(lockFile(path)).rejects.toThrow('elsewhere.example');
-  });
-
-  it('recovers from a lock that was never written to its end', async () => {
-    await writeFile(`${path}.lock`, '');
-    await (await lockFile(path)).release();
-  });
-
-  it('has one winner when many find a stale lock at once', async () => {
-    await writeFile(`${path}.lock`, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), started: null }));
-    const results = await Promise.allSettled(Array.from({ length: 10 }, () => lockFile(path)));
-    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
 });

@@ -45,7 +45,8 @@ async function openImage({ file: path, format = 'auto', readonly = false, onFull
   const undo: (() => Promise<void>)[] = [() => file.close()];
   try {
     const found = format === 'auto' ? await detectFormat(file) : format;
-    const { dev, ino } = await stat(path);
+    // Numbers of NTFS need 64 bits.
+    const { dev, ino } = await stat(path, { bigint: true });
     const identity = `${dev}:${ino}`;
     if (place.above.includes(identity)) throw imageError(path, 'is its own backing file, directly or through others.');
     if (place.above.length >= CHAIN_MAX)

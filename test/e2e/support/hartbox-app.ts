@@ -22,7 +22,7 @@ export class TestHome {
   /** `guest`: with the default guest in it, as `hartbox setup` made it in the data directory of this environment. */
   static async create({ guest }: { guest: boolean }): Promise<TestHome> {
     const path = await mkdtemp(join(tmpdir(), 'hartbox-e2e-'));
-    if (guest) await symlink(join(dataDirectory(), 'default-guest'), join(path, 'default-guest'));
+    if (guest) await symlink(join(dataDirectory(), 'default-guest'), join(path, 'default-guest'), 'junction');
     await mkdir(join(path, 'machines'));
     return new TestHome(path);
   }
