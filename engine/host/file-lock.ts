@@ -187,7 +187,7 @@ interface Found {
 async function look(lock: string, oldOwnerFile: string | undefined, host: HostProcesses): Promise<Found | undefined> {
   let content: string;
   try {
-    if ((await stat(lock)).isDirectory()) {
+    if ((await hostFiles.patiently(() => stat(lock))).isDirectory()) {
       const old = await oldFolderLock(lock, oldOwnerFile, host);
       return old && { state: old.touched, holder: old.owner && { who: describeOld(old.owner), lock } };
     }
@@ -238,7 +238,7 @@ async function removeStale(lock: string, { state }: Found, oldOwnerFile: string 
 }
 
 function read(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch(() => undefined);
+  return hostFiles.patiently(() => readFile(path, 'utf8')).catch(() => undefined);
 }
 
 /** Also what earlier versions wrote, which knew only pid, host and the start. */
