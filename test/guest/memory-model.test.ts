@@ -11,7 +11,7 @@ import { threadedMachine } from '../support/threaded-machine';
 const long = process.env.HARTBOX_LONG !== undefined;
 const TIMES = long ? 500_000 : 2000;
 /** Programs have to run for a while until they are translated. */
-const TIMES_TRANSLATED = long ? 500_000 : 10_000;
+const TIMES_TRANSLATED = long ? 500_000 : 30_000;
 /** Runs of a test that has to show what this host does out of order. */
 const TRIES = 10;
 const UNORDERED: HostMemory = { reorders: 'nothing', atomicsComeFirst: true };
