@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import type koffi from 'koffi';
+import { hostLibrary } from './host-library';
 
 /**
  * What V8's code for this processor leaves to be done of the orders that RISC-V promises (engine/hart/memory-model.md): the one place
@@ -41,9 +40,8 @@ function hasLse(): boolean {
     case 'linux':
       return hasAtomics(readFileSync('/proc/cpuinfo', 'latin1'));
     case 'win32': {
-      const { load } = createRequire(import.meta.url)('koffi') as typeof koffi;
-      const isPresent = load('kernel32.dll').func('int __stdcall IsProcessorFeaturePresent(uint32_t feature)');
-      return isPresent(PF_ARM_V81_ATOMIC_INSTRUCTIONS_AVAILABLE) !== 0;
+      const isPresent = hostLibrary()?.func('int IsProcessorFeaturePresent(uint32_t feature)');
+      return isPresent !== undefined && isPresent(PF_ARM_V81_ATOMIC_INSTRUCTIONS_AVAILABLE) !== 0;
     }
     default:
       return false;
