@@ -30,7 +30,7 @@ soak is no comparison: its guest generates new code without end, for N minutes [
 
 Options:
   --runs N     how often each is run  [3]
-  --only TEXT  only what has this in its name, or is of this kind; may be given several times
+  --only TEXT  only what is called so, has this in its name, or is of this kind; may be given several times
   --peer NAME  only qemu or only hartbox
   --node NODE  Hartbox also on this Node: a path, or one of the lines ${nodeLines.join(', ')}; may be given several times
   --build PATH also the build in this checkout, on each Node: the commit before, say
@@ -84,8 +84,10 @@ export async function bench(args: string[]): Promise<number> {
   const unknown = positionals.find((name) => !Object.hasOwn(SUITES, name));
   if (unknown !== undefined) throw new Error(`there is no suite '${unknown}'; there are: ${Object.keys(SUITES).join(', ')}`);
   const only = values.only.map((text) => text.toLowerCase());
+  const whole = new Set(Object.values(SUITES).flatMap(({ measurements }) => measurements.map(({ name }) => name.toLowerCase())));
+  const matches = (name: string, text: string): boolean => (whole.has(text) ? name === text : name.includes(text));
   const chosen = ({ name, kind }: Measurement): boolean =>
-    only.length === 0 || only.some((text) => kind === text || name.toLowerCase().includes(text));
+    only.length === 0 || only.some((text) => kind === text || matches(name.toLowerCase(), text));
   const names = (positionals.length > 0 ? positionals : Object.keys(SUITES)).filter((name) => SUITES[name].measurements.some(chosen));
   if (names.length === 0) throw new Error(`nothing that is measured has '${values.only.join("' or '")}' in its name or is of that kind`);
 
