@@ -96,7 +96,7 @@ describe('CloseGuard', () => {
 
   it.each(['linux', 'win32', 'darwin'] as const)('ends without a question when the system wants it: on %s', async (platform) => {
     const guard = await guardOn(platform);
-    guard.end();
+    guard.end('SIGTERM');
     // While guests shut down, what else would ask does not.
     expect(goesOn(window, 'close')).toBe(false);
     expect(engine.sent).toEqual(['power-off']);
@@ -120,19 +120,28 @@ describe('CloseGuard', () => {
 
   it('forces a guest off that takes too long, or when told again', async () => {
     const guard = await guardOn('linux');
-    guard.end();
+    guard.end('SIGTERM');
     vi.advanceTimersByTime(3400);
     expect(engine.sent).toEqual(['power-off']);
     vi.advanceTimersByTime(100);
     expect(engine.sent).toEqual(['power-off', 'force-off']);
-    guard.end();
+    guard.end('SIGTERM');
     expect(engine.sent).toEqual(['power-off', 'force-off', 'force-off']);
+  });
+
+  it('takes SIGTERM and SIGHUP at once, as at the end of a session, for one order', async () => {
+    const guard = await guardOn('linux');
+    guard.end('SIGTERM');
+    guard.end('SIGHUP');
+    expect(engine.sent).toEqual(['power-off']);
+    guard.end('SIGTERM');
+    expect(engine.sent).toEqual(['power-off', 'force-off']);
   });
 
   it('quits at once where nothing runs', async () => {
     const guard = await guardOn('linux');
     engine.exit();
-    guard.end();
+    guard.end('SIGTERM');
     await vi.advanceTimersByTimeAsync(0);
     expect(app.quit).toHaveBeenCalled();
   });

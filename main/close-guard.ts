@@ -1,4 +1,5 @@
 import type { App, BrowserWindow, Dialog } from 'electron';
+import { Patience } from '../engine/host/ending-signals';
 import type { CloseChoice, VmView } from './contract';
 import type { Machines } from './machines';
 import { waitForProcesses } from './wait-for-processes';
@@ -25,6 +26,7 @@ export class CloseGuard {
   private readonly machines: Machines;
   private quitting = false;
   private ending = false;
+  private readonly patience = new Patience();
 
   constructor(private readonly options: CloseGuardOptions) {
     const { app, machines, window, platform = process.platform } = options;
@@ -34,7 +36,7 @@ export class CloseGuard {
       event.preventDefault();
       // On macOS the user asked to quit. Elsewhere nobody can but by closing the window: the system wants it.
       if (platform === 'darwin' && !this.ending) this.consider();
-      else this.end();
+      else this.end('session');
     });
     // Nobody is left to look: a hidden app ends with its last machine.
     machines.on('changed', () => {
@@ -71,12 +73,14 @@ export class CloseGuard {
     this.options.app.quit();
   }
 
-  /** Quit without questions, because of a signal or because the system shuts down: guests get a moment to do so too, none if told again. */
-  end(): void {
-    if (this.ending) {
-      void this.choose('force-off');
-      return;
-    }
+  /**
+   * Quit without questions, because of a signal or because the system shuts down (`cause`): guests get a moment to do so too, none if told
+   * again.
+   */
+  end(cause: string): void {
+    const order = this.patience.note(cause);
+    if (order === 'again') void this.choose('force-off');
+    if (order !== 'first') return;
     this.ending = true;
     void this.choose('shut-down');
     setTimeout(() => void this.choose('force-off'), LAST_MOMENT_MS).unref();

@@ -73,7 +73,7 @@ export class EngineHost extends EventEmitter<EngineHostEvents> {
     this.process = fork(join(import.meta.dirname, 'engine-process.js'), [], {
       serviceName: this.name,
       stdio: 'pipe',
-      env: scrubbedEnvironment(dataDirectory),
+      env: engineEnvironment(dataDirectory),
     });
     this.process.stdout?.on('data', (data: Buffer) => log.info(data.toString().trimEnd()));
     this.process.stderr?.on('data', (data: Buffer) => log.warn(data.toString().trimEnd()));
@@ -193,7 +193,7 @@ function describeFatalError(type: string, location = '', report = ''): string {
 }
 
 /** What an engine process may know of our environment: nothing that changes how Node or Electron run. */
-function scrubbedEnvironment(dataDirectory: string): Record<string, string> {
+export function engineEnvironment(dataDirectory: string): Record<string, string> {
   const kept = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !/^(NODE_|ELECTRON_|npm_)/i.test(entry[0]),
   );

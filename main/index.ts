@@ -17,6 +17,7 @@ import {
   utilityProcess,
 } from 'electron';
 import log from 'electron-log/main';
+import { ENDING_SIGNALS } from '../engine/host/ending-signals';
 import { dataDirectory } from '../engine/images/data-directory';
 import { VmLibrary } from '../engine/machine/vm-library';
 import type { V8Verdict } from '../engine/process/contract';
@@ -24,7 +25,7 @@ import { v8Verdict } from '../engine/process/v8-verdict';
 import { APP_SCHEME, serveAsset } from './asset-protocol';
 import { CloseGuard } from './close-guard';
 import { CHANNEL_PREFIX, CONSOLE_CHANNEL, type NoticeName, type Notices, type RequestName } from './contract';
-import { EngineHost } from './engine-host';
+import { EngineHost, engineEnvironment } from './engine-host';
 import { engineLog, engineLogFile } from './engine-log';
 import { type RequestHandlers, answerRequest } from './ipc';
 import { keepAwake } from './keep-awake';
@@ -35,8 +36,6 @@ import { trialInUtility } from './trial-in-utility';
 import { createWindow } from './window';
 
 const home = dataDirectory();
-/** What ends a program from outside; SIGBREAK is Ctrl-Break on Windows. Names that a system does not know are never heard of. */
-const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const;
 const rendererRoot = join(import.meta.dirname, '..', 'renderer');
 
 let window: BrowserWindow | undefined;
@@ -61,13 +60,17 @@ function run(): void {
   nativeTheme.themeSource = preferences.theme;
   const library = new VmLibrary(home);
   const fork: typeof utilityProcess.fork = (...args) => utilityProcess.fork(...args);
+  /** While it is being found out; the file that keeps it is read again for each machine. */
   let v8: Promise<V8Verdict> | undefined;
+  const verdict = (): Promise<V8Verdict> => {
+    v8 ??= v8Verdict(home, trialInUtility(fork, engineEnvironment(home))).finally(() => {
+      v8 = undefined;
+    });
+    return v8;
+  };
   const machines = new Machines({
     library,
-    startEngine: (vm) => {
-      v8 ??= v8Verdict(home, trialInUtility(fork));
-      return new EngineHost(vm, home, { fork, app, log: engineLog(vm, home), v8 });
-    },
+    startEngine: (vm) => new EngineHost(vm, home, { fork, app, log: engineLog(vm, home), v8: verdict() }),
     logFile: (vm) => engineLogFile(vm, home),
   });
   machines.on('changed', (view) => notify('vm.changed', view));
@@ -139,11 +142,11 @@ function run(): void {
     protocol.handle(APP_SCHEME, (request) => serveAsset(rendererRoot, request));
     open();
     // Now, since Electron sets up its own way with signals while it starts: that one quits as a user does, with questions on macOS.
-    for (const signal of ENDING_SIGNALS) process.on(signal, () => guard.end());
+    for (const signal of ENDING_SIGNALS) process.on(signal, () => guard.end(signal));
     // Linux and macOS; Windows tells the window.
     powerMonitor.on('shutdown', (event?: Electron.Event) => {
       if (machines.active().length > 0) event?.preventDefault();
-      guard.end();
+      guard.end('shutdown');
     });
   });
 }

@@ -1,54 +1,56 @@
 import { EventEmitter } from 'node:events';
 import { PassThrough } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { trialInUtility } from './trial-in-utility';
 
 class FakeProcess extends EventEmitter {
+  readonly stdout = new PassThrough();
   readonly stderr = new PassThrough();
   killed = false;
   kill(): boolean {
     this.killed = true;
     return true;
   }
+  exit(code: number): void {
+    this.emit('exit', code);
+    this.stdout.end();
+    this.stderr.end();
+  }
 }
 
 let child: FakeProcess;
 let forked: unknown[];
-const run = () =>
-  trialInUtility(((...args: unknown[]) => {
+const run = (patience = 10_000) => {
+  const fork = (...args: unknown[]): FakeProcess => {
     forked = args;
     return child;
-  }) as never)('trial.js', ['--flag'], 1000);
+  };
+  return trialInUtility(fork as never, { PATH: '/bin' })('trial.js', ['--flag'], patience);
+};
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   child = new FakeProcess();
-});
-afterEach(() => {
-  vi.useRealTimers();
 });
 
 describe('trialInUtility', () => {
-  it('tells how the process ended and what V8 said', async () => {
+  it('tells how the process ended and what it and V8 said', async () => {
     const end = run();
-    expect(forked.slice(0, 2)).toEqual(['trial.js', ['--flag']]);
+    expect(forked).toEqual(['trial.js', ['--flag'], expect.objectContaining({ env: { PATH: '/bin' }, stdio: 'pipe' })]);
     child.stderr.write('Error: unrecognized flag --flag\n');
-    child.emit('exit', 0);
-    expect(await end).toEqual({ code: 0, errors: 'Error: unrecognized flag --flag\n', how: 'exit code 0' });
-    expect(vi.getTimerCount()).toBe(0);
+    child.stdout.write('good\n');
+    child.exit(0);
+    expect(await end).toEqual({ output: 'good\n', errors: 'Error: unrecognized flag --flag\n', how: 'exit code 0' });
   });
 
   it('bears a fatal error of V8', async () => {
     const end = run();
     child.emit('error', 'FatalError', 'v8', '{}');
-    child.emit('exit', 133);
-    expect(await end).toMatchObject({ code: 133, how: 'exit code 133' });
+    child.exit(133);
+    expect(await end).toEqual({ output: '', errors: '', how: 'exit code 133' });
   });
 
   it('ends one that comes to no end', async () => {
-    const end = run();
-    vi.advanceTimersByTime(1000);
-    expect(await end).toEqual({ code: undefined, errors: '', how: 'no result in 1 s' });
+    expect(await run(20)).toEqual({ output: '', errors: '', how: 'no result in 0.02 s' });
     expect(child.killed).toBe(true);
   });
 });

@@ -1,25 +1,38 @@
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { utilityProcess } from 'electron';
 import type { RunTrial } from '../engine/process/v8-verdict';
 
-/** A trial of V8's flags in a utility process: Electron itself need not be able to run as Node. */
-export function trialInUtility(fork: typeof utilityProcess.fork): RunTrial {
-  return (script, args, patience) =>
-    new Promise((resolve) => {
-      const child = fork(script, args, { serviceName: 'Hartbox trial of V8', stdio: 'pipe' });
-      let errors = '';
-      child.stderr?.on('data', (data: Buffer) => {
-        errors += data.toString();
-      });
-      // Without a listener the event would be an exception in the main process. `exit` follows.
-      child.on('error', () => undefined);
-      const timer = setTimeout(() => {
-        child.kill();
-        resolve({ code: undefined, errors, how: `no result in ${patience / 1000} s` });
-      }, patience);
-      child.once('exit', (code) => {
-        clearTimeout(timer);
-        // What it wrote last may still be on its way.
-        setImmediate(() => resolve({ code, errors, how: `exit code ${code}` }));
-      });
+/** How long to wait for what an ended process has printed, in milliseconds. */
+const REST_MS = 500;
+
+/**
+ * A trial of V8's flags in a utility process: Electron itself need not be able to run as Node. It gets the environment that engine
+ * processes get.
+ */
+export function trialInUtility(fork: typeof utilityProcess.fork, env: Record<string, string>): RunTrial {
+  return async (script, args, patience) => {
+    const child = fork(script, args, { serviceName: 'Hartbox trial of V8', stdio: 'pipe', env });
+    let [output, errors] = ['', ''];
+    child.stdout?.on('data', (data: Buffer) => {
+      output += data.toString();
     });
+    child.stderr?.on('data', (data: Buffer) => {
+      errors += data.toString();
+    });
+    // Without a listener the event would be an exception in the main process. `exit` follows.
+    child.on('error', () => undefined);
+    const streams = [child.stdout, child.stderr].flatMap((stream) => (stream ? [once(stream, 'close')] : []));
+    let timer: NodeJS.Timeout | undefined;
+    const how = await new Promise<string>((resolve) => {
+      timer = setTimeout(() => {
+        child.kill();
+        resolve(`no result in ${patience / 1000} s`);
+      }, patience);
+      child.once('exit', (code) => resolve(`exit code ${code}`));
+    });
+    clearTimeout(timer);
+    await Promise.race([Promise.allSettled(streams), delay(REST_MS)]);
+    return { output, errors, how };
+  };
 }

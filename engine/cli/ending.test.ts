@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { VirtualMachine } from '../machine/virtual-machine';
 import { Ending } from './ending';
-import { ENDING_SIGNALS } from './exit-codes';
+import { ENDING_SIGNALS } from '../host/ending-signals';
 
 let told: string[];
 let stops: number;
@@ -46,8 +46,10 @@ describe('Ending', () => {
     const exit = vi.spyOn(process, 'exit').mockImplementation(() => undefined as never);
     ending.watch(machine, undefined);
     process.emit('SIGBREAK');
+    // At the end of a session several come at once.
+    process.emit('SIGHUP');
     expect(exit).not.toHaveBeenCalled();
-    process.emit('SIGTERM');
+    process.emit('SIGBREAK');
     expect(exit).toHaveBeenCalledWith(149);
   });
 

@@ -1,5 +1,6 @@
 import type { VirtualMachine } from '../machine/virtual-machine';
-import { ENDING_SIGNALS, type EndingSignal, EXIT_FAILURE, EXIT_TIMEOUT, exitCodeOfSignal } from './exit-codes';
+import { ENDING_SIGNALS, type EndingSignal, Patience } from '../host/ending-signals';
+import { EXIT_FAILURE, EXIT_TIMEOUT, exitCodeOfSignal } from './exit-codes';
 import { isReaderGone } from './host-streams';
 
 /** How long a machine may take to stop before this process ends all the same, in milliseconds. */
@@ -13,6 +14,7 @@ export class Ending {
   #code: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #machine: VirtualMachine | undefined;
+  readonly #patience = new Patience();
   readonly #listeners = new Map<EndingSignal, () => void>();
 
   constructor(
@@ -64,8 +66,11 @@ export class Ending {
   }
 
   private bySignal(signal: EndingSignal): void {
-    if (this.#code !== undefined || !this.#machine) process.exit(this.#code ?? exitCodeOfSignal(signal));
-    this.now(exitCodeOfSignal(signal));
+    const order = this.#patience.note(signal);
+    if (!this.#machine) process.exit(this.#code ?? exitCodeOfSignal(signal));
+    if (this.#code === undefined) this.now(exitCodeOfSignal(signal));
+    // After another reason, a time-out say, already the first does not wait.
+    else if (order !== 'same') process.exit(this.#code);
   }
 
   private stopMachine(): void {

@@ -5,18 +5,11 @@ export const EXIT_TIMEOUT = 124;
 /** Hartbox itself failed: nothing the guest did. As timeout(1) and docker(1), so that it differs from common guest codes. */
 export const EXIT_FAILURE = 125;
 
-/**
- * What ends a program from outside. Under Windows SIGBREAK is Ctrl-Break, and SIGHUP is that the console was closed, after which some 10 s
- * are left. Node accepts the names that a system lacks, and never emits them.
- */
-export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const;
-
 /** SIGBREAK's is that of the C library of Windows. */
 const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGPIPE: 13, SIGTERM: 15, SIGBREAK: 21 } as const;
-export type EndingSignal = keyof typeof SIGNAL_NUMBERS;
 
 /** What a shell reports for a program that a signal ended. */
-export function exitCodeOfSignal(signal: EndingSignal): number {
+export function exitCodeOfSignal(signal: keyof typeof SIGNAL_NUMBERS): number {
   return 128 + SIGNAL_NUMBERS[signal];
 }
 

@@ -79,6 +79,11 @@ class EngineProcess {
         this.machine?.port(CONTROL_PORT).write(new TextEncoder().encode('poweroff\n'));
         break;
       case 'force-off':
+        if (!this.started) {
+          this.started = true;
+          this.exit(0);
+          break;
+        }
         this.preparation.abort();
         await this.machine?.stop();
         break;

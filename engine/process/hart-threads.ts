@@ -24,6 +24,7 @@ export interface HartThreadsOptions {
  * which takes as long; then HartPool gives them the rest. Until then they keep no process from ending.
  */
 export class HartThreads {
+  private readonly all: Worker[] = [];
   readonly workers: readonly Worker[];
   readonly compiler: Worker | undefined;
   readonly helpers: Promise<WebAssembly.Module>;
@@ -33,15 +34,20 @@ export class HartThreads {
   constructor({ harts, jit, checked, flags, host = hostMemory() }: HartThreadsOptions) {
     setV8Flags(harts, flags);
     const channels = Array.from({ length: jit ? harts : 0 }, () => new MessageChannel());
-    this.workers = Array.from({ length: harts }, (_, id) => {
-      const compiler = channels[id]?.port1;
-      const workerData: HartWorkerData = { id, compiler, host };
-      return this.started('hart-worker.js', { workerData, transferList: compiler ? [compiler] : [], name: `hart-${id}` });
-    });
-    if (jit) {
-      const ports = channels.map(({ port2 }) => port2);
-      const workerData: CompileWorkerData = { ports, checked, host };
-      this.compiler = this.started('compile-worker.js', { workerData, transferList: ports, name: 'compiler' });
+    try {
+      this.workers = Array.from({ length: harts }, (_, id) => {
+        const compiler = channels[id]?.port1;
+        const workerData: HartWorkerData = { id, compiler, host };
+        return this.started('hart-worker.js', { workerData, transferList: compiler ? [compiler] : [], name: `hart-${id}` });
+      });
+      if (jit) {
+        const ports = channels.map(({ port2 }) => port2);
+        const workerData: CompileWorkerData = { ports, checked, host };
+        this.compiler = this.started('compile-worker.js', { workerData, transferList: ports, name: 'compiler' });
+      }
+    } catch (cause) {
+      void this.end();
+      throw cause;
     }
     this.helpers = keepAlive(WebAssembly.compile(readFileSync(builtFile('helpers.wasm'))));
     // Whoever awaits it sees the failure.
@@ -57,12 +63,9 @@ export class HartThreads {
     await Promise.all(this.all.map((thread) => thread.terminate()));
   }
 
-  private get all(): Worker[] {
-    return this.compiler ? [...this.workers, this.compiler] : [...this.workers];
-  }
-
   private started(script: string, options: WorkerOptions): Worker {
     const worker = new Worker(builtFile(script), options);
+    this.all.push(worker);
     worker.unref();
     worker.on('error', (cause) => {
       this.failure ??= cause;

@@ -14,9 +14,12 @@ const RESULTS = 0x10_0000;
 const EXPECTED = 0xf9fc_a58f;
 /** Instructions that each hart is to execute in translated code. */
 const ENOUGH = 2_000_000;
-/** How long the harts get, in milliseconds; a machine where translations come later is busy, not broken. */
+/** How long the harts get, in milliseconds; where translations come later the host is busy, not broken. */
 const PATIENCE = 3000;
 const LOOK_EVERY = 5;
+
+/** What a trial comes to: whether the harts got to run translated code. */
+export type TrialResult = 'translated' | 'interpreted';
 
 /**
  * A round: 2000 times calls, a call through a pointer, an AMO, a load and a fused multiply-add; a0 is the result. Everything that V8
@@ -74,10 +77,10 @@ const PROGRAM = new Uint32Array([
 ]);
 
 /**
- * Run two harts in threads of their own, interpreted and translated, with these flags for V8, until both have executed enough translated
- * code. Throws VmError 'Internal' where one computes something wrong, or nothing.
+ * Run two harts in threads of their own, with these flags for V8, until both have executed enough translated code, or for a while: says
+ * which. Throws VmError 'Internal' where one computes something wrong, or nothing.
  */
-export async function runTrialMachine(flags: readonly string[]): Promise<void> {
+export async function runTrialMachine(flags: readonly string[]): Promise<TrialResult> {
   const harts = 2;
   const threads = new HartThreads({ harts, jit: true, checked: false, flags });
   const plan = planMemory(harts, [{ base: RAM, size: RAM_BYTES }]);
@@ -117,15 +120,16 @@ export async function runTrialMachine(flags: readonly string[]): Promise<void> {
   pool.on('error', (error) => {
     failure ??= error;
   });
+  const isDone = (): boolean => pool.statistics.harts.every(({ regionInstructions }) => regionInstructions > ENOUGH);
   try {
     await pool.launch();
     await pool.start();
     const end = performance.now() + PATIENCE;
-    const isDone = (): boolean => pool.statistics.harts.every(({ regionInstructions }) => regionInstructions > ENOUGH);
     while (!failure && !isDone() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
   } finally {
     await pool.stop();
   }
   if (failure) throw failure;
   if (rounds.includes(0)) throw new VmError('Internal', `A hart computed nothing in ${PATIENCE / 1000} s.`);
+  return isDone() ? 'translated' : 'interpreted';
 }

@@ -9,27 +9,31 @@ import { replaceFile } from '../host/new-file';
 import { dataDirectory } from '../images/data-directory';
 import { builtFile } from './built-file';
 import { type V8Verdict, v8VerdictSchema } from './contract';
+import type { TrialResult } from './trial-machine';
 
 /** How long a trial may take, in milliseconds; usually it is some 300. */
-const PATIENCE = 30_000;
+const PATIENCE = 15_000;
 
-/** How the process of a trial ended: `code` is undefined where it was not its own doing (it could not be started, or had to be ended). */
+/** How a trial's process ended: what it printed, and how for a message (`exit code 1`). */
 export interface TrialEnd {
-  code: number | undefined;
-  /** What it printed to stderr. */
+  output: string;
   errors: string;
-  /** How it ended, for a message: `exit code 1`. */
   how: string;
 }
 
 /** Starts a script with arguments in a process of its own, on this very V8, and waits for its end; not longer than `patience` milliseconds. */
 export type RunTrial = (script: string, args: string[], patience: number) => Promise<TrialEnd>;
 
+/** What a trial prints at its end. An exit code would not do: other programs end with 0 too. */
+export function announce(result: TrialResult): string {
+  return `Hartbox trial: ${result}\n`;
+}
+
 const fileSchema = z.object({ hartbox: z.string(), wanted: z.array(z.string()), verdict: v8VerdictSchema });
 
 /**
  * Which flags this V8 takes and runs harts with: those of V8_FLAGS (or of the environment variable HARTBOX_V8_FLAGS) that it knows, or
- * none if it dies of them. V8 is asked once, by a trial in a process of its own; then the data directory knows. Never rejects.
+ * none if it dies of them. V8 is asked once, by trials in processes of their own; then the data directory knows. Never rejects.
  */
 export async function v8Verdict(directory = dataDirectory(), runTrial: RunTrial = runInNode): Promise<V8Verdict> {
   const wanted = process.env['HARTBOX_V8_FLAGS']?.split(/\s+/).filter(Boolean) ?? [...V8_FLAGS];
@@ -39,10 +43,13 @@ export async function v8Verdict(directory = dataDirectory(), runTrial: RunTrial 
   const path = join(directory, 'engine', `v8-${process.versions.v8}-${process.arch}-${key}.json`);
   const known = await readVerdict(path, wanted);
   if (known) return known;
-  const end = await Promise.resolve()
-    .then(() => runTrial(builtFile('v8-trial.js'), wanted, PATIENCE))
-    .catch((error: unknown): TrialEnd => ({ code: undefined, errors: '', how: `an error (${String(error)})` }));
-  const { verdict, isFinal } = judge(wanted, end);
+  const { verdict, isFinal } = await judge(wanted, async (flags) => {
+    try {
+      return await runTrial(builtFile('v8-trial.js'), flags, PATIENCE);
+    } catch (error) {
+      return { output: '', errors: '', how: `an error (${String(error)})` };
+    }
+  });
   if (isFinal) {
     // Where it cannot be kept, the next start tries again.
     await mkdir(dirname(path), { recursive: true })
@@ -50,6 +57,44 @@ export async function v8Verdict(directory = dataDirectory(), runTrial: RunTrial 
       .catch(() => undefined);
   }
   return verdict;
+}
+
+/** What trials say, and whether they would say so again. */
+async function judge(wanted: string[], attempt: (flags: string[]) => Promise<TrialEnd>): Promise<{ verdict: V8Verdict; isFinal: boolean }> {
+  const first = await attempt(wanted);
+  const accepted = (): V8Verdict => ({ flags: wanted.filter((flag) => !complainsOf(first.errors, flag)) });
+  const result = resultOf(first);
+  // On a host that is busy the next trial will see more.
+  if (result) return { verdict: accepted(), isFinal: result === 'translated' };
+  const without = await attempt([]);
+  if (!resultOf(without)) {
+    // The flags are not to blame: there may be too little memory, or too few files that may be open.
+    return { verdict: { flags: [], failure: failed(first, 'so it is not known whether they work, and none is set.') }, isFinal: false };
+  }
+  const again = await attempt(wanted);
+  if (resultOf(again)) return { verdict: accepted(), isFinal: false };
+  return {
+    verdict: { flags: [], failure: failed(again, 'so none is set. Nothing else is affected. A newer Hartbox may know this V8.') },
+    isFinal: true,
+  };
+}
+
+function resultOf({ output }: TrialEnd): TrialResult | undefined {
+  return (['translated', 'interpreted'] as const).find((result) => output.includes(announce(result)));
+}
+
+/** V8 names the flags that it does not know, or whose value it does not take, as they were given. */
+function complainsOf(errors: string, flag: string): boolean {
+  const name = (text: string): string => text.split('=')[0];
+  return errors.split(/\s+/).some((word) => name(word) === name(flag));
+}
+
+function failed({ how, errors }: TrialEnd, consequence: string): string {
+  const [detail] = errors.split('\n').filter((line) => /fatal|check failed|error/i.test(line) && !line.includes('flag --'));
+  return (
+    `Harts run slowly on this JavaScript engine (V8 ${process.versions.v8}): a trial with the flags that make them fast ended with ${how}` +
+    `${detail ? ` (${detail.trim()})` : ''}, ${consequence}`
+  );
 }
 
 async function readVerdict(path: string, wanted: string[]): Promise<V8Verdict | undefined> {
@@ -61,21 +106,25 @@ async function readVerdict(path: string, wanted: string[]): Promise<V8Verdict | 
   }
 }
 
-/** What a trial's end means, and whether the next one would end the same way. */
-function judge(wanted: string[], { code, errors, how }: TrialEnd): { verdict: V8Verdict; isFinal: boolean } {
-  if (code === 0) return { verdict: { flags: wanted.filter((flag) => !errors.includes(flag.split('=')[0])) }, isFinal: true };
-  const failure =
-    `Harts run slowly on this JavaScript engine (V8 ${process.versions.v8}): a trial with the flags that make them fast ended with ${how}, ` +
-    'so none is set. Nothing else is affected. A newer Hartbox may know this V8.';
-  return { verdict: { flags: [], failure }, isFinal: code !== undefined };
-}
-
-/** A trial by the Node that runs this code. */
+/** A trial by the Node that runs this code, in Electron by the Node in that. */
 export const runInNode: RunTrial = (script, args, patience) =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'ignore', 'pipe'], windowsHide: true });
-    let errors = '';
+    // A debugger would be waited for.
+    const options = process.env['NODE_OPTIONS']?.replace(/--inspect\S*/g, '');
+    const child = spawn(process.execPath, [script, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      windowsHide: true,
+      env: {
+        ...process.env,
+        ...(options === undefined ? {} : { NODE_OPTIONS: options }),
+        ...(process.versions['electron'] ? { ELECTRON_RUN_AS_NODE: '1' } : {}),
+      },
+    });
+    let [output, errors] = ['', ''];
     let late = false;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       errors += text;
     });
@@ -83,16 +132,12 @@ export const runInNode: RunTrial = (script, args, patience) =>
       late = true;
       child.kill('SIGKILL');
     }, patience);
-    const end = (how: string, code?: number): void => {
+    const end = (how: string): void => {
       clearTimeout(timer);
-      resolve({ code, errors, how });
+      resolve({ output, errors, how });
     };
     child.on('error', (error) => end(`an error (${error.message})`));
-    child.on('close', (code, signal) => {
-      if (late) end(`no result in ${patience / 1000} s`);
-      // Killed from outside, perhaps for want of memory: the next time may be better.
-      else if (signal === 'SIGKILL' || signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGHUP') end(`signal ${signal}`);
-      else if (signal) end(`signal ${signal}`, -1);
-      else end(`exit code ${code}`, code ?? -1);
-    });
+    child.on('close', (code, signal) =>
+      end(late ? `no result in ${patience / 1000} s` : signal ? `signal ${signal}` : `exit code ${code}`),
+    );
   });

@@ -90,7 +90,9 @@ async function main() {
         : suite.name === 'e2e'
           ? await lackOfElectron()
           : '';
-    if (reason) report(suite.name, { passed: 0, failed: 0, skipped: 1 }, 0, reason);
+    // Where nobody looks, a green run must have seen Electron.
+    const isWanted = suite.name === 'e2e' && process.env.CI === 'true';
+    if (reason) report(suite.name, { passed: 0, failed: isWanted ? 1 : 0, skipped: isWanted ? 0 : 1 }, 0, reason);
     else runnable.push(suite);
   }
   const built = await attempt(

@@ -1,5 +1,6 @@
 import { checkDisk, commitDisk, convertDisk, createDisk, diskInfo, resizeDisk } from '../../index';
-import { ENDING_SIGNALS, exitCodeOfSignal } from '../exit-codes';
+import { ENDING_SIGNALS } from '../../host/ending-signals';
+import { exitCodeOfSignal } from '../exit-codes';
 import { UsageError } from '../usage-error';
 import { expectArguments, parseArguments, parseDiskSize, parseFormat } from './arguments';
 import { CREATION_OPTIONS, creationOptions } from './creation-options';

@@ -76,7 +76,7 @@ const MAX_TABLE = 1024;
  */
 function hidesDependency({ instruction: { name, flow }, word, length }: RegionInstruction): boolean {
   const [rs1, rs2] = [rs1Of(word), rs2Of(word)];
-  if (flow === 'branch') return rs1 === rs2 || immediateOf('b', word) === length;
+  if (flow === 'branch') return (rs1 === rs2 && rs1 !== 0) || immediateOf('b', word) === length;
   if (name === 'xor' || name === 'sub' || name === 'subw') return rs1 === rs2 && rs1 !== 0;
   if (name === 'and' || name === 'mul') return rs1 !== rs2 && (rs1 === 0 || rs2 === 0);
   return name === 'andi' && immediateOf('i', word) === 0 && rs1 !== 0;
