@@ -52,7 +52,7 @@ describe('v8Verdict', () => {
   it('sets no flag where V8 dies of them and of nothing else, says so, and does not try that again', async () => {
     const verdict = await v8Verdict(directory, ending(dies, passes(), dies));
     expect(verdict.flags).toEqual([]);
-    expect(verdict.failure).toMatch(/slowly.*V8 \d+\.\d+.*signal SIGTRAP.*Check failed: some_condition/);
+    expect(verdict.failure).toMatch(/slowly.*V8 \d+\.\d+.*signal SIGTRAP \(Check failed: some_condition\),/);
     expect(await v8Verdict(directory, ending())).toEqual(verdict);
     expect(trials).toEqual([[...V8_FLAGS], [], [...V8_FLAGS]]);
   });

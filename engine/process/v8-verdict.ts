@@ -90,10 +90,11 @@ function complainsOf(errors: string, flag: string): boolean {
 }
 
 function failed({ how, errors }: TrialEnd, consequence: string): string {
-  const [detail] = errors.split('\n').filter((line) => /fatal|check failed|error/i.test(line) && !line.includes('flag --'));
+  const lines = errors.split('\n').map((line) => line.replace(/^#\s*/, '').trim());
+  const detail = lines.find((line) => /check failed|out of memory|error:/i.test(line) && !line.includes('flag --'));
   return (
     `Harts run slowly on this JavaScript engine (V8 ${process.versions.v8}): a trial with the flags that make them fast ended with ${how}` +
-    `${detail ? ` (${detail.trim()})` : ''}, ${consequence}`
+    `${detail ? ` (${detail.replace(/\.$/, '')})` : ''}, ${consequence}`
   );
 }
 
