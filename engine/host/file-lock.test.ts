@@ -3,9 +3,20 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, open, readFile, readdir, realpath, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { lockFile, lockHolder, shareFile, tryLock } from './file-lock';
+import { hostFiles } from './patient-files';
 import { hostProcesses, identityOf } from './process-identity';
+
+/** Folders that can be written, but not listed: root, who may run this, can list all. */
+const folders = vi.hoisted(() => ({ canBeListed: true }));
+vi.mock(import('node:fs/promises'), async (original) => {
+  const real = await original();
+  const list = ((...args: Parameters<typeof real.readdir>) =>
+    folders.canBeListed ? real.readdir(...args) : Promise.reject(denied())) as typeof real.readdir;
+  return { ...real, readdir: list };
+});
 
 let folder: string;
 let path: string;
@@ -20,6 +31,8 @@ beforeEach(async () => {
   await writeFile(path, 'a disk');
 });
 afterEach(async () => {
+  folders.canBeListed = true;
+  vi.restoreAllMocks();
   for (const child of children.splice(0)) child.kill('SIGKILL');
   await rm(folder, { recursive: true, force: true });
 });
@@ -32,6 +45,15 @@ async function start(): Promise<ChildProcess & { pid: number }> {
   children.push(child);
   await once(child, 'message');
   return child as ChildProcess & { pid: number };
+}
+
+function denied(): Error {
+  return Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+}
+
+/** A lock whose owner is gone. */
+function stale(): string {
+  return JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), started: null });
 }
 
 /** A lock as that process would write it. */
@@ -77,7 +99,7 @@ describe('a lock', () => {
     await expect(lockFile(path)).rejects.toThrow('process 1 on the computer elsewhere.example');
     await writeFile(lock, JSON.stringify({ pid: process.pid, host: hostname(), started: hostProcesses().startOf(process.pid) ?? null }));
     await expect(lockFile(path)).rejects.toThrow('another drive of this process');
-    await writeFile(lock, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), started: null }));
+    await writeFile(lock, stale());
     await (await lockFile(path)).release();
   });
 
@@ -94,9 +116,86 @@ describe('a lock', () => {
   });
 
   it('has one winner when many find a stale one at once', async () => {
-    await writeFile(lock, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), started: null }));
+    await writeFile(lock, stale());
     const results = await Promise.allSettled(Array.from({ length: 10 }, () => lockFile(path)));
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('is not removed by one who held it before in the same process', async () => {
+    const first = await lockFile(path);
+    await rm(lock);
+    const second = await lockFile(path);
+    await first.release();
+    await expect(lockFile(path)).rejects.toThrow('another drive of this process');
+    await second.release();
+    expect(await readdir(folder)).toEqual(['disk.img']);
+  });
+
+  it('stays with who took it while another was about to remove a stale one', async () => {
+    await writeFile(lock, stale());
+    const rename = hostFiles.rename.bind(hostFiles);
+    const next = ownedBy(process.ppid);
+    vi.spyOn(hostFiles, 'rename').mockImplementationOnce(async (from, to) => {
+      await writeFile(lock, next);
+      await rename(from, to);
+    });
+    await expect(lockFile(path)).rejects.toThrow(`process ${process.ppid} has it open`);
+    expect(await readFile(lock, 'utf8')).toBe(next);
+    expect((await readdir(folder)).sort()).toEqual(['disk.img', 'disk.img.lock']);
+  });
+
+  it('is not given back to who lost it where a third has it by now', async () => {
+    await writeFile(lock, stale());
+    const rename = hostFiles.rename.bind(hostFiles);
+    const third = ownedBy(process.ppid);
+    vi.spyOn(hostFiles, 'rename').mockImplementationOnce(async (from, to) => {
+      await writeFile(lock, ownedBy(process.pid));
+      await rename(from, to);
+      await writeFile(lock, third);
+    });
+    await expect(lockFile(path)).rejects.toThrow(`process ${process.ppid} has it open`);
+    expect(await readFile(lock, 'utf8')).toBe(third);
+  });
+
+  it('is left to who is about to take it over, whatever the clock of the file system says', async () => {
+    await writeFile(lock, stale());
+    const takeover = `${lock}.takeover`;
+    await mkdir(takeover);
+    await utimes(takeover, 0, 0);
+    const attempt = lockFile(path);
+    await delay(300);
+    expect(await readdir(folder)).toContain('disk.img.lock.takeover');
+    await rm(takeover, { recursive: true });
+    await (await attempt).release();
+  });
+
+  it('is taken over in the place of one who died over that', async () => {
+    await writeFile(lock, stale());
+    const takeover = `${lock}.takeover`;
+    await mkdir(takeover);
+    const later = new Date(Date.now() + 3_600_000);
+    await utimes(takeover, later, later);
+    let now = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => (now += 1000));
+    await (await lockFile(path)).release();
+    expect(await readdir(folder)).toEqual(['disk.img']);
+  });
+
+  it('says why a stale one stays', async () => {
+    // A name with room for the lock, not for the takeover.
+    const long = join(folder, 'd'.repeat(248));
+    await writeFile(long, '');
+    await writeFile(`${long}.lock`, stale());
+    await expect(lockFile(long)).rejects.toThrow(
+      /^(?!.*could not be locked).*the lock of a process that is gone, could not be taken away: .*Make its folder writable/,
+    );
+  });
+
+  it('does not stay where nobody can tell who shares the file', async () => {
+    folders.canBeListed = false;
+    await expect(lockFile(path)).rejects.toMatchObject({ kind: 'Resource', message: expect.stringContaining('Make its folder readable') });
+    folders.canBeListed = true;
+    expect(await readdir(folder)).toEqual(['disk.img']);
   });
 
   it('is not removed by one who held it before', async () => {
@@ -115,6 +214,7 @@ describe('the lock of an earlier version, a folder', () => {
   it('is taken over when its owner is gone, with what named it', async () => {
     await mkdir(lock);
     await writeFile(owner(), JSON.stringify({ pid: 2 ** 22 + 1, program: 'a ghost' }));
+    await utimes(lock, 0, 0);
     expect(await lockHolder(lock, { oldOwnerFile: owner() })).toBeUndefined();
     const taken = await take();
     expect(taken.held).toBeUndefined();
@@ -135,8 +235,15 @@ describe('the lock of an earlier version, a folder', () => {
     const child = await start();
     await mkdir(lock);
     await writeFile(owner(), JSON.stringify({ pid: child.pid, program: 'the old app' }));
+    await utimes(lock, 0, 0);
     await utimes(owner(), new Date(), new Date(Date.now() - 3_600_000));
     expect((await take()).held).toBeUndefined();
+  });
+
+  it('holds while it is touched though its owner’s number is unknown here, as on another computer', async () => {
+    await mkdir(lock);
+    await writeFile(owner(), JSON.stringify({ pid: 2 ** 22 + 1, program: 'the old app' }));
+    expect((await take()).held).toEqual({ who: `the old app (process ${2 ** 22 + 1})`, lock });
   });
 
   it('holds while it is touched where nobody says who has it', async () => {
@@ -170,9 +277,25 @@ describe('a shared file', () => {
   });
 
   it('is free again when who shared it is gone', async () => {
-    await writeFile(`${lock}.5-1`, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), started: null }));
+    await writeFile(`${lock}.5-1`, stale());
     await (await lockFile(path)).release();
     expect(await readdir(folder)).toEqual(['disk.img']);
+  });
+
+  it('is free again though what a dead one left cannot be removed', async () => {
+    await writeFile(`${lock}.5-1`, stale());
+    vi.spyOn(hostFiles, 'remove').mockRejectedValueOnce(denied());
+    await (await lockFile(path)).release();
+    expect((await readdir(folder)).sort()).toEqual(['disk.img', 'disk.img.lock.5-1']);
+  });
+
+  it('is used at once where no share can be made', async () => {
+    // A name with room for the lock, not for a share.
+    const long = join(folder, 'd'.repeat(250));
+    await writeFile(long, '');
+    const patiently = vi.spyOn(hostFiles, 'patiently');
+    await (await shareFile(long)).release();
+    expect(patiently).not.toHaveBeenCalled();
   });
 
   it.skipIf(process.platform === 'win32')('is the same by any link (Windows asks for rights to make one)', async () => {

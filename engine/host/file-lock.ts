@@ -1,15 +1,16 @@
-import { mkdir, open, readFile, readdir, realpath, stat } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { link, mkdir, open, readFile, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../bus/vm-error';
 import { type OldOwner, oldFolderLock } from './old-folder-lock';
-import { hostFiles } from './patient-files';
+import { type PatientFiles, hostFiles } from './patient-files';
 import { type HostProcesses, type ProcessIdentity, hostProcesses, identityOf, mayLive, whereabouts } from './process-identity';
 
 /** What a lock's file says of its owner. */
 type Owner = ProcessIdentity & { program?: string | undefined };
 
-/** Milliseconds after which a takeover is no longer under way. */
+/** Milliseconds without a change after which a takeover is no longer under way. */
 const TAKEOVER_MS = 5000;
 /** How often, and every how many milliseconds, a file that names no owner is looked at before it counts as left over. */
 const LOOKS = 50;
@@ -41,13 +42,15 @@ export interface LockOptions {
  * Take a lock: a file that names the owning process. It stands in the way of others, in this process as in others, for as long as its owner
  * lives, also while that is stopped or its computer sleeps; no time passes on it. A lock whose owner is gone is taken over.
  *
- * Resolves with its holder where somebody else has it. Throws what the host says where the file cannot be made.
+ * Resolves with its holder where somebody else has it. Throws what the host says where the file cannot be made, VmError 'Resource' where one
+ * that was left over cannot be taken away.
  */
 export async function tryLock(
   lock: string,
   { program, oldOwnerFile, host = hostProcesses() }: LockOptions = {},
 ): Promise<(FileLock & { held?: undefined }) | { held: LockHolder }> {
-  const content = JSON.stringify({ ...identityOf(host), program } satisfies Owner);
+  // This process may ask for the lock more than once; each time it has to know its own.
+  const content = JSON.stringify({ ...identityOf(host), program, nonce: randomUUID() });
   for (let attempt = 0; attempt < 2 * LOOKS; attempt++) {
     if (await create(lock, content)) {
       // Whoever stood still between making the file and writing it may have lost it.
@@ -84,6 +87,7 @@ export async function lockHolder(
 export async function lockFile(path: string, host = hostProcesses()): Promise<FileLock> {
   const lock = `${await realpath(path)}.lock`;
   const taken = await tryLock(lock, { host }).catch((cause: unknown) => {
+    if (cause instanceof VmError) throw cause;
     throw new VmError(
       'Resource',
       `${path} could not be locked for writing: ${(cause as Error).message}. Make its folder writable, or attach it readonly.`,
@@ -96,7 +100,18 @@ export async function lockFile(path: string, host = hostProcesses()): Promise<Fi
       `${path} is in use: ${drive(taken.held)} has it open for writing. Stop the machine that uses it, or attach it readonly. (If that process is gone, delete ${lock}.)`,
     );
   }
-  const sharer = await findSharer(lock, host);
+  let sharer: LockHolder | undefined;
+  try {
+    sharer = await findSharer(lock, host);
+  } catch (cause) {
+    // The lock would stand in everybody's way for as long as this process lives.
+    await taken.release();
+    throw new VmError(
+      'Resource',
+      `${path} could not be locked for writing, for its folder does not tell who uses it as a backing file: ${(cause as Error).message}. Make its folder readable, or attach it readonly.`,
+      { cause },
+    );
+  }
   if (!sharer) return taken;
   await taken.release();
   throw new VmError(
@@ -119,7 +134,10 @@ export async function shareFile(path: string, host = hostProcesses()): Promise<F
   let share: string;
   try {
     do share = `${lock}.${host.pid}-${++shares}`;
-    while (!(await create(share, content)));
+    while (
+      // Nobody else has a file of this name open, so what is refused is the folder's doing, and waiting would be in vain.
+      !(await create(share, content, (work) => work()))
+    );
   } catch {
     return { release: () => Promise.resolve() };
   }
@@ -143,19 +161,22 @@ async function findSharer(lock: string, host: HostProcesses): Promise<LockHolder
     const content = await read(share);
     const owner = content === undefined ? undefined : parse(content);
     if (owner && mayLive(owner, host)) return holderOf(owner, share, host);
-    if (owner) await hostFiles.remove(share);
+    // It may belong to another user; of the dead it is in nobody's way.
+    if (owner) await hostFiles.remove(share).catch(() => undefined);
   }
   return undefined;
 }
 
 /** Returns whether there was no such file yet. */
-async function create(path: string, content: string): Promise<boolean> {
-  const file = await hostFiles
-    .patiently(() => open(path, 'wx'))
-    .catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'EEXIST') return undefined;
-      throw error;
-    });
+async function create(
+  path: string,
+  content: string,
+  patiently: PatientFiles['patiently'] = (work) => hostFiles.patiently(work),
+): Promise<boolean> {
+  const file = await patiently(() => open(path, 'wx')).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EEXIST') return undefined;
+    throw error;
+  });
   if (!file) return false;
   try {
     await file.writeFile(content);
@@ -203,38 +224,77 @@ async function look(lock: string, oldOwnerFile: string | undefined, host: HostPr
 }
 
 /**
- * Remove the lock of an owner that is gone, if it is still that one. Only who has made the folder `NAME.lock.takeover` may do that, so
- * that nobody removes the lock that another has put in its place.
+ * Remove the lock of an owner that is gone, if it is still that one. Who has made the folder `NAME.lock.takeover` does so while the others
+ * wait, so that hardly ever somebody comes upon the lock that another has put in its place.
  */
 async function removeStale(lock: string, { state }: Found, oldOwnerFile: string | undefined): Promise<void> {
   const takeover = `${lock}.takeover`;
   try {
-    await mkdir(takeover);
-  } catch {
-    // Somebody else is about it; or has died over it.
-    const since = await stat(takeover).then(
-      ({ mtimeMs }) => Date.now() - mtimeMs,
-      () => 0,
-    );
-    if (since > TAKEOVER_MS) await hostFiles.removeEmptyFolder(takeover).catch(() => undefined);
-    await delay(LOOK_MS);
-    return;
-  }
-  try {
-    if (typeof state === 'string') {
-      if ((await read(lock)) === state) await hostFiles.remove(lock);
-    } else {
-      const touched = await stat(lock).then(
-        ({ mtimeMs }) => mtimeMs,
-        () => undefined,
-      );
-      if (touched !== state) return;
-      if (oldOwnerFile !== undefined) await hostFiles.remove(oldOwnerFile);
-      await hostFiles.removeEmptyFolder(lock).catch(() => undefined);
+    try {
+      await hostFiles.patiently(() => mkdir(takeover));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      await awaitTakeover(takeover);
+      return;
     }
-  } finally {
-    await hostFiles.removeEmptyFolder(takeover).catch(() => undefined);
+    try {
+      if (typeof state === 'string') await removeFile(lock, state);
+      else await removeFolder(lock, state, oldOwnerFile);
+    } finally {
+      await hostFiles.removeEmptyFolder(takeover).catch(() => undefined);
+    }
+  } catch (cause) {
+    throw new VmError(
+      'Resource',
+      `${lock}, the lock of a process that is gone, could not be taken away: ${(cause as Error).message}. Make its folder writable, or delete that file.`,
+      { cause },
+    );
   }
+}
+
+/** Remove a lock's file as it was found. */
+async function removeFile(lock: string, state: string): Promise<void> {
+  if ((await read(lock)) !== state) return;
+  // Only what has been taken away cannot be exchanged any more between looking at it and removing it.
+  const taken = `${lock}.old-${randomBytes(4).toString('hex')}`;
+  try {
+    await hostFiles.rename(lock, taken);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  const content = await read(taken);
+  // Whoever has locked meanwhile keeps the lock.
+  if (content !== state) await link(taken, lock).catch(() => content !== undefined && create(lock, content));
+  await hostFiles.remove(taken).catch(() => undefined);
+}
+
+/** Remove an earlier version's folder if nobody has touched it. */
+async function removeFolder(lock: string, touched: number, oldOwnerFile: string | undefined): Promise<void> {
+  const now = await stat(lock).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => undefined,
+  );
+  if (now !== touched) return;
+  if (oldOwnerFile !== undefined) await hostFiles.remove(oldOwnerFile);
+  await hostFiles.removeEmptyFolder(lock).catch(() => undefined);
+}
+
+/** Wait for somebody else's takeover. One that never ends was left by a process that died over it; the clock of its file system says nothing. */
+async function awaitTakeover(takeover: string): Promise<void> {
+  const look = (): Promise<string | undefined> =>
+    stat(takeover).then(
+      ({ ino, mtimeMs }) => `${ino} ${mtimeMs}`,
+      () => undefined,
+    );
+  const first = await look();
+  const since = performance.now();
+  do {
+    await delay(LOOK_MS);
+    const now = await look();
+    if (now === undefined || now !== first) return;
+  } while (performance.now() - since <= TAKEOVER_MS);
+  await hostFiles.removeEmptyFolder(takeover).catch(() => undefined);
 }
 
 function read(path: string): Promise<string | undefined> {

@@ -13,6 +13,16 @@ describe('unfitFileName', () => {
     expect(unfitFileName(name)).toMatch(/dots and spaces/);
   });
 
+  it.each([
+    ['a:b.img', ':'],
+    ['a?b', '?'],
+    ['a\\b', '\\'],
+    ['a\tb', 'control character U+0009'],
+  ])('refuses %j for its character', (name, character) => {
+    // Twice: an expression that goes on where it stood would miss the second.
+    for (let time = 0; time < 2; time++) expect(unfitFileName(name)).toBe(`Windows allows no ${character} in a name`);
+  });
+
   it.each(['disk.img', 'console', 'com10', 'nul-1', 'my.con', '.hidden', 'Größe 1'])('takes %s', (name) => {
     expect(unfitFileName(name)).toBeUndefined();
   });

@@ -12,8 +12,14 @@ const NAME_BYTES = 200;
 export function unfitFileName(name: string): string | undefined {
   const device = DEVICE.exec(name)?.[1];
   if (device !== undefined) return `Windows has a device called ${device.toUpperCase()}, and no files with that name, whatever its ending`;
+  const [forbidden] = name.match(FORBIDDEN) ?? [];
+  if (forbidden !== undefined) return `Windows allows no ${describe(forbidden)} in a name`;
   if (/[. ]$/.test(name)) return 'Windows drops dots and spaces at the end of a name';
   return undefined;
+}
+
+function describe(character: string): string {
+  return character < ' ' ? `control character U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}` : character;
 }
 
 /** Part of a file name made of any text, alike enough to be recognised. */

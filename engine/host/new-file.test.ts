@@ -1,8 +1,17 @@
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeFile, replaceFile } from './new-file';
+import { hostFiles } from './patient-files';
+
+const links = vi.hoisted(() => ({ areThere: true }));
+vi.mock(import('node:fs/promises'), async (original) => {
+  const real = await original();
+  const link: typeof real.link = (from, to) =>
+    links.areThere ? real.link(from, to) : Promise.reject(Object.assign(new Error('EPERM: no links'), { code: 'EPERM' }));
+  return { ...real, link };
+});
 
 let folder: string;
 let path: string;
@@ -11,7 +20,11 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hartbox-new-file-'));
   path = join(folder, 'config.json');
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
+afterEach(async () => {
+  links.areThere = true;
+  vi.restoreAllMocks();
+  await rm(folder, { recursive: true, force: true });
+});
 
 describe('replaceFile', () => {
   it('makes a file and replaces it, and nothing else stays', async () => {
@@ -70,6 +83,22 @@ describe('makeFile', () => {
     await makeFile(path, fill, { replace: true });
     expect(await readFile(path, 'utf8')).toBe('ours');
     expect(await readdir(folder)).toEqual(['config.json']);
+  });
+
+  it('replaces no file that came meanwhile where the file system has no links either', async () => {
+    links.areThere = false;
+    await makeFile(path, (temporary) => writeFile(temporary, 'ours'));
+    expect(await readFile(path, 'utf8')).toBe('ours');
+    await rm(path);
+    await expect(makeFile(path, () => writeFile(path, 'theirs'))).rejects.toThrow(/exists already/);
+    expect(await readFile(path, 'utf8')).toBe('theirs');
+    expect(await readdir(folder)).toEqual(['config.json']);
+  });
+
+  it('has made the file though its other name stays', async () => {
+    vi.spyOn(hostFiles, 'remove').mockRejectedValue(Object.assign(new Error('EBUSY'), { code: 'EBUSY' }));
+    await makeFile(path, (temporary) => writeFile(temporary, 'ours'));
+    expect(await readFile(path, 'utf8')).toBe('ours');
   });
 
   it('makes no file that Windows could not have', async () => {

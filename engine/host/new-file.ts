@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { VmError } from '../bus/vm-error';
 import { unfitFileName } from './file-name';
 import { hostFiles } from './patient-files';
+import { hostProcesses, isPresent } from './process-identity';
 
 /** What a process that no longer lives left unfinished is removed once nothing has come to it for this long, in milliseconds. */
 const LEFTOVER_MS = 3_600_000;
@@ -62,19 +63,11 @@ async function removeLeftovers(path: string): Promise<void> {
   const prefix = `${basename(path)}.part-`;
   for (const name of await readdir(folder).catch(() => [])) {
     const [, pid] = (name.startsWith(prefix) && /^(\d+)(?:-[0-9a-f]{8})?$/.exec(name.slice(prefix.length))) || [];
-    if (pid === undefined || isProcess(Number(pid))) continue;
+    if (pid === undefined || isPresent(Number(pid), hostProcesses())) continue;
     const leftover = join(folder, name);
     // It may belong to a process of another computer.
     const touched = await stat(leftover).catch(() => undefined);
     if (touched && Date.now() - touched.mtimeMs > LEFTOVER_MS) await hostFiles.remove(leftover).catch(() => undefined);
-  }
-}
-
-function isProcess(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
@@ -93,10 +86,13 @@ async function moveToFree(temporary: string, path: string): Promise<void> {
     await link(temporary, path);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') throw alreadyThere(path);
+    // Without links the name may have been taken while the file was written; what remains is the moment between these two.
+    if (await exists(path)) throw alreadyThere(path);
     await hostFiles.rename(temporary, path);
     return;
   }
-  await hostFiles.remove(temporary);
+  // The file is made; a second name that stays is no reason to say otherwise, and later removed as a leftover.
+  await hostFiles.remove(temporary).catch(() => undefined);
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { uptime } from 'node:os';
-import type { HostProcesses } from './process-identity';
+import { type HostProcesses, isPresent } from './process-identity';
 
 /** Earlier versions touched the folder at least this often, in milliseconds, and more. */
 const TOUCHED_MS = 20_000;
@@ -29,8 +29,10 @@ export async function oldFolderLock(
   );
   if (touched === undefined) return undefined;
   const named = ownerFile === undefined ? undefined : await readOwner(ownerFile);
-  if (named) return { touched, ...(ownsStill(named, host) && { owner: { pid: named.pid, program: named.program } }) };
-  return { touched, ...(Date.now() - touched < TOUCHED_MS && { owner: {} }) };
+  // Whoever touches it lives, also where its number means nothing here: in a container, or on another computer.
+  const isTouched = Date.now() - touched < TOUCHED_MS;
+  if (named) return { touched, ...((isTouched || ownsStill(named, host)) && { owner: { pid: named.pid, program: named.program } }) };
+  return { touched, ...(isTouched && { owner: {} }) };
 }
 
 interface Named {
@@ -51,11 +53,7 @@ async function readOwner(file: string): Promise<Named | undefined> {
 
 /** It does however long the folder was not touched: its process may be stopped, or the computer have slept. */
 function ownsStill({ pid, written }: Named, host: HostProcesses): boolean {
-  try {
-    host.probe(pid);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
-  }
+  if (!isPresent(pid, host)) return false;
   const start = host.startOf(pid);
   if (start === null) return false;
   // Elsewhere starts are told in other ways; there an old lock stands in the way while any process bears the number.

@@ -9,6 +9,9 @@ const LINUX = {
   '/proc/7/stat': '7 (hartbox) run) S 1 7 7 0 -1 0 0 0 0 0 1 1 0 0 20 0 9 0 4711 1 1',
 };
 
+const FIRST_PIDS = 'pid:[4026531836]';
+const LATER = { '/proc/sys/kernel/random/boot_id': 'boot two' };
+
 /** A Linux host as its files tell of it, with process 7 on it. */
 function linux(changes: { files?: Record<string, string>; hostname?: string; pids?: string; probe?: () => void } = {}): HostProcesses {
   const files: Record<string, string> = { ...LINUX, ...changes.files };
@@ -20,7 +23,7 @@ function linux(changes: { files?: Record<string, string>; hostname?: string; pid
       if (files[path] === undefined) throw failure('ENOENT');
       return files[path];
     },
-    readLink: () => changes.pids ?? 'pid:[1]',
+    readLink: () => changes.pids ?? FIRST_PIDS,
     library: () => undefined,
     probe: changes.probe ?? (() => undefined),
   });
@@ -37,7 +40,7 @@ describe('a process of Linux', () => {
   const owner = identityOf(linux());
 
   it('is known by its start, its boot, its computer and its container', () => {
-    expect(owner).toMatchObject({ pid: 7, host: 'tower', started: '4711', boot: 'boot one', pids: 'pid:[1]' });
+    expect(owner).toMatchObject({ pid: 7, host: 'tower', started: '4711', boot: 'boot one', pids: FIRST_PIDS });
     // Machine ids are confidential.
     expect(owner.machine).toMatch(/^[0-9a-f]{32}$/);
     expect(owner.machine).not.toContain('0123456789abcdef');
@@ -53,16 +56,12 @@ describe('a process of Linux', () => {
   });
 
   it('is not taken for one of another boot that has its number and its ticks', () => {
-    expect(mayLive(owner, linux({ files: { '/proc/sys/kernel/random/boot_id': 'boot two' } }))).toBe(false);
+    expect(mayLive(owner, linux({ files: LATER }))).toBe(false);
   });
 
-  it('is known though its computer is called otherwise now', () => {
+  it('is known though its computer is called otherwise since it started', () => {
     expect(mayLive(owner, linux({ hostname: 'dhcp-12', probe: gone }))).toBe(false);
     expect(mayLive(owner, linux({ hostname: 'dhcp-12' }))).toBe(true);
-    expect(
-      mayLive(owner, linux({ hostname: 'dhcp-12', files: { '/proc/sys/kernel/random/boot_id': 'boot two' } })),
-      'another boot with another name',
-    ).toBe(false);
   });
 
   it('counts as alive on another computer, also on one with the same name', () => {
@@ -76,6 +75,24 @@ describe('a process of Linux', () => {
     const nameless = identityOf(linux({ files: unnamed }));
     expect(mayLive(nameless, linux({ files: { ...unnamed, '/proc/sys/kernel/random/boot_id': 'boot two' }, probe: gone }))).toBe(true);
     expect(mayLive(nameless, linux({ files: unnamed, probe: gone })), 'the same boot').toBe(false);
+  });
+
+  it('counts as alive on a copy of its computer, which has another name', () => {
+    const copy = linux({ hostname: 'tower-2', files: LATER, probe: gone });
+    expect(mayLive(owner, copy)).toBe(true);
+    expect(whereabouts(owner, copy)).toBe('another computer');
+  });
+
+  it('counts as alive in a container of another boot, whose image gives the machine id', () => {
+    const inside = identityOf(linux({ pids: 'pid:[1]' }));
+    expect(inside.machine).toBeUndefined();
+    for (const pids of ['pid:[1]', FIRST_PIDS]) {
+      const elsewhere = linux({ pids, files: LATER, probe: gone });
+      expect(mayLive(inside, elsewhere), pids).toBe(true);
+      expect(whereabouts(inside, elsewhere)).toBe('another computer');
+    }
+    expect(mayLive(owner, linux({ pids: 'pid:[1]', files: LATER, probe: gone }))).toBe(true);
+    expect(mayLive(inside, linux({ pids: 'pid:[1]', probe: gone })), 'the same boot').toBe(false);
   });
 
   it('counts as alive in another container, where its number means somebody else', () => {
@@ -119,7 +136,7 @@ describe('what earlier versions wrote', () => {
 /** The C functions of a host as the tests have them; koffi hands them numbers, texts and buffers. */
 type Functions = Record<string, (...args: never[]) => unknown>;
 
-function host(platform: NodeJS.Platform, functions: Functions | undefined, probe = (): void => undefined): HostProcesses {
+function host(platform: NodeJS.Platform, functions: Functions | undefined, probe = (): void => undefined, name = 'book'): HostProcesses {
   const func = (prototype: string): unknown => {
     const name = /(\w+)\(/.exec(prototype)?.[1] ?? '';
     if (!functions?.[name]) throw new Error(`Cannot find function '${name}' in shared library`);
@@ -128,7 +145,7 @@ function host(platform: NodeJS.Platform, functions: Functions | undefined, probe
   return readHost({
     platform,
     pid: 7,
-    hostname: () => 'book',
+    hostname: () => name,
     read: () => gone(),
     readLink: () => gone(),
     library: (() => functions && { func }) as unknown as HostSource['library'],
@@ -137,7 +154,7 @@ function host(platform: NodeJS.Platform, functions: Functions | undefined, probe
 }
 
 describe('a process of macOS', () => {
-  const functions = ({ session = 'SESSION-1', start = 1000n } = {}): Functions => ({
+  const functions = ({ session = 'SESSION-1', start = 1000n, status = 2 } = {}): Functions => ({
     gethostuuid: (uuid: Buffer) => {
       uuid.fill(0xab);
       return 0;
@@ -147,9 +164,11 @@ describe('a process of macOS', () => {
       value.write(`${session}\0`);
       return 0;
     },
-    proc_pidinfo: (pid: number, flavor: number, _argument: number, buffer: Buffer, size: number) => {
+    proc_pidinfo: (pid: number, flavor: number, argument: number, buffer: Buffer, size: number) => {
       expect([flavor, size]).toEqual([3, 136]);
-      if (pid !== 7) return 0;
+      // Without the argument nothing is told of a process that has ended.
+      if (pid !== 7 || (status === 5 && argument !== 1)) return 0;
+      buffer.writeUInt32LE(status, 4);
       buffer.writeBigUInt64LE(start, 120);
       buffer.writeBigUInt64LE(17n, 128);
       return 136;
@@ -165,7 +184,12 @@ describe('a process of macOS', () => {
   });
 
   it('is gone after another boot, under whatever name', () => {
-    expect(mayLive({ ...owner, host: 'book-2.local' }, host('darwin', functions({ session: 'SESSION-2' })))).toBe(false);
+    expect(mayLive(owner, host('darwin', functions({ session: 'SESSION-2' }), undefined, 'book-2.local'))).toBe(false);
+  });
+
+  it('is gone when it only waits to be collected', () => {
+    expect(mayLive(owner, host('darwin', functions({ status: 5 })))).toBe(false);
+    expect(mayLive(owner, host('darwin', functions({ status: 4 }))), 'stopped').toBe(true);
   });
 
   it('may live where the host does not tell its start', () => {
@@ -197,13 +221,16 @@ describe('a process of Windows', () => {
 
   it('is known by its start, which no boot repeats', () => {
     expect(owner.started).toBe(String(0x01d9_0000_1234_5678n));
-    expect(mayLive({ ...owner, host: 'OTHER' }, host('win32', functions()))).toBe(true);
-    expect(mayLive({ ...owner, host: 'OTHER' }, host('win32', functions(1n)))).toBe(false);
+    expect(mayLive(owner, host('win32', functions()))).toBe(true);
+    expect(mayLive(owner, host('win32', functions(1n)))).toBe(false);
     expect(mayLive(owner, host('win32', functions(), gone))).toBe(false);
   });
 
-  it('counts as alive on another computer', () => {
+  it('counts as alive on another computer, also on a copy that has another name', () => {
     expect(mayLive(owner, host('win32', functions(1n, 'guid-2'), gone))).toBe(true);
+    const copy = host('win32', functions(1n), gone, 'BOOK-2');
+    expect(mayLive(owner, copy)).toBe(true);
+    expect(whereabouts(owner, copy)).toBe('another computer');
   });
 });
 

@@ -10,7 +10,7 @@ export interface ProcessIdentity {
   host: string;
   /** When it started, as its host tells it: a later process may have the same pid. */
   started: string | null;
-  /** The computer, whatever it is called. */
+  /** The computer. Where systems that were copied keep their id, its name is part of this. */
   machine?: string | undefined;
   /** This run of the computer, from one start to the next. */
   boot?: string | undefined;
@@ -93,20 +93,34 @@ export function whereabouts(of: ProcessIdentity, here: HostProcesses): Whereabou
 export function mayLive(of: ProcessIdentity, here: HostProcesses): boolean {
   const where = whereabouts(of, here);
   if (where !== 'here') return where !== 'earlier boot';
-  try {
-    here.probe(of.pid);
-  } catch (error) {
-    // Another user's process may not be probed, but it is there.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
-  }
+  if (!isPresent(of.pid, here)) return false;
   const started = here.startOf(of.pid);
   if (started === null) return false;
   return started === undefined || of.started === null || started === of.started;
 }
 
+/** Whether a process with this number is there: it need not be the one that somebody has in mind. */
+export function isPresent(pid: number, { probe }: Pick<HostProcesses, 'probe'>): boolean {
+  try {
+    probe(pid);
+    return true;
+  } catch (error) {
+    // Another user's process may not be probed, but it is there.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 /** An id that the system wants kept to itself (machine-id(5)), in a form that says nothing else. */
 function digest(id: string): string {
   return createHash('sha256').update(`hartbox ${id.trim()}`).digest('hex').slice(0, 32);
+}
+
+/**
+ * A computer by an id that is copied with its disk. Virtual machines made from one image share it, so the name counts too; a computer that
+ * was renamed then takes its own old locks for another's, which somebody can delete, while the other mistake would break a lock in use.
+ */
+function copiedMachine(id: string, host: string): string {
+  return digest(`${id.trim()} ${host}`);
 }
 
 function attempt<T>(read: () => T): T | undefined {
@@ -119,15 +133,20 @@ function attempt<T>(read: () => T): T | undefined {
 
 type Facts = Pick<HostProcesses, 'machine' | 'boot' | 'pids' | 'startOf'>;
 
-function readLinux({ read, readLink }: HostSource): Facts {
+/** The pids of the computer itself, not of a container (PROC_PID_INIT_INO in linux/proc_ns.h). */
+const FIRST_PIDS = 'pid:[4026531836]';
+
+function readLinux({ read, readLink, hostname: name }: HostSource): Facts {
+  const pids = attempt(() => readLink('/proc/self/ns/pid'));
   // While a system is installed the file says "uninitialized"; in many containers it is empty.
   const machine = ['/etc/machine-id', '/var/lib/dbus/machine-id']
     .map((path) => attempt(() => read(path).trim()))
     .find((id) => id !== undefined && /^[0-9a-f]{32}$/.test(id));
   return {
-    machine: machine && digest(machine),
+    // A container has its machine id from its image, so on any number of computers the same.
+    machine: machine && pids === FIRST_PIDS ? copiedMachine(machine, name()) : undefined,
     boot: attempt(() => read('/proc/sys/kernel/random/boot_id').trim()),
-    pids: attempt(() => readLink('/proc/self/ns/pid')),
+    pids,
     // proc(5): field 3 is the state, Z for a process that its parent has not collected; field 22 the ticks from the boot to its start.
     startOf: (pid) =>
       attempt(() => {
@@ -142,6 +161,9 @@ function readLinux({ read, readLink }: HostSource): Facts {
 const PROC_PIDTBSDINFO = 3;
 const BSDINFO_BYTES = 136;
 const BSDINFO_START = 120;
+/** Where its status lies, and that of a process which its parent has not collected (sys/proc.h). */
+const BSDINFO_STATUS = 4;
+const SZOMB = 5;
 
 function readMac({ library }: HostSource): Facts | undefined {
   return attempt(() => {
@@ -164,7 +186,9 @@ function readMac({ library }: HostSource): Facts | undefined {
       startOf: (pid) => {
         const info = Buffer.alloc(BSDINFO_BYTES);
         // Processes of other users tell nothing.
-        if (procPidinfo(pid, PROC_PIDTBSDINFO, 0, info, info.length) !== BSDINFO_BYTES) return undefined;
+        // The argument 1 asks for ended ones too, which signal 0 finds still.
+        if (procPidinfo(pid, PROC_PIDTBSDINFO, 1, info, info.length) !== BSDINFO_BYTES) return undefined;
+        if (info.readUInt32LE(BSDINFO_STATUS) === SZOMB) return null;
         return `${info.readBigUInt64LE(BSDINFO_START)}.${info.readBigUInt64LE(BSDINFO_START + 8)}`;
       },
     };
@@ -177,7 +201,7 @@ const LOCAL_MACHINE = -0x7ffffffe;
 const STRING_OF_64_BIT_VIEW = 0x1_0002;
 
 /** Times are absolute here, so that a boot needs no name. */
-function readWindows({ library }: HostSource): Facts | undefined {
+function readWindows({ library, hostname: name }: HostSource): Facts | undefined {
   return attempt(() => {
     const kernel = library('kernel32.dll');
     const registry = library('advapi32.dll');
@@ -201,7 +225,7 @@ function readWindows({ library }: HostSource): Facts | undefined {
       size,
     );
     return {
-      machine: found === 0 ? digest(guid.toString('utf16le').split('\0')[0]) : undefined,
+      machine: found === 0 ? copiedMachine(guid.toString('utf16le').split('\0')[0], name()) : undefined,
       boot: undefined,
       pids: undefined,
       startOf: (pid) => {

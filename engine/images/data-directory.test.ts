@@ -15,6 +15,17 @@ describe('the data directory', () => {
     ['win32', { LOCALAPPDATA: 'D:\\Local' }, WINDOWS_HOME, 'D:\\Local\\Hartbox'],
     ['win32', { HARTBOX_HOME: '\\\\server\\share\\hartbox' }, WINDOWS_HOME, '\\\\server\\share\\hartbox'],
   ] as const)('on %s with %j is where such data lies', (platform, env, home, expected) => {
+    expect(dataDirectory({ platform, env, home: () => home })).toBe(expected);
+  });
+
+  it.each([
+    ['linux', { HARTBOX_HOME: '/box' }, '/box'],
+    ['linux', { XDG_DATA_HOME: '/data' }, '/data/hartbox'],
+    ['win32', { LOCALAPPDATA: 'D:\\Local' }, 'D:\\Local\\Hartbox'],
+  ] as const)('on %s with %j needs no home', (platform, env, expected) => {
+    const home = (): never => {
+      throw new Error('uv_os_homedir returned ENOENT');
+    };
     expect(dataDirectory({ platform, env, home })).toBe(expected);
   });
 
