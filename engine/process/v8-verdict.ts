@@ -11,7 +11,7 @@ import { builtFile } from './built-file';
 import { type V8Verdict, v8VerdictSchema } from './contract';
 import type { TrialResult } from './trial-machine';
 
-/** How long a trial may take, in milliseconds; usually it is some 300. */
+/** How long a trial may take, in milliseconds; on a slow two-core host it is about 1000. */
 const PATIENCE = 15_000;
 
 /** How a trial's process ended: what it printed, and how for a message (`exit code 1`). */
@@ -29,7 +29,7 @@ export function announce(result: TrialResult): string {
   return `Hartbox trial: ${result}\n`;
 }
 
-const fileSchema = z.object({ hartbox: z.string(), wanted: z.array(z.string()), verdict: v8VerdictSchema });
+const fileSchema = z.object({ hartbox: z.string(), verdict: v8VerdictSchema });
 
 /**
  * Which flags this V8 takes and runs harts with: those of V8_FLAGS (or of the environment variable HARTBOX_V8_FLAGS) that it knows, or
@@ -38,10 +38,10 @@ const fileSchema = z.object({ hartbox: z.string(), wanted: z.array(z.string()), 
 export async function v8Verdict(directory = dataDirectory(), runTrial: RunTrial = runInNode): Promise<V8Verdict> {
   const wanted = process.env['HARTBOX_V8_FLAGS']?.split(/\s+/).filter(Boolean) ?? [...V8_FLAGS];
   if (wanted.length === 0) return { flags: [] };
-  // Who tries other flags in between does not make the usual ones unknown.
+  // A file for each set of flags: who tries others in between does not make the usual ones unknown.
   const key = createHash('sha256').update(wanted.join()).digest('hex').slice(0, 8);
   const path = join(directory, 'engine', `v8-${process.versions.v8}-${process.arch}-${key}.json`);
-  const known = await readVerdict(path, wanted);
+  const known = await readVerdict(path);
   if (known) return known;
   const { verdict, isFinal } = await judge(wanted, async (flags) => {
     try {
@@ -53,7 +53,7 @@ export async function v8Verdict(directory = dataDirectory(), runTrial: RunTrial 
   if (isFinal) {
     // Where it cannot be kept, the next start tries again.
     await mkdir(dirname(path), { recursive: true })
-      .then(() => replaceFile(path, JSON.stringify({ hartbox: version, wanted, verdict } satisfies z.output<typeof fileSchema>)))
+      .then(() => replaceFile(path, JSON.stringify({ hartbox: version, verdict } satisfies z.output<typeof fileSchema>)))
       .catch(() => undefined);
   }
   return verdict;
@@ -98,10 +98,10 @@ function failed({ how, errors }: TrialEnd, consequence: string): string {
   );
 }
 
-async function readVerdict(path: string, wanted: string[]): Promise<V8Verdict | undefined> {
+async function readVerdict(path: string): Promise<V8Verdict | undefined> {
   try {
     const file = fileSchema.parse(JSON.parse(await readFile(path, 'utf8')));
-    return file.hartbox === version && file.wanted.join() === wanted.join() ? file.verdict : undefined;
+    return file.hartbox === version ? file.verdict : undefined;
   } catch {
     return undefined;
   }
