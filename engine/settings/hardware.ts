@@ -1,0 +1,248 @@
+import { z } from 'zod';
+import { driveSchema } from './drive';
+import { networksSchema } from './network';
+import { option } from './option';
+
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+
+/** An item that firmware and kernel find in fw_cfg under its name. */
+export const fwCfgSchema = z.strictObject({
+  name: z.string().regex(/^opt\/[\x21-\x7e]{1,51}$/),
+  file: z.string().min(1).optional(),
+  text: z.string().optional(),
+});
+
+/** Extensions of the harts that a box may do without. */
+const EXTENSIONS = {
+  zicbom: 'Zicbom: write back and invalidate cache blocks',
+  zicbop: 'Zicbop: prefetch',
+  zicboz: 'Zicboz: clear cache blocks',
+  zicond: 'Zicond: conditional zero',
+  zihintntl: 'Zihintntl: hint at what is not needed again',
+  zihintpause: 'Zihintpause: pause',
+  zawrs: 'Zawrs: wait for a reserved word',
+  zba: 'Zba: addresses',
+  zbb: 'Zbb: basic bit manipulation',
+  zbc: 'Zbc: carry-less products',
+  zbs: 'Zbs: single bits',
+  sdtrig: 'Sdtrig: triggers for debuggers',
+  sstc: 'Sstc: timer of the supervisor',
+  svadu: 'Svadu: the hart sets A and D',
+  svinval: 'Svinval: fine-grained invalidation',
+  svnapot: 'Svnapot: pages of 64 KiB',
+  svpbmt: 'Svpbmt: memory types of pages',
+};
+type Extension = keyof typeof EXTENSIONS;
+
+/** What the guest finds. */
+export const hardwareSchema = z.strictObject({
+  memory: option(
+    z
+      .number()
+      .int()
+      .min(16 * MiB)
+      .max(3840 * MiB)
+      .multipleOf(MiB)
+      .default(512 * MiB),
+    {
+      label: 'Memory',
+      help: 'RAM of the guest; host memory is used as far as the guest touches it',
+      page: 'system',
+      kind: 'size',
+      effect: 'restart',
+      // A quarter of the host's: a desktop beside it stays at ease.
+      recommended: ({ memory }) => Math.max(512 * MiB, Math.min(2 * GiB, 2 ** Math.floor(Math.log2(memory / 4)))),
+      cli: { short: 'm' },
+    },
+  ),
+  harts: option(z.number().int().min(1).max(16).default(1), {
+    label: 'Harts',
+    help: 'RISC-V hardware threads; each runs on a processor of the host',
+    page: 'system',
+    kind: 'count',
+    effect: 'restart',
+    recommended: ({ processors }) => Math.max(1, Math.min(4, Math.floor(processors / 2))),
+    cli: { value: 'N' },
+  }),
+  extensionsOff: option(z.array(z.enum(Object.keys(EXTENSIONS) as [Extension, ...Extension[]])).default([]), {
+    label: 'Extensions left out',
+    help: 'what the harts do without of the instruction set extensions that they have',
+    page: 'system',
+    kind: 'choices',
+    effect: 'restart',
+    choices: EXTENSIONS,
+    advanced: true,
+  }),
+  drives: option(z.array(driveSchema).max(64).default([]), {
+    label: 'Drives',
+    help: 'disks and discs, in the order in which firmware looks at them',
+    page: 'drives',
+    kind: 'drives',
+    effect: 'live',
+    cli: { name: 'drive' },
+  }),
+  network: option(networksSchema.default([]), {
+    label: 'Network adapters',
+    help: 'network adapters, and what each is connected to; none for no network',
+    page: 'network',
+    kind: 'networks',
+    effect: 'restart',
+  }),
+  scsi: option(z.boolean().default(false), {
+    label: 'SCSI adapter',
+    help: 'a SCSI adapter even if no drive needs one: to it drives can be attached while the box runs',
+    page: 'drives',
+    kind: 'switch',
+    effect: 'restart',
+    advanced: true,
+  }),
+  aia: option(z.enum(['none', 'aplic', 'aplic-imsic']).default('none'), {
+    label: 'Interrupt controllers',
+    help: 'as on the virt board of QEMU',
+    page: 'system',
+    kind: 'choice',
+    effect: 'restart',
+    choices: { none: 'PLIC', aplic: 'APLIC', 'aplic-imsic': 'APLIC and IMSIC' },
+    advanced: true,
+  }),
+  bus: option(z.enum(['mmio', 'pci']).default('mmio'), {
+    label: 'Bus of virtio devices',
+    help: 'where virtio devices sit; a drive may say otherwise. MMIO has eight places, what is more sits on PCI',
+    page: 'system',
+    kind: 'choice',
+    effect: 'restart',
+    choices: { mmio: 'MMIO', pci: 'PCI' },
+    advanced: true,
+  }),
+  virtio: option(z.array(z.enum(['packed', 'in-order', 'notification-data'])).default([]), {
+    label: 'Extra virtio features',
+    help: 'what virtio devices offer beyond the usual',
+    page: 'system',
+    kind: 'choices',
+    effect: 'restart',
+    choices: { packed: 'packed rings', 'in-order': 'use in order', 'notification-data': 'notifications that say how far the driver is' },
+    advanced: true,
+  }),
+  virtioMmio: option(z.enum(['modern', 'legacy']).default('modern'), {
+    label: 'Version of virtio-mmio',
+    help: 'what the MMIO places speak: modern is version 2; legacy is version 1, of before virtio 1.0, as QEMU does unless told otherwise',
+    page: 'system',
+    kind: 'choice',
+    effect: 'restart',
+    choices: { modern: 'modern (version 2)', legacy: 'legacy (version 1)' },
+    advanced: true,
+  }),
+  virtioStrict: option(z.boolean().default(false), {
+    label: 'Strict with virtio drivers',
+    help: 'refuse drivers that break rules of the virtio specification; off, they are served as QEMU serves them, with a warning',
+    page: 'system',
+    kind: 'switch',
+    effect: 'restart',
+    advanced: true,
+  }),
+  virtioConsole: option(z.enum(['auto', 'on', 'off']).default('auto'), {
+    label: 'Virtio terminal',
+    help: 'a terminal beside the serial port, which shows what both say; auto: for all but programs in machine mode',
+    page: 'system',
+    kind: 'choice',
+    effect: 'restart',
+    choices: { auto: 'as needed', on: 'on', off: 'off' },
+    advanced: true,
+  }),
+  entropy: option(z.enum(['auto', 'on', 'off']).default('auto'), {
+    label: 'Entropy device',
+    help: 'random numbers of the host for the guest; auto: for all but programs in machine mode',
+    page: 'system',
+    kind: 'choice',
+    effect: 'restart',
+    choices: { auto: 'as needed', on: 'on', off: 'off' },
+    advanced: true,
+  }),
+  entropyRate: option(z.number().int().min(0).max(GiB).default(0), {
+    label: 'Random bytes a second',
+    help: 'how many the guest gets of the entropy device, on average; 0: as many as it likes',
+    page: 'system',
+    kind: 'size',
+    effect: 'restart',
+    advanced: true,
+  }),
+  input: option(z.array(z.enum(['keyboard', 'mouse', 'tablet', 'touchscreen'])).default([]), {
+    label: 'Input devices',
+    help: 'what programs on this computer can type, move and touch with: over the API and the control socket',
+    page: 'system',
+    kind: 'choices',
+    effect: 'restart',
+    choices: { keyboard: 'keyboard', mouse: 'mouse', tablet: 'tablet', touchscreen: 'touch screen' },
+    advanced: true,
+  }),
+  powerButton: option(z.boolean().default(true), {
+    label: 'Power button',
+    help: 'a button that asks guests without our agent to shut down; programs in machine mode have none',
+    page: 'system',
+    kind: 'switch',
+    effect: 'restart',
+    advanced: true,
+  }),
+  balloon: option(z.boolean().default(true), {
+    label: 'Memory balloon',
+    help: 'memory that is free in the guest goes back to the host; the guest can be asked for more while it runs',
+    page: 'system',
+    kind: 'switch',
+    effect: 'restart',
+    advanced: true,
+  }),
+  fwCfg: option(z.array(fwCfgSchema).max(64).default([]), {
+    label: 'Items in fw_cfg',
+    help: 'what firmware and kernel find by its name in fw_cfg',
+    page: 'system',
+    kind: 'fw-cfg',
+    effect: 'restart',
+    advanced: true,
+  }),
+  semihosting: option(z.boolean().default(false), {
+    label: 'Semihosting',
+    help: 'let programs in machine and supervisor mode print, read the clock and end the box by calls to the host, as QEMU does; files only below a folder that you allow',
+    page: 'system',
+    kind: 'switch',
+    effect: 'restart',
+    advanced: true,
+  }),
+  semihostingUser: option(z.boolean().default(false), {
+    label: 'Semihosting for user mode',
+    help: 'programs in user mode may do so too, while semihosting is on',
+    page: 'system',
+    kind: 'switch',
+    effect: 'restart',
+    advanced: true,
+  }),
+  semihostingFolder: option(z.string().min(1).optional(), {
+    label: 'Folder for semihosting',
+    help: 'the folder whose files programs may read, write and delete by semihosting; without it there are no files',
+    page: 'system',
+    kind: 'folder',
+    effect: 'restart',
+    advanced: true,
+  }),
+  semihostingArguments: option(z.string().max(4096).default(''), {
+    label: 'Arguments by semihosting',
+    help: 'the command line that a program is told by semihosting; the name of the kernel and its command line unless given',
+    page: 'system',
+    kind: 'text',
+    effect: 'restart',
+    advanced: true,
+  }),
+  console: option(
+    z
+      .strictObject({ columns: z.number().int().min(1).max(1000).default(80), rows: z.number().int().min(1).max(1000).default(24) })
+      .prefault({}),
+    {
+      label: 'Size of the terminal',
+      help: 'columns and rows of the console at start; a window gives it its own size',
+      page: 'terminal',
+      kind: 'grid',
+      effect: 'restart',
+      advanced: true,
+    },
+  ),
+});
