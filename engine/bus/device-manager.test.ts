@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ManagedDevice, MmioDevice } from './device';
 import { DeviceManager, type DevicePlaces } from './device-manager';
-import { DeviceError, VmError } from './vm-error';
+import { DeviceError, VmError } from '../errors/vm-error';
 
 function device(name: string, base: number, more: Partial<MmioDevice> = {}): MmioDevice & { log: string[] } {
   const log: string[] = [];

@@ -1,7 +1,12 @@
-import type { DeviceTreeNode } from '../machine/device-tree';
+import { z } from 'zod';
+import type { SavedState } from './device-state';
+import type { DeviceTreeNode } from './device-tree';
 import type { AccessSize, DeviceStatus, ManagedDevice, MmioDevice } from './device';
 import { MmioBus } from './mmio-bus';
-import { DeviceError, VmError } from './vm-error';
+import { DeviceError, VmError } from '../errors/vm-error';
+
+/** States by the names of devices; a map, as names are somebody else's. */
+const savedDevices = z.record(z.string(), z.unknown()).transform((states) => new Map(Object.entries(states)));
 
 /** What a manager calls a device: unique as long as the manager lives. */
 export type DeviceId = number;
@@ -95,6 +100,38 @@ export class DeviceManager<Placeless extends object = never, Where = never> {
   /** Every device back to its state after power-on. */
   reset(): void {
     for (const device of this.#devices.values()) device.reset?.();
+  }
+
+  /** The state of every device, by name, as plain data. No hart may be running, and virtio devices must sleep. Throws VmError 'State' where one cannot be saved. */
+  snapshot(): Record<string, SavedState> {
+    const states = this.all().map((device): [string, SavedState] => {
+      if (!device.state) throw new VmError('State', `The machine cannot be saved: ${device.name} has no state that can be.`);
+      return [device.name, device.state.snapshot()];
+    });
+    return Object.fromEntries(states);
+  }
+
+  /**
+   * Into devices that are as after power-on, of a machine that is made in the same way. Throws VmError 'State', and changes nothing, where
+   * that is not so. Devices that were added first are restored last: interrupt controllers, which then hold what the wires of all others did.
+   */
+  restore(saved: unknown): void {
+    const states = savedDevices.safeParse(saved);
+    const devices = this.all();
+    const unknown = (): string => {
+      const names = states.success ? [...states.data.keys()] : [];
+      const missing = devices.filter(({ name }) => !names.includes(name)).map(({ name }) => name);
+      const others = names.filter((name) => this.#idOf(name) === undefined);
+      return `it lacks ${missing.join(', ') || 'nothing'}, and has ${others.join(', ') || 'nothing'} that this machine lacks`;
+    };
+    if (!states.success || states.data.size !== devices.length || devices.some(({ name }) => !states.data.has(name))) {
+      throw new VmError('State', `The saved state is not one of this machine: ${unknown()}.`, { cause: states.error });
+    }
+    const steps = devices.map(({ name, state }) => {
+      if (!state) throw new VmError('State', `The machine cannot be restored: ${name} has no state that can be.`);
+      return state.check(states.data.get(name));
+    });
+    for (const step of steps.reverse()) step();
   }
 
   /** From now on addresses on the bus stay what they are: the harts know them. */

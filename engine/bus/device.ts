@@ -1,4 +1,5 @@
-import type { DeviceTreeNode } from '../machine/device-tree';
+import type { DeviceState } from './device-state';
+import type { DeviceTreeNode } from './device-tree';
 
 export type AccessSize = 1 | 2 | 4;
 
@@ -7,6 +8,9 @@ export interface AccessSizes {
   min: AccessSize;
   max: AccessSize;
 }
+
+/** What is left of an access that takes long; each step takes some milliseconds at most. */
+export type LongAccess = Iterator<void>;
 
 /** A device of a machine, wherever it sits. */
 export interface ManagedDevice {
@@ -21,6 +25,8 @@ export interface ManagedDevice {
   interrupt?(vector: number): void;
   /** Back to the state after power-on. */
   reset?(): void;
+  /** What snapshots hold of it. All devices of the board have it; a machine with a device that has none cannot be saved. */
+  readonly state?: DeviceState;
   /** The node that describes this device to the guest, if it has one. */
   deviceTreeNode?(): DeviceTreeNode;
 }
@@ -34,11 +40,16 @@ export interface MmioDevice extends ManagedDevice {
   /** Guest-physical address and length in bytes. */
   readonly base: number;
   readonly size: number;
+  /** As write(), by a device that may work long for it: returns what is left, for which the hart's next access waits. */
+  begin?(offset: number, size: AccessSize, value: number): LongAccess | undefined;
   /** Without this a device takes 1, 2 and 4 bytes. */
   readonly accessSizes?: AccessSizes;
   /** A hart waits until the device has taken a write; else it goes on at once. */
   readonly holdsWriters?: boolean;
 }
+
+/** A device as the board itself has them: one that can be saved and restored. */
+export type BoardDevice = MmioDevice & { readonly state: DeviceState };
 
 /** A wire into an interrupt controller, level-triggered. */
 export interface InterruptLine {

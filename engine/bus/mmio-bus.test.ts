@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AccessSize, MmioDevice } from './device';
 import { MmioBus } from './mmio-bus';
-import { DeviceError, VmError } from './vm-error';
+import { DeviceError, VmError } from '../errors/vm-error';
 
 function device(name: string, base: number, size: number, more: Partial<MmioDevice> = {}): MmioDevice & { log: string[] } {
   const log: string[] = [];
@@ -34,8 +34,8 @@ describe('MmioBus', () => {
     expect(high.log).toEqual(['r4@4092']);
     expect(low.log).toEqual(['w2@2=7']);
     expect(bus.ranges()).toEqual([
-      { base: 0x1000, size: 0x100, holdsWriters: false },
-      { base: 0x4_0000_0000, size: 0x1000, holdsWriters: false },
+      { base: 0x1000, size: 0x100, sizes: { min: 1, max: 4 }, holdsWriters: false },
+      { base: 0x4_0000_0000, size: 0x1000, sizes: { min: 1, max: 4 }, holdsWriters: false },
     ]);
   });
 

@@ -1,5 +1,5 @@
-import type { AccessSize, AccessSizes, MmioDevice } from './device';
-import { DeviceError, VmError } from './vm-error';
+import type { AccessSize, AccessSizes, LongAccess, MmioDevice } from './device';
+import { DeviceError, VmError } from '../errors/vm-error';
 
 const ANY_SIZE: AccessSizes = { min: 1, max: 4 };
 
@@ -11,6 +11,8 @@ function hex(address: number): string {
 export interface MmioRange {
   base: number;
   size: number;
+  /** Accesses that it takes. */
+  sizes: AccessSizes;
   holdsWriters: boolean;
 }
 
@@ -45,7 +47,12 @@ export class MmioBus {
 
   /** The mapped ranges, in address order. */
   ranges(): MmioRange[] {
-    return this.devices.map(({ base, size, holdsWriters = false }) => ({ base, size, holdsWriters }));
+    return this.devices.map(({ base, size, accessSizes = ANY_SIZE, holdsWriters = false }) => ({
+      base,
+      size,
+      sizes: accessSizes,
+      holdsWriters,
+    }));
   }
 
   /** Unsigned value at a guest-physical address. Throws DeviceError where nothing answers. */
@@ -58,6 +65,14 @@ export class MmioBus {
   write(address: number, size: AccessSize, value: number): void {
     const device = this.find(address, size);
     device.write(address - device.base, size, value);
+  }
+
+  /** As write(), but what takes long is begun only: the caller has to go on with what this returns. */
+  begin(address: number, size: AccessSize, value: number): LongAccess | undefined {
+    const device = this.find(address, size);
+    if (device.begin) return device.begin(address - device.base, size, value);
+    device.write(address - device.base, size, value);
+    return undefined;
   }
 
   private find(address: number, size: AccessSize): MmioDevice {

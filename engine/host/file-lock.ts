@@ -1,9 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { link, mkdir, open, readFile, readdir, realpath, stat } from 'node:fs/promises';
+import { link, mkdir, open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { VmError } from '../bus/vm-error';
+import { reasonCode, reasonOf, systemError } from '../errors/system-error';
+import { VmError } from '../errors/vm-error';
 import { type OldOwner, oldFolderLock } from './old-folder-lock';
+import { readText } from './open-file';
 import { type PatientFiles, hostFiles } from './patient-files';
 import { type HostProcesses, type ProcessIdentity, hostProcesses, identityOf, mayLive, whereabouts } from './process-identity';
 
@@ -26,6 +28,10 @@ export interface LockHolder {
   who: string;
   /** The lock's file, to be deleted by hand where the holder is known to be gone. */
   lock: string;
+  /** What it is to people, where it said so. */
+  program?: string | undefined;
+  /** The same for the `params` of an error. */
+  names: { program: string; pid: number | string; computer: string };
   /** Whether it is this process itself. */
   isUs?: boolean | undefined;
 }
@@ -53,8 +59,15 @@ export async function tryLock(
   const content = JSON.stringify({ ...identityOf(host), program, nonce: randomUUID() });
   for (let attempt = 0; attempt < 2 * LOOKS; attempt++) {
     if (await create(lock, content)) {
-      // Whoever stood still between making the file and writing it may have lost it.
-      if ((await read(lock)) === content) return { release: () => release(lock, content) };
+      const taken = { release: () => release(lock, content) };
+      try {
+        // Whoever stood still between making the file and writing it may have lost it.
+        if ((await read(lock)) === content) return taken;
+      } catch (error) {
+        // It would stand in everybody's way, ours too, for as long as this process lives.
+        await taken.release();
+        throw error;
+      }
       continue;
     }
     const found = await look(lock, oldOwnerFile, host);
@@ -64,7 +77,31 @@ export async function tryLock(
     if (found.isUnnamed && attempt < LOOKS) await delay(LOOK_MS);
     else await removeStale(lock, found, oldOwnerFile);
   }
-  return { held: { who: 'one process after another', lock } };
+  return { held: { who: 'one process after another', lock, names: namesOf({}, host) } };
+}
+
+/**
+ * Take a lock that others hold for moments only, and wait for them. Throws VmError 'Resource' where one holds it longer than `patience`
+ * milliseconds; else as `tryLock`.
+ */
+export async function awaitLock(lock: string, options: LockOptions & { patience?: number } = {}): Promise<FileLock> {
+  const { patience = 10_000 } = options;
+  const since = performance.now();
+  for (;;) {
+    const taken = await tryLock(lock, options);
+    if (!taken.held) return taken;
+    if (performance.now() - since > patience)
+      throw new VmError(
+        'Resource',
+        `${lock} is held by ${taken.held.who}. Wait until that is done. (If that process is gone, delete ${lock}.)`,
+        {
+          code: 'lock-held',
+          params: { path: lock, ...taken.held.names },
+        },
+      );
+    // Those who came together do not come together again.
+    await delay(2 + Math.random() * LOOK_MS);
+  }
 }
 
 /** Who holds a lock, if somebody does. */
@@ -85,19 +122,15 @@ export async function lockHolder(
  * file as a backing file.
  */
 export async function lockFile(path: string, host = hostProcesses()): Promise<FileLock> {
-  const lock = `${await realpath(path)}.lock`;
+  const lock = `${await realPathOf(path)}.lock`;
   const taken = await tryLock(lock, { host }).catch((cause: unknown) => {
-    if (cause instanceof VmError) throw cause;
-    throw new VmError(
-      'Resource',
-      `${path} could not be locked for writing: ${(cause as Error).message}. Make its folder writable, or attach it readonly.`,
-      { cause },
-    );
+    throw notLocked(path, cause, `: ${reasonOf(cause)}. Make its folder writable, or attach it readonly`);
   });
   if (taken.held) {
     throw new VmError(
       'Resource',
-      `${path} is in use: ${drive(taken.held)} has it open for writing. Stop the machine that uses it, or attach it readonly. (If that process is gone, delete ${lock}.)`,
+      `${path} is in use: ${drive(taken.held)} has it open for writing. Stop the box that uses it, or attach it readonly. (If that process is gone, delete ${lock}.)`,
+      { code: 'image-in-use', params: { path, lock, ...taken.held.names } },
     );
   }
   let sharer: LockHolder | undefined;
@@ -106,18 +139,41 @@ export async function lockFile(path: string, host = hostProcesses()): Promise<Fi
   } catch (cause) {
     // The lock would stand in everybody's way for as long as this process lives.
     await taken.release();
-    throw new VmError(
-      'Resource',
-      `${path} could not be locked for writing, for its folder does not tell who uses it as a backing file: ${(cause as Error).message}. Make its folder readable, or attach it readonly.`,
-      { cause },
-    );
+    const why = `its folder does not tell who uses it as a backing file: ${reasonOf(cause)}`;
+    throw notLocked(path, cause, `, for ${why}. Make its folder readable, or attach it readonly`);
   }
   if (!sharer) return taken;
   await taken.release();
   throw new VmError(
     'Resource',
-    `${path} is in use: ${drive(sharer)} uses it as a backing file, which may not change meanwhile. Stop the machine that uses it. (If that process is gone, delete ${sharer.lock}.)`,
+    `${path} is in use: ${drive(sharer)} uses it as a backing file, which may not change meanwhile. Stop the box that uses it. (If that process is gone, delete ${sharer.lock}.)`,
+    { code: 'image-is-backing', params: { path, lock: sharer.lock, ...sharer.names } },
   );
+}
+
+/** What keeps a folder from having the lock; all else that the host refuses is said as it is. */
+const FOLDERS_DOING = ['EACCES', 'EPERM', 'EROFS'];
+
+function notLocked(path: string, cause: unknown, why: string): VmError {
+  if (cause instanceof VmError) return cause;
+  const known = FOLDERS_DOING.includes(reasonCode(cause)) ? undefined : systemError(cause, 'The file could not be locked for writing');
+  if (known) return known;
+  return new VmError('Resource', `${path} could not be locked for writing${why}.`, {
+    cause,
+    code: 'file-not-locked',
+    params: { path, reason: reasonCode(cause) },
+  });
+}
+
+/** Throws VmError: 'Image' if there is no such file, 'Resource' if the host says no more. */
+async function realPathOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new VmError('Image', `${path} does not exist. Check the path.`, { cause, code: 'file-missing', params: { path } });
+    throw systemError(cause) ?? cause;
+  }
 }
 
 let shares = 0;
@@ -129,7 +185,7 @@ let shares = 0;
  * Throws VmError 'Resource' while someone holds the writer's lock.
  */
 export async function shareFile(path: string, host = hostProcesses()): Promise<FileLock> {
-  const lock = `${await realpath(path)}.lock`;
+  const lock = `${await realPathOf(path)}.lock`;
   const content = JSON.stringify(identityOf(host));
   let share: string;
   try {
@@ -148,8 +204,30 @@ export async function shareFile(path: string, host = hostProcesses()): Promise<F
   await unshare();
   throw new VmError(
     'Resource',
-    `${path} is in use: ${drive(writer)} has it open for writing, so it cannot serve as a backing file. Stop the machine that uses it. (If that process is gone, delete ${lock}.)`,
+    `${path} is in use: ${drive(writer)} writes to it, so what others read of it may be half of this and half of that. Stop the box that uses it. (If that process is gone, delete ${lock}.)`,
+    { code: 'file-being-written', params: { path, lock, ...writer.names } },
   );
+}
+
+/** Remove all locks in a folder whose owners are gone, but `except`. What is called like a lock and names no process is somebody else's. */
+export async function removeDeadLocks(folder: string, except: readonly string[] = [], host = hostProcesses()): Promise<void> {
+  for (const name of await readdir(folder).catch((): string[] => [])) {
+    const match = /(?:^|\.)lock(\.\d+-\d+|\.old-[0-9a-f]{8})?$/.exec(name);
+    if (!match || except.includes(name)) continue;
+    const path = join(folder, name);
+    const content = await read(path).catch(() => undefined);
+    const owner = content === undefined ? undefined : parse(content);
+    // Of one that names nobody the owner may be about to write it.
+    const isDead = owner ? !mayLive(owner, host) : content !== undefined && (await isOlder(path, TAKEOVER_MS));
+    if (!isDead) continue;
+    if (match[1] === undefined) await removeStale(path, { state: content as string }, undefined);
+    else await hostFiles.remove(path).catch(() => undefined);
+  }
+}
+
+async function isOlder(path: string, age: number): Promise<boolean> {
+  const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+  return Date.now() - mtimeMs > age;
 }
 
 /** Somebody alive who shares the file; what the dead left is removed. */
@@ -158,7 +236,10 @@ async function findSharer(lock: string, host: HostProcesses): Promise<LockHolder
   for (const name of await readdir(dirname(lock))) {
     if (!name.startsWith(prefix) || !/^\d+-\d+$/.test(name.slice(prefix.length))) continue;
     const share = join(dirname(lock), name);
-    const content = await read(share);
+    const content = await read(share).catch((error: unknown) => {
+      if (OURS.includes(reasonCode(error))) throw error;
+      return undefined;
+    });
     const owner = content === undefined ? undefined : parse(content);
     if (owner && mayLive(owner, host)) return holderOf(owner, share, host);
     // It may belong to another user; of the dead it is in nobody's way.
@@ -189,10 +270,21 @@ async function create(
   return true;
 }
 
-/** Somebody may have deleted the file by hand, and another have taken the lock since. */
+/** Somebody may have deleted the file by hand, and another have taken the lock since. What the host refuses now it may do in a moment. */
 async function release(lock: string, content: string): Promise<void> {
-  if ((await read(lock)) === content) await hostFiles.remove(lock);
+  for (let looks = 1; ; looks++) {
+    try {
+      if ((await read(lock)) === content) await hostFiles.remove(lock);
+      return;
+    } catch (error) {
+      if (looks === LOOKS) throw error;
+      await delay(LOOK_MS);
+    }
+  }
 }
+
+/** What is wrong with this process or computer, and says nothing of a lock. */
+const OURS = ['EMFILE', 'ENFILE', 'ENOMEM'];
 
 /** What stands at the place of a lock. */
 interface Found {
@@ -210,13 +302,15 @@ async function look(lock: string, oldOwnerFile: string | undefined, host: HostPr
   try {
     if ((await hostFiles.patiently(() => stat(lock))).isDirectory()) {
       const old = await oldFolderLock(lock, oldOwnerFile, host);
-      return old && { state: old.touched, holder: old.owner && { who: describeOld(old.owner), lock } };
+      return old && { state: old.touched, holder: old.owner && { who: describeOld(old.owner), lock, names: namesOf(old.owner, host) } };
     }
-    content = await hostFiles.patiently(() => readFile(lock, 'utf8'));
+    content = await hostFiles.patiently(() => readText(lock));
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
-    return { state: '', holder: { who: `somebody whose lock cannot be read (${message})`, lock } };
+    const code = reasonCode(error);
+    // No lock can have a name that is too long.
+    if (['ENOENT', 'ENAMETOOLONG'].includes(code)) return undefined;
+    if (OURS.includes(code)) throw error;
+    return { state: '', holder: { who: `somebody whose lock cannot be read: ${reasonOf(error)}`, lock, names: namesOf({}, host) } };
   }
   const owner = parse(content);
   if (!owner) return { state: content, isUnnamed: true };
@@ -246,8 +340,8 @@ async function removeStale(lock: string, { state }: Found, oldOwnerFile: string 
   } catch (cause) {
     throw new VmError(
       'Resource',
-      `${lock}, the lock of a process that is gone, could not be taken away: ${(cause as Error).message}. Make its folder writable, or delete that file.`,
-      { cause },
+      `${lock}, the lock of a process that is gone, could not be taken away: ${reasonOf(cause)}. Make its folder writable, or delete that file.`,
+      { cause, code: 'lock-stuck', params: { path: lock, reason: reasonCode(cause) } },
     );
   }
 }
@@ -263,7 +357,7 @@ async function removeFile(lock: string, state: string): Promise<void> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;
   }
-  const content = await read(taken);
+  const content = await read(taken).catch(() => undefined);
   // Whoever has locked meanwhile keeps the lock.
   if (content !== state) await link(taken, lock).catch(() => content !== undefined && create(lock, content));
   await hostFiles.remove(taken).catch(() => undefined);
@@ -297,8 +391,14 @@ async function awaitTakeover(takeover: string): Promise<void> {
   await hostFiles.removeEmptyFolder(takeover).catch(() => undefined);
 }
 
+/** Undefined where there is none; throws what else the host says. */
 function read(path: string): Promise<string | undefined> {
-  return hostFiles.patiently(() => readFile(path, 'utf8')).catch(() => undefined);
+  return hostFiles
+    .patiently(() => readText(path))
+    .catch((error: unknown) => {
+      if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(reasonCode(error))) return undefined;
+      throw error;
+    });
 }
 
 /** Also what earlier versions wrote, which knew only pid, host and the start. */
@@ -328,7 +428,18 @@ function holderOf(owner: Owner, lock: string, here: HostProcesses): LockHolder {
   const place =
     where === 'another computer' ? ` on the computer ${owner.host}` : where === 'another container' ? ' of another container' : '';
   const name = `process ${owner.pid}${place}`;
-  return { who: owner.program === undefined ? (isUs ? 'this process' : name) : `${owner.program} (${name})`, lock, isUs };
+  const { program } = owner;
+  return {
+    who: program === undefined ? (isUs ? 'this process' : name) : `${program} (${name})`,
+    lock,
+    names: namesOf({ ...owner, program: program ?? (isUs ? 'this process' : undefined) }, here),
+    program,
+    isUs,
+  };
+}
+
+function namesOf({ program, pid, host }: Partial<Owner>, here: Pick<HostProcesses, 'host'>): LockHolder['names'] {
+  return { program: program ?? 'process', pid: pid ?? '?', computer: host ?? here.host };
 }
 
 /** Who has a disk. */

@@ -8,6 +8,11 @@ const FORBIDDEN = /[<>:"/\\|?*\x00-\x1f]/g;
 /** Bytes of the longest name of most file systems are 255; something may be added. */
 const NAME_BYTES = 200;
 
+/** Whether Windows opens a device under this name, in whatever folder. */
+export function isDeviceName(name: string): boolean {
+  return DEVICE.test(name);
+}
+
 /** Why no file that goes from one computer to another may have this name; undefined if it may. */
 export function unfitFileName(name: string): string | undefined {
   const device = DEVICE.exec(name)?.[1];

@@ -1,13 +1,11 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, chmod, chown, link, open, readdir, realpath, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { VmError } from '../bus/vm-error';
+import { type FileHandle, chmod, chown, link, open, realpath, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { reasonCode, reasonOf } from '../errors/system-error';
+import { VmError } from '../errors/vm-error';
 import { unfitFileName } from './file-name';
+import { exists } from './open-file';
 import { hostFiles } from './patient-files';
-import { hostProcesses, isPresent } from './process-identity';
-
-/** What a process that no longer lives left unfinished is removed once nothing has come to it for this long, in milliseconds. */
-const LEFTOVER_MS = 3_600_000;
+import { notedAsUnfinished, removeOldParts, removeUnfinishedFiles, temporaryName } from './unfinished-files';
 
 /**
  * Make a file that appears under its name only when it is complete: `fill` writes it under another name beside, then it is flushed and
@@ -18,12 +16,21 @@ const LEFTOVER_MS = 3_600_000;
 export async function makeFile(path: string, fill: (temporary: string) => Promise<void>, { replace = false } = {}): Promise<void> {
   // On every system: a box goes from one to another with its files.
   const unfit = unfitFileName(basename(path));
-  if (unfit) throw VmError.config(`${path} cannot be made under this name: ${unfit}. Choose another name.`);
-  if (!replace && (await exists(path))) throw alreadyThere(path);
+  if (unfit)
+    throw VmError.config(`${path} cannot be made under this name: ${unfit}. Choose another name.`, {
+      code: 'file-name-unfit',
+      params: { path },
+    });
+  const temporary = temporaryName(resolve(path));
   try {
-    await make(path, fill, replace ? (temporary) => hostFiles.rename(temporary, path) : (temporary) => moveToFree(temporary, path));
+    if (!replace && (await exists(path))) throw alreadyThere(path);
+    const move = replace ? hostFiles.rename.bind(hostFiles, temporary, path) : () => moveToFree(temporary, path);
+    await removeUnfinishedFiles().catch(() => undefined);
+    await notedAsUnfinished(temporary, () => make(path, temporary, fill, move));
   } catch (error) {
-    throw error instanceof VmError || !(error as NodeJS.ErrnoException).code ? error : refused(path, error);
+    // What was ended has a code too.
+    const isOurs = error instanceof VmError || (error as Error).name === 'AbortError' || !(error as NodeJS.ErrnoException).code;
+    throw isOurs ? error : refused(path, error);
   }
 }
 
@@ -40,12 +47,16 @@ export async function replaceFile(path: string, data: string | Uint8Array): Prom
     }
     await hostFiles.rename(temporary, target);
   };
-  await make(target, (temporary) => writeFile(temporary, data), move);
+  await make(target, temporaryName(target), (temporary) => writeFile(temporary, data), move);
 }
 
-async function make(path: string, fill: (temporary: string) => Promise<void>, move: (temporary: string) => Promise<void>): Promise<void> {
-  await removeLeftovers(path);
-  const temporary = `${path}.part-${process.pid}-${randomBytes(4).toString('hex')}`;
+async function make(
+  path: string,
+  temporary: string,
+  fill: (temporary: string) => Promise<void>,
+  move: (temporary: string) => Promise<void>,
+): Promise<void> {
+  await removeOldParts(dirname(path), path);
   try {
     await (await open(temporary, 'wx')).close();
     await fill(temporary);
@@ -54,20 +65,6 @@ async function make(path: string, fill: (temporary: string) => Promise<void>, mo
   } catch (error) {
     await hostFiles.remove(temporary).catch(() => undefined);
     throw error;
-  }
-}
-
-/** Processes that were killed could not tidy up. */
-async function removeLeftovers(path: string): Promise<void> {
-  const folder = dirname(path);
-  const prefix = `${basename(path)}.part-`;
-  for (const name of await readdir(folder).catch(() => [])) {
-    const [, pid] = (name.startsWith(prefix) && /^(\d+)(?:-[0-9a-f]{8})?$/.exec(name.slice(prefix.length))) || [];
-    if (pid === undefined || isPresent(Number(pid), hostProcesses())) continue;
-    const leftover = join(folder, name);
-    // It may belong to a process of another computer.
-    const touched = await stat(leftover).catch(() => undefined);
-    if (touched && Date.now() - touched.mtimeMs > LEFTOVER_MS) await hostFiles.remove(leftover).catch(() => undefined);
   }
 }
 
@@ -95,23 +92,14 @@ async function moveToFree(temporary: string, path: string): Promise<void> {
   await hostFiles.remove(temporary).catch(() => undefined);
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
 function alreadyThere(path: string): VmError {
-  return VmError.config(`${path} exists already. Choose another name, or delete it first.`);
+  return VmError.config(`${path} exists already. Choose another name, or delete it first.`, { code: 'file-exists', params: { path } });
 }
 
 function refused(path: string, cause: unknown): VmError {
-  return new VmError(
-    'Resource',
-    `${path} could not be made: ${(cause as Error).message}. Check that its folder is yours and the disk has room.`,
-    {
-      cause,
-    },
-  );
+  return new VmError('Resource', `${path} could not be made: ${reasonOf(cause)}. Check that its folder is yours and the disk has room.`, {
+    cause,
+    code: 'file-not-made',
+    params: { path, reason: reasonCode(cause) },
+  });
 }

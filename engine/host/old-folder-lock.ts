@@ -1,5 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { uptime } from 'node:os';
+import { readText } from './open-file';
 import { type HostProcesses, isPresent } from './process-identity';
 
 /** Earlier versions touched the folder at least this often, in milliseconds, and more. */
@@ -43,7 +44,7 @@ interface Named {
 
 async function readOwner(file: string): Promise<Named | undefined> {
   try {
-    const { pid, program } = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    const { pid, program } = JSON.parse(await readText(file)) as Record<string, unknown>;
     if (typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 0) return undefined;
     return { pid, program: typeof program === 'string' ? program : 'Hartbox', written: (await stat(file)).mtimeMs };
   } catch {

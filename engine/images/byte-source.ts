@@ -1,4 +1,4 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 
 /** Reads a stream of chunks by exact lengths: what the archive readers stand on. Holds one chunk at a time. */
 export class ByteSource {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { type CpioEntry, readCpio, writeCpio } from './cpio';
 
 const path = fc.stringMatching(/^[a-zA-Z0-9_./-]{1,40}$/);

@@ -1,4 +1,4 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 
 const HEADER_BYTES = 110;
 const MAGIC = '070701';

@@ -1,8 +1,11 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { readAr } from './ar';
 import { ByteSource } from './byte-source';
 import { readTar, type TarEntry } from './tar';
 import { decompressXz } from './xz';
+
+/** Bytes that a package is believed to unpack to; the largest that we ask for, a compiler, has 200 MiB. */
+const UNPACKED_LIMIT = 4 * 2 ** 30;
 
 /**
  * The files that a .deb package installs (`data`), or those that tell dpkg of it (`control`), streamed (deb(5)): a package of any size
@@ -14,7 +17,7 @@ export async function* readDeb(deb: AsyncIterable<Uint8Array>, what: string, par
     for await (const member of readAr(source)) {
       if (!member.name.startsWith(`${part}.tar`)) continue;
       if (member.name !== `${part}.tar.xz`) throw new VmError('Image', `${what} holds ${member.name}; expected ${part}.tar.xz`);
-      const tar = new ByteSource(decompressXz(member.contents, what), what);
+      const tar = new ByteSource(decompressXz(member.contents, what, UNPACKED_LIMIT), what);
       try {
         yield* readTar(tar);
       } finally {
@@ -23,6 +26,9 @@ export async function* readDeb(deb: AsyncIterable<Uint8Array>, what: string, par
       return;
     }
     throw new VmError('Image', `${what} holds no ${part}.tar.xz`);
+  } catch (error) {
+    if (!(error instanceof VmError) || error.kind !== 'Image' || error.code !== undefined) throw error;
+    throw new VmError('Image', error.message, { cause: error, code: 'package-damaged', params: { package: what } });
   } finally {
     await source.close();
   }

@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createCleartextMessage, generateKey, readPrivateKey, sign } from 'openpgp';
+import { generateKey } from 'openpgp';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeDeb, makeModule, makeXz } from '../../test/support/archive-writers';
+import { makeXz } from '../../test/support/archive-writers';
 import { type FileServer, startFileServer } from '../../test/support/file-server';
+import { type Published, publishSuite } from '../../test/support/published-suite';
 import { readCpio } from './cpio';
+import { stockFirmware } from './stock-firmware';
 import { type DefaultGuestOptions, defaultGuest, type SetupProgress } from './default-guest';
 
 let key: { privateKey: string; publicKey: string };
@@ -20,7 +21,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   server = await startFileServer();
   home = await mkdtemp(join(tmpdir(), 'hartbox-guest-'));
-  options = { dataDirectory: home, mirror: server.url, keys: [key.publicKey], patience: { idle: 2000, tries: 2, pause: 5 } };
+  options = { dataDirectory: home, mirror: server.url, keys: [key.publicKey], patience: { idle: 2000, floor: 0, tries: 2, pause: 5 } };
   await publish('6.12.1');
 });
 afterEach(async () => {
@@ -28,39 +29,7 @@ afterEach(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-const hash = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
-
-/** Puts a suite onto the server as Debian lays it out, with this version of the kernel. */
-async function publish(version: string, kernelFiles?: { path: string; data: Uint8Array }[]): Promise<void> {
-  const module = (path: string, name: string, depends: string[] = []) => ({
-    path: `./usr/lib/modules/${version}/kernel/${path}.ko.xz`,
-    data: makeXz(makeModule({ name, depends, aliases: [`fs-${name}`], signed: true })),
-  });
-  const debs = {
-    [`linux-image-${version}-riscv64`]: makeDeb(
-      kernelFiles ?? [
-        { path: `./boot/vmlinux-${version}`, data: Buffer.from(`kernel ${version}`) },
-        // In the package a module may come before those that it needs; this one needs one that nobody asked for.
-        module('aaa/newdep', 'newdep'),
-        module('fs/ext4', 'ext4', ['newdep']),
-        module('drivers/virtio/virtio_mmio', 'virtio_mmio'),
-        module('drivers/unwanted', 'unwanted'),
-      ],
-    ),
-    'busybox-static': makeDeb([{ path: './usr/bin/busybox', data: Buffer.from('busybox') }]),
-    opensbi: makeDeb([{ path: './usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin', data: Buffer.from('firmware') }]),
-  };
-  const stanzas = Object.entries(debs).map(([name, deb]) => {
-    server.files.set(`/pool/${name}.deb`, deb);
-    return `Package: ${name}\nVersion: ${version}\nFilename: pool/${name}.deb\nSize: ${deb.length}\nSHA256: ${hash(deb)}\n`;
-  });
-  const meta = `Package: linux-image-riscv64\nVersion: ${version}\nDepends: linux-image-${version}-riscv64 (= ${version})\nFilename: pool/meta.deb\nSize: 1\nSHA256: ${'0'.repeat(64)}\n`;
-  const index = makeXz(Buffer.from([meta, ...stanzas].join('\n')));
-  server.files.set('/dists/trixie/main/binary-riscv64/Packages.xz', index);
-  const text = `Codename: trixie\nDate: ${new Date().toUTCString()}\nArchitectures: riscv64\nAcquire-By-Hash: yes\nSHA256:\n ${hash(index)} ${index.length} main/binary-riscv64/Packages.xz\n`;
-  const signingKeys = await readPrivateKey({ armoredKey: key.privateKey });
-  server.files.set('/dists/trixie/InRelease', Buffer.from(await sign({ message: await createCleartextMessage({ text }), signingKeys })));
-}
+const publish = (version: string, published?: Published): Promise<void> => publishSuite(server, key.privateKey, version, published);
 
 describe('the default guest', () => {
   it('is made of the packages that the mirror’s index names', async () => {
@@ -78,7 +47,7 @@ describe('the default guest', () => {
     expect([...new Set(phases.map(({ phase }) => phase))]).toEqual(['index', 'download', 'unpack', 'build']);
     for (const { received, total } of phases) expect(received).toBeLessThanOrEqual(total);
     // The packages are not needed any more.
-    expect(await readdir(home)).toEqual(['default-guest']);
+    expect((await readdir(home)).sort()).toEqual(['default-guest', 'suites']);
   });
 
   it('is there without the network afterwards', async () => {
@@ -161,13 +130,43 @@ describe('the default guest', () => {
     await expect(defaultGuest({ ...options, keys: undefined })).rejects.toThrow(/not signed by the Debian archive/);
   });
 
+  it('refuses a suite that is older than what was seen before, and does not forget that', async () => {
+    const newest = new Date(Date.now() - 3600_000);
+    await publish('6.12.2', { date: newest });
+    await defaultGuest(options);
+    // Signed by the right key: once it was the newest.
+    await publish('6.12.1', { date: new Date(newest.getTime() - 2000) });
+    for (let attempt = 0; attempt < 2; attempt++)
+      await expect(defaultGuest({ ...options, update: true })).rejects.toThrow(
+        /the mirror is behind.*Use another mirror.*delete .*trixie.json/,
+      );
+    // So it is for all that comes from there, not for the default guest alone.
+    await expect(stockFirmware('uboot', options)).rejects.toThrow(/the mirror is behind/);
+    await rm(join(home, 'suites', 'trixie.json'));
+    await defaultGuest({ ...options, update: true });
+    await publish('6.12.3', { date: newest });
+    expect(await readFile((await defaultGuest({ ...options, update: true })).kernel, 'utf8')).toBe('kernel 6.12.3');
+  });
+
+  it('remembers no date of a suite that it does not believe', async () => {
+    await publish('6.12.9', { date: new Date(Date.now() + 48 * 3600_000) });
+    await expect(defaultGuest(options)).rejects.toThrow(/set the clock/);
+    await publish('6.12.1');
+    await defaultGuest(options);
+  });
+
+  it('reads no more of an index than the signed one says that it has', async () => {
+    await publish('6.12.1', { unpacked: 100 });
+    await expect(defaultGuest(options)).rejects.toThrow(/Packages.xz\) unpacks to more than the 100 bytes/);
+  });
+
   it('refuses an index whose hash is not the signed one', async () => {
     server.files.set('/dists/trixie/main/binary-riscv64/Packages.xz', makeXz(Buffer.from('Package: evil\n')));
     await expect(defaultGuest(options)).rejects.toMatchObject({ kind: 'Network' });
   });
 
   it('says what a kernel package lacks', async () => {
-    await publish('6.12.3', [{ path: './boot/vmlinux-6.12.3', data: Buffer.from('kernel') }]);
+    await publish('6.12.3', { kernelFiles: [{ path: './boot/vmlinux-6.12.3', data: Buffer.from('kernel') }] });
     await expect(defaultGuest(options)).rejects.toThrow(/holds no kernel image .* or no module virtio_mmio/);
   });
 

@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { z } from 'zod';
-import { VmError } from '../bus/vm-error';
+import { ensureFolder } from '../host/ensure-folder';
+import { VmError } from '../errors/vm-error';
 import { replaceFile } from '../host/new-file';
 import { hostFiles } from '../host/patient-files';
 import { readCpio, writeCpio } from './cpio';
-import { dataDirectory } from './data-directory';
+import { dataDirectory } from '../host/data-directory';
 import { readDeb } from './deb';
 import { onDisk, type Patience } from './download';
 import { buildInitramfs, guestModules, initramfsRecipe, type KernelModule } from './initramfs';
@@ -19,10 +20,12 @@ import { moduleName, readModuleInfo } from './kernel-module';
 import { fromFirstMirror } from './mirror';
 import {
   acquireFolder,
+  bounded,
   collect,
   downloadPackages,
   extractFile,
   isIntact,
+  PART_LIMIT,
   type Part,
   partSchema,
   readPackage,
@@ -109,7 +112,7 @@ export async function defaultGuest(options: DefaultGuestOptions = {}): Promise<D
   const present = options.update ? undefined : await ready();
   if (present) return present;
 
-  await onDisk(root, () => mkdir(root, { recursive: true }));
+  await onDisk(root, async () => ensureFolder(root));
   const release = await acquireFolder(root, options.signal, () => report('wait'));
   try {
     // Another process may have made it meanwhile.
@@ -154,8 +157,8 @@ async function fetchPackages(
       cache,
       keys,
       signal,
-      // A mirror that does not answer at once is left for the next one.
-      patience: patience ?? { idle: 10_000, tries: 2, pause: 500 },
+      dataDirectory: options.dataDirectory,
+      patience,
       onProgress: (received, total) => report('index', received, total),
     });
     if (present && folderName(packages) === present.folder) return undefined;
@@ -178,7 +181,7 @@ async function discard(root: string, packages: GuestPackages, error: unknown): P
 async function unpack(root: string, cache: string, packages: GuestPackages, report: Report): Promise<Manifest> {
   const folder = folderName(packages);
   const directory = join(root, folder);
-  await onDisk(directory, () => mkdir(directory, { recursive: true }));
+  await onDisk(directory, async () => ensureFolder(directory));
 
   const firmware = await extractFile(cache, packages.firmware, 'usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin');
   const busybox = await extractFile(cache, packages.busybox, 'usr/bin/busybox');
@@ -240,14 +243,15 @@ async function extractKernel(cache: string, kernel: DebianPackage, file: string,
       kernel.name,
     )) {
       if (entry.type !== 'file') continue;
-      if (/^boot\/vmlinu[xz]-/.test(entry.path) && !image) image = await writeImage(file, entry.contents);
+      if (/^boot\/vmlinu[xz]-/.test(entry.path) && !image) image = await writeImage(file, bounded(entry.contents, entry.path));
       const [, kernelVersion, path] = /^(?:usr\/)?lib\/modules\/([^/]+)\/(.+\.ko(?:\.xz)?)$/.exec(entry.path) ?? [];
       if (!kernelVersion || !path || !wanted.has(moduleName(path))) continue;
       version = kernelVersion;
-      compressed.set(path, { path, data: await collect(entry.contents, entry.path) });
+      // By name: that of a module is one of those wanted, so that there are only so many.
+      compressed.set(moduleName(path), { path, data: await collect(entry.contents, entry.path) });
     }
     for (const { path, data } of compressed.values()) {
-      const plain = path.endsWith('.xz') ? await collect(decompressXz(Readable.from([data]), path), path) : data;
+      const plain = path.endsWith('.xz') ? await collect(decompressXz(Readable.from([data]), path, PART_LIMIT), path) : data;
       modules.set(moduleName(path), { path: path.replace(/\.xz$/, ''), data: plain });
     }
     compressed.clear();
@@ -257,7 +261,10 @@ async function extractKernel(cache: string, kernel: DebianPackage, file: string,
     wanted = new Set(missing.filter((name) => !modules.has(name) && !asked.has(name)));
   }
   if (!image || !modules.has('virtio_mmio')) {
-    throw new VmError('Image', `the package ${kernel.name} holds no kernel image (boot/vmlinux-…) or no module virtio_mmio`);
+    throw new VmError('Image', `the package ${kernel.name} holds no kernel image (boot/vmlinux-…) or no module virtio_mmio`, {
+      code: 'package-damaged',
+      params: { package: kernel.name },
+    });
   }
   return { version, image, modules: [...modules.values()].sort((a, b) => (a.path < b.path ? -1 : 1)) };
 }

@@ -3,8 +3,9 @@ import { constants } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { cutAfter, type FileServer, fallSilent, startFileServer } from '../../test/support/file-server';
+import { cutAfter, type Fault, type FileServer, fallSilent, startFileServer, trickle } from '../../test/support/file-server';
 import { type Download, download, downloadText, onDisk } from './download';
 
 /** As on Windows: a file that is opened for appending cannot be truncated. */
@@ -20,7 +21,7 @@ vi.mock(import('node:fs/promises'), async (importOriginal) => {
 });
 
 const data = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 7) & 0xff));
-const patience = { idle: 300, tries: 3, pause: 5 };
+const patience = { idle: 300, floor: 0, tries: 3, pause: 5 };
 let server: FileServer;
 let directory = '';
 let request: Download;
@@ -117,6 +118,77 @@ describe('a download', () => {
     expect(server.requests.length).toBe(3);
   });
 
+  it('gives up a connection that trickles, and goes on from there with the next', async () => {
+    server.faults.push(trickle(data, 20));
+    await download({ ...request, patience: { ...patience, floor: 1000 } });
+    expect(await fetched()).toBe(true);
+    expect(server.requests.length).toBe(2);
+    expect(Number(/bytes=(\d+)-/.exec(server.requests[1])?.[1])).toBeGreaterThan(1);
+  });
+
+  it('says that a server is too slow when it stays so', async () => {
+    server.faults.push(...Array.from({ length: 3 }, () => trickle(data, 20)));
+    await expect(download({ ...request, patience: { ...patience, floor: 1000 } })).rejects.toThrow(
+      /is too slow: \d+ bytes in 0.3 s, at least 1000 a second/,
+    );
+    expect(server.requests.length).toBe(3);
+  });
+
+  it('gives up a head that does not end, and refuses one that is huge', async () => {
+    const endless: Fault = (_request, { socket }) => {
+      socket?.write('HTTP/1.1 200 OK\r\n');
+      const timer = setInterval(() => socket?.write('x: y\r\n'), 20);
+      socket?.on('close', () => clearInterval(timer)).on('error', () => undefined);
+    };
+    const huge: Fault = (_request, { socket }) => {
+      socket?.on('error', () => undefined).write(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(1 << 20)}\r\n\r\n`);
+    };
+    server.faults.push(endless, endless, endless);
+    await expect(download(request)).rejects.toThrow(/nothing received for 0.3 s/);
+    server.faults.push(huge, huge, huge);
+    await expect(download(request)).rejects.toThrow(/cannot be fetched: .*Headers Overflow/i);
+  });
+
+  it('follows redirections for a while, not for ever, and to nothing but servers', async () => {
+    const to =
+      (location: string): Fault =>
+      (_request, response) =>
+        response.writeHead(302, { location }).end();
+    server.faults.push(to('/pool/x.deb'));
+    await download(request);
+    expect(await fetched()).toBe(true);
+    await rm(request.file);
+    server.requests.length = 0;
+    server.faults.push(...Array.from({ length: 1000 }, () => to('/pool/x.deb')));
+    await expect(download({ ...request, patience: { ...patience, tries: 1 } })).rejects.toThrow(
+      /cannot be fetched: redirect count exceeded/,
+    );
+    expect(server.requests.length).toBeLessThan(30);
+    for (const location of ['file:///etc/passwd', 'data:text/plain,no']) {
+      server.faults.splice(0, Infinity, to(location));
+      await expect(download({ ...request, patience: { ...patience, tries: 1 } })).rejects.toMatchObject({ kind: 'Network' });
+    }
+  });
+
+  it('does not unpack what was sent packed, however often', async () => {
+    const bomb = gzipSync(Buffer.alloc(100 << 20));
+    const packed: Fault = (_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb);
+    server.faults.push(packed, packed, packed);
+    await expect(download(request)).rejects.toThrow(/the server packed the file \(gzip\)/);
+  });
+
+  it.each([
+    ['less', 299_000],
+    ['more', 301_000],
+  ])('fails when %s comes than the server said, and the next try brings it', async (_, length) => {
+    server.faults.push((_request, { socket }) => {
+      socket?.write(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n\r\n`);
+      socket?.end(data);
+    });
+    await download(request);
+    expect(await fetched()).toBe(true);
+  });
+
   it('tries again after a server’s error, but not when the file is refused', async () => {
     server.faults.push((_request, response) => response.writeHead(503).end());
     await download(request);
@@ -167,6 +239,11 @@ describe('a download', () => {
 });
 
 describe('a small text', () => {
+  it('is given up when it trickles', async () => {
+    server.faults.push(...Array.from({ length: 3 }, () => trickle(data, 20)));
+    await expect(downloadText(`${server.url}/InRelease`, 1000, { patience: { ...patience, floor: 1000 } })).rejects.toThrow(/is too slow/);
+  });
+
   it('is fetched, within its limit', async () => {
     server.files.set('/InRelease', Buffer.from('signed text'));
     expect(await downloadText(`${server.url}/InRelease`, 100, { patience })).toBe('signed text');

@@ -1,23 +1,30 @@
 import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { VmError } from '../bus/vm-error';
+import { ensureFolder } from '../host/ensure-folder';
+import { reasonCode, reasonOf } from '../errors/system-error';
+import { VmError } from '../errors/vm-error';
 import { hostFiles } from '../host/patient-files';
 
 /** How patient a transfer is. */
 export interface Patience {
-  /** Milliseconds without a single byte after which a connection is given up. */
+  /** Milliseconds after which a connection is given up that has brought nothing, or less than `floor` asks for. */
   idle: number;
+  /** Bytes per second that a connection has to bring, on average over `idle`. */
+  floor: number;
   /** How often a transfer is tried. */
   tries: number;
   /** Milliseconds before the second try; each later pause is twice as long. */
   pause: number;
 }
 
-const PATIENCE: Patience = { idle: 30_000, tries: 5, pause: 500 };
+/** Half of what an ISDN line brings: slower ones make a set-up last days, as does a server that means to. */
+export const SPEED_FLOOR = 4096;
+
+const PATIENCE: Patience = { idle: 30_000, floor: SPEED_FLOOR, tries: 5, pause: 500 };
 
 export interface Download {
   url: string;
@@ -44,7 +51,7 @@ export async function download(request: Download): Promise<void> {
     return;
   }
   const part = `${file}.part`;
-  await onDisk(file, () => mkdir(dirname(file), { recursive: true }));
+  await onDisk(file, async () => ensureFolder(dirname(file)));
   await retry(request.url, request.patience ?? PATIENCE, signal, async (patience) => {
     await transfer(request, part, patience);
     if (await hasContents(part, size, sha256)) return;
@@ -95,11 +102,19 @@ export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-      throw new VmError('Resource', `the disk is full: ${path} cannot be written. Free some space and try again`, { cause: error });
+      throw new VmError('Resource', `the disk is full: ${path} cannot be written. Free some space and try again`, {
+        cause: error,
+        code: 'disk-full',
+        params: { path },
+      });
     }
     if (code === undefined || error instanceof VmError) throw error;
     const advice = ['EACCES', 'EPERM', 'EROFS'].includes(code) ? '. Set HARTBOX_HOME to a folder of your own' : '';
-    throw new VmError('Resource', `${path} cannot be written: ${(error as Error).message}${advice}`, { cause: error });
+    throw new VmError('Resource', `${path} cannot be written: ${reasonOf(error)}${advice}`, {
+      cause: error,
+      code: 'file-not-written',
+      params: { path, reason: reasonCode(error) },
+    });
   }
 }
 
@@ -153,7 +168,7 @@ class Refused extends VmError {
   }
 }
 
-/** One GET request. `consume` reads the body; the connection is given up when nothing arrives for too long. */
+/** One GET request. `consume` reads the body; the connection is given up when nothing, or too little, arrives for too long. */
 async function get(
   url: string,
   headers: Record<string, string>,
@@ -162,16 +177,27 @@ async function get(
   consume: (response: Response) => Promise<void>,
 ): Promise<void> {
   const idle = new AbortController();
-  const timer = setTimeout(
-    () => idle.abort(new VmError('Network', `${shown(url)}: nothing received for ${patience.idle / 1000} s`)),
-    patience.idle,
-  );
+  const seconds = patience.idle / 1000;
+  /** Bytes of the body since the clock last struck. The head, however many redirections lead to it, has to be there by the first stroke. */
+  let arrived = 0;
+  const timer = setInterval(() => {
+    if (arrived > 0 && arrived >= patience.floor * seconds) arrived = 0;
+    else if (arrived === 0) idle.abort(new VmError('Network', `${shown(url)}: nothing received for ${seconds} s`));
+    else
+      idle.abort(
+        new VmError(
+          'Network',
+          `${shown(url)} is too slow: ${arrived} bytes in ${seconds} s, at least ${patience.floor} a second are expected`,
+        ),
+      );
+  }, patience.idle);
   try {
     const { href, authorization } = credentials(url);
     const response = await fetch(href, {
       headers: { ...headers, ...authorization, 'accept-encoding': 'identity' },
       signal: signal ? AbortSignal.any([signal, idle.signal]) : idle.signal,
     });
+    timer.refresh();
     // The server's file is shorter than what is here already, which therefore is to be thrown away.
     if (response.status === 416) return await consume({ from: 0, body: Readable.from([]) });
     if (response.status >= 400 && response.status < 500 && ![408, 429].includes(response.status)) {
@@ -179,9 +205,16 @@ async function get(
     }
     if (!response.ok || !response.body)
       throw new VmError('Network', `${shown(url)}: the server answered ${response.status} ${response.statusText}`);
+    // Nothing unpacks here unasked: what a server packs a thousand times over takes little of its time and much of ours.
+    const encoding = response.headers.get('content-encoding') ?? 'identity';
+    if (encoding !== 'identity')
+      throw new VmError('Network', `${shown(url)}: the server packed the file (${encoding.slice(0, 40)}), which it was asked not to do`);
     const from = response.status === 206 ? Number(/^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] ?? Number.NaN) : 0;
     if (Number.isNaN(from)) throw new VmError('Network', `${shown(url)}: the server sent a part of the file without saying which`);
-    await consume({ from, body: eachRefreshing(response.body as AsyncIterable<Uint8Array>, timer) });
+    const count = (bytes: number): void => {
+      arrived += bytes;
+    };
+    await consume({ from, body: counted(response.body as AsyncIterable<Uint8Array>, count) });
   } catch (error) {
     signal?.throwIfAborted();
     if (idle.signal.aborted) throw idle.signal.reason;
@@ -189,13 +222,13 @@ async function get(
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     throw new VmError('Network', `${shown(url)} cannot be fetched: ${(cause as Error).message || String(cause)}`, { cause: error });
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
   }
 }
 
-async function* eachRefreshing(body: AsyncIterable<Uint8Array>, timer: NodeJS.Timeout): AsyncGenerator<Uint8Array> {
+async function* counted(body: AsyncIterable<Uint8Array>, count: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   for await (const piece of body) {
-    timer.refresh();
+    count(piece.length);
     yield piece;
   }
 }

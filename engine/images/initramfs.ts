@@ -5,20 +5,25 @@ import profile from '../../resources/guest/profile.sh?raw';
 import rc from '../../resources/guest/rc.sh?raw';
 import session from '../../resources/guest/session.sh?raw';
 import udhcpc from '../../resources/guest/udhcpc.sh?raw';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
+import { virtioRegistry } from '../virtio/registry';
 import { type CpioEntry, writeCpio } from './cpio';
 import { moduleName, readModuleInfo, withoutSignature } from './kernel-module';
 
 /** Counts changes of this file that change what it builds; the rest of the recipe is counted by its contents. */
 const FORMAT = 2;
 
+/** The drivers of virtio devices, each with what it needs beside what it depends on. */
+const drivers = Object.values(virtioRegistry).map(({ guestModules: [driver, ...companions] }) => ({ driver, companions }));
+
 /**
- * Modules, by their names, to take from the kernel package, with their dependencies: the virtio drivers, and what a mount asks for.
- * The last line is what these depend on in Debian's kernel 6.12, named so that one pass over the package finds all.
+ * Modules, by their names, to take from the kernel package, with their dependencies: the virtio drivers (of all rows of the registry, and of
+ * devices that embedders register), the transport below them, and what a mount asks for. The last line is what these depend on in Debian's
+ * kernel 6.12, named so that one pass over the package finds all.
  */
 export const guestModules: readonly string[] = [
-  ...['virtio_mmio', 'virtio_blk', 'virtio_net', 'virtio_rng', 'virtio_input', '9pnet_virtio', 'evdev', 'loop'],
-  ...['virtio_scsi', 'sd_mod', 'sr_mod', 'qemu_fw_cfg'],
+  ...Object.values(virtioRegistry).flatMap((row): readonly string[] => row.guestModules),
+  ...['virtio_mmio', '9pnet_virtio', 'loop', 'qemu_fw_cfg'],
   ...['ext4', 'vfat', 'isofs', 'squashfs', 'overlay', '9p', 'nls_cp437', 'nls_iso8859_1', 'nls_ascii', 'nls_utf8'],
   ...[
     'failover',
@@ -35,9 +40,6 @@ export const guestModules: readonly string[] = [
     'scsi_common',
   ],
 ];
-
-/** What a module wants beside those that it depends on: udev would load it, and there is none. */
-const companions: Readonly<Record<string, readonly string[]>> = { virtio_scsi: ['sd_mod', 'sr_mod'] };
 
 const scripts = { inittab, ports, profile, rc, session, udhcpc };
 
@@ -117,7 +119,9 @@ function moduleEntries({ kernelVersion, modules }: InitramfsParts): CpioEntry[] 
   /** All modules that one needs, each before those that it needs itself: the order in which modules.dep lists them. */
   const needs = (name: string, above: string[] = []): string[] => {
     const depends = byName.get(name)?.depends.map(moduleName) ?? [];
-    const direct = [...depends, ...(companions[name] ?? [])].filter((dependency) => byName.has(dependency) && !above.includes(dependency));
+    // What udev would load, and there is none.
+    const companions = drivers.filter(({ driver }) => driver === name).flatMap((one) => one.companions);
+    const direct = [...depends, ...companions].filter((dependency) => byName.has(dependency) && !above.includes(dependency));
     const all = direct.flatMap((dependency) => [dependency, ...needs(dependency, [...above, name])]);
     return all.filter((dependency, index) => all.lastIndexOf(dependency) === index);
   };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeModule } from '../../test/support/archive-writers';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { moduleName, readModuleInfo, withoutSignature } from './kernel-module';
 
 describe('kernel modules', () => {

@@ -1,4 +1,4 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 
 const SIGNATURE_MAGIC = '~Module signature appended~\n';
 /** struct module_signature (include/linux/module_signature.h): its last 4 bytes are the signature's length. */

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { parseStanzas } from './stanza';
 
 /** Asked when neither the user nor the host's own package sources name a mirror. */
@@ -28,7 +28,11 @@ export async function debianMirrors(options: MirrorOptions = {}): Promise<string
   const chosen = options.mirror ?? process.env['HARTBOX_DEBIAN_MIRROR'];
   if (chosen) {
     const mirror = httpUrl(chosen);
-    if (!mirror) throw VmError.config(`"${chosen}" is no Debian mirror: expected a URL like https://ftp.debian.org/debian`);
+    if (!mirror)
+      throw VmError.config(`"${chosen}" is no Debian mirror: expected a URL like https://ftp.debian.org/debian`, {
+        code: 'mirror-wrong',
+        params: { mirror: chosen },
+      });
     return [mirror];
   }
   return [...new Set([...(await aptMirrors(options.aptDirectory ?? '/etc/apt')), ...PUBLIC_MIRRORS])];
@@ -57,6 +61,7 @@ export async function fromFirstMirror<T>(
   throw new VmError(
     'Network',
     `${options.what} needs packages of Debian trixie, and no mirror gave them:\n${failures.join('\n')}\nCheck the network connection, or set HARTBOX_DEBIAN_MIRROR to a mirror that can be reached`,
+    { cause: new Error(failures.join('\n')), code: 'no-mirror', params: { what: options.what } },
   );
 }
 

@@ -4,15 +4,15 @@ import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { tryLock } from '../host/file-lock';
 import { replaceFile } from '../host/new-file';
 import { readDeb } from './deb';
 import { download, hasContents, onDisk, type Patience } from './download';
 import type { DebianPackage } from './packages';
 
-/** Bytes of a file kept in memory while unpacking; busybox has 2 MiB, the largest module 7 MiB, a firmware with its padding 32 MiB. */
-const PART_LIMIT = 64 << 20;
+/** Bytes of a file that is kept in memory or written to disk while unpacking; a kernel has 40 MiB, busybox has 2 MiB, the largest module 7 MiB, a firmware with its padding 32 MiB. */
+export const PART_LIMIT = 64 << 20;
 /** How long another process may take over a folder, in milliseconds. A first set-up over a slow line takes many minutes. */
 const WAIT_MS = 3_600_000;
 
@@ -56,7 +56,10 @@ export async function extractFile(cache: string, from: DebianPackage, path: stri
   for await (const entry of readDeb(readPackage(cache, from), from.name)) {
     if (entry.type === 'file' && entry.path === path) return await collect(entry.contents, path);
   }
-  throw new VmError('Image', `the package ${from.name} ${from.version} holds no ${path}`);
+  throw new VmError('Image', `the package ${from.name} ${from.version} holds no ${path}`, {
+    code: 'package-damaged',
+    params: { package: from.name },
+  });
 }
 
 /** The contents of a package in the cache. */
@@ -69,13 +72,22 @@ export async function* readPackage(cache: string, wanted: DebianPackage, onRead?
   }
 }
 
-/** A file's contents in one piece. Throws VmError 'Image' for more than is believed. */
-export async function collect(contents: AsyncIterable<Uint8Array>, path: string): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
+/** A file's contents as they come. Throws VmError 'Image' for more than is believed. */
+export async function* bounded(contents: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
   let length = 0;
   for await (const piece of contents) {
     length += piece.length;
     if (length > PART_LIMIT) throw new VmError('Image', `${path} is larger than the ${PART_LIMIT} bytes that were expected at most`);
+    yield piece;
+  }
+}
+
+/** A file's contents in one piece. Throws VmError 'Image' for more than is believed. */
+export async function collect(contents: AsyncIterable<Uint8Array>, path: string): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of bounded(contents, path)) {
+    length += piece.length;
     pieces.push(piece);
   }
   return new Uint8Array(Buffer.concat(pieces, length));
@@ -112,6 +124,7 @@ export async function acquireFolder(
       throw new VmError(
         'Resource',
         `${root} is held by ${taken.held.who}, which does not come to an end. End it; if it is gone, delete ${lock}.`,
+        { code: 'lock-held', params: { path: lock, ...taken.held.names } },
       );
     }
     onWait();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { dependencyNames, readPackages } from './packages';
 import { parseStanzas } from './stanza';
 

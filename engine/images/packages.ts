@@ -1,4 +1,4 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { parseStanzas } from './stanza';
 
 /** Longest stanza that is believed; real ones have a few KiB. */

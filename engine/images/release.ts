@@ -1,4 +1,4 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { parseStanzas } from './stanza';
 
 /** A host clock that is behind by more than this makes a release look as if it came from the future. */

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { VmError } from '../bus/vm-error';
+import { ensureFolder } from '../host/ensure-folder';
+import { VmError } from '../errors/vm-error';
 import { replaceFile } from '../host/new-file';
 import { hostFiles } from '../host/patient-files';
-import { dataDirectory } from './data-directory';
+import { dataDirectory } from '../host/data-directory';
 import type { DefaultGuestOptions, SetupProgress } from './default-guest';
 import { onDisk } from './download';
 import { fromFirstMirror } from './mirror';
@@ -50,7 +51,7 @@ export async function stockFirmware<F extends StockFirmware>(which: F, options: 
   const present = options.update ? undefined : await ready(root, which);
   if (present) return present;
 
-  await onDisk(root, () => mkdir(root, { recursive: true }));
+  await onDisk(root, async () => ensureFolder(root));
   const release = await acquireFolder(root, options.signal, () => report('wait'));
   try {
     // Another process may have fetched it meanwhile.
@@ -90,12 +91,12 @@ async function fetchFirmware<F extends StockFirmware>(
     report('index');
     const found = await readSuite(
       mirror,
-      // A mirror that does not answer at once is left for the next one.
       {
         cache,
         keys,
         signal,
-        patience: patience ?? { idle: 10_000, tries: 2, pause: 500 },
+        dataDirectory: options.dataDirectory,
+        patience,
         onProgress: (received, total) => report('index', received, total),
       },
       (name) => names.includes(name),
@@ -117,7 +118,7 @@ async function fetchFirmware<F extends StockFirmware>(
   report('unpack');
   const hashes = [...packages.values()].map(({ sha256 }) => sha256);
   const folder = createHash('sha256').update(hashes.join()).digest('hex').slice(0, 16);
-  await onDisk(root, () => mkdir(join(root, folder), { recursive: true }));
+  await onDisk(root, async () => ensureFolder(join(root, folder)));
   const parts: Manifest['parts'] = {};
   for (const [name, file] of files) {
     const bytes = await extractFile(cache, packages.get(file.package) as DebianPackage, file.path);

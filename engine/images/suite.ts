@@ -1,16 +1,23 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
+import { dataDirectory } from '../host/data-directory';
 import { debianArchiveKeys } from './debian-keys';
-import { download, downloadText, type Patience } from './download';
+import { download, downloadText, type Patience, SPEED_FLOOR } from './download';
 import { type DebianPackage, dependencyNames, readPackages } from './packages';
+import { refuseOlder } from './newest-release';
 import { type Release, verifyRelease } from './release';
 import { decompressXz } from './xz';
 
 const SUITE = 'trixie';
 const ARCHITECTURE = 'riscv64';
+const INDEX_FOLDER = `main/binary-${ARCHITECTURE}`;
 /** Bytes; the real one has 140 KiB. */
 const IN_RELEASE_LIMIT = 4 << 20;
+/** Bytes of the package index, unpacked, where the signed index does not tell; the real one has 55 MiB. */
+const INDEX_LIMIT = 1 << 30;
+/** A mirror that does not answer at once is left for the next one. */
+const PATIENCE: Patience = { idle: 10_000, floor: SPEED_FLOOR, tries: 2, pause: 500 };
 
 /** The packages that the default guest is made of. */
 export interface GuestPackages {
@@ -22,6 +29,8 @@ export interface GuestPackages {
 export interface SuiteOptions {
   /** Where downloads are kept. */
   cache: string;
+  /** Where the newest date of the suite is kept; default: see dataDirectory(). */
+  dataDirectory?: string | undefined;
   /** ASCII-armoured keys that may sign the suite; default: those of the Debian archive. */
   keys?: readonly string[] | undefined;
   patience?: Patience | undefined;
@@ -52,7 +61,8 @@ export async function readSuite(
   options: SuiteOptions,
   wanted: (name: string) => boolean,
 ): Promise<Map<string, DebianPackage>> {
-  const { signal, patience, cache } = options;
+  const { signal, cache } = options;
+  const patience = options.patience ?? PATIENCE;
   const inRelease = await downloadText(`${mirror}/dists/${SUITE}/InRelease`, IN_RELEASE_LIMIT, { signal, patience });
   const release = await verifyRelease(inRelease, options.keys ?? debianArchiveKeys);
   if (release.codename !== SUITE || !release.architectures.includes(ARCHITECTURE)) {
@@ -61,15 +71,16 @@ export async function readSuite(
       `the mirror's suite is ${release.codename} for ${release.architectures.join(' ')}; expected ${SUITE} for ${ARCHITECTURE}`,
     );
   }
-  const index = await fetchIndex(mirror, release, cache, options);
-  return readPackages(decompressXz(createReadStream(index), 'the package index (Packages.xz)'), wanted);
+  await refuseOlder(release, options.dataDirectory ?? dataDirectory());
+  const index = await fetchIndex(mirror, release, cache, { ...options, patience });
+  const limit = release.files.get(`${INDEX_FOLDER}/Packages`)?.size ?? INDEX_LIMIT;
+  return readPackages(decompressXz(createReadStream(index), 'the package index (Packages.xz)', limit), wanted);
 }
 
 /** Fetches Packages.xz into the cache and returns its path. */
 async function fetchIndex(mirror: string, release: Release, cache: string, options: SuiteOptions): Promise<string> {
-  const folder = `main/binary-${ARCHITECTURE}`;
-  const entry = release.files.get(`${folder}/Packages.xz`);
-  if (!entry) throw new VmError('Network', `the suite index lists no ${folder}/Packages.xz`);
+  const entry = release.files.get(`${INDEX_FOLDER}/Packages.xz`);
+  if (!entry) throw new VmError('Network', `the suite index lists no ${INDEX_FOLDER}/Packages.xz`);
   const file = join(cache, `Packages-${entry.sha256.slice(0, 16)}.xz`);
   const fetchFrom = (path: string): Promise<void> =>
     download({
@@ -83,13 +94,13 @@ async function fetchIndex(mirror: string, release: Release, cache: string, optio
   if (release.byHash) {
     // Under its hash the index stays while the mirror is updated; not every mirror has it there.
     try {
-      await fetchFrom(`${folder}/by-hash/SHA256/${entry.sha256}`);
+      await fetchFrom(`${INDEX_FOLDER}/by-hash/SHA256/${entry.sha256}`);
       return file;
     } catch (error) {
       options.signal?.throwIfAborted();
       if (!(error instanceof VmError) || error.kind !== 'Network') throw error;
     }
   }
-  await fetchFrom(`${folder}/Packages.xz`);
+  await fetchFrom(`${INDEX_FOLDER}/Packages.xz`);
   return file;
 }

@@ -1,4 +1,4 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import type { ByteSource } from './byte-source';
 
 const BLOCK_BYTES = 512;

@@ -1,0 +1,111 @@
+import { type Stats, constants } from 'node:fs';
+import { type FileHandle, lstat, open, stat } from 'node:fs/promises';
+import { win32 } from 'node:path';
+import { VmError } from '../errors/vm-error';
+import { isDeviceName } from './file-name';
+
+/** What stands under a path, as it is called in errors. */
+export type FileType = 'file' | 'folder' | 'pipe' | 'socket' | 'character device' | 'block device';
+
+/** Makes the error about something that is no file. */
+type Refuse = (type: Exclude<FileType, 'file'>) => VmError;
+
+/** Bytes that are read at once: in between it can be ended. */
+const PIECE = 1 << 20;
+/** Bytes of text that somebody reads or writes by hand; what has more is something else. */
+const TEXT_MAX = 1 << 24;
+
+/**
+ * Open a file that a user, or an image, names. It never waits for somebody else, as opening or reading a pipe would, and never touches a
+ * device: some act when they are opened. `access`: O_RDONLY or O_RDWR; nothing is made.
+ *
+ * Throws what `refuse` makes of anything but a regular file (default: VmError 'Image'), else what the host says. Reading from what has nothing
+ * to give, such as /proc/kmsg, fails with EAGAIN.
+ */
+export async function openFile(path: string, access: number = constants.O_RDONLY, refuse: Refuse = refusal(path)): Promise<FileHandle> {
+  mustBeFile(await typeAt(path), refuse);
+  const file = await open(path, access | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0));
+  try {
+    // Something else may have come in its place.
+    mustBeFile(typeOf(await file.stat()), refuse);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** The rest of an open file, at most `limit` bytes; undefined if there are more. `signal` ends it. Throws what the host says. */
+export async function readAll(file: FileHandle, limit: number, signal?: AbortSignal): Promise<Buffer | undefined> {
+  const { size } = await file.stat();
+  if (size > limit) return undefined;
+  // One byte more shows the end; files of /proc do not say how long they are.
+  let buffer = Buffer.allocUnsafeSlow(size > 0 ? size + 1 : Math.min(limit + 1, PIECE));
+  let length = 0;
+  for (;;) {
+    signal?.throwIfAborted();
+    if (length === buffer.length) {
+      if (length > limit) return undefined;
+      const longer = Buffer.allocUnsafeSlow(Math.min(limit + 1, length + Math.max(PIECE, length)));
+      buffer.copy(longer);
+      buffer = longer;
+    }
+    const { bytesRead } = await file.read(buffer, length, Math.min(PIECE, buffer.length - length));
+    if (bytesRead === 0) return buffer.subarray(0, length);
+    length += bytesRead;
+  }
+}
+
+/** The text of a file of ours, or one that takes its place. Throws VmError 'Image' where it is no file or has more than `limit` bytes, else what the host says. */
+export async function readText(path: string, limit = TEXT_MAX): Promise<string> {
+  const file = await openFile(path);
+  try {
+    const bytes = await readAll(file, limit);
+    if (bytes) return bytes.toString('utf8');
+  } finally {
+    await file.close();
+  }
+  throw new VmError('Image', `${path} is not the file that is expected here: it has more than ${limit} bytes. Check the path.`, {
+    code: 'file-too-large',
+    params: { path, limitBytes: limit },
+  });
+}
+
+/** Whether anything stands under a path, also a link to nowhere. Throws what the host says where it cannot tell. */
+export function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error: unknown) => {
+      if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+      throw error;
+    },
+  );
+}
+
+/**
+ * What stands under a path; links are followed. On Windows names tell, before anything is opened: pipes and devices have folders of their
+ * own, and some devices names in every folder. Throws what the host says.
+ */
+export async function typeAt(path: string, platform: NodeJS.Platform = process.platform): Promise<FileType> {
+  if (platform === 'win32') {
+    if (/^[\\/]{2}[^\\/]+[\\/]pipe[\\/]/i.test(path)) return 'pipe';
+    if (/^[\\/]{2}\.[\\/]/.test(path) || isDeviceName(win32.basename(path))) return 'character device';
+  }
+  return typeOf(await stat(path));
+}
+
+function typeOf(status: Stats): FileType {
+  if (status.isFile()) return 'file';
+  if (status.isDirectory()) return 'folder';
+  if (status.isFIFO()) return 'pipe';
+  if (status.isSocket()) return 'socket';
+  return status.isBlockDevice() ? 'block device' : 'character device';
+}
+
+function mustBeFile(type: FileType, refuse: Refuse): void {
+  if (type !== 'file') throw refuse(type);
+}
+
+function refusal(path: string): Refuse {
+  return (type) => new VmError('Image', `${path} is a ${type}. Name a file.`, { code: 'not-a-file', params: { path, type } });
+}
