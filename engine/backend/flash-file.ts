@@ -1,9 +1,12 @@
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { mkdir, stat, truncate, writeFile } from 'node:fs/promises';
+import { constants, fsyncSync, readSync, writeSync } from 'node:fs';
+import { type FileHandle, truncate, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { VmError } from '../bus/vm-error';
+import { ensureFolder } from '../host/ensure-folder';
+import { reasonCode, reasonOf } from '../errors/system-error';
+import { VmError } from '../errors/vm-error';
 import { type FileLock, lockFile } from '../host/file-lock';
 import { makeFile } from '../host/new-file';
+import { exists, openFile } from '../host/open-file';
 
 /** How long after a change the host is asked to put it on its disk, in milliseconds: firmware makes changes by the hundred. */
 const SYNC_DELAY = 500;
@@ -26,7 +29,7 @@ export class FlashFile {
     readonly path: string,
     /** What was in it when it was opened, without zeros at the end. */
     readonly contents: Uint8Array,
-    private readonly file: number,
+    private readonly file: FileHandle,
     private readonly lock: FileLock,
   ) {}
 
@@ -42,26 +45,27 @@ export class FlashFile {
     }
     const lock = await lockFile(path);
     try {
-      const file = openSync(path, 'r+');
+      const file = await openFile(path, constants.O_RDWR);
       try {
         const contents = new Uint8Array(size);
-        const { size: has } = await stat(path);
+        const { size: has } = await file.stat();
         if (has !== size)
           throw new VmError(
             'Image',
             `${path} has ${has} bytes; a file of a flash bank has ${size}. Name another file, or delete this one to begin anew.`,
+            { code: 'flash-size', params: { path, has, needed: size } },
           );
         let read = 0;
         while (read < size) {
-          const bytes = readSync(file, contents, read, size - read, read);
-          if (bytes === 0) throw new VmError('Image', `${path} ended while it was read.`);
+          const bytes = readSync(file.fd, contents, read, size - read, read);
+          if (bytes === 0) throw new VmError('Image', `${path} ended while it was read.`, { code: 'flash-ended', params: { path } });
           read += bytes;
         }
         let end = size;
         while (end > 0 && contents[end - 1] === 0) end--;
         return new FlashFile(path, contents.slice(0, end), file, lock);
       } catch (error) {
-        closeSync(file);
+        await file.close();
         throw error;
       }
     } catch (cause) {
@@ -74,7 +78,7 @@ export class FlashFile {
   write(offset: number, bytes: Uint8Array): void {
     try {
       let written = 0;
-      while (written < bytes.length) written += writeSync(this.file, bytes, written, bytes.length - written, offset + written);
+      while (written < bytes.length) written += writeSync(this.file.fd, bytes, written, bytes.length - written, offset + written);
     } catch (cause) {
       throw fileError(this.path, 'written', cause);
     }
@@ -84,7 +88,7 @@ export class FlashFile {
   /** Nothing is written afterwards. */
   async close(): Promise<void> {
     if (this.timer) this.sync();
-    closeSync(this.file);
+    await this.file.close();
     await this.lock.release();
   }
 
@@ -92,7 +96,7 @@ export class FlashFile {
     clearTimeout(this.timer);
     this.timer = undefined;
     try {
-      fsyncSync(this.file);
+      fsyncSync(this.file.fd);
     } catch {
       // A disk that fails says so to the next write as well.
     }
@@ -101,7 +105,7 @@ export class FlashFile {
 
 /** Whole or not at all. */
 async function create(path: string, size: number, template: Uint8Array | undefined): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  ensureFolder(dirname(path));
   const fill = async (fresh: string): Promise<void> => {
     await writeFile(fresh, template ?? new Uint8Array(size).fill(0xff));
     // What is not written takes no room.
@@ -113,20 +117,10 @@ async function create(path: string, size: number, template: Uint8Array | undefin
   });
 }
 
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-      throw error;
-    },
-  );
-}
-
 function fileError(path: string, what: string, cause: unknown): VmError {
   return new VmError(
     'Resource',
-    `${path} could not be ${what} (${cause instanceof Error ? cause.message : String(cause)}). Check that the disk has room and the folder is yours.`,
-    { cause },
+    `${path} could not be ${what} (${reasonOf(cause)}). Check that the disk has room and the folder is yours.`,
+    { cause, code: 'file-not-written', params: { path, reason: reasonCode(cause) } },
   );
 }

@@ -1,7 +1,9 @@
 import { constants, readv, writev } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
-import { DeviceError, VmError } from '../../bus/vm-error';
+import type { FileHandle } from 'node:fs/promises';
+import { reasonCode, reasonOf, systemError } from '../../errors/system-error';
+import { DeviceError, VmError } from '../../errors/vm-error';
 import { type FileHoles, type Hole, type OpenHoles, hostHoles } from '../../host/host-holes';
+import { openFile } from '../../host/open-file';
 
 /**
  * The file under a disk image: what a format driver needs of the host. Failures are DeviceError 'IoError'.
@@ -96,14 +98,18 @@ export class HostFile implements DiskFile {
   ): Promise<HostFile> {
     let handle: FileHandle;
     try {
-      handle = await open(path, readonly ? constants.O_RDONLY : constants.O_RDWR);
+      handle = await openFile(path, readonly ? constants.O_RDONLY : constants.O_RDWR, (type) => {
+        return new VmError('Image', `${path} is a ${type}. A drive needs the file of a disk image.`, {
+          code: 'disk-no-file',
+          params: { path, type },
+        });
+      });
     } catch (cause) {
-      throw openError(path, readonly, cause);
+      throw cause instanceof VmError ? cause : openError(path, readonly, cause);
     }
     try {
-      const stat = await handle.stat();
-      if (!stat.isFile()) throw new VmError('Image', `${path} is not a file. A drive needs the file of a disk image.`);
-      return new HostFile(path, readonly, stat.size, handle, onFull, readonly ? undefined : await openHoles(path, handle.fd));
+      const { size } = await handle.stat();
+      return new HostFile(path, readonly, size, handle, onFull, readonly ? undefined : await openHoles(path, handle.fd));
     } catch (error) {
       await handle.close();
       throw error;
@@ -213,15 +219,22 @@ export class HostFile implements DiskFile {
   }
 
   #error(what: string, cause: unknown): DeviceError {
-    const { message } = cause as NodeJS.ErrnoException;
     if (isFull(cause))
-      return DeviceError.IoError(`The host's disk is full: ${this.path} could not be ${what}. Free some space.`, { cause });
+      return DeviceError.IoError(`The host's disk is full: ${this.path} could not be ${what}. Free some space.`, {
+        cause,
+        code: 'disk-full',
+        params: { path: this.path },
+      });
     if ((cause as NodeJS.ErrnoException).code === 'EFBIG')
       return DeviceError.IoError(
         `${this.path} could not be ${what}: its file system takes no file that long (FAT ends at 4 GiB). Move it to another file system.`,
-        { cause },
+        { cause, code: 'disk-file-too-long', params: { path: this.path } },
       );
-    return DeviceError.IoError(`${this.path} could not be ${what}: ${message}. The guest got an I/O error.`, { cause });
+    return DeviceError.IoError(`${this.path} could not be ${what}: ${reasonOf(cause)}. The guest got an I/O error.`, {
+      cause,
+      code: 'disk-io-error',
+      params: { path: this.path, reason: reasonCode(cause) },
+    });
   }
 }
 
@@ -235,9 +248,11 @@ function openError(path: string, readonly: boolean, cause: unknown): VmError {
   const { code, message } = cause as NodeJS.ErrnoException;
   switch (code) {
     case 'ENOENT':
-      return new VmError('Image', `The disk image ${path} does not exist. Check the path, or create the image first.`, { cause });
-    case 'EISDIR':
-      return new VmError('Image', `${path} is a folder. A drive needs the file of a disk image.`, { cause });
+      return new VmError('Image', `The disk image ${path} does not exist. Check the path, or create the image first.`, {
+        cause,
+        code: 'disk-image-missing',
+        params: { path },
+      });
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
@@ -246,9 +261,16 @@ function openError(path: string, readonly: boolean, cause: unknown): VmError {
         readonly
           ? `You may not read the disk image ${path}. Change its permissions.`
           : `You may not write to the disk image ${path}. Change its permissions, or attach it readonly.`,
-        { cause },
+        { cause, code: readonly ? 'disk-not-readable' : 'disk-not-writable', params: { path } },
       );
     default:
-      return new VmError('Resource', `The disk image ${path} could not be opened: ${message}`, { cause });
+      return (
+        systemError(cause) ??
+        new VmError('Resource', `The disk image ${path} could not be opened: ${message}`, {
+          cause,
+          code: 'disk-not-opened',
+          params: { path, reason: reasonCode(cause) },
+        })
+      );
   }
 }

@@ -1,13 +1,15 @@
-import { open, stat, writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, sep } from 'node:path';
-import { VmError } from '../../bus/vm-error';
+import { VmError } from '../../errors/vm-error';
 import type { Disk } from './disk';
 import { SECTOR } from './disk';
 import { HostFile } from './disk-file';
 import { lockFile, shareFile } from '../../host/file-lock';
-import { type OpenHoles, hostHoles } from '../../host/host-holes';
 import { makeFile } from '../../host/new-file';
-import { type DiskFormat, backingOf, detectFormat, openDisk, openWithoutBacking, readHeader } from './open-disk';
+import { lengthen } from '../../host/sparse-file';
+import { type DiskFormat, diskFormatFor } from './disk-format';
+import { allowReferences, permissionFor, referenceOf } from './image-reference';
+import { backingOf, detectFormat, openDisk, openWithoutBacking, readHeader } from './open-disk';
 import { type Bitmap, readBitmaps } from './qcow2/bitmaps';
 import { type CheckProgress, type Qcow2CheckResult, examine } from './qcow2/check';
 import { type Qcow2CreateOptions, qcow2Image } from './qcow2/create';
@@ -20,44 +22,44 @@ import { type Snapshot, readSnapshots } from './qcow2/snapshots';
 
 export interface CreateDiskOptions extends Partial<Omit<Qcow2CreateOptions, 'backing'>> {
   file: string;
+  /** By the ending of the file's name unless given; see diskFormatFor. */
   format?: DiskFormat;
-  /** A disk whose content shows until it is overwritten: a path for this process, recorded relative to the new image. */
-  backing?: { file: string; format?: DiskFormat };
+  /**
+   * A disk whose content shows until it is overwritten: a path for this process, recorded relative to the new image, unless it is absolute
+   * or `recorded` says how.
+   */
+  backing?: { file: string; format?: DiskFormat; recorded?: string };
 }
 
 /** Make an empty disk image; its size is that of the backing file unless given. Throws VmError 'Config' if the file exists already. */
-export async function createDisk({ file, format = 'qcow2', size, backing, ...options }: CreateDiskOptions): Promise<void> {
+export async function createDisk({ file, format = diskFormatFor(file), size, backing, ...options }: CreateDiskOptions): Promise<void> {
   let below: (Qcow2CreateOptions['backing'] & { size: number }) | undefined;
   if (backing) {
-    if (format === 'raw') throw VmError.config('A raw image cannot have a backing file; a qcow2 image can.');
+    if (format === 'raw')
+      throw VmError.config('A raw image cannot have a backing file; a qcow2 image can. Let its name end in .qcow2, or say the format.');
     const disk = await openDisk({ file: backing.file, format: backing.format, readonly: true });
     // Slashes are understood everywhere.
-    const path = isAbsolute(backing.file) ? backing.file : relative(dirname(file), backing.file).replaceAll(sep, '/') || backing.file;
+    const path =
+      backing.recorded ??
+      (isAbsolute(backing.file) ? backing.file : relative(dirname(file), backing.file).replaceAll(sep, '/') || backing.file);
     below = { file: path, format: disk.format === 'qcow2' ? 'qcow2' : 'raw', size: disk.size };
     await disk.close();
   }
   const bytes = size ?? below?.size;
-  if (bytes === undefined) throw VmError.config(`Say how large the disk ${file} should be.`);
+  if (bytes === undefined)
+    throw VmError.config(`Say how large the disk ${file} should be.`, { code: 'disk-no-size', params: { path: file } });
   if (format === 'raw') {
     if (!Number.isSafeInteger(bytes) || bytes < SECTOR || bytes % SECTOR !== 0)
-      throw VmError.config(`A disk has a whole number of ${SECTOR}-byte sectors, at least one; ${bytes} bytes are not.`);
+      throw VmError.config(`A disk has a whole number of ${SECTOR}-byte sectors, at least one; ${bytes} bytes are not.`, {
+        code: 'disk-size',
+        params: { bytes },
+      });
     await makeFile(file, (temporary) => lengthen(temporary, bytes));
   } else {
     const image = qcow2Image({ ...options, size: bytes, backing: below });
     await makeFile(file, (temporary) => writeFile(temporary, image));
-  }
-}
-
-/** Give an empty file its length. It takes no space yet where the file system has sparse files. */
-export async function lengthen(path: string, bytes: number, openHoles: OpenHoles = hostHoles()): Promise<void> {
-  const file = await open(path, 'r+');
-  try {
-    // Windows has to be told before.
-    const holes = await openHoles(path, file.fd);
-    holes?.close();
-    await file.truncate(bytes);
-  } finally {
-    await file.close();
+    // Whoever names the file here allows it.
+    if (below && backing?.recorded === undefined) await allowReferences([referenceOf(file, 'backing', below.file)]);
   }
 }
 
@@ -68,7 +70,8 @@ export interface DiskInfo {
   size: number;
   /** Bytes that the file takes on the host. */
   allocated: number;
-  backing?: { file: string; format?: string; exists: boolean };
+  /** `exists` is not known of a file that it may not use. */
+  backing?: { file: string; format?: string; exists?: boolean };
   qcow2?: {
     version: 2 | 3;
     clusterSize: number;
@@ -122,15 +125,40 @@ export async function diskInfo(path: string, { format = 'auto' }: { format?: Dis
   }
 }
 
-async function backingInfo(path: string, backing: NonNullable<Qcow2Header['backing']>): Promise<DiskInfo['backing']> {
-  let exists = false;
+async function backingInfo(path: string, { file, format }: NonNullable<Qcow2Header['backing']>): Promise<DiskInfo['backing']> {
+  const exists = async (): Promise<boolean | undefined> => {
+    try {
+      const reference = referenceOf(path, 'backing', file);
+      return (await permissionFor(reference)) === undefined ? undefined : await isThere(reference.file);
+    } catch {
+      return undefined;
+    }
+  };
+  const found = await exists();
+  return { file, ...(format !== undefined && { format }), ...(found !== undefined && { exists: found }) };
+}
+
+function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Whether an image over a backing file has nothing of its own: it shows what that shows. */
+export async function isUntouched(path: string): Promise<boolean> {
+  const disk = await openDisk({ file: path, format: 'qcow2', readonly: true });
   try {
-    await stat(backingOf(path, backing).file);
-    exists = true;
-  } catch {
-    // Missing, or not a file of this computer.
+    if (!(disk instanceof Qcow2Disk) || !disk.header.backing) return false;
+    for (let offset = 0; offset < disk.size; ) {
+      const { kind, length } = await disk.extent(offset);
+      if (kind !== 'unallocated') return false;
+      offset += length;
+    }
+    return true;
+  } finally {
+    await disk.close();
   }
-  return { file: backing.file, ...(backing.format !== undefined && { format: backing.format }), exists };
 }
 
 export interface CheckDiskOptions {
@@ -206,6 +234,7 @@ export interface ConvertDiskOptions
   from: string;
   fromFormat?: DiskFormat | 'auto';
   to: string;
+  /** By the ending of `to` unless given; see diskFormatFor. */
   format?: DiskFormat;
   /** Compress the data (qcow2 only); what is written later is not. */
   compress?: boolean;
@@ -222,35 +251,31 @@ const ZEROES = new Uint8Array(CHUNK);
 
 /** Copy what a disk shows, its backing files' content too, into a new image; zeroes take no space there. */
 export async function convertDisk(options: ConvertDiskOptions): Promise<void> {
-  const { from, fromFormat, to, format = 'qcow2', compress = false, replace, onProgress, signal, ...creation } = options;
-  if (compress && format === 'raw') throw VmError.config('A raw image cannot be compressed; a qcow2 image can.');
+  const { from, fromFormat, to, format = diskFormatFor(options.to), compress = false, replace, onProgress, signal, ...creation } = options;
+  if (compress && format === 'raw')
+    throw VmError.config('A raw image cannot be compressed; a qcow2 image can. Let its name end in .qcow2, or say the format.');
   // A device, say, would not be written to but replaced by a file.
   const present = await stat(to).catch(() => undefined);
   if (present && !present.isFile()) throw VmError.config(`${to} is no file. Name the file of an image, or a new one.`);
-  const sourceLock = await shareFile(from);
+  const source = await openDisk({ file: from, format: fromFormat, readonly: true, share: true });
   try {
-    const source = await openDisk({ file: from, format: fromFormat, readonly: true });
-    try {
-      await makeFile(
-        to,
-        async (temporary) => {
-          if (format === 'raw') await lengthen(temporary, source.size);
-          else await writeFile(temporary, qcow2Image({ ...creation, size: source.size }));
-          const target = await openDisk({ file: temporary, format });
-          try {
-            await copy(source, target, { compress, onProgress, signal });
-            await target.flush();
-          } finally {
-            await target.close();
-          }
-        },
-        { replace },
-      );
-    } finally {
-      await source.close();
-    }
+    await makeFile(
+      to,
+      async (temporary) => {
+        if (format === 'raw') await lengthen(temporary, source.size);
+        else await writeFile(temporary, qcow2Image({ ...creation, size: source.size }));
+        const target = await openDisk({ file: temporary, format });
+        try {
+          await copy(source, target, { compress, onProgress, signal });
+          await target.flush();
+        } finally {
+          await target.close();
+        }
+      },
+      { replace },
+    );
   } finally {
-    await sourceLock.release();
+    await source.close();
   }
 }
 
@@ -317,10 +342,15 @@ export async function commitDisk(path: string, { onProgress }: { onProgress?: Ch
   const overlay = await openWithoutBacking(path);
   try {
     const { header } = overlay;
-    if (!header.backing) throw VmError.config(`${path} has no backing file to commit to.`);
+    const below = await backingOf(path, header);
+    if (!below || !header.backing) throw VmError.config(`${path} has no backing file to commit to.`);
     if (header.snapshotCount > 0) throw VmError.config(`${path} has snapshots, which would be lost. Delete them first.`);
     if (header.bitmaps) throw VmError.config(`${path} has bitmaps, which would be lost. Remove them first: qemu-img bitmap --remove.`);
-    const below = backingOf(path, header.backing);
+    // Also root, to whom everything is writable, is to leave it alone.
+    if (((await stat(below.file)).mode & 0o222) === 0)
+      throw VmError.config(
+        `${below.file} is read-only: other images may stand on it, such as those of linked clones. Convert ${path} into a new image instead.`,
+      );
     const base = await openDisk(below);
     let format: DiskFormat;
     try {

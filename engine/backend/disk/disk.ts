@@ -1,6 +1,17 @@
-import { DeviceError } from '../../bus/vm-error';
+import { DeviceError, VmError } from '../../errors/vm-error';
 
 export const SECTOR = 512;
+/** Bytes of the largest disk: what a number holds exactly, in whole sectors. 8 PiB are far beyond what any host has. */
+const SIZE_MAX = 2 ** 53 - SECTOR;
+
+/** Throws VmError 'Image' for an image whose disk would be larger than any. */
+export function mustHaveSize(path: string, size: number): void {
+  if (size > SIZE_MAX)
+    throw new VmError('Image', `${path} has a disk of ${size} bytes; at most ${SIZE_MAX} (8 PiB) are possible. Is it damaged?`, {
+      code: 'disk-beyond-limit',
+      params: { path, mostBytes: SIZE_MAX },
+    });
+}
 
 /** How a disk likes to be used: powers of two, bytes. What a device tells its guest (topology, discard granularity). */
 export interface DiskGeometry {

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fakeLinux, fakeMac, fakeWindows } from '../../../test/support/fake-host-library';
 import { type OpenHoles, hostHoles, holesOf } from '../../host/host-holes';
 import type { Disk } from './disk';
-import { lengthen } from './disk-images';
+import { lengthen } from '../../host/sparse-file';
 import { HostFile } from './disk-file';
 import { readHeader } from './open-disk';
 import { qcow2Image } from './qcow2/create';

@@ -1,5 +1,5 @@
 import { fstatSync, readFileSync } from 'node:fs';
-import { VmError } from '../../bus/vm-error';
+import { VmError } from '../../errors/vm-error';
 import { hostLibrary } from '../../host/host-library';
 
 /**
@@ -26,9 +26,12 @@ const FLOCK_BYTES = 32;
 export function guardAgainstQemu(path: string, fd: number, intent: 'write' | 'share'): void {
   let locks: string;
   let inode: string;
+  let hasOtherNames: boolean;
   try {
     locks = readFileSync('/proc/locks', 'latin1');
-    inode = String(fstatSync(fd, { bigint: true }).ino);
+    const status = fstatSync(fd, { bigint: true });
+    inode = String(status.ino);
+    hasOtherNames = status.nlink > 1n;
   } catch {
     return;
   }
@@ -38,9 +41,17 @@ export function guardAgainstQemu(path: string, fd: number, intent: 'write' | 'sh
     const [, place, from, to] = /^\d+: OFDLCK\s+ADVISORY\s+\w+\s+-?\d+ \w+:\w+:(\d+) (\d+) (\d+|EOF)$/.exec(line) ?? [];
     if (place !== inode) continue;
     if (!conflicts.some((byte) => Number(from) <= byte && (to === 'EOF' || byte <= Number(to)))) continue;
+    // Our own locks look the same; by the same name the lock's file would have told.
+    if (hasOtherNames)
+      throw new VmError(
+        'Resource',
+        `${path} has another name (a hard link), and is in use by that: another box, or QEMU, has it open. Stop that${intent === 'write' ? ', or attach it readonly' : ''}.`,
+        { code: 'image-by-other-name', params: { path } },
+      );
     throw new VmError(
       'Resource',
       `${path} is in use by QEMU or one of its tools. Wait until that has ended${intent === 'write' ? ', or attach it readonly' : '; it changes the image'}.`,
+      { code: 'image-in-qemu', params: { path } },
     );
   }
   const used = intent === 'write' ? [USES_READ, USES_WRITE, USES_RESIZE] : [USES_READ];

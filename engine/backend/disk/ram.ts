@@ -1,4 +1,4 @@
-import { VmError } from '../../bus/vm-error';
+import { VmError } from '../../errors/vm-error';
 import { Disk, SECTOR } from './disk';
 
 const CHUNK = 1 << 20;

@@ -1,5 +1,5 @@
-import { DeviceError, VmError } from '../../bus/vm-error';
-import { Disk, SECTOR } from './disk';
+import { DeviceError, VmError } from '../../errors/vm-error';
+import { Disk, SECTOR, mustHaveSize } from './disk';
 import type { DiskFile } from './disk-file';
 import { QCOW2_MAGIC, hasQcow2Magic } from './qcow2/magic';
 import { sliceBuffers } from './slice-buffers';
@@ -39,8 +39,10 @@ export class RawDisk extends Disk {
       throw new VmError(
         'Image',
         `${file.path} has ${file.length} bytes; a raw disk image has a whole number of ${SECTOR}-byte sectors, at least one. Is it truncated, or in another format?`,
+        { code: 'raw-size', params: { path: file.path, bytes: file.length } },
       );
     }
+    mustHaveSize(file.path, file.length);
     this.#size = Math.ceil(file.length / SECTOR) * SECTOR;
     this.discards = file.punches;
   }
@@ -61,6 +63,7 @@ export class RawDisk extends Disk {
     if (read < length && !this.options.isBacking) {
       throw DeviceError.IoError(
         `${this.name} ends before byte ${offset + length}, although the disk has ${this.size} bytes. Was it truncated while in use?`,
+        { code: 'disk-cut', params: { path: this.name } },
       );
     }
   }
@@ -90,7 +93,10 @@ export class RawDisk extends Disk {
 
   async resize(size: number): Promise<void> {
     if (!Number.isSafeInteger(size) || size < SECTOR || size % SECTOR !== 0)
-      throw VmError.config(`A raw disk has a whole number of ${SECTOR}-byte sectors, at least one; ${size} bytes are not.`);
+      throw VmError.config(`A raw disk has a whole number of ${SECTOR}-byte sectors, at least one; ${size} bytes are not.`, {
+        code: 'disk-size',
+        params: { bytes: size },
+      });
     await this.file.truncate(size);
     this.#size = size;
     this.resized();
@@ -120,6 +126,7 @@ export class RawDisk extends Disk {
     if (!hasQcow2Magic(start)) return;
     throw DeviceError.IoError(
       `The guest's write to the start of ${this.name} was refused: it would make the raw image look like a qcow2 image. If the guest may do that, attach the drive with format=raw.`,
+      { code: 'disk-masquerade', params: { path: this.name } },
     );
   }
 }

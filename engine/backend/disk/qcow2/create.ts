@@ -1,4 +1,4 @@
-import { VmError } from '../../../bus/vm-error';
+import { VmError } from '../../../errors/vm-error';
 import { SECTOR } from '../disk';
 import {
   AT_INCOMPATIBLE,
@@ -46,7 +46,7 @@ const FEATURE_NAMES: [number, number, string][] = [
 /** The bytes of a new, empty image. Throws VmError 'Config' for what an image cannot be. */
 export function qcow2Image(options: Qcow2CreateOptions): Uint8Array<ArrayBuffer> {
   const { size, version = 3, clusterSize = 65536, refcountBits = 16, extendedL2 = false, lazyRefcounts = false, backing } = options;
-  const wrong = (problem: string): VmError => VmError.config(`A qcow2 image cannot be made: ${problem}.`);
+  const wrong = (problem: string): VmError => VmError.config(`A qcow2 image cannot be made: ${problem}.`, { code: 'disk-impossible' });
   const clusterBits = Math.log2(clusterSize);
   if (!Number.isInteger(clusterBits) || clusterBits < 9 || clusterBits > 21)
     throw wrong(`clusters of ${clusterSize} bytes; they are a power of two from 512 to 2 MiB`);

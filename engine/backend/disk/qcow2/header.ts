@@ -1,4 +1,5 @@
-import { VmError } from '../../../bus/vm-error';
+import { VmError, type VmErrorOptions } from '../../../errors/vm-error';
+import { mustHaveSize } from '../disk';
 import { hasQcow2Magic } from './magic';
 
 // Incompatible features (qcow2 specification, "Header").
@@ -71,12 +72,15 @@ export function writeU64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, value % 0x1_0000_0000);
 }
 
-export function imageError(path: string, problem: string, cause?: unknown): VmError {
-  return new VmError('Image', `The qcow2 image ${path} ${problem}`, { cause });
+export function imageError(path: string, problem: string, options: VmErrorOptions): VmError {
+  return new VmError('Image', `The qcow2 image ${path} ${problem}`, options);
 }
 
 export function damaged(path: string, problem: string): VmError {
-  return imageError(path, `is damaged: ${problem}. Try: hartbox disk check --repair ${path} (make a copy first).`);
+  return imageError(path, `is damaged: ${problem}. Try: hartbox disk check --repair ${path} (make a copy first).`, {
+    code: 'qcow2-damaged',
+    params: { path },
+  });
 }
 
 /**
@@ -85,13 +89,18 @@ export function damaged(path: string, problem: string): VmError {
  */
 export function parseHeader(path: string, start: Uint8Array, fileLength: number): Qcow2Header {
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
-  if (!hasQcow2Magic(start)) throw imageError(path, 'does not begin like one (QFI 0xfb). Is it raw? Then say format=raw.');
+  if (!hasQcow2Magic(start))
+    throw imageError(path, 'does not begin like one (QFI 0xfb). Is it raw? Then say format=raw.', {
+      code: 'qcow2-foreign',
+      params: { path },
+    });
   if (start.length < HEADER_BYTES[2]) throw damaged(path, `it has only ${start.length} bytes`);
   const version = view.getUint32(4);
   if (version !== 2 && version !== 3)
     throw imageError(
       path,
       `has version ${version}; Hartbox knows 2 and 3. Convert it: qemu-img convert -O qcow2 -o compat=1.1 ${path} NEW`,
+      { code: 'qcow2-version', params: { path, version } },
     );
   if (start.length < HEADER_BYTES[version]) throw damaged(path, `it has only ${start.length} bytes`);
   const clusterBits = view.getUint32(20);
@@ -99,7 +108,10 @@ export function parseHeader(path: string, start: Uint8Array, fileLength: number)
   const clusterSize = 2 ** clusterBits;
   const encryption = view.getUint32(32);
   if (encryption !== 0)
-    throw imageError(path, `is encrypted, which Hartbox cannot read. Decrypt it: qemu-img convert --object secret,… -O qcow2 ${path} NEW`);
+    throw imageError(path, `is encrypted, which Hartbox cannot read. Decrypt it: qemu-img convert --object secret,… -O qcow2 ${path} NEW`, {
+      code: 'qcow2-encrypted',
+      params: { path },
+    });
 
   const headerLength = version === 2 ? HEADER_BYTES[2] : view.getUint32(100);
   if (headerLength < HEADER_BYTES[version] || headerLength % 8 !== 0 || headerLength > Math.min(clusterSize, start.length))
@@ -109,7 +121,10 @@ export function parseHeader(path: string, start: Uint8Array, fileLength: number)
   const unknown = version === 2 ? [] : unknownFeatures(view.getUint32(AT_INCOMPATIBLE), incompatible & ~KNOWN_INCOMPATIBLE);
   if (unknown.length > 0) {
     const names = unknown.map((bit) => extensions.featureNames.get(bit) ?? `bit ${bit}`).join(', ');
-    throw imageError(path, `uses features that Hartbox does not know: ${names}. Use the tool that made it to convert it.`);
+    throw imageError(path, `uses features that Hartbox does not know: ${names}. Use the tool that made it to convert it.`, {
+      code: 'qcow2-features',
+      params: { path, features: names },
+    });
   }
   const extendedL2 = (incompatible & EXTENDED_L2) !== 0;
   if (extendedL2 && clusterBits < 14) throw damaged(path, `subclusters in clusters of ${clusterSize} bytes; they need 16384 or more`);
@@ -150,6 +165,7 @@ function checkTables(path: string, header: Qcow2Header, fileLength: number): voi
     if (offset === 0 || offset % clusterSize !== 0 || !(offset < fileLength) || offset + bytes > fileLength + clusterSize)
       throw damaged(path, `its ${what} would be at byte ${offset}, of ${fileLength} in the file`);
   };
+  mustHaveSize(path, header.size);
   const l2Entries = clusterSize / (header.incompatible & EXTENDED_L2 ? 16 : 8);
   const needed = Math.ceil(header.size / clusterSize / l2Entries);
   if (header.l1Size * 8 > L1_BYTES_MAX || needed * 8 > L1_BYTES_MAX)

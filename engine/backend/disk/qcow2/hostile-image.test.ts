@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { VmError } from '../../../bus/vm-error';
+import { VmError } from '../../../errors/vm-error';
 import { AsyncBlockDevice } from '../async-block-device';
 import { HostFile } from '../disk-file';
 import { readHeader } from '../open-disk';

@@ -1,4 +1,4 @@
-import { DeviceError } from '../../../bus/vm-error';
+import { DeviceError } from '../../../errors/vm-error';
 import type { DiskFile } from '../disk-file';
 import { AT_INCOMPATIBLE, AT_SIZE, CORRUPT, type Qcow2Header, damaged, writeU64 } from './header';
 import { isCopied, readOffset, writeOffset } from './l2-entry';
@@ -186,7 +186,7 @@ export class Metadata {
       await file.writev(AT_INCOMPATIBLE + 4, [field]).catch(() => undefined);
     }
     const cause = damaged(file.path, problem);
-    return DeviceError.IoError(cause.message, { cause });
+    return DeviceError.IoError(cause.message, { cause, code: 'disk-found-damaged', params: { path: file.path } });
   }
 
   async #commit(): Promise<void> {

@@ -1,4 +1,4 @@
-import { DeviceError, VmError } from '../../../bus/vm-error';
+import { DeviceError, VmError } from '../../../errors/vm-error';
 import { Disk, SECTOR } from '../disk';
 import type { DiskFile } from '../disk-file';
 import { sliceBuffers } from '../slice-buffers';
@@ -27,6 +27,8 @@ export interface Qcow2Parts {
   /** Called when the disk has been closed. */
   closed?: () => Promise<void>;
 }
+
+const ignore = (): void => undefined;
 
 /** A run of the disk that is one in the file too: what `#run` finds. */
 interface Run {
@@ -84,6 +86,7 @@ export class Qcow2Disk extends Disk {
       throw imageError(
         file.path,
         `is marked as damaged. Repair it before it is written to: hartbox disk check --repair ${file.path} (or attach it readonly).`,
+        { code: 'qcow2-marked', params: { path: file.path } },
       );
     const active: { settled: () => Promise<void> } = { settled: async () => undefined };
     const metadata = await Metadata.load(file, dataFile ?? file, header, layoutOf(header), () => active.settled());
@@ -132,18 +135,35 @@ export class Qcow2Disk extends Disk {
   async resize(size: number): Promise<void> {
     const { header, backing } = this;
     if (!Number.isSafeInteger(size) || size % SECTOR !== 0 || size <= 0)
-      throw VmError.config(`A disk has a whole number of ${SECTOR}-byte sectors, at least one; ${size} bytes are not.`);
+      throw VmError.config(`A disk has a whole number of ${SECTOR}-byte sectors, at least one; ${size} bytes are not.`, {
+        code: 'disk-size',
+        params: { bytes: size },
+      });
     if (size < this.size)
-      throw VmError.config(`${this.name} has ${this.size} bytes and cannot shrink to ${size}. Make a smaller disk and copy what you need.`);
+      throw VmError.config(
+        `${this.name} has ${this.size} bytes and cannot shrink to ${size}. Make a smaller disk and copy what you need.`,
+        { code: 'disk-cannot-shrink', params: { path: this.name, hasBytes: this.size, wantedBytes: size } },
+      );
     if ((size / this.layout.clusterSize / this.layout.l2Entries) * 8 > 32 << 20)
       throw VmError.config(
         `${this.name} cannot have ${size} bytes: its clusters of ${this.layout.clusterSize} bytes are too small for that.`,
+        { code: 'disk-too-large', params: { path: this.name, wantedBytes: size } },
       );
     if (header.version === 2 && header.snapshotCount > 0)
-      throw VmError.config(`${this.name} has snapshots; a version 2 image with snapshots cannot be resized. Delete them first.`);
+      throw VmError.config(`${this.name} has snapshots; a version 2 image with snapshots cannot be resized. Delete them first.`, {
+        code: 'disk-resize-snapshots',
+        params: { path: this.name },
+      });
     if (header.bitmaps && header.autoclear & BITMAPS)
-      throw VmError.config(`${this.name} has bitmaps of its present size. Remove them first: qemu-img bitmap --remove.`);
-    if (header.incompatible & EXTERNAL_DATA) throw VmError.config(`${this.name} has its data in another file, and cannot be resized.`);
+      throw VmError.config(`${this.name} has bitmaps of its present size. Remove them first: qemu-img bitmap --remove.`, {
+        code: 'disk-resize-bitmaps',
+        params: { path: this.name },
+      });
+    if (header.incompatible & EXTERNAL_DATA)
+      throw VmError.config(`${this.name} has its data in another file, and cannot be resized.`, {
+        code: 'disk-resize-external',
+        params: { path: this.name },
+      });
     await this.#prepareToWrite();
     const old = header.size;
     if (size === old) return;
@@ -206,13 +226,18 @@ export class Qcow2Disk extends Disk {
       for (let done = 0; done < length; ) {
         const run = await this.#runAt(offset + done, length - done);
         const part = run.length === length ? buffers : sliceBuffers(buffers, done, run.length);
-        pieces.push(this.#readRun(run, offset + done, part));
+        const piece = this.#readRun(run, offset + done, part);
+        pieces.push(piece);
         done += run.length;
+        // It may fail while the next is looked for, when nobody waits for it yet.
+        if (done < length) piece.catch(ignore);
       }
-    } finally {
+    } catch (error) {
       // Nothing may be written into the buffers any more when this ends.
-      if (pieces.length !== 1) await Promise.allSettled(pieces);
+      await Promise.allSettled(pieces);
+      throw error;
     }
+    if (pieces.length > 1) await Promise.allSettled(pieces);
     await Promise.all(pieces);
   }
 
@@ -256,7 +281,10 @@ export class Qcow2Disk extends Disk {
   async #readCompressed({ host, compressed }: L2Entry): Promise<Uint8Array> {
     const { clusterSize } = this.layout;
     if (host >= this.file.length || compressed > 2 * clusterSize + SECTOR)
-      throw imageError(this.name, `is damaged: compressed data would be at byte ${host}, of ${this.file.length} in the file.`);
+      throw imageError(this.name, `is damaged: compressed data would be at byte ${host}, of ${this.file.length} in the file.`, {
+        code: 'qcow2-damaged',
+        params: { path: this.name },
+      });
     const bytes = new Uint8Array(compressed);
     await this.file.readv(host, [bytes]);
     try {
@@ -264,7 +292,7 @@ export class Qcow2Disk extends Disk {
     } catch (cause) {
       throw DeviceError.IoError(
         `${this.name} is damaged: the compressed data at byte ${host} cannot be unpacked (${(cause as Error).message}). The guest got an I/O error; restore the image from a copy.`,
-        { cause },
+        { cause, code: 'disk-data-damaged', params: { path: this.name } },
       );
     }
   }
@@ -326,6 +354,7 @@ export class Qcow2Disk extends Disk {
       throw imageError(
         this.name,
         `is damaged: the L2 table at byte ${table.offset} says in entry ${index} that a cluster is at byte ${entry.host}. Try: hartbox disk check ${this.name}`,
+        { code: 'qcow2-damaged', params: { path: this.name } },
       );
     return entry;
   }
@@ -479,7 +508,10 @@ export class Qcow2Disk extends Disk {
     const { first, count } = clustersOf(entry, clusterSize);
     for (let i = 0; i < count; i++)
       if (this.metadata.isMetadata((first + i) * clusterSize))
-        throw imageError(this.name, `is damaged: a cluster of the disk is at byte ${entry.host}, where the image has its own tables.`);
+        throw imageError(this.name, `is damaged: a cluster of the disk is at byte ${entry.host}, where the image has its own tables.`, {
+          code: 'qcow2-damaged',
+          params: { path: this.name },
+        });
   }
 
   // ---- discarding and zeroing
@@ -574,11 +606,18 @@ export class Qcow2Disk extends Disk {
 
   /** Before the first change: what the header says of things that Hartbox does not maintain must become true. */
   #prepareToWrite(): Promise<void> {
-    if (this.readonly) return Promise.reject(DeviceError.IoError(`${this.name} is attached readonly and cannot be written.`));
+    if (this.readonly)
+      return Promise.reject(
+        DeviceError.IoError(`${this.name} is attached readonly and cannot be written.`, {
+          code: 'disk-readonly',
+          params: { path: this.name },
+        }),
+      );
     if (this.header.incompatible & CORRUPT)
       return Promise.reject(
         DeviceError.IoError(
-          `${this.name} was found to be damaged and is not written to any more. Stop the machine and try: hartbox disk check ${this.name}`,
+          `${this.name} was found to be damaged and is not written to any more. Stop the box and try: hartbox disk check ${this.name}`,
+          { code: 'disk-found-damaged', params: { path: this.name } },
         ),
       );
     this.#writable ??= this.#announceWrites().catch((error: unknown) => {

@@ -1,4 +1,4 @@
-import { VmError } from '../../../bus/vm-error';
+import { VmError } from '../../../errors/vm-error';
 import type { DiskFile } from '../disk-file';
 import { AT_REFCOUNT_TABLE, type Qcow2Header, damaged, writeU64 } from './header';
 import { readOffset, writeOffset } from './l2-entry';
@@ -258,6 +258,7 @@ export class Refcounts {
       throw new VmError(
         'Image',
         `The qcow2 image ${this.file.path} cannot grow further: its refcount table is full. Convert it to one with larger clusters: hartbox disk convert --cluster-size 64K.`,
+        { code: 'qcow2-full', params: { path: this.file.path } },
       );
     const first = index * refcountEntries;
     for (let i = 0; i < blocks + clusters; i++) this.#checkFree((first + i) * clusterSize);

@@ -1,4 +1,4 @@
-import { VmError } from '../../../bus/vm-error';
+import { VmError } from '../../../errors/vm-error';
 import type { DiskFile } from '../disk-file';
 import { type CheckProgress, type Examination, type Qcow2CheckResult, examine } from './check';
 import { AT_INCOMPATIBLE, AT_REFCOUNT_TABLE, CORRUPT, DIRTY, EXTERNAL_DATA, type Qcow2Header, damaged, writeU64 } from './header';

@@ -1,0 +1,81 @@
+import type { Family } from './addresses';
+
+/** What a socket of the host tells. All of it comes on its own turn of the event loop, never from within a call to the socket. */
+export interface SocketEvents {
+  connected(): void;
+  /** The receiver keeps the bytes. */
+  data(bytes: Uint8Array): void;
+  /** The other side sends no more. */
+  ended(): void;
+  /** What was written is on its way; more may be. */
+  drained(): void;
+  /** It is over; `code` as ECONNREFUSED where it did not end in peace. */
+  socketClosed(code: string | undefined): void;
+}
+
+/** A TCP socket of the host. */
+export interface HostSocket {
+  /** Bytes that were written and that the host has not taken yet. */
+  readonly pending: number;
+  /** True: the host has taken all at once, and the bytes may be used again. False: they must stay as they are until they are `drained`. */
+  write(bytes: Uint8Array): boolean;
+  /** No more is written. */
+  end(): void;
+  /** Break it off, with a RST. */
+  reset(): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** Something that waits at a port of the host. */
+export interface HostListener {
+  /** The port that it has. */
+  readonly port: number;
+  close(): void;
+}
+
+/** A UDP socket of the host. */
+export interface HostDatagrams {
+  readonly port: number;
+  /** Lost where the host cannot send it: `failed` says why, with where it went. */
+  send(bytes: Uint8Array, port: number, address: string): void;
+  close(): void;
+}
+
+export interface DatagramEvents {
+  message(bytes: Uint8Array, address: string, port: number): void;
+  failed(code: string, address: string, port: number): void;
+}
+
+/** Echo requests to the world. */
+export interface HostPing {
+  /** `false`: the host does not let us. */
+  send(payload: Uint8Array, sequence: number, address: string): boolean;
+  close(): void;
+}
+
+/** What the network of a guest needs of the host; tests put their own in. */
+export interface NetworkHost {
+  connect(address: string, port: number, events: SocketEvents): HostSocket;
+  /** Throws what Node does: EADDRINUSE, EACCES. `accept` returns undefined to turn a connection away. */
+  listen(
+    address: string,
+    port: number,
+    accept: (socket: HostSocket, address: string, port: number) => SocketEvents | undefined,
+  ): Promise<HostListener>;
+  /** Not bound to a port until something is sent. Undefined: the host lends no more. */
+  datagrams(family: Family, events: DatagramEvents): HostDatagrams | undefined;
+  listenDatagrams(address: string, port: number, events: DatagramEvents): Promise<HostDatagrams>;
+  /** As the host itself resolves. Empty: there is no such name, or it has no address of the family (0: of any). Throws where nobody could say. */
+  lookup(name: string, family: Family | 0): Promise<{ address: string; family: Family }[]>;
+  /** Name servers, as `1.2.3.4` or `[::1]:53`. */
+  nameServers(): string[];
+  /** Undefined: the host lends no socket for it. */
+  ping(family: Family, reply: (payload: Uint8Array, sequence: number, address: string) => void): HostPing | undefined;
+  /** Nets of the host's own adapters, as `192.168.1.2/24`. */
+  nets(): string[];
+  /** Whether a packet of that family finds a way out of the host. */
+  hasRoute(family: Family): Promise<boolean>;
+  /** Who has the port, in words, where the host tells. */
+  whoListens(protocol: 'tcp' | 'udp', port: number): Promise<string | undefined>;
+}
