@@ -1,4 +1,4 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import type { AccessSize } from '../bus/device';
 
 /** PCI Express: 4 KiB for each function. */
@@ -81,21 +81,22 @@ export class ConfigurationSpace {
     bytesOf(this.#view).set(bytesOf(this.#initial));
   }
 
-  /** All fields, base64. */
-  snapshot(): string {
-    return Buffer.from(this.#view.buffer).toString('base64');
+  /** All fields as they are: a copy. */
+  get bytes(): Uint8Array {
+    return bytesOf(this.#view).slice();
   }
 
-  /** Throws VmError 'State' where the state is not one of a function like this. */
-  restore(state: string): void {
-    const saved = Buffer.from(state, 'base64');
+  /** Whether these are all fields of a function like this: vendor, device and class tell functions apart. */
+  fits(saved: Uint8Array): boolean {
+    const initial = bytesOf(this.#initial);
+    return saved.length === CONFIGURATION_BYTES && [0, 1, 2, 3, 9, 10, 11].every((at) => saved[at] === initial[at]);
+  }
+
+  /** Make the fields what they were, as far as drivers may write them; as with `reset`, no hook is called. */
+  load(saved: Uint8Array): void {
     const writable = bytesOf(this.#writable);
     const view = bytesOf(this.#view);
     const initial = bytesOf(this.#initial);
-    // Vendor, device and class tell functions apart.
-    if (saved.length !== CONFIGURATION_BYTES || [0, 1, 2, 3, 9, 10, 11].some((at) => saved[at] !== initial[at])) {
-      throw new VmError('State', 'The saved state is not one of this PCI function.');
-    }
     for (let at = 0; at < CONFIGURATION_BYTES; at++) view[at] = (initial[at] & ~writable[at]) | (saved[at] & writable[at]);
   }
 }

@@ -1,7 +1,8 @@
-import type { AccessSize, InterruptLine, MmioDevice } from '../bus/device';
-import { VmError } from '../bus/vm-error';
+import type { AccessSize, BoardDevice, InterruptLine } from '../bus/device';
+import { DeviceState } from '../bus/device-state';
+import { VmError } from '../errors/vm-error';
 import type { WiredController } from '../interrupt/wired-controller';
-import type { DeviceTreeCell, DeviceTreeNode } from '../machine/device-tree';
+import type { DeviceTreeCell, DeviceTreeNode } from '../bus/device-tree';
 import { PCI_DEVICES, PCI_INTX } from '../memory/layout';
 import { CONFIGURATION_BYTES } from './configuration-space';
 import { PciFunction, type BarRegion } from './pci-function';
@@ -68,7 +69,7 @@ export function intxWords(wire: number): number[] {
  */
 export class PciHostBridge {
   /** What the machine's bus answers: ECAM, which also describes all of it, and the windows. */
-  readonly devices: MmioDevice[];
+  readonly devices: BoardDevice[];
   readonly #map: PciMap;
   readonly #functions: (PciFunction | undefined)[] = Array.from({ length: PCI_DEVICES }, () => undefined);
   readonly #lines: InterruptLine[];
@@ -81,32 +82,39 @@ export class PciHostBridge {
     this.#map = map;
     this.#messages = messages;
     this.#lines = Array.from({ length: PINS }, (_, wire) => wires.wordLine(map.firstSource + wire, ...intxWords(wire)));
+    // The bridge seen from its own bus: what Red Hat's is under QEMU.
+    const bridge = new PciFunction({
+      name: 'pci-host',
+      vendor: 0x1b36,
+      device: 0x0008,
+      classCode: 0x060000,
+      subsystemVendor: 0x1af4,
+      subsystem: 0x1100,
+    });
     this.devices = [
-      this.#ecam(),
+      this.#ecam(bridge.state),
       this.#window('io', map.io, -map.io.base),
       this.#window('memory', map.memory32, 0),
       this.#window('memory', map.memory64, 0),
     ];
-    // The bridge seen from its own bus: what Red Hat's is under QEMU.
-    this.attach(
-      0,
-      new PciFunction({
-        name: 'pci-host',
-        vendor: 0x1b36,
-        device: 0x0008,
-        classCode: 0x060000,
-        subsystemVendor: 0x1af4,
-        subsystem: 0x1100,
-      }),
-    );
+    this.attach(0, bridge);
   }
 
-  /** The first free place. Throws VmError 'Config' if there is none. */
-  freeSlot(): PciSlot {
-    const device = this.#functions.indexOf(undefined);
+  /** The place of that device number, or the first that is free. Throws VmError 'Config' if there is none. */
+  freeSlot(at?: number): PciSlot {
+    if (at !== undefined && (at >= PCI_DEVICES || this.#functions[at]))
+      throw VmError.config(
+        `PCI device ${at} is ${this.#functions[at]?.name ?? 'none that the bus has'}. Give the other another place (slot).`,
+        {
+          code: 'pci-slot-taken',
+          params: { slot: at },
+        },
+      );
+    const device = at ?? this.#functions.indexOf(undefined);
     if (device < 0)
       throw VmError.config(
-        `The PCI bus has ${PCI_DEVICES - 1} places, and this machine needs more. Attach drives by SCSI: all of them take one.`,
+        `The PCI bus has ${PCI_DEVICES - 1} places, and this box needs more. Attach drives by SCSI: all of them take one.`,
+        { code: 'pci-full', params: { places: PCI_DEVICES - 1 } },
       );
     return { device, intx: PCI_INTX + 4 * device, line: this.#lines[device % PINS], send: this.#messages?.send };
   }
@@ -134,9 +142,11 @@ export class PciHostBridge {
     this.#last = undefined;
   };
 
-  #ecam(): MmioDevice {
+  /** @param state that of the bridge; the other functions' belongs to their devices */
+  #ecam(state: DeviceState): BoardDevice {
     const { base, size } = this.#map.ecam;
     return {
+      state,
       name: `pci@${base.toString(16)}`,
       base,
       size,
@@ -159,9 +169,12 @@ export class PciHostBridge {
   }
 
   /** What no function answers reads as all ones, and writes to it are lost. */
-  #window(space: 'io' | 'memory', { base, size }: Window, shift: number): MmioDevice {
+  #window(space: 'io' | 'memory', { base, size }: Window, shift: number): BoardDevice {
+    const name = `pci-${space}@${base.toString(16)}`;
     return {
-      name: `pci-${space}@${base.toString(16)}`,
+      name,
+      // Where functions answer is in their configuration spaces.
+      state: DeviceState.none({ name }),
       base,
       size,
       read: (offset, width) => {

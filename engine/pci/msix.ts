@@ -1,5 +1,7 @@
+import { z } from 'zod';
 import type { AccessSize } from '../bus/device';
-import { VmError } from '../bus/vm-error';
+import { bytesSchema, DeviceState, loadBytes, saveBytes, wordList } from '../bus/device-state';
+import { VmError } from '../errors/vm-error';
 import type { BarRegion, PciFunction } from './pci-function';
 
 const CAPABILITY = 0x11;
@@ -14,18 +16,12 @@ const ENTRY_CONTROL = 12;
 const ENTRY_MASKED = 1;
 const VECTORS_MAX = 2048;
 
-export interface MsixState {
-  /** The table, base64. */
-  table: string;
-  /** Vectors whose message waits for its mask to be taken away. */
-  pending: number[];
-}
-
 /** MSI-X (PCI 3.0 §6.8.2): a table of messages in a BAR of its own, each of which a driver may mask, and the pending bits. */
 export class Msix {
   readonly #table: DataView<ArrayBuffer>;
   readonly #pending: Uint32Array;
   readonly #capability: number;
+  readonly state: DeviceState;
 
   constructor(
     private readonly pci: PciFunction,
@@ -55,6 +51,7 @@ export class Msix {
     });
     pci.addRegion(bar, this.#region(size));
     this.reset();
+    this.state = this.#describeState();
   }
 
   get isEnabled(): boolean {
@@ -77,18 +74,23 @@ export class Msix {
     this.#pending.fill(0);
   }
 
-  snapshot(): MsixState {
-    return { table: Buffer.from(this.#table.buffer).toString('base64'), pending: [...this.#pending] };
-  }
-
-  /** Throws VmError 'State' for a state of another number of vectors. */
-  restore(state: MsixState): void {
-    const table = Buffer.from(state.table, 'base64');
-    if (table.length !== this.#table.byteLength || state.pending.length !== this.#pending.length) {
-      throw new VmError('State', `The saved state is not one of a function with ${this.vectors} MSI-X vectors.`);
-    }
-    new Uint8Array(this.#table.buffer).set(table);
-    this.#pending.set(state.pending);
+  /** The table, and the vectors whose message waits for its mask to be taken away. */
+  #describeState(): DeviceState {
+    return new DeviceState(this.pci, {
+      version: 1,
+      schema: z.strictObject({ table: bytesSchema, pending: wordList(this.#pending.length) }),
+      save: () => ({ table: saveBytes(new Uint8Array(this.#table.buffer)), pending: [...this.#pending] }),
+      load: ({ table, pending }, refuse) => {
+        const bytes = loadBytes(table);
+        const known = (vector: number): boolean => vector < this.vectors;
+        const beyond = pending.some((word, at) => word !== 0 && !known(at * 32 + 31 - Math.clz32(word)));
+        if (bytes.length !== this.#table.byteLength || beyond) refuse(`it is not that of a function with ${this.vectors} MSI-X vectors`);
+        return () => {
+          new Uint8Array(this.#table.buffer).set(bytes);
+          this.#pending.set(pending);
+        };
+      },
+    });
   }
 
   get #control(): number {

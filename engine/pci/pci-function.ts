@@ -1,5 +1,6 @@
 import type { AccessSize } from '../bus/device';
-import { VmError } from '../bus/vm-error';
+import { bytesSchema, DeviceState, loadBytes, saveBytes } from '../bus/device-state';
+import { VmError } from '../errors/vm-error';
 import { ConfigurationSpace } from './configuration-space';
 
 // Offsets in the header of type 0 (PCI 3.0 §6.1).
@@ -71,6 +72,20 @@ export class PciFunction {
   interruptStatus: () => boolean = () => false;
   /** Called at power-on, after the configuration space. */
   onReset: (() => void) | undefined;
+  /** The configuration space, and with it where the BARs are. */
+  readonly state = new DeviceState(this, {
+    version: 1,
+    schema: bytesSchema,
+    save: () => saveBytes(this.config.bytes),
+    load: (saved, refuse) => {
+      const bytes = loadBytes(saved);
+      if (!this.config.fits(bytes)) refuse('it is that of another PCI function');
+      return () => {
+        this.config.load(bytes);
+        this.changed();
+      };
+    },
+  });
 
   constructor(options: PciFunctionOptions) {
     this.name = options.name;
@@ -145,12 +160,6 @@ export class PciFunction {
     this.config.reset();
     this.changed();
     this.onReset?.();
-  }
-
-  /** From a snapshot of `config`. Throws VmError 'State' where it is not one of a function like this. */
-  restore(state: string): void {
-    this.config.restore(state);
-    this.changed();
   }
 
   private get command(): number {

@@ -1,4 +1,4 @@
-import { DeviceError } from '../bus/vm-error';
+import { DeviceError } from '../errors/vm-error';
 import type { GuestMemory } from '../memory/guest-memory';
 
 // What split and packed rings have in common: 16 bytes a descriptor, and these flags (virtio 1.3 §2.7.5, §2.8.13).

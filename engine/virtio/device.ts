@@ -1,10 +1,13 @@
 import { EventEmitter } from 'node:events';
 import type { AccessSize, DeviceStatus } from '../bus/device';
-import { VmError } from '../bus/vm-error';
+import { DeviceState } from '../bus/device-state';
+import { VmError } from '../errors/vm-error';
 import type { GuestMemory } from '../memory/guest-memory';
 import type { DescriptorChain, Virtqueue } from './queue';
 
+/** What a device serves in one turn of the event loop: chains, and bytes of their buffers; one chain in any case. */
 const CHAINS_PER_TURN = 256;
+const BYTES_PER_TURN = 8 << 20;
 
 /** What the transport does for an active device. */
 export interface VirtioInterrupt {
@@ -39,13 +42,21 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
   /** Largest size of each queue. */
   abstract readonly queueSizes: readonly number[];
 
+  /** PCI class code (PCI 3.0 appendix D): base class, subclass, interface. Unclassified unless the device says what it is. */
+  readonly pciClass: number = 0x00ff00;
+  /** Whether even Linux's driver notifies it before DRIVER_OK, against the rules: then nobody is to be told of it. */
+  readonly isNotifiedEarly: boolean = false;
+  /** The device's own state, saved while it sleeps and restored while it is new; queues and features are not part of it. */
+  readonly state: DeviceState = DeviceState.none(this);
+
   #state: 'new' | 'active' | 'asleep' | 'failed' = 'new';
   #error = '';
   #activation: Activation | undefined;
   /** Queues of before a reset whose last requests still use guest memory. */
   #closing: Virtqueue[] = [];
-  /** Chains that may still be taken in this turn of the event loop. */
-  #budget = 0;
+  /** What may still be taken in this turn of the event loop. */
+  #chainsLeft = 0;
+  #bytesLeft = 0;
   #depth = 0;
   readonly #continuing = new Set<number>();
   #generation = 0;
@@ -84,6 +95,10 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
     return this.#generation;
   }
 
+  set configGeneration(generation: number) {
+    this.#generation = generation;
+  }
+
   /** New or asleep → active. Chains that arrived in between are served at once. */
   activate(activation: Activation): void {
     this.#activation = activation;
@@ -91,6 +106,12 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
     for (const queue of activation.queues) queue?.start();
     this.enter(() => this.onActivate(activation));
     for (const index of activation.queues.keys()) this.notify(index);
+  }
+
+  /** New → asleep, as it was when its state was saved: `activate` wakes it. */
+  restoreAsleep(activation: Activation): void {
+    this.#activation = activation;
+    this.#state = 'asleep';
   }
 
   /** Active → asleep: takes no more chains, and resolves with the queues once all requests in flight are completed. */
@@ -162,14 +183,6 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
   /** A write of the driver to the configuration space; most fields are read-only. */
   writeConfig(_offset: number, _size: AccessSize, _value: number): void {}
 
-  /** The device's own state while it is asleep, as JSON values; null where queues and features are all. */
-  snapshot(): unknown {
-    return null;
-  }
-
-  /** Counterpart of `snapshot`, called while the device is new. Throws VmError if it cannot use the state. */
-  restore(_state: unknown): void {}
-
   /** Take and start whatever queue `index` holds, by `take`. */
   protected abstract serve(index: number): void;
 
@@ -191,12 +204,15 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
   protected take(index: number): DescriptorChain | undefined {
     const queue = this.#activation?.queues[index];
     if (!queue) return undefined;
-    if (this.#budget <= 0) {
+    if (this.#chainsLeft <= 0 || this.#bytesLeft <= 0) {
       this.#continueLater(index);
       return undefined;
     }
-    this.#budget--;
-    return queue.take();
+    const chain = queue.take();
+    if (!chain) return undefined;
+    this.#chainsLeft--;
+    this.#bytesLeft -= chain.readable.length + chain.writable.length;
+    return chain;
   }
 
   /**
@@ -217,7 +233,10 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
   protected enter(work: () => void): void {
     if (this.#state !== 'active') return;
     // A listener that writes back comes in again: that is still the same turn.
-    if (this.#depth++ === 0) this.#budget = CHAINS_PER_TURN;
+    if (this.#depth++ === 0) {
+      this.#chainsLeft = CHAINS_PER_TURN;
+      this.#bytesLeft = BYTES_PER_TURN;
+    }
     try {
       work();
     } catch (error) {

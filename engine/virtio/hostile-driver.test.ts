@@ -4,13 +4,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { TEST_RAM_BASE, TEST_ROM_BASE, testGuestMemory } from '../../test/support/guest-memory';
 import { MOCK_VARIANTS, MockDriver, type MockOptions } from '../../test/support/mock-driver';
 import { PciPlace, type RegisterName } from '../../test/support/mock-places';
-import { RamDisk } from '../backend/disk/ram';
+import { virtioSubjects } from '../../test/support/virtio-subjects';
 import type { GuestMemory } from '../memory/guest-memory';
 import type { VirtioDevice } from './device';
-import { VirtioBlock } from './devices/block';
-import { VirtioConsole } from './devices/console';
-import { VirtioRng } from './devices/rng';
-import { VirtioScsi } from './devices/scsi/device';
 import { VIRTIO_F_RING_PACKED } from './features';
 import { Virtqueue } from './queue';
 
@@ -30,28 +26,6 @@ const RAM_END = TEST_RAM_BASE + RAM_BYTES;
 /** Descriptor tables and rings lie in the first half; each device may write only into the second half, and its used rings. */
 const BUFFERS = TEST_RAM_BASE + RAM_BYTES / 2;
 const GUARD = 0x5c;
-
-const devices: Record<string, () => VirtioDevice> = {
-  VirtioBlock: () => new VirtioBlock({ disk: new RamDisk(64 << 10) }),
-  'VirtioBlock, readonly': () => new VirtioBlock({ disk: Object.assign(new RamDisk(64 << 10), { readonly: true }) }),
-  VirtioConsole: () => {
-    const device = new VirtioConsole({ console: { columns: 80, rows: 24 }, ports: ['one', 'two'] });
-    // An echo, so that both directions work.
-    for (const port of [device.console, device.port('one')])
-      port.onData((data) => void (port.isOpen && data.length < 4096 && port.write(data)));
-    device.console.write(new Uint8Array(5000));
-    device.port('two').write(new Uint8Array(500));
-    device.port('two').end();
-    return device;
-  },
-  VirtioRng: () => new VirtioRng(),
-  VirtioScsi: () => {
-    const device = new VirtioScsi();
-    device.attach({ medium: new RamDisk(64 << 10) });
-    device.attach({ kind: 'cdrom', medium: new RamDisk(64 << 10) });
-    return device;
-  },
-};
 
 const index = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: 0, max: 7 }) },
@@ -358,8 +332,10 @@ async function expectRecovery(hostile: HostileDriver): Promise<void> {
   expect(hostile.device.isActive).toBe(true);
 }
 
-const subjects = Object.entries(devices).flatMap(([name, create]) =>
-  MOCK_VARIANTS.map((variant) => ({ name: `${name}, ${variant.name}`, create, variant })),
+const subjects = Object.entries(virtioSubjects).flatMap(([kind, { hostile }]) =>
+  Object.entries(hostile).flatMap(([what, create]) =>
+    MOCK_VARIANTS.map((variant) => ({ name: `${kind}, ${what}, ${variant.name}`, create, variant })),
+  ),
 );
 
 describe.each(subjects)('a hostile driver of $name', ({ create, variant }) => {

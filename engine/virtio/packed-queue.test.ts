@@ -4,7 +4,7 @@ import { bareQueue } from '../../test/support/bare-queue';
 import { TEST_RAM_BASE, TEST_ROM_BASE } from '../../test/support/guest-memory';
 import { type MockDriver, QUEUE_FEATURES } from '../../test/support/mock-driver';
 import { MockPackedQueue } from '../../test/support/mock-queue';
-import { DeviceError } from '../bus/vm-error';
+import { DeviceError } from '../errors/vm-error';
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_PACKED, VIRTIO_F_VERSION_1 } from './features';
 import { PackedQueue } from './packed-queue';
 import type { DescriptorChain, QueueState, Virtqueue } from './queue';

@@ -1,4 +1,4 @@
-import { DeviceError } from '../bus/vm-error';
+import { DeviceError } from '../errors/vm-error';
 import type { GuestMemory } from '../memory/guest-memory';
 import {
   DESCRIPTOR_BYTES,
@@ -48,15 +48,23 @@ export class PackedQueue extends Virtqueue {
     if (!(size >= 1 && size <= QUEUE_SIZE_MAX)) {
       throw DeviceError.InvalidParameter(`A packed queue has 1 to ${QUEUE_SIZE_MAX} entries, not ${size}.`);
     }
+    if ((state.nextAvailable & ~WRAP) >= size || (state.nextUsed & ~WRAP) >= size) {
+      throw DeviceError.InvalidParameter(`A packed queue of ${size} entries goes on behind its end.`);
+    }
     this.#memory = memory;
     this.#state = { ...state };
     this.#halfwords = new Uint16Array(memory.memory.buffer);
     this.#table = locate(memory, 'descriptor ring', state.descriptors, DESCRIPTOR_BYTES * size, 16, true);
     this.#driverEvent = locate(memory, 'driver event suppression', state.driver, EVENT_BYTES, 4, false) / 2;
     this.#deviceEvent = locate(memory, 'device event suppression', state.device, EVENT_BYTES, 4, true) / 2;
-    Atomics.store(this.#halfwords, this.#deviceEvent, state.nextAvailable);
-    Atomics.store(this.#halfwords, this.#deviceEvent + 1, state.eventIndex ? EVENT_DESCRIPTOR : EVENT_ENABLE);
-    memory.wrote(state.device, EVENT_BYTES);
+  }
+
+  override start(): void {
+    const { nextAvailable, eventIndex, device } = this.#state;
+    Atomics.store(this.#halfwords, this.#deviceEvent, nextAvailable);
+    Atomics.store(this.#halfwords, this.#deviceEvent + 1, eventIndex ? EVENT_DESCRIPTOR : EVENT_ENABLE);
+    this.#memory.wrote(device, EVENT_BYTES);
+    super.start();
   }
 
   override snapshot(): QueueState {
@@ -84,17 +92,37 @@ export class PackedQueue extends Virtqueue {
     return chain;
   }
 
-  protected override publish(chain: DescriptorChain, written: number): boolean {
-    const { nextUsed, descriptors } = this.#state;
-    const position = nextUsed & ~WRAP;
-    const at = this.#table + DESCRIPTOR_BYTES * position;
-    this.#memory.data.setUint32(at + 8, written, true);
-    this.#memory.data.setUint16(at + 12, chain.id, true);
-    Atomics.store(this.#halfwords, this.#flagsAt(position), (nextUsed & WRAP ? AVAIL | USED : 0) | (written > 0 ? DESCRIPTOR_WRITE : 0));
-    this.#memory.wrote(descriptors + DESCRIPTOR_BYTES * position, DESCRIPTOR_BYTES);
-    this.#state.nextUsed = this.#advance(nextUsed, chain.slots);
-    this.#occupied -= chain.slots;
-    return this.#interruptWanted(nextUsed, chain.slots);
+  protected override rewind({ slots }: DescriptorChain): void {
+    const { nextAvailable } = this.#state;
+    const position = (nextAvailable & ~WRAP) - slots;
+    this.#state.nextAvailable = position >= 0 ? position | (nextAvailable & WRAP) : (position + this.size) | (~nextAvailable & WRAP);
+    this.#occupied -= slots;
+  }
+
+  protected override publish(chains: readonly DescriptorChain[]): boolean {
+    const first = this.#state.nextUsed;
+    let place = first;
+    let slots = 0;
+    for (let i = 0; i < chains.length; i++) {
+      const chain = chains[i];
+      const at = this.#table + DESCRIPTOR_BYTES * (place & ~WRAP);
+      this.#memory.data.setUint32(at + 8, chain.written ?? 0, true);
+      this.#memory.data.setUint16(at + 12, chain.id, true);
+      // The first becomes visible last, and all others with it.
+      if (i > 0) this.#markUsed(place, chain);
+      slots += chain.slots;
+      place = this.#advance(place, chain.slots);
+    }
+    this.#markUsed(first, chains[0]);
+    this.#state.nextUsed = place;
+    this.#occupied -= slots;
+    return this.#interruptWanted(first, slots);
+  }
+
+  #markUsed(place: number, { written }: DescriptorChain): void {
+    const position = place & ~WRAP;
+    Atomics.store(this.#halfwords, this.#flagsAt(position), (place & WRAP ? AVAIL | USED : 0) | (written ? DESCRIPTOR_WRITE : 0));
+    this.#memory.wrote(this.#state.descriptors + DESCRIPTOR_BYTES * position, DESCRIPTOR_BYTES);
   }
 
   /** Whether the driver wants to hear that the descriptors from `from` on were used (§2.8.10). */

@@ -1,4 +1,6 @@
-import { DeviceError, VmError } from '../bus/vm-error';
+import { z } from 'zod';
+import { unsigned } from '../bus/device-state';
+import { DeviceError, VmError } from '../errors/vm-error';
 import type { GuestMemory } from '../memory/guest-memory';
 import { ScatterGatherList } from '../memory/scatter-gather-list';
 
@@ -34,22 +36,29 @@ export class DescriptorChain {
   }
 }
 
+/** A guest-physical address as a driver may write it: 64 bits, as exact as a number. */
+export const addressSchema = z
+  .number()
+  .min(0)
+  .max(2 ** 64);
+
 /** A queue's place and progress as plain data; what kind of ring it is stands in `ring`. */
-export interface QueueState {
-  ring: 'split' | 'packed';
-  size: number;
+export const queueStateSchema = z.strictObject({
+  ring: z.enum(['split', 'packed']),
+  size: unsigned(16),
   /** Guest-physical addresses of descriptor area, driver area and device area. */
-  descriptors: number;
-  driver: number;
-  device: number;
+  descriptors: addressSchema,
+  driver: addressSchema,
+  device: addressSchema,
   /** Indices that count on to 2^16 (split), or places in the ring with the wrap counter in bit 15 (packed). */
-  nextAvailable: number;
-  nextUsed: number;
+  nextAvailable: unsigned(16),
+  nextUsed: unsigned(16),
   /** What was negotiated. */
-  indirect: boolean;
-  eventIndex: boolean;
-  inOrder: boolean;
-}
+  indirect: z.boolean(),
+  eventIndex: z.boolean(),
+  inOrder: z.boolean(),
+});
+export type QueueState = z.output<typeof queueStateSchema>;
 
 /**
  * A virtqueue as devices see it, whatever the ring's format: take a chain, use it, complete it.
@@ -66,6 +75,8 @@ export abstract class Virtqueue {
   readonly #taken: Uint8Array;
   /** With IN_ORDER: what was taken and not given back, the oldest first. */
   readonly #order: DescriptorChain[] | undefined;
+  /** One chain that is given back by itself. */
+  readonly #single: DescriptorChain[] = [];
   readonly #idleWaiters: (() => void)[] = [];
   /** Number of descriptors in the ring. */
   readonly size: number;
@@ -103,16 +114,32 @@ export abstract class Virtqueue {
     return chain;
   }
 
+  /** Take the newest chain back into the queue: it comes again at the next `take`. Nothing of it may have been used. */
+  putBack(chain: DescriptorChain): void {
+    if (this.#order && this.#order.pop() !== chain) throw new VmError('Internal', 'A chain was put back that was not the newest.');
+    this.#forget(chain);
+    this.rewind(chain);
+    this.#settle();
+  }
+
   /** Give a chain back to the driver, of whose writable part the first `written` bytes were written. */
   complete(chain: DescriptorChain, written: number): void {
-    if (chain.written !== undefined) throw new VmError('Internal', `Descriptor chain ${chain.id} was completed twice.`);
-    chain.written = written;
+    this.#note(chain, written);
     const order = this.#order;
-    let wanted = false;
-    if (order) while (order[0]?.written !== undefined) wanted = this.#giveBack(order.shift()!) || wanted;
-    else wanted = this.#giveBack(chain);
-    if (wanted) this.interrupt();
-    if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
+    if (order) this.#giveBack(readyOf(order));
+    else {
+      this.#single[0] = chain;
+      this.#giveBack(this.#single);
+    }
+  }
+
+  /**
+   * Give chains back that belong together, in the order in which they were taken: the driver sees all of them or none. `written` tells of
+   * how many bytes were written to each.
+   */
+  completeTogether(chains: readonly DescriptorChain[], written: readonly number[]): void {
+    for (const [i, chain] of chains.entries()) this.#note(chain, written[i]);
+    this.#giveBack(this.#order ? readyOf(this.#order) : chains);
   }
 
   start(): void {
@@ -127,10 +154,24 @@ export abstract class Virtqueue {
     this.#mode = 'closed';
   }
 
-  #giveBack(chain: DescriptorChain): boolean {
+  #note(chain: DescriptorChain, written: number): void {
+    if (chain.written !== undefined) throw new VmError('Internal', `Descriptor chain ${chain.id} was completed twice.`);
+    chain.written = written;
+  }
+
+  #giveBack(chains: readonly DescriptorChain[]): void {
+    for (const chain of chains) this.#forget(chain);
+    if (chains.length > 0 && this.#mode !== 'closed' && this.publish(chains)) this.interrupt();
+    this.#settle();
+  }
+
+  #forget(chain: DescriptorChain): void {
     this.#taken[chain.id] = 0;
     this.#inFlight--;
-    return this.#mode !== 'closed' && this.publish(chain, chain.written ?? 0);
+  }
+
+  #settle(): void {
+    if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 
   /** Resolves when no chain is in flight. */
@@ -144,6 +185,16 @@ export abstract class Virtqueue {
   /** Read and validate the next available chain; where there is none, ask the driver to notify. */
   protected abstract fetch(): DescriptorChain | undefined;
 
-  /** Tell the driver that a chain was used; true if it wants an interrupt for that. */
-  protected abstract publish(chain: DescriptorChain, written: number): boolean;
+  /** The newest chain was not taken after all. */
+  protected abstract rewind(chain: DescriptorChain): void;
+
+  /** Tell the driver that chains were used, all at the same moment; true if it wants an interrupt for that. */
+  protected abstract publish(chains: readonly DescriptorChain[]): boolean;
+}
+
+/** Takes those from the list of the oldest that are completed, up to the first that is not. */
+function readyOf(order: DescriptorChain[]): DescriptorChain[] {
+  let count = 0;
+  while (order[count]?.written !== undefined) count++;
+  return order.splice(0, count);
 }

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { TEST_RAM_BASE, TEST_ROM_BASE } from '../../test/support/guest-memory';
 import { MockDriver, QUEUE_FEATURES } from '../../test/support/mock-driver';
 import type { MockSplitQueue } from '../../test/support/mock-queue';
-import { DeviceError } from '../bus/vm-error';
+import { DeviceError } from '../errors/vm-error';
 import { VirtioDevice } from './device';
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1 } from './features';
 import type { DescriptorChain, QueueState } from './queue';

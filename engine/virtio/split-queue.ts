@@ -1,4 +1,4 @@
-import { DeviceError } from '../bus/vm-error';
+import { DeviceError } from '../errors/vm-error';
 import type { GuestMemory } from '../memory/guest-memory';
 import {
   DESCRIPTOR_BYTES,
@@ -72,18 +72,31 @@ export class SplitQueue extends Virtqueue {
     return chain;
   }
 
-  protected override publish({ id }: DescriptorChain, written: number): boolean {
+  protected override rewind(): void {
+    this.#state.nextAvailable = (this.#state.nextAvailable - 1) & 0xffff;
+  }
+
+  protected override publish(chains: readonly DescriptorChain[]): boolean {
     const state = this.#state;
     const old = state.nextUsed;
-    const slot = old & (this.size - 1);
-    const element = this.#usedRing + 8 * slot;
-    this.#memory.data.setUint32(element, id, true);
-    this.#memory.data.setUint32(element + 4, written, true);
-    state.nextUsed = (old + 1) & 0xffff;
-    Atomics.store(this.#halfwords, this.#usedIndex, state.nextUsed);
-    this.#memory.wrote(state.device, 6 + 8 * (slot + 1));
-    // One completion at a time, so the interval of §2.7.10 holds exactly one index.
-    if (state.eventIndex) return Atomics.load(this.#halfwords, this.#availableFlags + 2 + this.size) === old;
+    let next = old;
+    let highest = 0;
+    for (let i = 0; i < chains.length; i++) {
+      const slot = next & (this.size - 1);
+      const element = this.#usedRing + 8 * slot;
+      this.#memory.data.setUint32(element, chains[i].id, true);
+      this.#memory.data.setUint32(element + 4, chains[i].written ?? 0, true);
+      highest = Math.max(highest, slot);
+      next = (next + 1) & 0xffff;
+    }
+    state.nextUsed = next;
+    Atomics.store(this.#halfwords, this.#usedIndex, next);
+    this.#memory.wrote(state.device, 6 + 8 * (highest + 1));
+    // §2.7.10: whether the index that the driver waits for lies among these.
+    if (state.eventIndex) {
+      const event = Atomics.load(this.#halfwords, this.#availableFlags + 2 + this.size);
+      return ((next - event - 1) & 0xffff) < ((next - old) & 0xffff);
+    }
     return (Atomics.load(this.#halfwords, this.#availableFlags) & NO_INTERRUPT) === 0;
   }
 

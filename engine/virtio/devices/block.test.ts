@@ -7,7 +7,7 @@ import { MockDriver, QUEUE_FEATURES } from '../../../test/support/mock-driver';
 import { AsyncBlockDevice } from '../../backend/disk/async-block-device';
 import { RamDisk } from '../../backend/disk/ram';
 import type { RawDisk } from '../../backend/disk/raw';
-import { DeviceError, type VmError } from '../../bus/vm-error';
+import { DeviceError, type VmError } from '../../errors/vm-error';
 import { INTERRUPT_CONFIG_CHANGE, STATUS_NEEDS_RESET } from '../transport/transport';
 import {
   VIRTIO_BLK_F_CONFIG_WCE,

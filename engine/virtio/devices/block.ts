@@ -1,7 +1,9 @@
+import { z } from 'zod';
 import type { AccessSize } from '../../bus/device';
+import { DeviceState, unsigned } from '../../bus/device-state';
 import { AsyncBlockDevice, SECTOR } from '../../backend/disk/async-block-device';
 import { RamDisk } from '../../backend/disk/ram';
-import { DeviceError, VmError } from '../../bus/vm-error';
+import { DeviceError, VmError } from '../../errors/vm-error';
 import { DirectMemoryAccess } from '../../memory/direct-memory-access';
 import type { ScatterGatherList } from '../../memory/scatter-gather-list';
 import { type IoStatistics, ZeroCopyIoManager } from '../../memory/zero-copy-io-manager';
@@ -92,6 +94,7 @@ export interface VirtioBlockFile {
 export class VirtioBlock extends VirtioDevice {
   readonly name: string;
   readonly deviceId = 2;
+  override readonly pciClass = 0x010000;
   readonly queueSizes: readonly number[];
   readonly #disk: AsyncBlockDevice;
   readonly #serial: Uint8Array;
@@ -100,10 +103,23 @@ export class VirtioBlock extends VirtioDevice {
   #writeThrough = false;
   #warned = false;
 
+  override readonly state = new DeviceState(this, {
+    version: 1,
+    schema: z.strictObject({ writeback: unsigned(1) }),
+    save: () => ({ writeback: this.config.getUint8(CONFIG_WRITEBACK) }),
+    load:
+      ({ writeback }) =>
+      () =>
+        this.config.setUint8(CONFIG_WRITEBACK, writeback),
+  });
+
   constructor({ disk, serial = '', blockSize = SECTOR, queues = 1, discard = true }: VirtioBlockOptions) {
     const id = new TextEncoder().encode(serial);
     if (id.length > ID_BYTES)
-      throw VmError.config(`The serial number "${serial}" has ${id.length} bytes; a disk's has at most ${ID_BYTES}.`);
+      throw VmError.config(`The serial number "${serial}" has ${id.length} bytes; a disk's has at most ${ID_BYTES}.`, {
+        code: 'serial-too-long',
+        params: { serial, most: ID_BYTES },
+      });
     if (blockSize !== 512 && blockSize !== HOST_BLOCK) throw VmError.config(`A disk has blocks of 512 or 4096 bytes, not of ${blockSize}.`);
     if (!(Number.isInteger(queues) && queues >= 1 && queues <= QUEUES_MAX))
       throw VmError.config(`A disk has 1 to ${QUEUES_MAX} queues, not ${queues}.`);
@@ -186,16 +202,6 @@ export class VirtioBlock extends VirtioDevice {
     if (offset !== CONFIG_WRITEBACK || size !== 1 || !this.hasFeature(VIRTIO_BLK_F_CONFIG_WCE)) return;
     this.config.setUint8(CONFIG_WRITEBACK, value & 1);
     this.#chooseCache();
-  }
-
-  override snapshot(): unknown {
-    return { writeback: this.config.getUint8(CONFIG_WRITEBACK) };
-  }
-
-  override restore(state: unknown): void {
-    const writeback = (state as { writeback?: unknown } | null)?.writeback;
-    if (writeback !== 0 && writeback !== 1) throw new VmError('State', `The saved state of ${this.name} is not one of a block device.`);
-    this.config.setUint8(CONFIG_WRITEBACK, writeback);
   }
 
   protected override onActivate({ memory }: Activation): void {

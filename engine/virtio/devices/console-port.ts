@@ -1,4 +1,6 @@
-import { VmError } from '../../bus/vm-error';
+import { z } from 'zod';
+import { bytesSchema, loadBytes, saveBytes } from '../../bus/device-state';
+import { VmError } from '../../errors/vm-error';
 
 /** From this many waiting bytes on, `write` asks to wait for `drain`. */
 export const INPUT_HIGH_WATER = 65536;
@@ -28,6 +30,16 @@ export interface ConsolePort {
   /** The terminal's new size, 1 to 65535 each; the guest's programs get SIGWINCH. Named ports have no size. */
   resize(columns: number, rows: number): void;
 }
+
+export const portStateSchema = z.strictObject({
+  open: z.boolean(),
+  ready: z.boolean(),
+  ended: z.boolean(),
+  endSent: z.boolean(),
+  /** Bytes for the guest. */
+  input: bytesSchema,
+});
+type PortState = z.output<typeof portStateSchema>;
 
 /** What a port needs of the device that it belongs to. */
 export interface PortOwner {
@@ -174,16 +186,16 @@ export class DevicePort implements ConsolePort {
     }
   }
 
-  snapshot(): PortState {
+  save(): PortState {
     const input = Buffer.concat(this.#input).subarray(this.#consumed);
-    return { open: this.#isOpen, ready: this.isReady, ended: this.#ended, endSent: this.endSent, input: input.toString('base64') };
+    return { open: this.#isOpen, ready: this.isReady, ended: this.#ended, endSent: this.endSent, input: saveBytes(input) };
   }
 
-  restore(state: PortState): void {
+  load(state: PortState): void {
     this.isReady = state.ready;
     this.#ended = state.ended;
     this.endSent = state.endSent;
-    const input = Buffer.from(state.input, 'base64');
+    const input = loadBytes(state.input);
     this.#input.splice(0, this.#input.length, ...(input.length > 0 ? [input] : []));
     this.#consumed = 0;
     this.#waiting = input.length;
@@ -199,15 +211,6 @@ export class DevicePort implements ConsolePort {
       return undefined;
     }
   }
-}
-
-export interface PortState {
-  open: boolean;
-  ready: boolean;
-  ended: boolean;
-  endSent: boolean;
-  /** Bytes for the guest, in base64. */
-  input: string;
 }
 
 function subscribe<T>(listeners: Set<T>, listener: T): () => void {

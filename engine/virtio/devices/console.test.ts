@@ -337,7 +337,7 @@ describe('named ports', () => {
     for (let i = 0; i < 60; i++) {
       tell(1, VIRTIO_CONSOLE_PORT_READY, 1);
     }
-    expect(device['snapshot']()).toMatchObject({ control: { length: 64 } });
+    expect(device.state.snapshot()).toMatchObject({ state: { control: { length: 64 } } });
     expect(device.status.kind).toBe('Running');
     control = offer(driver, 2, 60, 64);
     expect(driver.queues[2].takeUsed()).toHaveLength(60);

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { AccessSize } from '../../bus/device';
-import { DeviceError, VmError } from '../../bus/vm-error';
+import { bytesSchema, DeviceState, loadBytes, saveBytes, unsigned } from '../../bus/device-state';
+import { DeviceError, VmError } from '../../errors/vm-error';
 import { VirtioDevice } from '../device';
-import { DevicePort, type ConsolePort, type PortOwner } from './console-port';
+import { DevicePort, type ConsolePort, type PortOwner, portStateSchema } from './console-port';
 
 // Feature bits (virtio 1.3 §5.3.3).
 export const VIRTIO_CONSOLE_F_SIZE = 0;
@@ -44,10 +45,10 @@ export interface VirtioConsoleOptions {
 }
 
 const stateSchema = z.strictObject({
-  columns: z.number().int(),
-  rows: z.number().int(),
-  ports: z.array(z.strictObject({ open: z.boolean(), ready: z.boolean(), ended: z.boolean(), endSent: z.boolean(), input: z.base64() })),
-  control: z.array(z.base64()),
+  columns: unsigned(16),
+  rows: unsigned(16),
+  ports: z.array(portStateSchema),
+  control: z.array(bytesSchema),
 });
 
 /**
@@ -59,11 +60,34 @@ const stateSchema = z.strictObject({
 export class VirtioConsole extends VirtioDevice {
   readonly name: string = 'virtio-console';
   readonly deviceId = 3;
+  override readonly pciClass = 0x078000;
   readonly queueSizes: number[];
   /** By port number; 0 is the terminal, if there is one. */
   readonly #ports = new Map<number, DevicePort>();
   /** Control messages that wait for a buffer of the driver. */
   #control: Uint8Array[] = [];
+
+  override readonly state = new DeviceState(this, {
+    version: 1,
+    schema: stateSchema,
+    save: () => ({
+      columns: this.config.getUint16(CONFIG_COLUMNS, true),
+      rows: this.config.getUint16(CONFIG_ROWS, true),
+      ports: [...this.#ports.values()].map((port) => port.save()),
+      control: this.#control.map(saveBytes),
+    }),
+    load: ({ columns, rows, ports, control }, refuse) => {
+      const messages = control.map(loadBytes);
+      if (ports.length !== this.#ports.size) refuse(`it has ${ports.length} ports, not ${this.#ports.size}`);
+      if (messages.some(({ length }) => length < CONTROL_BYTES)) refuse('a control message is too short');
+      return () => {
+        this.config.setUint16(CONFIG_COLUMNS, columns, true);
+        this.config.setUint16(CONFIG_ROWS, rows, true);
+        this.#control = messages;
+        for (const [i, port] of [...this.#ports.values()].entries()) port.load(ports[i]);
+      };
+    },
+  });
 
   constructor({ console, ports = [] }: VirtioConsoleOptions = { console: { columns: 80, rows: 24 } }) {
     if (ports.length > PORTS_MAX) throw VmError.config(`A console device has at most ${PORTS_MAX} named ports, not ${ports.length}.`);
@@ -103,30 +127,10 @@ export class VirtioConsole extends VirtioDevice {
     throw VmError.config(`There is no console port "${name}". Ports: ${[...this.#ports.values()].map((port) => port.name).join(', ')}`);
   }
 
-  /** Emergency write (§5.3.4): output without queues, even before the driver is up. */
+  /** Emergency write (§5.3.4): output without queues, even before the driver is up. Who writes so cannot wait: what nobody takes is lost. */
   override writeConfig(offset: number, _size: AccessSize, value: number): void {
-    if (offset === CONFIG_EMERGENCY_WRITE) this.#ports.get(0)?.deliver(Uint8Array.of(value & 0xff));
-  }
-
-  override snapshot(): unknown {
-    return {
-      columns: this.config.getUint16(CONFIG_COLUMNS, true),
-      rows: this.config.getUint16(CONFIG_ROWS, true),
-      ports: [...this.#ports.values()].map((port) => port.snapshot()),
-      control: this.#control.map((message) => Buffer.from(message).toString('base64')),
-    } satisfies z.input<typeof stateSchema>;
-  }
-
-  override restore(state: unknown): void {
-    const parsed = stateSchema.safeParse(state);
-    if (!parsed.success || parsed.data.ports.length !== this.#ports.size) {
-      throw new VmError('State', 'The saved state is not one of a console device with these ports.', { cause: parsed.error });
-    }
-    const { columns, rows, ports, control } = parsed.data;
-    this.config.setUint16(CONFIG_COLUMNS, columns, true);
-    this.config.setUint16(CONFIG_ROWS, rows, true);
-    this.#control = control.map((message) => Buffer.from(message, 'base64'));
-    for (const [i, port] of [...this.#ports.values()].entries()) port.restore(ports[i]);
+    const port = this.#ports.get(0);
+    if (offset === CONFIG_EMERGENCY_WRITE && port && !port.isHeld) port.deliver(Uint8Array.of(value & 0xff));
   }
 
   protected override onActivate(): void {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { MockDriver } from '../../../test/support/mock-driver';
 import { STATUS_NEEDS_RESET } from '../transport/transport';
 import { VirtioRng } from './rng';
@@ -27,6 +27,37 @@ describe('VirtioRng', () => {
     queue.kick();
     expect((await queue.waitUsed())[0].written).toBe(65_536);
     expect(driver.written(chain).reduce((sum, byte) => sum + byte, 0)).toBe(65_536);
+  });
+
+  it('gives no more than its rate on average, what is left over from a second at once, and small requests as they come', async () => {
+    vi.useFakeTimers();
+    try {
+      const rate = 1000;
+      const driver = MockDriver.for(new VirtioRng({ rate, clock: () => Date.now() })).start();
+      const queue = driver.queues[0];
+      let given = 0;
+      const take = (): void => {
+        for (const { written } of queue.takeUsed()) {
+          given += written;
+          queue.add({ writable: [400] });
+        }
+        queue.kick();
+      };
+      for (let i = 0; i < 8; i++) queue.add({ writable: [400] });
+      queue.kick();
+      take();
+      expect(given).toBe(rate);
+      for (let elapsed = 0; elapsed < 10_000; elapsed += 50) {
+        await vi.advanceTimersByTimeAsync(50);
+        take();
+        expect(given).toBeLessThanOrEqual(rate + ((elapsed + 50) * rate) / 1000);
+      }
+      expect(given).toBeGreaterThan(10.8 * rate);
+      driver.write('Status', 0);
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('asks to be reset when its source fails, and gives the buffer back', async () => {

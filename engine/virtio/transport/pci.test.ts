@@ -2,15 +2,16 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { MockDriver } from '../../../test/support/mock-driver';
 import type { PciPlace } from '../../../test/support/mock-places';
 import type { AccessSize } from '../../bus/device';
+import type { SavedState } from '../../bus/device-state';
 import { PCI_INTX, PCI_ISR_PAGES } from '../../memory/layout';
 import { VirtioDevice } from '../device';
 import { VIRTIO_F_VERSION_1 } from '../features';
-import type { VirtioPciState } from './pci';
 
 /** Completes all it is given, when told to. */
 class EchoDevice extends VirtioDevice {
   readonly name = 'echo';
   readonly deviceId = 2;
+  override readonly pciClass = 0x010000;
   readonly queueSizes = [16, 8];
   constructor() {
     super([3], new DataView(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8).buffer));
@@ -257,18 +258,21 @@ describe('MSI-X', () => {
     place.bus.write(TABLE + 16 + 12, 4, 1);
     use(0);
     await driver.transport.sleep();
-    const state = JSON.parse(JSON.stringify(driver.transport.snapshot())) as VirtioPciState;
+    const state = JSON.parse(JSON.stringify(driver.transport.state.snapshot())) as SavedState;
     const { memory } = driver;
     setUp(true);
     const other = MockDriver.for(device, memory, {
       bus: 'pci',
       message: (address, data) => messages.push(`${address.toString(16)}:${data}`),
     });
-    other.transport.restore(state);
+    other.transport.state.restore(state);
+    other.transport.wake();
     place = other.place as PciPlace;
     place.bus.write(TABLE + 16 + 12, 4, 0);
     expect(messages).toEqual(['28000000:11']);
     expect(other.read('ConfigVector')).toBe(0);
-    expect(() => place.transport.restore({ ...state, config: '' })).toThrow(/not one of this PCI function/);
+    setUp(true);
+    const wrong = { ...(state.state as object), pci: { version: 1, state: '' } };
+    expect(() => driver.transport.state.restore({ ...state, state: wrong })).toThrow(/another PCI function/);
   });
 });

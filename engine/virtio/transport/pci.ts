@@ -1,28 +1,18 @@
+import { z } from 'zod';
 import type { AccessSize } from '../../bus/device';
+import { DeviceState, unsigned } from '../../bus/device-state';
 import { PCI_ISR_PAGES } from '../../memory/layout';
 import type { PciSlot } from '../../pci/host-bridge';
-import { Msix, type MsixState } from '../../pci/msix';
+import { Msix } from '../../pci/msix';
 import { type BarRegion, PciFunction } from '../../pci/pci-function';
 import type { VirtioDevice } from '../device';
 import { RegisterTable } from './register-table';
-import { INTERRUPT_CONFIG_CHANGE, INTERRUPT_USED_BUFFER, type TransportOptions, type TransportState, VirtioTransport } from './transport';
+import { INTERRUPT_CONFIG_CHANGE, INTERRUPT_USED_BUFFER, type TransportOptions, transportSchema, VirtioTransport } from './transport';
 
 const VENDOR = 0x1af4;
 /** Plus the device type's number (virtio 1.3 §4.1.2). */
 const MODERN_DEVICE = 0x1040;
 const SUBSYSTEM = 0x1100;
-/** By device type (§5): network, storage, communication, storage, display, input, audio. */
-const CLASS_CODES: Partial<Record<number, number>> = {
-  1: 0x020000,
-  2: 0x010000,
-  3: 0x078000,
-  8: 0x010000,
-  16: 0x038000,
-  18: 0x098000,
-  25: 0x040100,
-};
-const CLASS_OTHER = 0x00ff00;
-
 // Vendor-specific capabilities that say where the structures are (§4.1.4).
 const CAPABILITY_VENDOR = 0x09;
 const CAP_COMMON = 1;
@@ -54,13 +44,13 @@ export interface VirtioPciOptions extends TransportOptions {
   slot: PciSlot;
 }
 
-export interface VirtioPciState extends TransportState {
-  /** The configuration space. */
-  config: string;
-  configVector: number;
-  queueVectors: number[];
-  msix: MsixState | null;
-}
+const stateSchema = transportSchema.extend({
+  pci: z.unknown(),
+  configVector: unsigned(16),
+  queueVectors: z.array(unsigned(16)),
+  /** Null on a machine without message-signalled interrupts. */
+  msix: z.unknown(),
+});
 
 /**
  * The PCI transport of virtio 1.3 §4.1, modern only: common configuration, notification, ISR, device configuration, and the access to
@@ -77,6 +67,33 @@ export class VirtioPci extends VirtioTransport {
   readonly #msix: Msix | undefined;
   #configVector = NO_VECTOR;
   readonly #queueVectors: number[];
+  override readonly state = new DeviceState(this, {
+    version: 2,
+    schema: stateSchema,
+    save: () => ({
+      ...this.capture(),
+      pci: this.pci.state.snapshot(),
+      configVector: this.#configVector,
+      queueVectors: [...this.#queueVectors],
+      msix: this.#msix?.state.snapshot() ?? null,
+    }),
+    load: ({ pci, configVector, queueVectors, msix, ...state }, refuse) => {
+      if (queueVectors.length !== this.#queueVectors.length) refuse('it has vectors of other queues');
+      for (const vector of [configVector, ...queueVectors]) if (vector !== this.#knownVector(vector)) refuse(`it has no vector ${vector}`);
+      const steps = [
+        this.#msix ? this.#msix.state.check(msix) : msix === null ? () => undefined : refuse('this machine has no MSI-X'),
+        this.pci.state.check(pci),
+        () => {
+          this.#configVector = configVector;
+          for (const [index, vector] of queueVectors.entries()) this.#queueVectors[index] = vector;
+        },
+        this.recover(state, refuse),
+      ];
+      return () => {
+        for (const step of steps) step();
+      };
+    },
+  });
 
   constructor(options: VirtioPciOptions) {
     const { device, slot } = options;
@@ -89,7 +106,7 @@ export class VirtioPci extends VirtioTransport {
       vendor: VENDOR,
       device: MODERN_DEVICE + device.deviceId,
       revision: 1,
-      classCode: CLASS_CODES[device.deviceId] ?? CLASS_OTHER,
+      classCode: device.pciClass,
       subsystem: SUBSYSTEM,
       interrupts: true,
     });
@@ -136,24 +153,6 @@ export class VirtioPci extends VirtioTransport {
     else if (offset < ISR) this.writeRegister(COMMON_REGISTERS, this, offset, size, value);
   }
 
-  override snapshot(): VirtioPciState {
-    return {
-      ...this.capture(),
-      config: this.pci.config.snapshot(),
-      configVector: this.#configVector,
-      queueVectors: [...this.#queueVectors],
-      msix: this.#msix?.snapshot() ?? null,
-    };
-  }
-
-  override restore(state: VirtioPciState): void {
-    if (state.msix) this.#msix?.restore(state.msix);
-    this.pci.restore(state.config);
-    this.configVector = state.configVector;
-    for (const index of this.#queueVectors.keys()) this.#queueVectors[index] = this.#knownVector(state.queueVectors[index] ?? NO_VECTOR);
-    this.recover(state);
-  }
-
   get configVector(): number {
     return this.#configVector;
   }
@@ -169,6 +168,10 @@ export class VirtioPci extends VirtioTransport {
 
   set queueVector(vector: number) {
     if (this.queueSelect < this.#queueVectors.length) this.#queueVectors[this.queueSelect] = this.#knownVector(vector);
+  }
+
+  protected override get agreesAtOnce(): boolean {
+    return true;
   }
 
   protected override notifyUsed(queue: number): void {
@@ -271,7 +274,7 @@ const COMMON_REGISTERS = new RegisterTable<VirtioPci>(PAGE, [
     offset: 0x1c,
     size: 2,
     name: 'queue_enable',
-    read: (t) => (t.queue?.ready ? 1 : 0),
+    read: (t) => (t.queueReady ? 1 : 0),
     // "The driver MUST NOT write a 0."
     write: (t, value) => {
       if (value === 1) t.enableQueue();

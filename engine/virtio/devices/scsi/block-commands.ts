@@ -1,4 +1,4 @@
-import { VmError } from '../../../bus/vm-error';
+import { VmError } from '../../../errors/vm-error';
 import { type Command, type CommandContext, usage } from './command';
 import { TRANSFER_MAX_BYTES, UNMAP_DESCRIPTORS_MAX, UNMAP_MAX_BYTES } from './inquiry';
 import type { LogicalUnit } from './logical-unit';

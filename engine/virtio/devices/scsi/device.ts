@@ -1,6 +1,8 @@
 import type { AsyncBlockDevice } from '../../../backend/disk/async-block-device';
+import { z } from 'zod';
 import type { AccessSize } from '../../../bus/device';
-import { DeviceError, VmError } from '../../../bus/vm-error';
+import { DeviceState, unsigned } from '../../../bus/device-state';
+import { DeviceError, VmError } from '../../../errors/vm-error';
 import { DirectMemoryAccess } from '../../../memory/direct-memory-access';
 import type { ScatterGatherList } from '../../../memory/scatter-gather-list';
 import { ZeroCopyIoManager } from '../../../memory/zero-copy-io-manager';
@@ -8,7 +10,7 @@ import { type Activation, VirtioDevice } from '../../device';
 import type { DescriptorChain, Virtqueue } from '../../queue';
 import { executeCommand } from './command-table';
 import { inquiryData } from './inquiry';
-import { LogicalUnit, type LogicalUnitOptions, type LogicalUnitState } from './logical-unit';
+import { LogicalUnit, type LogicalUnitOptions, logicalUnitSchema } from './logical-unit';
 import {
   ANSWER_BYTES,
   ANSWER_RESIDUAL,
@@ -100,11 +102,18 @@ export interface VirtioScsiOptions {
   queues?: number;
 }
 
-interface Event {
-  event: number;
-  address: UnitAddress;
-  reason: number;
-}
+const addressFields = { target: unsigned(8), lun: unsigned(14) };
+const eventSchema = z.strictObject({ event: unsigned(32), address: z.strictObject(addressFields), reason: unsigned(32) });
+type Event = z.output<typeof eventSchema>;
+
+const stateSchema = z.strictObject({
+  senseSize: z.number().int().min(0).max(SENSE_SIZE_MAX),
+  cdbSize: z.number().int().min(6).max(CDB_SIZE_MAX),
+  events: z.array(eventSchema).max(EVENTS_MAX),
+  missed: z.boolean(),
+  subscribed: z.array(z.string().max(10)).max(TARGETS * (LUN_MAX + 1)),
+  units: z.array(logicalUnitSchema.extend(addressFields)),
+});
 
 interface RunningTask {
   unit: LogicalUnit;
@@ -115,15 +124,6 @@ interface RunningTask {
   response: number;
 }
 
-interface VirtioScsiState {
-  senseSize: number;
-  cdbSize: number;
-  events: Event[];
-  missed: boolean;
-  subscribed: string[];
-  units: (UnitAddress & LogicalUnitState)[];
-}
-
 /**
  * The SCSI host adapter (virtio 1.3 §5.6). Disks and CD-ROM drives come, go and grow while the guest runs; their commands run
  * concurrently, and data goes between the back end and the guest's own pages without a copy.
@@ -131,6 +131,7 @@ interface VirtioScsiState {
 export class VirtioScsi extends VirtioDevice {
   readonly name = 'virtio-scsi';
   readonly deviceId = 8;
+  override readonly pciClass = 0x010000;
   readonly queueSizes: readonly number[];
   /** By target, then by logical unit number. */
   readonly #targets = new Map<number, Map<number, LogicalUnit>>();
@@ -141,6 +142,36 @@ export class VirtioScsi extends VirtioDevice {
   /** Units whose driver wants to be told of other discs: `target:lun`. */
   readonly #subscribed = new Set<string>();
   #warned = false;
+
+  override readonly state = new DeviceState(this, {
+    version: 1,
+    schema: stateSchema,
+    save: () => ({
+      senseSize: this.#senseSize,
+      cdbSize: this.#cdbSize,
+      events: this.#events.map((event) => ({ ...event })),
+      missed: this.#missed,
+      subscribed: [...this.#subscribed],
+      units: [...this.#targets].flatMap(([target, luns]) => [...luns].map(([lun, unit]) => ({ target, lun, ...unit.save() }))),
+    }),
+    load: ({ senseSize, cdbSize, events, missed, subscribed, units }, refuse) => {
+      const count = [...this.#targets.values()].reduce((sum, { size }) => sum + size, 0);
+      const names = new Set(units.map(nameOf));
+      if (names.size !== count || units.length !== count || units.some((unit) => this.unit(unit)?.kind !== unit.kind)) {
+        refuse(`it has other drives than the machine: ${units.map((unit) => `${unit.kind} ${nameOf(unit)}`).join(', ') || 'none'}`);
+      }
+      if (subscribed.some((name) => !names.has(name))) refuse('somebody waits for news of a drive that is not there');
+      return () => {
+        for (const { target, lun, ...unit } of units) this.unit({ target, lun })?.load(unit);
+        this.config.setUint32(CONFIG_SENSE_SIZE, senseSize, true);
+        this.config.setUint32(CONFIG_CDB_SIZE, cdbSize, true);
+        this.#events = events;
+        this.#missed = missed;
+        this.#subscribed.clear();
+        for (const name of subscribed) this.#subscribed.add(name);
+      };
+    },
+  });
 
   constructor({ queues = 1 }: VirtioScsiOptions = {}) {
     if (!(Number.isInteger(queues) && queues >= 1 && queues <= REQUEST_QUEUES_MAX))
@@ -209,7 +240,9 @@ export class VirtioScsi extends VirtioDevice {
     if (unit.kind !== 'cdrom') throw VmError.config(`SCSI unit ${nameOf(address)} is a fixed disk: detach it instead of its medium.`);
     if (unit.locked && unit.medium && !force) {
       unit.mediaEvent = 'ejectRequest';
-      throw new VmError('State', 'The guest uses the disc and has locked its drive. Unmount it in the guest, or eject it by force.');
+      throw new VmError('State', 'The guest uses the disc and has locked its drive. Unmount it in the guest, or eject it by force.', {
+        code: 'disc-locked',
+      });
     }
     const before = unit.changeMedium(medium);
     if (this.#subscribed.has(nameOf(address))) this.#tell({ event: EVENT_ASYNC_NOTIFY, address, reason: NOTIFY_MEDIA_CHANGE }, undefined);
@@ -226,36 +259,6 @@ export class VirtioScsi extends VirtioDevice {
     // §5.6.4: the driver chooses these before its first request.
     if (offset === CONFIG_SENSE_SIZE && value <= SENSE_SIZE_MAX) this.config.setUint32(offset, value, true);
     if (offset === CONFIG_CDB_SIZE && value >= 6 && value <= CDB_SIZE_MAX) this.config.setUint32(offset, value, true);
-  }
-
-  override snapshot(): VirtioScsiState {
-    const units = [...this.#targets].flatMap(([target, luns]) => [...luns].map(([lun, unit]) => ({ target, lun, ...unit.snapshot() })));
-    return {
-      senseSize: this.#senseSize,
-      cdbSize: this.#cdbSize,
-      events: this.#events.map((event) => ({ ...event })),
-      missed: this.#missed,
-      subscribed: [...this.#subscribed],
-      units,
-    };
-  }
-
-  override restore(state: unknown): void {
-    const saved = state as Partial<VirtioScsiState> | null;
-    const units = saved?.units;
-    if (!saved || !Array.isArray(units) || !Array.isArray(saved.events) || !Array.isArray(saved.subscribed))
-      throw new VmError('State', `The saved state of ${this.name} is not one of a SCSI host adapter.`);
-    const count = [...this.#targets.values()].reduce((sum, { size }) => sum + size, 0);
-    if (units.length !== count || units.some((unit) => this.unit(unit)?.kind !== unit.kind)) {
-      const names = units.map((unit) => `${unit.kind} ${nameOf(unit)}`).join(', ');
-      throw new VmError('State', `The saved state of ${this.name} has other drives than the machine: ${names || 'none'}.`);
-    }
-    for (const unit of units) this.unit(unit)?.restore(unit);
-    this.config.setUint32(CONFIG_SENSE_SIZE, saved.senseSize ?? SENSE_SIZE, true);
-    this.config.setUint32(CONFIG_CDB_SIZE, saved.cdbSize ?? CDB_SIZE, true);
-    this.#events = saved.events.map((event) => ({ ...event }));
-    this.#missed = saved.missed ?? false;
-    for (const name of saved.subscribed) this.#subscribed.add(name);
   }
 
   protected override onActivate({ memory }: Activation): void {

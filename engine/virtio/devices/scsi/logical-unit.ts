@@ -1,8 +1,11 @@
+import { z } from 'zod';
+import { unsigned } from '../../../bus/device-state';
 import { SECTOR, type AsyncBlockDevice } from '../../../backend/disk/async-block-device';
-import { VmError } from '../../../bus/vm-error';
+import { VmError } from '../../../errors/vm-error';
 import { SENSE, type Sense } from './sense';
 
-export type UnitKind = 'disk' | 'cdrom';
+const kinds = z.enum(['disk', 'cdrom']);
+export type UnitKind = z.output<typeof kinds>;
 
 export interface LogicalUnitOptions {
   /** A fixed disk, or a drive for removable, read-only discs. */
@@ -16,22 +19,24 @@ export interface LogicalUnitOptions {
 }
 
 /** What GET EVENT STATUS NOTIFICATION tells next (MMC-6 §6.6). */
-export type MediaEvent = 'none' | 'ejectRequest' | 'newMedia' | 'mediaRemoval';
-
-/** A logical unit's own state, as JSON values. */
-export interface LogicalUnitState {
-  kind: UnitKind;
-  attentions: Sense[];
-  trayOpen: boolean;
-  locked: boolean;
-  writeCache: boolean;
-  mediaEvent: MediaEvent;
-}
+const mediaEvents = z.enum(['none', 'ejectRequest', 'newMedia', 'mediaRemoval']);
+export type MediaEvent = z.output<typeof mediaEvents>;
 
 /** Bytes of the serial number in the VPD page 80h; Linux and udev show it. */
 const SERIAL_MAX = 20;
 const ATTENTIONS_MAX = 8;
 const DISC_BLOCK = 2048;
+
+/** A logical unit's own state. */
+export const logicalUnitSchema = z.strictObject({
+  kind: kinds,
+  attentions: z.array(z.strictObject({ key: unsigned(4), code: unsigned(8), qualifier: unsigned(8) })).max(ATTENTIONS_MAX),
+  trayOpen: z.boolean(),
+  locked: z.boolean(),
+  writeCache: z.boolean(),
+  mediaEvent: mediaEvents,
+});
+type LogicalUnitState = z.output<typeof logicalUnitSchema>;
 
 /** A SCSI logical unit: what commands are addressed to, and the state that they share (SAM-6 §4.8). */
 export class LogicalUnit {
@@ -50,9 +55,15 @@ export class LogicalUnit {
 
   constructor({ kind = 'disk', medium, serial = '', blockSize = kind === 'cdrom' ? DISC_BLOCK : SECTOR }: LogicalUnitOptions) {
     if (!/^[ -~]*$/.test(serial) || serial.length > SERIAL_MAX)
-      throw VmError.config(`The serial number "${serial}" cannot be used: it has at most ${SERIAL_MAX} printable ASCII characters.`);
+      throw VmError.config(`The serial number "${serial}" cannot be used: it has at most ${SERIAL_MAX} printable ASCII characters.`, {
+        code: 'serial-too-long',
+        params: { serial, most: SERIAL_MAX },
+      });
     if (kind === 'cdrom' ? blockSize !== DISC_BLOCK : blockSize !== 512 && blockSize !== 4096)
-      throw VmError.config(`A ${kind} cannot have blocks of ${blockSize} bytes: a disk has 512 or 4096, a CD-ROM has 2048.`);
+      throw VmError.config(`A ${kind} cannot have blocks of ${blockSize} bytes: a disk has 512 or 4096, a CD-ROM has 2048.`, {
+        code: 'block-size-wrong',
+        params: { bytes: blockSize },
+      });
     if (kind === 'disk' && !medium) throw VmError.config('A SCSI disk needs a disk image; only a CD-ROM drive may be empty.');
     this.kind = kind;
     this.serial = serial;
@@ -121,13 +132,13 @@ export class LogicalUnit {
     this.writeCache = true;
   }
 
-  snapshot(): LogicalUnitState {
+  save(): LogicalUnitState {
     const { kind, trayOpen, locked, writeCache, mediaEvent } = this;
     return { kind, attentions: [...this.#attentions], trayOpen, locked, writeCache, mediaEvent };
   }
 
-  restore(state: LogicalUnitState): void {
-    this.#attentions = state.attentions.map(({ key, code, qualifier }) => ({ key, code, qualifier }));
+  load(state: LogicalUnitState): void {
+    this.#attentions = state.attentions;
     this.trayOpen = state.trayOpen;
     this.locked = state.locked;
     this.writeCache = state.writeCache;
@@ -139,6 +150,7 @@ export class LogicalUnit {
       throw new VmError(
         'Image',
         `${medium.name} has ${medium.size} bytes, less than one block of ${this.blockSize} bytes. Is it truncated?`,
+        { code: 'disk-too-small', params: { path: medium.name } },
       );
   }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { MockDriver } from '../../../../test/support/mock-driver';
 import { RamDisk } from '../../../backend/disk/ram';
-import { DeviceError, type VmError } from '../../../bus/vm-error';
+import { DeviceError, type VmError } from '../../../errors/vm-error';
 import { CONTROL_QUEUE, EVENT_QUEUE, FIRST_REQUEST_QUEUE, VirtioScsi } from './device';
 import type { LogicalUnitOptions } from './logical-unit';
 import { SENSE, type Sense } from './sense';
@@ -601,14 +601,14 @@ describe('VirtioScsi', () => {
     await initiator.command('1e 00 00 00 01 00');
     initiator.scsi.unit({ target: 0, lun: 0 })!.attend(SENSE.mediumMayHaveChanged);
     await initiator.driver.transport.sleep();
-    const state: unknown = JSON.parse(JSON.stringify(initiator.driver.transport.snapshot()));
+    const state: unknown = JSON.parse(JSON.stringify(initiator.driver.transport.state.snapshot()));
     const scsi = new VirtioScsi();
     scsi.attach({ kind: 'cdrom', medium: new RamDisk(SIZE) });
     const other = MockDriver.for(scsi, initiator.driver.memory);
-    other.transport.restore(state as never);
+    other.transport.state.restore(state);
     expect(scsi.unit({ target: 0, lun: 0 })?.locked).toBe(true);
     expect(scsi.unit({ target: 0, lun: 0 })?.takeAttention()).toEqual(SENSE.mediumMayHaveChanged);
-    expect(() => MockDriver.for(new VirtioScsi()).transport.restore(state as never)).toThrow('other drives');
+    expect(() => MockDriver.for(new VirtioScsi()).transport.state.restore(state)).toThrow('other drives');
   });
 
   it.each([
