@@ -1,5 +1,7 @@
-import type { AccessSize, MmioDevice } from '../bus/device';
-import type { DeviceTreeNode } from '../machine/device-tree';
+import { z } from 'zod';
+import type { AccessSize, BoardDevice } from '../bus/device';
+import { DeviceState, unsigned, wordList } from '../bus/device-state';
+import type { DeviceTreeNode } from '../bus/device-tree';
 import { HARTS_MAX } from '../memory/layout';
 import { MEIP, SEIP, setHartLine } from './hart-lines';
 import type { SharedLock } from './shared-lock';
@@ -56,6 +58,9 @@ const MESSAGE_MASK = HART_INDEX_MASK | 0x7ff;
 const ADDRESS_MASKS = [-1, 0x9f77_ffff, -1, 0x0070_0fff];
 const ADDRESS_LOCKED = 1 << 31;
 
+const delivery = z.strictObject({ idelivery: unsigned(1), iforce: unsigned(1), ithreshold: unsigned(3) });
+const set = wordList(SET_WORDS);
+
 export interface AplicDomainOptions {
   words: Int32Array;
   lock: SharedLock;
@@ -72,25 +77,28 @@ export interface AplicDomainOptions {
 }
 
 /** An interrupt domain of an APLIC: its registers, and what they do. */
-export class AplicDomain implements MmioDevice {
+export class AplicDomain implements BoardDevice {
   readonly name: string;
   readonly base: number;
   readonly size = 0x8000;
   readonly accessSizes = { min: 4, max: 4 } as const;
   private readonly words: Int32Array;
-  private readonly state: number;
+  /** Index of the first word of its state. */
+  private readonly at: number;
   private readonly isRoot: boolean;
   private readonly messages: boolean;
   private readonly setWords: number;
+  readonly state: DeviceState;
 
   constructor(private readonly options: AplicDomainOptions) {
     this.base = options.base;
     this.name = `aplic@${options.base.toString(16)}`;
     this.words = options.words;
-    this.state = options.state;
+    this.at = options.state;
     this.isRoot = options.state === options.root;
     this.messages = options.sendMessage !== undefined;
     this.setWords = (options.sources >>> 5) + 1;
+    this.state = this.describeState();
   }
 
   read(offset: number, _size: AccessSize): number {
@@ -110,9 +118,86 @@ export class AplicDomain implements MmioDevice {
   /** All as after power-on. */
   reset(): void {
     this.options.lock.acquire();
-    this.words.fill(0, this.state, this.state + DOMAIN_WORDS);
+    this.words.fill(0, this.at, this.at + DOMAIN_WORDS);
     this.update();
     this.options.lock.release();
+  }
+
+  /** The root domain's holds the levels of the wires too, as they are the devices', saved with them. */
+  private describeState(): DeviceState {
+    const { words, at: state, options } = this;
+    const { harts, sources, levels, lock } = options;
+    const copy = (at: number, length: number): number[] => Array.from(words.subarray(at, at + length), (word) => word >>> 0);
+    return new DeviceState(this, {
+      version: 1,
+      schema: z.strictObject({
+        levels: this.isRoot ? set : z.null(),
+        domaincfg: unsigned(32),
+        genmsi: unsigned(32),
+        addresses: z.array(unsigned(32)).length(4),
+        pending: set,
+        enabled: set,
+        /** sourcecfg and target of source 1, 2, … */
+        sourcecfg: z.array(unsigned(11)).length(sources),
+        targets: z.array(unsigned(32)).length(sources),
+        deliveries: z.array(delivery).length(harts),
+      }),
+      save: () => {
+        lock.acquire();
+        const saved = {
+          levels: this.isRoot ? copy(levels, SET_WORDS) : null,
+          domaincfg: words[state + CONFIG],
+          genmsi: words[state + GENMSI] >>> 0,
+          addresses: copy(state + ADDRESSES, 4),
+          pending: copy(state + PENDING, SET_WORDS),
+          enabled: copy(state + ENABLED, SET_WORDS),
+          sourcecfg: copy(state + SOURCES + 1, sources),
+          targets: copy(state + TARGETS + 1, sources),
+          deliveries: Array.from({ length: harts }, (_, hart) => {
+            const [idelivery, iforce, ithreshold] = copy(this.delivery(hart), 3);
+            return { idelivery, iforce, ithreshold };
+          }),
+        };
+        lock.release();
+        return saved;
+      },
+      load: (saved, refuse) => {
+        const { domaincfg, genmsi, addresses, pending, enabled, sourcecfg, targets } = saved;
+        const modes = this.isRoot ? [0, 1, 4, 5, 6, 7, SOURCE_DELEGATED] : [0, 1, 4, 5, 6, 7];
+        if (sourcecfg.some((config) => !modes.includes(config))) refuse('it has sources with modes that there are not');
+        const active = (source: number): boolean => [1, 4, 5, 6, 7].includes(sourcecfg[source - 1]);
+        const beyond = [...pending, ...enabled].some((bits, at) => {
+          for (let left = bits | 0; left !== 0; left &= left - 1)
+            if (!active((at % SET_WORDS) * 32 + 31 - Math.clz32(left & -left))) return true;
+          return false;
+        });
+        if (beyond) refuse('sources are pending or enabled that are not active');
+        const masks = [
+          [domaincfg, CONFIG_IE],
+          [genmsi, MESSAGE_MASK],
+          ...addresses.map((word, i) => [word, ADDRESS_MASKS[i] | (i === 1 ? ADDRESS_LOCKED : 0)]),
+        ];
+        if (masks.some(([word, mask]) => (word & ~mask) !== 0)) refuse('registers have bits set that they do not have');
+        const known = this.messages ? MESSAGE_MASK : HART_INDEX_MASK | PRIORITY_MASK;
+        if (targets.some((target, i) => (target & ~known) !== 0 || (target !== 0 && !active(i + 1))))
+          refuse('it has targets that cannot be');
+        return () => {
+          lock.acquire();
+          if (saved.levels) words.set(saved.levels, levels);
+          words[state + CONFIG] = domaincfg;
+          words[state + GENMSI] = genmsi;
+          words.set(addresses, state + ADDRESSES);
+          words.set(pending, state + PENDING);
+          words.set(enabled, state + ENABLED);
+          words.set(sourcecfg, state + SOURCES + 1);
+          words.set(targets, state + TARGETS + 1);
+          for (const [hart, { idelivery, iforce, ithreshold }] of saved.deliveries.entries())
+            words.set([idelivery, iforce, ithreshold], this.delivery(hart));
+          this.update();
+          lock.release();
+        };
+      },
+    });
   }
 
   // ---- under the lock -----------------------------------------------------------------------------------------------
@@ -130,7 +215,7 @@ export class AplicDomain implements MmioDevice {
 
   /** Interrupt or forward whatever there is. */
   update(): void {
-    const enabled = (this.words[this.state + CONFIG] & CONFIG_IE) !== 0;
+    const enabled = (this.words[this.at + CONFIG] & CONFIG_IE) !== 0;
     if (this.messages) {
       if (enabled) this.forward();
       return;
@@ -143,7 +228,7 @@ export class AplicDomain implements MmioDevice {
   }
 
   private readRegister(offset: number): number {
-    const { words, state } = this;
+    const { words, at: state } = this;
     if (offset === 0) return CONFIG_READ_ONLY | words[state + CONFIG] | (this.messages ? CONFIG_DM : 0);
     if (offset >= MAP_DELIVERIES) return this.readDelivery(offset - MAP_DELIVERIES);
     if (offset === MAP_GENMSI) return words[state + GENMSI];
@@ -166,7 +251,7 @@ export class AplicDomain implements MmioDevice {
   }
 
   private writeRegister(offset: number, value: number): void {
-    const { words, state } = this;
+    const { words, at: state } = this;
     if (offset === 0) words[state + CONFIG] = value & CONFIG_IE;
     else if (offset >= MAP_DELIVERIES) this.writeDelivery(offset - MAP_DELIVERIES, value);
     else if (offset < 0x1000) this.configure(offset >>> 2, value);
@@ -201,7 +286,7 @@ export class AplicDomain implements MmioDevice {
   /** The mode of any number: what is no source here, or is delegated, is inactive. */
   private mode(source: number): number {
     if (source < 1 || source > this.options.sources) return INACTIVE;
-    const config = this.words[this.state + SOURCES + source];
+    const config = this.words[this.at + SOURCES + source];
     return config & SOURCE_DELEGATED ? INACTIVE : config;
   }
 
@@ -212,20 +297,20 @@ export class AplicDomain implements MmioDevice {
     // There is one child domain, number 0.
     const delegated = child ? SOURCE_DELEGATED : 0;
     const config = value & SOURCE_DELEGATED ? delegated : mode === 2 || mode === 3 ? INACTIVE : mode;
-    const at = this.state + SOURCES + source;
+    const at = this.at + SOURCES + source;
     const before = this.words[at];
     this.words[at] = config;
     if (before & SOURCE_DELEGATED && config !== before) child?.withdraw(source);
     const active = this.mode(source);
     if (active === INACTIVE) this.deactivate(source);
-    else if (before === INACTIVE || before & SOURCE_DELEGATED) this.words[this.state + TARGETS + source] = this.messages ? 0 : 1;
+    else if (before === INACTIVE || before & SOURCE_DELEGATED) this.words[this.at + TARGETS + source] = this.messages ? 0 : 1;
     // What is asserted already would else be lost in message mode (§4.5.2 allows it).
     if (active >= LEVEL1) this.setPending(source, this.rectified(source));
   }
 
   /** The parent domain has taken a source back. */
   private withdraw(source: number): void {
-    this.words[this.state + SOURCES + source] = INACTIVE;
+    this.words[this.at + SOURCES + source] = INACTIVE;
     this.deactivate(source);
     this.update();
   }
@@ -233,7 +318,7 @@ export class AplicDomain implements MmioDevice {
   private deactivate(source: number): void {
     this.setPending(source, false);
     this.setBit(ENABLED, source, false);
-    this.words[this.state + TARGETS + source] = 0;
+    this.words[this.at + TARGETS + source] = 0;
   }
 
   /** The wire's level, inverted for the modes that are (§4.5.2); false where there is no wire to be heard. */
@@ -263,7 +348,7 @@ export class AplicDomain implements MmioDevice {
   }
 
   private setBit(set: number, source: number, on: boolean): void {
-    const at = this.state + set + (source >>> 5);
+    const at = this.at + set + (source >>> 5);
     const bit = 1 << (source & 31);
     this.words[at] = on ? this.words[at] | bit : this.words[at] & ~bit;
   }
@@ -271,13 +356,13 @@ export class AplicDomain implements MmioDevice {
   private writeTarget(source: number, value: number): void {
     if (this.mode(source) === INACTIVE) return;
     const direct = (value & HART_INDEX_MASK) | (value & PRIORITY_MASK || 1);
-    this.words[this.state + TARGETS + source] = this.messages ? value & MESSAGE_MASK : direct;
+    this.words[this.at + TARGETS + source] = this.messages ? value & MESSAGE_MASK : direct;
   }
 
   // ---- direct delivery (§4.8) -----------------------------------------------------------------------------------------
 
   private delivery(hart: number): number {
-    return this.state + DELIVERIES + hart * DELIVERY_WORDS;
+    return this.at + DELIVERIES + hart * DELIVERY_WORDS;
   }
 
   private readDelivery(offset: number): number {
@@ -317,7 +402,7 @@ export class AplicDomain implements MmioDevice {
 
   /** What topi reads: number and priority of the hart's most urgent interrupt, 0 if there is none. */
   private top(hart: number): number {
-    const { words, state } = this;
+    const { words, at: state } = this;
     const threshold = words[this.delivery(hart) + 2];
     let best = 0;
     let bestPriority = threshold === 0 ? PRIORITY_MASK + 1 : threshold;
@@ -338,7 +423,7 @@ export class AplicDomain implements MmioDevice {
   // ---- delivery by messages (§4.9) --------------------------------------------------------------------------------------
 
   private forward(): void {
-    const { words, state } = this;
+    const { words, at: state } = this;
     for (let set = 0; set < this.setWords; set++) {
       const bits = words[state + PENDING + set] & words[state + ENABLED + set];
       words[state + PENDING + set] &= ~bits;
@@ -348,13 +433,13 @@ export class AplicDomain implements MmioDevice {
 
   private writeGenmsi(value: number): void {
     if (!this.messages) return;
-    this.words[this.state + GENMSI] = value & MESSAGE_MASK;
+    this.words[this.at + GENMSI] = value & MESSAGE_MASK;
     // It is on its way at once: Busy never shows.
     this.send(value & MESSAGE_MASK);
   }
 
   private writeAddress(register: number, value: number): void {
-    const at = this.state + ADDRESSES;
+    const at = this.at + ADDRESSES;
     if (!this.messages || !this.isRoot || this.words[at + 1] & ADDRESS_LOCKED) return;
     this.words[at + register] = value & ADDRESS_MASKS[register];
   }

@@ -325,13 +325,13 @@ describe('Aplic', () => {
     s.write(idc(1, 0), 4, 1);
     other.line(2).setLevel(true);
     expect(hartLine(words, 1, SEIP)).toBe(true);
-    const saved = JSON.parse(JSON.stringify(aplic.snapshot()));
+    const saved = JSON.parse(JSON.stringify(aplic.domains.map((domain) => domain.state.snapshot())));
     aplic.reset();
     expect([hartLine(words, 1, SEIP), m.read(sourcecfg(2), 4), other.domains[1].read(0, 4)]).toEqual([false, 0, 0x80000000]);
-    other.restore(saved);
+    for (const [at, domain] of other.domains.entries()) domain.state.restore(saved[at]);
     expect(hartLine(words, 1, SEIP)).toBe(true);
     expect(s.read(idc(1, 0x1c), 4)).toBe((2 << 16) | 1);
-    expect(() => aplic.restore({ state: [1] })).toThrow(/another version/);
+    expect(() => s.state.restore(saved[0])).toThrow(/cannot be used here: levels/);
     expect(() => aplic.line(SOURCES + 1)).toThrow(/sources 1 to 40/);
   });
 

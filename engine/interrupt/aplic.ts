@@ -1,5 +1,5 @@
 import type { InterruptLine } from '../bus/device';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { APLIC_BASE, APLIC_BYTES, HARTS_MAX } from '../memory/layout';
 import { AplicDomain, DOMAIN_WORDS, SET_WORDS } from './aplic-domain';
 import { WiredController } from './wired-controller';
@@ -20,10 +20,6 @@ export interface AplicOptions {
   sources: number;
   /** Delivers a message: writes 32 bits at a guest-physical address. Without it the harts are interrupted by their lines. */
   sendMessage?: (address: number, data: number) => void;
-}
-
-export interface AplicSnapshot {
-  state: number[];
 }
 
 /**
@@ -63,26 +59,5 @@ export class Aplic extends WiredController {
   /** All as after power-on, but for the wires: their levels belong to the devices. */
   reset(): void {
     for (const domain of this.domains) domain.reset();
-  }
-
-  snapshot(): AplicSnapshot {
-    this.lock.acquire();
-    const state = Array.from(this.words.subarray(LEVELS, END));
-    this.lock.release();
-    return { state };
-  }
-
-  /** Throws VmError 'Image' for a state that is none. */
-  restore({ state }: AplicSnapshot): void {
-    if (state.length !== END - LEVELS) {
-      throw new VmError(
-        'Image',
-        `The saved state of the APLIC has ${state.length} words instead of ${END - LEVELS}; it was made by another version.`,
-      );
-    }
-    this.lock.acquire();
-    this.words.set(state, LEVELS);
-    for (const domain of this.domains) domain.update();
-    this.lock.release();
   }
 }

@@ -68,12 +68,21 @@ describe('Clint', () => {
     clint.write(0, 4, 1);
     clint.write(0x4000, 4, 77);
     clint.write(0x4004, 4, 0);
-    const saved = clint.snapshot();
+    const saved = clint.state.snapshot();
     clint.reset();
     expect(clint.read(0, 4)).toBe(0);
     expect(clint.read(0x4004, 4)).toBe(0xffff_ffff);
-    clint.restore(saved);
-    expect(clint.snapshot()).toEqual(saved);
+    clint.state.restore(saved);
+    expect(clint.state.snapshot()).toEqual(saved);
     expect(clint.read(0x4000, 4)).toBe(77);
+  });
+
+  it('saves and restores the time', () => {
+    const { clint } = setUp();
+    clint.write(0xbff8, 4, 6);
+    clint.write(0xbffc, 4, 5);
+    const other = setUp();
+    other.clint.state.restore(clint.state.snapshot());
+    expect(other.time.ticks).toBe(5 * 2 ** 32 + 6);
   });
 });

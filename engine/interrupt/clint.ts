@@ -1,7 +1,9 @@
-import type { AccessSize, MmioDevice } from '../bus/device';
-import type { DeviceTreeNode } from '../machine/device-tree';
+import { z } from 'zod';
+import type { AccessSize, BoardDevice } from '../bus/device';
+import { DeviceState, unsigned } from '../bus/device-state';
+import type { DeviceTreeNode } from '../bus/device-tree';
 import { HARTS_BASE, HARTS_MAX, HART_MTIMECMP, HART_STRIDE } from '../memory/layout';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { hartLine, interruptMemory, MSIP, setHartLine, wakeHart } from './hart-lines';
 
 const MTIMECMP = 0x4000;
@@ -33,27 +35,23 @@ export interface ClintOptions {
   timebase?: number;
 }
 
-export interface ClintSnapshot {
-  msip: boolean[];
-  /** Low and high half for each hart. */
-  mtimecmp: [number, number][];
-}
-
 /**
  * SiFive CLINT: software interrupts and machine timers of all harts. Its state lies in the shared memory (msip is the
  * hart's interrupt line itself), so any thread can make an instance and use it; each hart compares its own mtimecmp
  * with the time and drives MTIP itself.
  */
-export class Clint implements MmioDevice {
+export class Clint implements BoardDevice {
   readonly name: string;
   readonly base: number;
-  readonly size = 0x10000;
+  /** That of its registers; the device tree gives it 64 KiB, as QEMU's does. */
+  readonly size = 0xc000;
   readonly accessSizes = { min: 4, max: 4 } as const;
   private readonly harts: number;
   private readonly time: MachineTime;
   private readonly words: Int32Array;
   /** High half of the sample whose low half was read last, for the high half of the same 8-byte access. */
   private latchedHigh = -1;
+  readonly state: DeviceState;
 
   /** Throws VmError 'Config' for a number of harts that cannot be. */
   constructor({ harts, base = 0x2000000, memory, timebase = 10_000_000, time = hostTime(timebase) }: ClintOptions) {
@@ -64,6 +62,30 @@ export class Clint implements MmioDevice {
     this.harts = harts;
     this.time = time;
     this.words = new Int32Array((memory ?? interruptMemory(harts)).buffer);
+    const hart = z.strictObject({ msip: z.boolean(), mtimecmpLow: unsigned(32), mtimecmpHigh: unsigned(32) });
+    this.state = new DeviceState(this, {
+      version: 1,
+      // mtime has 64 bits, and is as exact as a number.
+      schema: z.strictObject({
+        mtime: z
+          .number()
+          .min(0)
+          .max(2 ** 64),
+        harts: z.array(hart).length(harts),
+      }),
+      save: () => ({
+        mtime: time.now(),
+        harts: Array.from({ length: harts }, (_, hart) => ({
+          msip: hartLine(this.words, hart, MSIP),
+          mtimecmpLow: this.read(MTIMECMP + 8 * hart, 4),
+          mtimecmpHigh: this.read(MTIMECMP + 8 * hart + 4, 4),
+        })),
+      }),
+      load: (state) => () => {
+        time.set(state.mtime);
+        for (const [hart, { msip, mtimecmpLow, mtimecmpHigh }] of state.harts.entries()) this.set(hart, msip, mtimecmpLow, mtimecmpHigh);
+      },
+    });
   }
 
   /** Have a hart's timer interrupt come when mtime reaches `ticks` (below 2^53). Throws VmError 'Config' for a hart that there is not. */
@@ -112,24 +134,13 @@ export class Clint implements MmioDevice {
 
   /** No software interrupts, timers as far away as they go. */
   reset(): void {
-    this.restore({ msip: [], mtimecmp: [] });
+    for (let hart = 0; hart < this.harts; hart++) this.set(hart, false, 0xffffffff, 0xffffffff);
   }
 
-  snapshot(): ClintSnapshot {
-    const harts = Array.from({ length: this.harts }, (_, hart) => hart);
-    return {
-      msip: harts.map((hart) => hartLine(this.words, hart, MSIP)),
-      mtimecmp: harts.map((hart) => [this.read(MTIMECMP + 8 * hart, 4), this.read(MTIMECMP + 8 * hart + 4, 4)]),
-    };
-  }
-
-  restore(state: ClintSnapshot): void {
-    for (let hart = 0; hart < this.harts; hart++) {
-      const [low, high] = state.mtimecmp[hart] ?? [0xffffffff, 0xffffffff];
-      this.write(MTIMECMP + 8 * hart, 4, low);
-      this.write(MTIMECMP + 8 * hart + 4, 4, high);
-      setHartLine(this.words, hart, MSIP, state.msip[hart] ?? false);
-    }
+  private set(hart: number, msip: boolean, low: number, high: number): void {
+    this.write(MTIMECMP + 8 * hart, 4, low);
+    this.write(MTIMECMP + 8 * hart + 4, 4, high);
+    setHartLine(this.words, hart, MSIP, msip);
   }
 
   deviceTreeNode(): DeviceTreeNode {
@@ -137,7 +148,7 @@ export class Clint implements MmioDevice {
       name: this.name,
       properties: {
         compatible: ['sifive,clint0', 'riscv,clint0'],
-        reg: [{ u64: this.base }, { u64: this.size }],
+        reg: [{ u64: this.base }, { u64: 0x10000 }],
         'interrupts-extended': Array.from({ length: this.harts }, (_, hart) => [
           { ref: `cpu${hart}_intc` },
           3,

@@ -1,6 +1,7 @@
-import type { AccessSize, MmioDevice } from '../bus/device';
-import { VmError } from '../bus/vm-error';
-import type { DeviceTreeNode } from '../machine/device-tree';
+import { z } from 'zod';
+import type { AccessSize, BoardDevice } from '../bus/device';
+import { DeviceState, unsigned, wordList } from '../bus/device-state';
+import type { DeviceTreeNode } from '../bus/device-tree';
 import {
   HART_IMSIC,
   HART_STRIDE,
@@ -15,22 +16,23 @@ import {
 import { MEIP, SEIP, setHartLine } from './hart-lines';
 
 const PAGE = 4096;
-const WORDS = IMSIC_FILE_BYTES >>> 2;
 const ENABLED = IMSIC_ENABLED >>> 2;
 const DELIVERY = IMSIC_DELIVERY >>> 2;
 const THRESHOLD = IMSIC_THRESHOLD >>> 2;
 
-export interface ImsicsSnapshot {
-  /** The words of each hart's interrupt file. */
-  files: number[][];
-}
+const fileSchema = z.strictObject({
+  pending: wordList(ENABLED),
+  enabled: wordList(ENABLED),
+  eidelivery: unsigned(1),
+  eithreshold: unsigned(11),
+});
 
 /**
  * The interrupt files of one privilege level, one in each hart's IMSIC (RISC-V AIA 1.0 §3), as a bus sees them: a page each, where
  * a write of an interrupt identity makes it pending. The files lie in the shared memory. Any thread sends, without a lock; the hart itself
  * claims and configures through its CSRs (hart/helpers/aia.ts). Harts have those CSRs as soon as an instance of this was made.
  */
-export class Imsics implements MmioDevice {
+export class Imsics implements BoardDevice {
   readonly name: string;
   readonly base: number;
   readonly size: number;
@@ -39,6 +41,7 @@ export class Imsics implements MmioDevice {
   private readonly harts: number;
   private readonly line: number;
   private readonly first: number;
+  readonly state: DeviceState;
 
   /** @param options.base guest-physical address of hart 0's page */
   constructor(options: { memory: WebAssembly.Memory; base: number; harts: number; level: 'machine' | 'supervisor' }) {
@@ -52,6 +55,25 @@ export class Imsics implements MmioDevice {
     this.first = (HARTS_BASE + HART_IMSIC + (level === 'machine' ? 0 : IMSIC_FILE_BYTES)) >>> 2;
     this.words = new Int32Array(options.memory.buffer);
     Atomics.store(this.words, MACHINE_IMSICS >>> 2, 1);
+    const copy = (at: number): number[] => Array.from(this.words.subarray(at, at + ENABLED), (word) => word >>> 0);
+    this.state = new DeviceState(this, {
+      version: 1,
+      schema: z.strictObject({ harts: z.array(fileSchema).length(harts) }),
+      save: () => ({
+        harts: Array.from({ length: harts }, (_, hart) => {
+          const file = this.file(hart);
+          const [eidelivery, eithreshold] = this.words.subarray(file + DELIVERY, file + THRESHOLD + 1);
+          return { pending: copy(file), enabled: copy(file + ENABLED), eidelivery, eithreshold };
+        }),
+      }),
+      load: (saved, refuse) => {
+        // There is no identity 0.
+        if (saved.harts.some(({ pending, enabled }) => ((pending[0] | enabled[0]) & 1) !== 0)) refuse('identity 0 is pending or enabled');
+        return () => {
+          for (const [hart, file] of saved.harts.entries()) this.set(hart, file);
+        };
+      },
+    });
   }
 
   read(_offset: number, _size: AccessSize): number {
@@ -79,31 +101,19 @@ export class Imsics implements MmioDevice {
 
   /** Nothing pending, nothing enabled, no delivery. No hart may be running. */
   reset(): void {
-    this.restore({ files: Array.from({ length: this.harts }, () => new Array<number>(WORDS).fill(0)) });
+    const none = new Array<number>(ENABLED).fill(0);
+    for (let hart = 0; hart < this.harts; hart++) this.set(hart, { pending: none, enabled: none, eidelivery: 0, eithreshold: 0 });
   }
 
-  /** No hart may be running. */
-  snapshot(): ImsicsSnapshot {
-    return {
-      files: Array.from({ length: this.harts }, (_, hart) => Array.from(this.words.subarray(this.file(hart), this.file(hart) + WORDS))),
-    };
-  }
-
-  /** No hart may be running. Throws VmError 'Image' for the state of another machine. */
-  restore({ files }: ImsicsSnapshot): void {
-    if (files.length !== this.harts || files.some((words) => words.length !== WORDS)) {
-      throw new VmError(
-        'Image',
-        `The saved state of ${this.name} is not that of ${this.harts} interrupt file(s); it was made by another machine.`,
-      );
-    }
-    files.forEach((words, hart) => {
-      const file = this.file(hart);
-      this.words.set(words, file);
-      // Where too much is signalled the hart finds out.
-      const pending = words.slice(0, ENABLED).some((word, i) => (word & words[ENABLED + i]) !== 0);
-      setHartLine(this.words, hart, this.line, pending && words[DELIVERY] !== 0);
-    });
+  private set(hart: number, { pending, enabled, eidelivery, eithreshold }: z.output<typeof fileSchema>): void {
+    const file = this.file(hart);
+    this.words.set(pending, file);
+    this.words.set(enabled, file + ENABLED);
+    this.words[file + DELIVERY] = eidelivery;
+    this.words[file + THRESHOLD] = eithreshold;
+    // Where too much is signalled the hart finds out.
+    const signalled = pending.some((word, i) => (word & enabled[i]) !== 0);
+    setHartLine(this.words, hart, this.line, signalled && eidelivery !== 0);
   }
 
   /** `label` of the node: imsic_m or imsic_s. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MmioBus } from '../bus/mmio-bus';
-import { DeviceError } from '../bus/vm-error';
+import { DeviceError } from '../errors/vm-error';
 import { createMemory, planMemory } from '../memory/memory-plan';
 import { hartLine, MEIP, SEIP } from './hart-lines';
 import { Imsics } from './imsics';
@@ -55,12 +55,9 @@ describe('InterruptControllers', () => {
     // eidelivery, and identities 1 to 31 enabled, in all files: what the harts do through their CSRs.
     for (const level of ['machine', 'supervisor'] as const) {
       const files = new Imsics({ memory, base: IMSIC[level], harts: 3, level });
-      const state = files.snapshot();
-      for (const file of state.files) {
-        file[8] = -2;
-        file[16] = 1;
-      }
-      files.restore(state);
+      const none = Array.from({ length: 8 }, () => 0);
+      const file = { pending: none, enabled: none.with(0, 0xffff_fffe), eidelivery: 1, eithreshold: 0 };
+      files.state.restore({ version: 1, state: { harts: [file, file, file] } });
     }
     const lines = (): boolean[][] => [0, 1, 2].map((hart) => [hartLine(words, hart, MEIP), hartLine(words, hart, SEIP)]);
     for (const address of [0x24003000, 0x24004000, 0x28000004, 0x23ffffff, 0x80000000, 2 ** 44 * 4096]) controllers.sendMessage(address, 3);

@@ -1,4 +1,4 @@
-import type { MmioDevice } from '../bus/device';
+import type { BoardDevice } from '../bus/device';
 import { Aplic } from './aplic';
 import { Imsics } from './imsics';
 import { Plic } from './plic';
@@ -19,7 +19,7 @@ export class InterruptControllers {
   /** Where the devices' wires go. */
   readonly wires: Plic | Aplic;
   /** What the bus answers for them. */
-  readonly devices: MmioDevice[];
+  readonly devices: BoardDevice[];
   /** Label of the node that devices send messages to (`msi-parent`), where the harts have IMSICs. */
   readonly messageParent: string | undefined;
   private readonly imsics: Imsics[] = [];

@@ -59,6 +59,25 @@ describe('Plic', () => {
     expect(plic.read(M0.claim, 4)).toBe(1);
   });
 
+  it('takes requests where QEMU does: while one is served too, and not from a level that merely stays', () => {
+    const { plic, words } = setUp();
+    plic.write(4, 4, 1);
+    plic.write(S0.enable, 4, 2);
+    const line = plic.requestLine(1);
+    line.setLevel(true);
+    expect(plic.read(S0.claim, 4)).toBe(1);
+    plic.write(S0.claim, 4, 1);
+    expect([hartLine(words, 0, SEIP), plic.read(PENDING, 4)]).toEqual([false, 0]);
+    line.setLevel(true);
+    expect(plic.read(S0.claim, 4)).toBe(1);
+    line.setLevel(true);
+    expect([hartLine(words, 0, SEIP), plic.read(S0.claim, 4), plic.read(PENDING, 4)]).toEqual([false, 0, 2]);
+    plic.write(S0.claim, 4, 1);
+    expect(hartLine(words, 0, SEIP)).toBe(true);
+    line.setLevel(false);
+    expect([hartLine(words, 0, SEIP), plic.read(S0.claim, 4)]).toEqual([false, 0]);
+  });
+
   it('serves the highest priority first, then the lowest number; never priority 0', () => {
     const { plic } = setUp();
     plic.write(M0.enable, 4, -1 >>> 0);
@@ -113,14 +132,14 @@ describe('Plic', () => {
     plic.write(8, 4, 1);
     other.write(S0.enable, 4, 4);
     plic.line(2).setLevel(true);
-    const saved = JSON.parse(JSON.stringify(plic.snapshot()));
+    const saved = JSON.parse(JSON.stringify(plic.state.snapshot()));
     expect(other.read(S0.claim, 4)).toBe(2);
     plic.reset();
     expect(other.read(8, 4)).toBe(0);
-    other.restore(saved);
+    other.state.restore(saved);
     expect(hartLine(words, 0, SEIP)).toBe(true);
     expect(plic.read(S0.claim, 4)).toBe(2);
-    expect(() => plic.restore({ state: [1] })).toThrow(/another version/);
+    expect(() => plic.state.restore({ ...saved, version: 2 })).toThrow(/version 2, and this one reads version 1/);
   });
 
   it('takes the level of a word line from the word', () => {

@@ -1,6 +1,8 @@
-import type { AccessSize, InterruptLine, MmioDevice } from '../bus/device';
-import { VmError } from '../bus/vm-error';
-import type { DeviceTreeNode } from '../machine/device-tree';
+import { z } from 'zod';
+import type { AccessSize, BoardDevice, InterruptLine } from '../bus/device';
+import { DeviceState, unsigned, wordList } from '../bus/device-state';
+import { VmError } from '../errors/vm-error';
+import type { DeviceTreeNode } from '../bus/device-tree';
 import { PLIC_BASE, PLIC_BYTES } from '../memory/layout';
 import { interruptMemory, MEIP, SEIP, setHartLine } from './hart-lines';
 import { WiredController } from './wired-controller';
@@ -37,12 +39,8 @@ export interface PlicOptions {
   contexts: number;
 }
 
-export interface PlicSnapshot {
-  state: number[];
-}
-
 /** Platform-level interrupt controller, RISC-V PLIC 1.0, with level-triggered gateways. */
-export class Plic extends WiredController implements MmioDevice {
+export class Plic extends WiredController implements BoardDevice {
   readonly name: string;
   readonly base: number;
   readonly size = 0x600000;
@@ -50,6 +48,7 @@ export class Plic extends WiredController implements MmioDevice {
   private readonly contexts: number;
   /** Words of a bit set that hold sources of this PLIC. */
   private readonly setWords: number;
+  readonly state: DeviceState;
 
   constructor(options: PlicOptions) {
     const { sources, contexts, base = 0xc000000, memory } = options;
@@ -60,6 +59,51 @@ export class Plic extends WiredController implements MmioDevice {
     this.name = `plic@${base.toString(16)}`;
     this.contexts = contexts;
     this.setWords = (sources >>> 5) + 1;
+    const set = wordList(this.setWords);
+    const priority = unsigned(3);
+    this.state = new DeviceState(this, {
+      version: 1,
+      schema: z.strictObject({
+        /** Bit sets of sources. The levels of the wires are those of the devices, saved with them. */
+        levels: set,
+        pending: set,
+        claimed: set,
+        thresholds: z.array(priority).length(contexts),
+        /** Of source 1, 2, … */
+        priorities: z.array(priority).length(sources),
+        enables: z.array(set).length(contexts),
+      }),
+      save: () => {
+        this.lock.acquire();
+        const copy = (at: number, length: number): number[] => Array.from(this.words.subarray(at, at + length), (word) => word >>> 0);
+        const saved = {
+          levels: copy(LEVELS, this.setWords),
+          pending: copy(PENDING, this.setWords),
+          claimed: copy(CLAIMED, this.setWords),
+          thresholds: copy(THRESHOLDS, contexts),
+          priorities: copy(PRIORITIES + 1, sources),
+          enables: Array.from({ length: contexts }, (_, context) => copy(ENABLES + context * SET, this.setWords)),
+        };
+        this.lock.release();
+        return saved;
+      },
+      load: ({ levels, pending, claimed, thresholds, priorities, enables }, refuse) => {
+        for (const bits of [levels, pending, claimed, ...enables]) {
+          if (bits.some((word, at) => (word & ~this.existing(at)) !== 0)) refuse('it speaks of interrupt sources that there are not');
+        }
+        return () => {
+          this.lock.acquire();
+          this.words.set(levels, LEVELS);
+          this.words.set(pending, PENDING);
+          this.words.set(claimed, CLAIMED);
+          this.words.set(thresholds, THRESHOLDS);
+          this.words.set(priorities, PRIORITIES + 1);
+          for (const [context, bits] of enables.entries()) this.words.set(bits, ENABLES + context * SET);
+          this.update();
+          this.lock.release();
+        };
+      },
+    });
   }
 
   /** Give a source a priority: 0, never, to 7. Throws VmError 'Config' for a source or priority that there is not. */
@@ -81,6 +125,29 @@ export class Plic extends WiredController implements MmioDevice {
     const bit = 1 << (source & 31);
     const before = this.read(at, 4);
     this.write(at, 4, (enabled ? before | bit : before & ~bit) >>> 0);
+  }
+
+  /**
+   * A gateway as all of QEMU's are: each `setLevel` makes or withdraws a request, also while one is served, and completion alone makes no
+   * other though the wire may still be high. Drivers that were only ever run there count on it: xv6's never looks why its UART interrupts,
+   * and a transmitter that says "empty" until it is asked would interrupt for ever.
+   */
+  override requestLine(source: number): InterruptLine {
+    this.checkSource(source);
+    const bit = 1 << (source & 31);
+    const at = PENDING + (source >>> 5);
+    return {
+      deviceTree: this.wire(source),
+      setLevel: (asserted) => {
+        this.lock.acquire();
+        const pending = this.words[at];
+        if (((pending & bit) !== 0) !== asserted) {
+          this.words[at] = pending ^ bit;
+          this.update();
+        }
+        this.lock.release();
+      },
+    };
   }
 
   read(offset: number, _size: AccessSize): number {
@@ -118,26 +185,6 @@ export class Plic extends WiredController implements MmioDevice {
     this.lock.acquire();
     // The wires keep their levels: they belong to the devices, which reset themselves.
     this.words.fill(0, PENDING, LOCK + WORDS);
-    this.update();
-    this.lock.release();
-  }
-
-  snapshot(): PlicSnapshot {
-    this.lock.acquire();
-    const state = Array.from(this.words.subarray(LEVELS, LOCK + WORDS));
-    this.lock.release();
-    return { state };
-  }
-
-  restore(snapshot: PlicSnapshot): void {
-    if (snapshot.state.length !== LOCK + WORDS - LEVELS) {
-      throw new VmError(
-        'Image',
-        `The saved state of the PLIC has ${snapshot.state.length} words instead of ${LOCK + WORDS - LEVELS}; it was made by another version.`,
-      );
-    }
-    this.lock.acquire();
-    this.words.set(snapshot.state, LEVELS);
     this.update();
     this.lock.release();
   }
@@ -231,7 +278,7 @@ export class Plic extends WiredController implements MmioDevice {
     let best = 0;
     let bestPriority = threshold;
     for (let at = 0; at < this.setWords; at++) {
-      let bits = this.words[PENDING + at] & this.words[enables + at];
+      let bits = this.words[PENDING + at] & ~this.words[CLAIMED + at] & this.words[enables + at];
       while (bits !== 0) {
         const low = bits & -bits;
         bits ^= low;

@@ -1,5 +1,5 @@
 import type { InterruptLine } from '../bus/device';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { SharedLock } from './shared-lock';
 
 /**
@@ -36,6 +36,14 @@ export abstract class WiredController {
         this.lock.release();
       },
     };
+  }
+
+  /**
+   * The wire of a source whose device speaks up at whatever moves its interrupt, for a gateway that hears requests rather than a level: see
+   * `Plic.requestLine`. Like any other wire where the controller has no such gateway.
+   */
+  requestLine(source: number): InterruptLine {
+    return this.line(source);
   }
 
   /**

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ParsedNode, readDeviceTree } from '../../test/support/device-tree-reader';
-import type { VmError } from '../bus/vm-error';
+import type { VmError } from '../errors/vm-error';
 import { GuestMemory } from '../memory/guest-memory';
 import { createMemory, planMemory } from '../memory/memory-plan';
 import { Board } from './board';
-import { type MachineConfigInput, machineConfigSchema } from './config';
-import type { FinisherRequest } from './test-finisher';
+import { type MachineConfigInput, machineConfigSchema } from '../settings/settings';
+import type { FinisherRequest } from '../board/test-finisher';
 
 const RAM = 0x80000000;
 const MiB = 2 ** 20;
@@ -93,7 +93,7 @@ describe('Board', () => {
     expect(board.bus.read(0x10008008, 4)).toBe(0);
     board.bus.write(0x100000, 4, 0x33333);
     expect(requests).toEqual([{ kind: 'exit', code: 3 }]);
-    const { ranges } = board.hartBoard([]);
+    const { ranges } = board.hartBoard({});
     expect(ranges.some(({ base }) => base === 0x2000000 || base === 0xc000000)).toBe(false);
     expect(ranges).toHaveLength(18);
   });
@@ -106,13 +106,42 @@ describe('Board', () => {
     expect(() => without.board.port('agent')).toThrow(/made without named ports/);
   });
 
+  it('gives drives the first places, or those that they ask for, and puts its own devices behind them', async () => {
+    const [file, other] = ['disk.img', 'other.img'].map((name) => join(directory, name));
+    for (const path of [file, other]) writeFileSync(path, new Uint8Array(4096));
+    const types = async (config: MachineConfigInput): Promise<number[]> => {
+      const { board } = await setUp(config);
+      const found = Array.from({ length: 8 }, (_, slot) => board.bus.read(0x1000_1008 + 0x1000 * slot, 4));
+      await board.close();
+      boards.pop();
+      return found;
+    };
+    const drives = [{ file }, { file: other, slot: 7 }];
+    expect(await types({ drives })).toEqual([2, 3, 4, 18, 5, 0, 0, 2]);
+    expect(await types({ drives, virtioConsole: 'off', entropy: 'off', powerButton: false, balloon: false })).toEqual([
+      2, 0, 0, 0, 0, 0, 0, 2,
+    ]);
+    const elf = { drives, source: 'elf', kernel: file } as const;
+    expect(await types(elf)).toEqual([2, 0, 0, 0, 0, 0, 0, 2]);
+    expect(await types({ ...elf, virtioConsole: 'on', entropy: 'on' })).toEqual([2, 3, 4, 0, 0, 0, 0, 2]);
+    expect(await types({ drives: [{ file, bus: 'pci', slot: 5 }], bus: 'pci' })).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+    const twice = [
+      { file, slot: 1 },
+      { file: other, slot: 1 },
+    ];
+    await expect(setUp({ drives: twice })).rejects.toMatchObject({ code: 'slot-taken' });
+    await expect(setUp({ drives: twice, bus: 'pci' })).rejects.toMatchObject({ code: 'pci-slot-taken' });
+    await expect(setUp({ drives: [{ file, slot: 8 }] })).rejects.toMatchObject({ code: 'slot-unknown' });
+    await expect(setUp({ drives: [{ file, slot: 0 }], bus: 'pci' })).rejects.toMatchObject({ code: 'pci-slot-taken' });
+  });
+
   it('opens its drives, and leaves none open when one of them fails', async () => {
     const good = join(directory, 'good.img');
     writeFileSync(good, new Uint8Array(4096));
     const drives = [{ file: good }, { file: join(directory, 'missing.img') }];
     await expect(setUp({ drives })).rejects.toThrow(/missing.img/);
     const { board } = await setUp({ drives: [{ file: good, serial: 'disk-1' }] });
-    expect(board.bus.read(0x10003008, 4)).toBe(2);
+    expect(board.bus.read(0x10001008, 4)).toBe(2);
   });
 
   const tools = spawnSync('qemu-system-riscv64', ['--version']).status === 0;

@@ -1,21 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { FlashFile } from '../backend/flash-file';
-import { isaString } from '../hart/isa';
+import { CACHE_BLOCK_SHIFT } from '../hart/extension-bits';
+import { type HartProfile, isaExtensions, isaString } from '../hart/isa/extensions';
+import type { BoardDevice } from '../bus/device';
 import { DeviceManager } from '../bus/device-manager';
+import type { SavedState } from '../bus/device-state';
 import { MmioBus } from '../bus/mmio-bus';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { Clint } from '../interrupt/clint';
 import { InterruptControllers, type InterruptPlan } from '../interrupt/interrupt-controllers';
 import { DirectMemoryAccess } from '../memory/direct-memory-access';
 import type { GuestMemory } from '../memory/guest-memory';
+import { HART_INSTRET, HART_SLEEPING, HART_STRIDE, HARTS_BASE } from '../memory/layout';
 import { PciHostBridge } from '../pci/host-bridge';
-import { GuestClock } from '../process/guest-clock';
-import type { HartBoard } from '../process/hart-board';
+import { GuestClock } from '../threads/guest-clock';
+import type { HartBoard } from '../threads/hart-board';
 import type { VirtioDevice } from '../virtio/device';
-import { VirtioConsole } from '../virtio/devices/console';
-import { VirtioRng } from '../virtio/devices/rng';
-import { type AcpiMachine, acpiTables } from './acpi/acpi-tables';
-import { acpiFiles } from './acpi/table-loader';
+import type { HumanInput, InputKind } from '../virtio/devices/human-input';
+import type { VirtioBalloon } from '../virtio/devices/balloon';
+import type { PowerButton } from '../virtio/devices/power-button';
+import type { VirtioConsole } from '../virtio/devices/console';
+import { createVirtioDevices, type PlacedDevice, type VirtioBus, type VirtioPlace } from '../virtio/registry';
+import { type AcpiMachine, acpiTables } from '../board/acpi/acpi-tables';
+import { acpiFiles } from '../board/acpi/table-loader';
 import {
   APLIC_BASES,
   APLIC_SOURCES,
@@ -36,22 +43,23 @@ import {
   VIRTIO_FIRST_SOURCE,
   VIRTIO_SLOTS,
   VIRTIO_STRIDE,
-} from './board-map';
+} from '../board/board-map';
 import type { Boot } from './boot/boot-files';
-import { readImageFile } from './boot/image-file';
-import type { MachineConfig } from './config';
-import type { DeviceTreeNode } from './device-tree';
-import { deviceTreeBlob } from './device-tree-blob';
+import { readImageFile } from '../images/image-file';
+import type { MachineConfig } from '../settings/settings';
+import type { DeviceTreeNode } from '../bus/device-tree';
+import { deviceTreeBlob } from '../board/device-tree-blob';
 import { Drives } from './drives';
-import { FLASH_BANK_BYTES, FlashBank } from './flash/flash-bank';
-import { FW_CFG, FW_CFG_BYTES, FwCfg } from './fw-cfg';
-import { GoldfishRtc } from './goldfish-rtc';
+import { Networks, type NetworksOptions } from './networks';
+import { FLASH_BANK_BYTES, FlashBank } from '../board/flash/flash-bank';
+import { FW_CFG, FW_CFG_BYTES, FwCfg } from '../board/fw-cfg';
+import { GoldfishRtc } from '../board/goldfish-rtc';
 import { MachineConsole } from './machine-console';
-import { machineTree } from './machine-tree';
-import { RESET_ROM_BASE, resetRom } from './reset-rom';
-import { type FinisherRequest, TestFinisher } from './test-finisher';
-import { Uart, UART_CLOCK } from './uart';
-import { type VirtioBus, VirtioPlaces } from './virtio-places';
+import { machineTree, withChosen } from '../board/machine-tree';
+import { RESET_ROM_BASE, resetRom } from '../board/reset-rom';
+import { type FinisherRequest, TestFinisher } from '../board/test-finisher';
+import { type GuestProgress, Uart, UART_CLOCK } from '../board/uart';
+import { VirtioPlaces } from './virtio-places';
 
 /** Bytes of a file that the user puts into fw_cfg. */
 const FW_CFG_FILE_MAX = 64 << 20;
@@ -62,6 +70,7 @@ export interface BoardOptions {
   boot: Boot;
   /** Names of console ports beside the console itself. */
   ports: string[];
+  network?: NetworksOptions;
   finisher: (request: FinisherRequest) => void;
   warn: (error: VmError) => void;
   /** The host has no space for a write to a disk image, which waits: resolve with whether to try it again. */
@@ -75,7 +84,7 @@ export class Board {
   readonly bus = new MmioBus();
   readonly console: MachineConsole;
   readonly dma: DirectMemoryAccess;
-  readonly devices: DeviceManager<VirtioDevice, VirtioBus>;
+  readonly devices: DeviceManager<VirtioDevice, VirtioBus | VirtioPlace>;
   private readonly clint: Clint;
   private readonly interrupts: InterruptControllers;
   private readonly finisher: TestFinisher;
@@ -84,10 +93,14 @@ export class Board {
   private readonly fwCfg: FwCfg;
   private readonly virtio: VirtioPlaces;
   private readonly namedPorts: VirtioConsole | undefined;
+  private readonly powerButton: PowerButton | undefined;
+  private readonly memoryBalloon: VirtioBalloon | undefined;
+  private readonly inputs: ReadonlyMap<InputKind, HumanInput>;
 
   private constructor(
     private readonly options: BoardOptions,
     readonly drives: Drives,
+    readonly networks: Networks,
     private readonly flashFile: FlashFile | undefined,
     fwCfgFiles: ReadonlyMap<string, Uint8Array>,
   ) {
@@ -99,16 +112,20 @@ export class Board {
     this.finisher = new TestFinisher(FINISHER_BASE, options.finisher);
     this.rtc = new GoldfishRtc({ base: RTC_BASE, line: wires.line(RTC_SOURCE) });
 
-    const terminal = new VirtioConsole({ console: config.console });
-    this.namedPorts = options.ports.length > 0 ? new VirtioConsole({ ports: options.ports }) : undefined;
+    const devices = createVirtioDevices({ config, ports: options.ports, drives, networks: networks.placed });
+    this.namedPorts = devices.ports[0]?.device;
+    this.powerButton = devices.powerButton[0]?.device;
+    this.memoryBalloon = devices.balloon[0]?.device;
+    this.inputs = new Map(devices.input.map(({ device }) => [device.kind, device]));
     this.uart = new Uart({
       base: UART_BASE,
-      line: wires.line(UART_SOURCE),
+      line: wires.requestLine(UART_SOURCE),
       output: (data) => this.console.deliver(data),
       drained: () => this.console.inputDrained(),
+      guest: guestProgress(memory.words, config.harts),
     });
     this.console = new MachineConsole({
-      virtio: terminal.console,
+      virtio: devices.console[0]?.device.console,
       uart: this.uart,
       inputToVirtio: boot.isDefaultGuest,
       warn: options.warn,
@@ -122,45 +139,61 @@ export class Board {
       messages: messageParent === undefined ? undefined : { parent: messageParent, send },
     });
     const vacate = (slot: string): void => void this.devices.remove(slot);
-    const { bus, virtio } = config;
+    const { bus, virtio, virtioMmio, virtioStrict } = config;
     this.virtio = new VirtioPlaces({
       memory,
       wires,
       bridge,
       bus,
       features: virtio,
+      legacy: virtioMmio === 'legacy',
+      strict: virtioStrict,
       vacate,
       warn: options.warn,
       trace: options.traceVirtio,
     });
     this.devices = new DeviceManager(this.bus, this.virtio);
-    const controllers = [this.clint, ...this.interrupts.devices];
-    for (const device of [...controllers, this.finisher, this.rtc, this.uart, ...bridge.devices]) this.devices.register(device);
-    for (const device of [terminal, this.namedPorts, new VirtioRng()]) if (device) this.devices.register(device);
-    for (const { device, bus } of drives.devices) this.devices.register(device, bus);
+    const register = (...own: BoardDevice[]): void => {
+      for (const device of own) this.devices.register(device);
+    };
+    // Interrupt controllers come first, as what is restored last.
+    register(this.clint, ...this.interrupts.devices, this.finisher, this.rtc, this.uart, ...bridge.devices);
+    const placed: readonly PlacedDevice[] = Object.values(devices).flat();
+    // Who has to sit somewhere comes first, so that nobody else sits there.
+    for (const { device, bus, slot } of placed.filter(({ slot }) => slot !== undefined)) this.devices.register(device, { bus, slot });
+    for (const { device, bus } of placed.filter(({ slot }) => slot === undefined)) this.devices.register(device, bus);
     this.fwCfg = this.fillFwCfg(new Map([...this.describeToAcpi(this.virtio.occupiedSlots()), ...fwCfgFiles]));
-    for (const device of [this.fwCfg, ...this.fillFlash()]) this.devices.register(device);
-    for (const slot of this.virtio.emptySlots()) this.devices.register(slot);
+    register(this.fwCfg, ...this.fillFlash(), ...this.virtio.emptySlots());
   }
 
-  /** Opens the drives. Throws VmError if one of them cannot be used. */
+  /** Opens drives and networks. Throws VmError if one of them cannot be used. */
   static async create(options: BoardOptions): Promise<Board> {
     const drives = await Drives.open(options.config, options.full);
     try {
-      return await Board.withFirmware(options, drives);
+      return await Board.withNetworks(options, drives);
     } catch (error) {
       await drives.close();
       throw error;
     }
   }
 
-  private static async withFirmware(options: BoardOptions, drives: Drives): Promise<Board> {
+  private static async withNetworks(options: BoardOptions, drives: Drives): Promise<Board> {
+    const networks = await Networks.open(options.config, options.network);
+    try {
+      return await Board.withFirmware(options, drives, networks);
+    } catch (error) {
+      await networks.close();
+      throw error;
+    }
+  }
+
+  private static async withFirmware(options: BoardOptions, drives: Drives, networks: Networks): Promise<Board> {
     const { config, boot } = options;
     const files = await readFwCfgFiles(config);
     const template = boot.flashTemplate;
     const flash = config.flashVars === undefined ? undefined : await FlashFile.open(config.flashVars, { size: FLASH_BANK_BYTES, template });
     try {
-      return new Board(options, drives, flash, files);
+      return new Board(options, drives, networks, flash, files);
     } catch (error) {
       await flash?.close();
       throw error;
@@ -169,12 +202,16 @@ export class Board {
 
   /** A named console port. Throws VmError 'Config' if the machine was made without it. */
   port(name: string): ReturnType<VirtioConsole['port']> {
-    if (!this.namedPorts) throw VmError.config(`The machine has no console port "${name}": it was made without named ports.`);
+    if (!this.namedPorts)
+      throw VmError.config(`The machine has no console port "${name}": it was made without named ports.`, {
+        code: 'console-port-unknown',
+        params: { name },
+      });
     return this.namedPorts.port(name);
   }
 
   /** What the harts have to know. */
-  hartBoard(trace: string[], profile = false): HartBoard {
+  hartBoard({ trace, profile, semihosting }: Pick<HartBoard, 'trace' | 'profile' | 'semihosting'>): HartBoard {
     // What the harts serve themselves.
     const { bus } = this;
     const local = [this.clint, ...this.interrupts.devices].map(({ base }) => base);
@@ -190,6 +227,8 @@ export class Board {
         return bus.ranges().filter(({ base }) => !local.includes(base));
       },
       jit: this.options.config.jit,
+      hostSleep: this.options.config.hostSleep,
+      ...(semihosting && { semihosting }),
       trace,
       profile,
     };
@@ -198,11 +237,60 @@ export class Board {
   /** Power-on: devices as new, and memory holding what boots. No hart may be running. */
   async powerOn(): Promise<void> {
     this.devices.fixBus();
+    this.console.divert(undefined);
     this.virtio.powerOn();
     this.devices.reset();
     // Requests from before a reboot may still write to memory.
     for (const transport of this.virtio.transports) await transport.drained();
     this.load();
+  }
+
+  /** False where the guest has no driver for it, or not yet. Throws VmError 'Config' if the machine was made without it. */
+  pressPowerButton(): boolean {
+    if (!this.powerButton)
+      throw VmError.config('The machine has no power button: its configuration says powerButton: false.', { code: 'no-power-button' });
+    return this.powerButton.press();
+  }
+
+  /** Throws VmError 'Config' if the machine was made without it. */
+  input(kind: InputKind): HumanInput {
+    const device = this.inputs.get(kind);
+    if (device) return device;
+    throw VmError.config(`The machine has no ${kind}: its configuration does not name it under input.`, {
+      code: 'no-input-device',
+      params: { device: kind },
+    });
+  }
+
+  /** Throws VmError 'Config' if the machine was made without it. */
+  get balloon(): VirtioBalloon {
+    if (this.memoryBalloon) return this.memoryBalloon;
+    throw VmError.config(
+      'The machine has no memory balloon: its configuration says balloon: false, or it starts a program in machine mode.',
+      {
+        code: 'no-balloon',
+      },
+    );
+  }
+
+  /** The state of all devices, as plain data, by their names; guest memory is not part of it. No hart may be running. The devices work on when this resolves. */
+  async snapshot(): Promise<Record<string, SavedState>> {
+    const { transports } = this.virtio;
+    try {
+      for (const transport of transports) await transport.sleep();
+      return this.devices.snapshot();
+    } finally {
+      for (const transport of transports) transport.wake();
+    }
+  }
+
+  /**
+   * Into a board of the same configuration that is switched on, with guest memory already as it was; no hart may be running. Throws VmError
+   * 'State', and changes nothing, for the state of another machine.
+   */
+  restore(saved: unknown): void {
+    this.devices.restore(saved);
+    for (const transport of this.virtio.transports) transport.wake();
   }
 
   /** Hands on output that is still gathered. */
@@ -213,10 +301,12 @@ export class Board {
   /** Releases timers and files. No hart may be running; the board is not used afterwards. */
   async close(): Promise<void> {
     this.rtc.close();
+    this.uart.close();
     for (const transport of this.virtio.transports) {
       transport.reset();
       await transport.drained();
     }
+    await this.networks.close();
     await this.drives.close();
     await this.flashFile?.close();
   }
@@ -230,37 +320,48 @@ export class Board {
 
   private load(): void {
     const { dma } = this;
-    const { boot, config } = this.options;
+    const { boot } = this.options;
     for (const { address, bytes, memoryBytes } of boot.segments) {
       dma.copyToGuest(bytes, address);
       dma.view(address + bytes.length, memoryBytes - bytes.length).fill(0);
       dma.wrote(address + bytes.length, memoryBytes - bytes.length);
     }
-    const tree = machineTree({
-      harts: config.harts,
-      extensions: this.extensions,
-      memory: config.memory,
-      append: boot.append,
-      initrd: boot.initrd,
-      stdoutPath: `/soc/${this.uart.name}`,
-      rngSeed: randomBytes(32),
-      devices: this.devices.deviceTreeNodes(),
-      others: [...this.finisher.systemControlNodes(), this.fwCfg.rootNode(), flashNode()],
-    });
-    dma.copyToGuest(deviceTreeBlob(tree), boot.deviceTree);
+    dma.copyToGuest(this.deviceTree(), boot.deviceTree);
     dma.copyToGuest(resetRom(boot), RESET_ROM_BASE);
   }
 
-  /** Extensions of the harts that not every machine has. */
-  private get extensions(): string[] {
-    return this.options.config.aia === 'aplic-imsic' ? ['smaia', 'ssaia'] : [];
+  /** The tree that the guest gets, flattened; each has a random seed of its own. */
+  deviceTree(): Uint8Array {
+    const { boot, config } = this.options;
+    if (boot.deviceTreeFile) return deviceTreeBlob(withChosen(boot.deviceTreeFile, boot));
+    return deviceTreeBlob(
+      machineTree({
+        harts: config.harts,
+        profile: this.profile,
+        memory: config.memory,
+        append: boot.append,
+        initrd: boot.initrd,
+        stdoutPath: `/soc/${this.uart.name}`,
+        rngSeed: randomBytes(32),
+        devices: this.devices.deviceTreeNodes(),
+        others: [...this.finisher.systemControlNodes(), this.fwCfg.rootNode(), flashNode()],
+      }),
+    );
+  }
+
+  private get profile(): HartProfile {
+    const { extensionsOff, aia } = this.options.config;
+    return { off: extensionsOff, imsics: aia === 'aplic-imsic' };
   }
 
   /** The files from which firmware makes ACPI tables, for operating systems that do without the device tree. */
   private describeToAcpi(virtio: AcpiMachine['virtio']): Map<string, Uint8Array> {
+    const extensions = isaExtensions(this.profile);
+    const blockShift = (extension: string): number => (extensions.includes(extension) ? CACHE_BLOCK_SHIFT : 0);
     const tables = acpiTables({
       harts: this.options.config.harts,
-      isa: isaString(this.extensions),
+      isa: isaString(this.profile),
+      cacheBlocks: { managed: blockShift('zicbom'), prefetched: blockShift('zicbop'), zeroed: blockShift('zicboz') },
       timebase: TIMEBASE,
       interrupts: this.interruptPlan(),
       uart: { base: UART_BASE, source: UART_SOURCE, clock: UART_CLOCK },
@@ -292,6 +393,23 @@ export class Board {
       new FlashBank({ memory, warn, base: FLASH_BASE + FLASH_BANK_BYTES, ...variables }),
     ];
   }
+}
+
+/** How far the harts have come, as far as they have told. */
+function guestProgress(words: Int32Array, harts: number): GuestProgress {
+  const marks = new Int32Array(harts);
+  const word = (hart: number, offset: number): number => Atomics.load(words, (HARTS_BASE + hart * HART_STRIDE + offset) >>> 2);
+  return {
+    mark: () => {
+      for (let hart = 0; hart < harts; hart++) marks[hart] = word(hart, HART_INSTRET);
+    },
+    hasExecuted: (instructions) => {
+      for (let hart = 0; hart < harts; hart++) {
+        if (word(hart, HART_SLEEPING) === 0 && (word(hart, HART_INSTRET) - marks[hart]) >>> 0 < instructions) return false;
+      }
+      return true;
+    },
+  };
 }
 
 /** Both banks are one device to its driver. */

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VirtioBlock } from '../virtio/devices/block';
 import { VirtioScsi } from '../virtio/devices/scsi/device';
-import { type DriveConfigInput, driveSchema, type MachineConfigInput, machineConfigSchema } from './config';
+import { type DriveConfigInput, driveSchema } from '../settings/drive';
+import { type MachineConfigInput, machineConfigSchema } from '../settings/settings';
 import { Drives } from './drives';
 
 let folder: string;
@@ -29,11 +30,11 @@ describe('Drives', () => {
     const other = join(folder, 'other.img');
     writeFileSync(other, new Uint8Array(512));
     const drives = await open({ harts: 2, drives: [{ file: disk }, { file: disc, media: 'cdrom' }, { file: other, interface: 'scsi' }] });
-    expect(drives.devices.map(({ device }) => [device.constructor, device.queueSizes.length])).toEqual([
+    expect([...drives.disks, ...drives.adapters].map(({ device }) => [device.constructor, device.queueSizes.length])).toEqual([
       [VirtioBlock, 2],
       [VirtioScsi, 4],
     ]);
-    const scsi = drives.devices[1].device as VirtioScsi;
+    const scsi = drives.adapters[0].device;
     expect([0, 1].map((target) => scsi.unit({ target, lun: 0 })?.kind)).toEqual(['cdrom', 'disk']);
     expect([disk, disc, other].map(inUse)).toEqual([true, false, true]);
     await drives.close();
@@ -42,21 +43,13 @@ describe('Drives', () => {
 
   it('closes what it opened when one of the drives cannot be', async () => {
     await expect(open({ drives: [{ file: disk }, { file: join(folder, 'missing') }] })).rejects.toThrow('missing');
-    await expect(
-      open({
-        drives: [
-          { file: disk, id: 'a' },
-          { file: disc, readonly: true, id: 'a' },
-        ],
-      }),
-    ).rejects.toThrow('two drives named a');
     expect(inUse(disk)).toBe(false);
-    expect((await open({})).devices).toEqual([]);
+    expect(await open({})).toMatchObject({ disks: [], adapters: [] });
   });
 
   it('attaches and detaches SCSI drives', async () => {
     const drives = await open({ scsi: true });
-    const scsi = drives.devices[0].device as VirtioScsi;
+    const scsi = drives.adapters[0].device;
     const id = await drives.attach(drive({ file: disk, interface: 'scsi' }));
     expect(id).toBe('drive0');
     expect(scsi.unit({ target: 0, lun: 0 })?.blocks).toBe(8);
@@ -90,7 +83,7 @@ describe('Drives', () => {
     });
     await drives.resize('d', 8192);
     expect(statSync(disk).size).toBe(8192);
-    expect((drives.devices[0].device as VirtioBlock).size).toBe(8192);
+    expect(drives.disks[0].device.size).toBe(8192);
     await expect(drives.resize('d', 4096)).rejects.toThrow('only grow');
     await expect(drives.resize('d', 8193)).rejects.toMatchObject({ kind: 'Config' });
     await expect(drives.resize('cd', 8192)).rejects.toThrow('holds a disc');
@@ -99,7 +92,7 @@ describe('Drives', () => {
 
   it('changes discs, and keeps the old one where the guest holds it', async () => {
     const drives = await open({ drives: [{ file: disc, media: 'cdrom', id: 'cd' }] });
-    const unit = (drives.devices[0].device as VirtioScsi).unit({ target: 0, lun: 0 })!;
+    const unit = drives.adapters[0].device.unit({ target: 0, lun: 0 })!;
     unit.locked = true;
     await expect(drives.changeMedium('cd', disk, false)).rejects.toMatchObject({ kind: 'State' });
     expect(unit.medium?.name).toBe(disc);

@@ -1,10 +1,11 @@
 import { AsyncBlockDevice, type OpenDiskOptions } from '../backend/disk/async-block-device';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { VirtioBlock } from '../virtio/devices/block';
 import { VirtioScsi } from '../virtio/devices/scsi/device';
 import type { UnitAddress } from '../virtio/devices/scsi/requests';
-import type { VirtioDevice } from '../virtio/device';
-import type { DriveConfig, MachineConfig } from './config';
+import type { PlacedDevice } from '../virtio/registry';
+import type { DriveConfig } from '../settings/drive';
+import type { MachineConfig } from '../settings/settings';
 
 /** What becomes of writes for which the host has no space; see AsyncBlockDevice. */
 type OnFull = NonNullable<OpenDiskOptions['onFull']>;
@@ -13,14 +14,17 @@ interface Drive {
   config: DriveConfig;
   /** None in an empty CD-ROM drive. */
   disk: AsyncBlockDevice | undefined;
+  /** That of the disk. */
+  file: string | undefined;
   /** Where the guest sees it: a device of its own, or a unit of the SCSI adapter. */
   place: VirtioBlock | UnitAddress;
 }
 
 /** The drives of a machine: their disk images, and the devices in which the guest sees them. */
 export class Drives {
-  /** Virtio disks in the order of the configuration, then the SCSI adapter, if there is one; and the bus that was asked for. */
-  readonly devices: readonly { device: VirtioDevice; bus: DriveConfig['bus'] }[];
+  /** Virtio disks in the order of the configuration, and the SCSI adapter, if there is one; each with the bus that was asked for. */
+  readonly disks: readonly PlacedDevice<VirtioBlock>[];
+  readonly adapters: readonly PlacedDevice<VirtioScsi>[];
   private readonly drives = new Map<string, Drive>();
   private readonly scsi: VirtioScsi | undefined;
   private closed = false;
@@ -32,19 +36,19 @@ export class Drives {
   ) {
     const { drives, harts } = config;
     if (config.scsi || drives.some(isScsi)) this.scsi = new VirtioScsi({ queues: harts });
-    const devices: { device: VirtioDevice; bus: DriveConfig['bus'] }[] = [];
+    const placed: PlacedDevice<VirtioBlock>[] = [];
     for (const [i, drive] of drives.entries()) {
       const disk = disks[i];
       if (isScsi(drive)) this.add(drive, disk);
       else {
         const { serial, blockSize, discard, queues = harts } = drive;
         const place = new VirtioBlock({ disk, serial, blockSize, discard, queues });
-        devices.push({ device: place, bus: drive.bus });
-        this.keep(drive, { config: drive, disk, place });
+        placed.push({ device: place, bus: drive.bus, slot: drive.slot });
+        this.keep(drive, { config: drive, disk, file: drive.file, place });
       }
     }
-    if (this.scsi) devices.push({ device: this.scsi, bus: drives.find((drive) => isScsi(drive) && drive.bus)?.bus });
-    this.devices = devices;
+    this.disks = placed;
+    this.adapters = this.scsi ? [{ device: this.scsi, bus: drives.find((drive) => isScsi(drive) && drive.bus)?.bus }] : [];
   }
 
   /** Opens the images. Throws VmError if one of them cannot be used. */
@@ -59,10 +63,17 @@ export class Drives {
     }
   }
 
+  /** Each drive's id, its settings with the file that was in it last, and the file in it now: none in an empty CD-ROM drive. */
+  list(): { id: string; config: DriveConfig; file: string | undefined }[] {
+    return [...this.drives].map(([id, { config, disk, file }]) => ({ id, config, file: disk && file }));
+  }
+
   /** Resolves with the new drive's id. */
   async attach(config: DriveConfig): Promise<string> {
     if (!isScsi(config)) {
-      throw VmError.config('Only SCSI drives can be attached to a machine that is there already. Set the interface to scsi.');
+      throw VmError.config('Only SCSI drives can be attached to a box that runs. Set the interface to scsi.', {
+        code: 'drive-not-attachable',
+      });
     }
     const disk = await openDisk(config, this.onFull);
     try {
@@ -76,7 +87,8 @@ export class Drives {
 
   async detach(id: string): Promise<void> {
     const { place, disk } = this.find(id);
-    if (place instanceof VirtioBlock) throw VmError.config(`The drive ${id} is no SCSI drive; only those can be detached.`);
+    if (place instanceof VirtioBlock)
+      throw VmError.config(`The drive ${id} is no SCSI drive; only those can be detached.`, { code: 'drive-not-scsi', params: { id } });
     this.drives.delete(id);
     try {
       await this.scsi?.detach(place);
@@ -87,10 +99,15 @@ export class Drives {
 
   async resize(id: string, size: number): Promise<void> {
     const { disk, config } = this.find(id);
-    if (!disk || config.media === 'cdrom') throw VmError.config(`The drive ${id} holds a disc, which has its size for ever.`);
-    if (disk.readonly) throw VmError.config(`The drive ${id} is read-only and cannot be resized.`);
+    if (!disk || config.media === 'cdrom')
+      throw VmError.config(`The drive ${id} holds a disc, which has its size for ever.`, { code: 'drive-is-disc', params: { id } });
+    if (disk.readonly)
+      throw VmError.config(`The drive ${id} is read-only and cannot be resized.`, { code: 'drive-read-only', params: { id } });
     if (size < disk.size)
-      throw VmError.config(`The drive ${id} has ${disk.size} bytes. While the machine is there it can only grow, not shrink to ${size}.`);
+      throw VmError.config(`The drive ${id} has ${disk.size} bytes. While the box runs it can only grow, not shrink to ${size}.`, {
+        code: 'drive-cannot-shrink',
+        params: { id, hasBytes: disk.size, wantedBytes: size },
+      });
     await disk.resize(size);
   }
 
@@ -98,7 +115,7 @@ export class Drives {
     const drive = this.find(id);
     const { place, config } = drive;
     if (place instanceof VirtioBlock || config.media !== 'cdrom')
-      throw VmError.config(`The drive ${id} is no CD-ROM drive; only those take another disc.`);
+      throw VmError.config(`The drive ${id} is no CD-ROM drive; only those take another disc.`, { code: 'drive-no-cdrom', params: { id } });
     const disk = file === undefined ? undefined : await openDisk({ ...config, file }, this.onFull);
     let before: AsyncBlockDevice | undefined;
     try {
@@ -109,6 +126,8 @@ export class Drives {
       throw error;
     }
     drive.disk = disk;
+    drive.file = file;
+    if (file !== undefined) drive.config = { ...config, file };
     await before?.close();
   }
 
@@ -120,11 +139,12 @@ export class Drives {
   }
 
   private add(config: DriveConfig, disk: AsyncBlockDevice): string {
-    if (!this.scsi) throw VmError.config('The machine has no SCSI adapter. Give it one (scsi), and start it again.');
+    if (!this.scsi)
+      throw VmError.config('The box has no SCSI adapter. Give it one (scsi), and start it again.', { code: 'no-scsi-adapter' });
     if (config.id !== undefined) this.mustBeFree(config.id);
     const { media, serial, blockSize } = config;
     const unit = media === 'cdrom' ? { kind: media, medium: disk, serial } : { kind: media, medium: disk, serial, blockSize };
-    return this.keep(config, { config, disk, place: this.scsi.attach(unit) });
+    return this.keep(config, { config, disk, file: config.file, place: this.scsi.attach(unit) });
   }
 
   private keep({ id: wanted }: DriveConfig, drive: Drive): string {
@@ -137,16 +157,24 @@ export class Drives {
   }
 
   private mustBeFree(id: string): void {
-    if (this.drives.has(id)) throw VmError.config(`The machine has two drives named ${id}. Give one of them another id.`);
+    if (this.drives.has(id))
+      throw VmError.config(`The box has two drives named ${id}. Give one of them another id.`, {
+        code: 'drive-id-taken',
+        params: { id },
+      });
   }
 
   private mustBeOpen(): void {
-    if (this.closed) throw new VmError('State', 'The machine was switched off meanwhile.');
+    if (this.closed) throw new VmError('State', 'The box was switched off meanwhile.', { code: 'box-switched-off' });
   }
 
   private find(id: string): Drive {
     const drive = this.drives.get(id);
-    if (!drive) throw VmError.config(`The machine has no drive ${id}; it has ${[...this.drives.keys()].join(', ') || 'none'}.`);
+    if (!drive)
+      throw VmError.config(`The box has no drive ${id}; it has ${[...this.drives.keys()].join(', ') || 'none'}.`, {
+        code: 'drive-unknown',
+        params: { id, known: [...this.drives.keys()].join(', ') },
+      });
     return drive;
   }
 }

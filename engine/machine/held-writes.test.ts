@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { DeviceError, type VmError } from '../bus/vm-error';
+import { DeviceError, type VmError } from '../errors/vm-error';
 import { HeldWrites } from './held-writes';
 
 const full = DeviceError.IoError("The host's disk is full: disk.img could not be written. Free some space.");
@@ -25,4 +25,18 @@ it('lets writes fail once the machine ends', async () => {
   writes.giveUp();
   expect(await held).toBe(false);
   expect(await writes.hold(full)).toBe(false);
+});
+
+it('refuses during a reset what waits and what comes, and holds again after it', async () => {
+  const held = new HeldWrites(() => undefined);
+  const before = held.hold(full);
+  await held.refuseDuring(async () => {
+    expect(await before).toBe(false);
+    expect(await held.hold(full)).toBe(false);
+    expect(held.reason).toBeUndefined();
+  });
+  const after = held.hold(full);
+  expect(held.reason).toBeDefined();
+  held.retry();
+  expect(await after).toBe(true);
 });

@@ -1,10 +1,11 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 
 /** Writes to disk images that wait because the host has no space left for them. */
 export class HeldWrites {
   readonly #waiting: ((again: boolean) => void)[] = [];
   #error: VmError | undefined;
   #isOver = false;
+  #isRefusing = false;
 
   constructor(
     /** Told when the first write is held back. */
@@ -18,13 +19,13 @@ export class HeldWrites {
 
   /** Hold a write back. Resolves with whether to try it again. */
   readonly hold = (cause: VmError): Promise<boolean> => {
-    if (this.#isOver) return Promise.resolve(false);
+    if (this.#isOver || this.#isRefusing) return Promise.resolve(false);
     const held = new Promise<boolean>((resolve) => this.#waiting.push(resolve));
     if (!this.#error) {
       this.#error = new VmError(
         'Resource',
-        `${cause.message} The machine is paused, and nothing is lost: resume it when there is space again.`,
-        { cause },
+        `${cause.message} The box is paused, and nothing is lost: resume it when there is space again.`,
+        { cause, code: 'disk-full-paused', params: { path: cause.params?.['path'] ?? '' } },
       );
       this.onFull(this.#error);
     }
@@ -33,6 +34,17 @@ export class HeldWrites {
 
   retry(): void {
     this.#settle(true);
+  }
+
+  /** Meanwhile what cannot be written fails instead of waiting. */
+  async refuseDuring(work: () => Promise<void>): Promise<void> {
+    this.#isRefusing = true;
+    this.#settle(false);
+    try {
+      await work();
+    } finally {
+      this.#isRefusing = false;
+    }
   }
 
   /** The machine ends: what cannot be written fails. */

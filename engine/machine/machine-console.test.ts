@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { VmError } from '../bus/vm-error';
+import type { VmError } from '../errors/vm-error';
 import { DevicePort } from '../virtio/devices/console-port';
 import { MachineConsole } from './machine-console';
 
@@ -16,6 +16,11 @@ function setUp(inputToVirtio = false): MachineConsole {
     receive: (data: Uint8Array) => {
       toUart += Buffer.from(data).toString();
       return room;
+    },
+    takeBack: () => {
+      const unread = bytes(toUart);
+      toUart = '';
+      return unread;
     },
   };
   return new MachineConsole({ virtio, uart, inputToVirtio, warn: (error) => warnings.push(error) });
@@ -143,5 +148,22 @@ describe('MachineConsole', () => {
     expect(sizes).toEqual(['100x40']);
     console.end();
     expect(() => console.write(bytes('x'))).toThrow(/was ended/);
+  });
+
+  it('gives input to who takes it, with what the UART had not handed on, until it is given back', () => {
+    const console = setUp();
+    let taken = '';
+    console.write(bytes('ab'));
+    console.divert({
+      receive: (data) => {
+        taken += Buffer.from(data).toString();
+        return false;
+      },
+    });
+    expect(console.write(bytes('c'))).toBe(false);
+    expect([taken, toUart]).toEqual(['abc', '']);
+    console.divert(undefined);
+    expect(console.write(bytes('d'))).toBe(true);
+    expect([taken, toUart]).toEqual(['abc', 'd']);
   });
 });

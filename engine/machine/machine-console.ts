@@ -1,15 +1,21 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { type ConsolePort, type DataListener, INPUT_HIGH_WATER } from '../virtio/devices/console-port';
 
-/** What the console needs of the UART. */
+/** Takes what is typed. */
 export interface SerialInput {
   /** False: wait for `inputDrained` before sending more. */
   receive(data: Uint8Array): boolean;
 }
 
+/** The UART, whose unread input can be taken back. */
+interface UartInput extends SerialInput {
+  takeBack(): Uint8Array;
+}
+
 export interface MachineConsoleOptions {
-  virtio: ConsolePort;
-  uart: SerialInput;
+  /** None: the machine has the serial port only. */
+  virtio: ConsolePort | undefined;
+  uart: UartInput;
   /** The guest is known to have its terminal on the virtio console: what is typed earlier waits for that. */
   inputToVirtio: boolean;
   warn: (error: VmError) => void;
@@ -21,8 +27,8 @@ export interface MachineConsoleOptions {
  */
 export class MachineConsole implements ConsolePort {
   readonly name = 'console';
-  private readonly virtio: ConsolePort;
-  private readonly uart: SerialInput;
+  private readonly virtio: ConsolePort | undefined;
+  private readonly uart: UartInput;
   private readonly warn: (error: VmError) => void;
   private readonly inputToVirtio: boolean;
   private virtioSpoke = false;
@@ -30,28 +36,31 @@ export class MachineConsole implements ConsolePort {
   private readonly ahead: Uint8Array[] = [];
   private aheadBytes = 0;
   private ended = false;
+  /** Who gets the input in place of the guest's devices. */
+  private taker: SerialInput | undefined;
   private readonly dataListeners = new Set<DataListener>();
   private readonly drainListeners = new Set<() => void>();
 
   constructor(options: MachineConsoleOptions) {
     this.virtio = options.virtio;
     this.uart = options.uart;
-    this.inputToVirtio = options.inputToVirtio;
+    this.inputToVirtio = options.inputToVirtio && options.virtio !== undefined;
     this.warn = options.warn;
-    this.virtio.onData(() => this.virtioSpeaks());
-    this.virtio.onOpenChange((open) => {
+    this.virtio?.onData(() => this.virtioSpeaks());
+    this.virtio?.onOpenChange((open) => {
       if (!open) this.virtioSpoke = false;
     });
-    this.virtio.onDrain(() => this.inputDrained());
+    this.virtio?.onDrain(() => this.inputDrained());
   }
 
   get isOpen(): boolean {
-    return this.virtio.isOpen;
+    return this.virtio?.isOpen ?? true;
   }
 
   write(data: Uint8Array): boolean {
-    if (this.ended) throw new VmError('State', 'The console was ended: nothing more can be written to it.');
-    if (this.virtioSpoke) return this.virtio.write(data);
+    if (this.ended) throw new VmError('State', 'The console was ended: nothing more can be written to it.', { code: 'console-ended' });
+    if (this.taker) return this.taker.receive(data);
+    if (this.virtio && this.virtioSpoke) return this.virtio.write(data);
     if (!this.inputToVirtio) return this.uart.receive(data);
     this.ahead.push(data);
     this.aheadBytes += data.length;
@@ -65,10 +74,10 @@ export class MachineConsole implements ConsolePort {
 
   onData(listener: DataListener): () => void {
     this.dataListeners.add(listener);
-    const remove = this.virtio.onData(listener);
+    const remove = this.virtio?.onData(listener);
     return () => {
       this.dataListeners.delete(listener);
-      remove();
+      remove?.();
     };
   }
 
@@ -78,11 +87,11 @@ export class MachineConsole implements ConsolePort {
   }
 
   onOpenChange(listener: (open: boolean) => void): () => void {
-    return this.virtio.onOpenChange(listener);
+    return this.virtio?.onOpenChange(listener) ?? (() => undefined);
   }
 
   resize(columns: number, rows: number): void {
-    this.virtio.resize(columns, rows);
+    this.virtio?.resize(columns, rows);
   }
 
   /** Output of the UART, or of a bare-metal program; a promise asks the sender to wait. */
@@ -100,13 +109,21 @@ export class MachineConsole implements ConsolePort {
   }
 
   private virtioSpeaks(): void {
-    if (this.virtioSpoke) return;
+    const { virtio } = this;
+    if (this.virtioSpoke || !virtio) return;
     this.virtioSpoke = true;
     if (this.aheadBytes === 0) return;
     const asked = this.aheadBytes >= INPUT_HIGH_WATER;
     this.aheadBytes = 0;
-    const hasRoom = this.ahead.splice(0).map((data) => this.virtio.write(data));
+    const hasRoom = this.ahead.splice(0).map((data) => virtio.write(data));
     if (asked && hasRoom.at(-1)) this.inputDrained();
+  }
+
+  /** From now on input goes there, and what the UART's driver has not read; undefined: back to the guest's devices. */
+  divert(taker: SerialInput | undefined): void {
+    this.taker = taker;
+    const unread = taker ? this.uart.takeBack() : new Uint8Array();
+    if (unread.length > 0) taker?.receive(unread);
   }
 
   /** There is room for input again. */

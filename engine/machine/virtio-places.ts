@@ -1,20 +1,18 @@
 import type { ManagedDevice } from '../bus/device';
 import type { DevicePlaces } from '../bus/device-manager';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import type { WiredController } from '../interrupt/wired-controller';
 import type { GuestMemory } from '../memory/guest-memory';
 import { VIRTIO_ISR } from '../memory/layout';
 import type { PciHostBridge } from '../pci/host-bridge';
 import type { VirtioDevice } from '../virtio/device';
 import { RING_FEATURES, VIRTIO_F_IN_ORDER, VIRTIO_F_NOTIFICATION_DATA, VIRTIO_F_RING_PACKED } from '../virtio/features';
+import type { VirtioBus, VirtioPlace } from '../virtio/registry';
 import { VirtioMmio } from '../virtio/transport/mmio';
 import { VirtioPci } from '../virtio/transport/pci';
 import type { VirtioTransport } from '../virtio/transport/transport';
-import { VIRTIO_BASE, VIRTIO_FIRST_SOURCE, VIRTIO_SLOTS, VIRTIO_STRIDE } from './board-map';
-import type { MachineConfig } from './config';
-
-/** The buses that a virtio device can sit on. */
-export type VirtioBus = MachineConfig['bus'];
+import { VIRTIO_BASE, VIRTIO_FIRST_SOURCE, VIRTIO_SLOTS, VIRTIO_STRIDE } from '../board/board-map';
+import type { MachineConfig } from '../settings/settings';
 
 const FEATURES = {
   packed: VIRTIO_F_RING_PACKED,
@@ -30,6 +28,10 @@ export interface VirtioPlacesOptions {
   bus: VirtioBus;
   /** What is offered beyond what is always offered. */
   features: MachineConfig['virtio'];
+  /** Whether MMIO slots are of before virtio 1.0. */
+  legacy: boolean;
+  /** Refuse drivers that break rules. */
+  strict: boolean;
   /** Called with the name of an empty slot that gets a device. */
   vacate: (slot: string) => void;
   /** Gets what devices warn of. */
@@ -39,7 +41,7 @@ export interface VirtioPlacesOptions {
 }
 
 /** Where the virtio devices of a machine sit: in the board's eight MMIO slots and on its PCI bus. */
-export class VirtioPlaces implements DevicePlaces<VirtioDevice, VirtioBus> {
+export class VirtioPlaces implements DevicePlaces<VirtioDevice, VirtioBus | VirtioPlace> {
   readonly #slots: (VirtioMmio | undefined)[] = Array.from({ length: VIRTIO_SLOTS }, () => undefined);
   readonly #functions = new Map<VirtioPci, number>();
   #isOn = false;
@@ -56,16 +58,20 @@ export class VirtioPlaces implements DevicePlaces<VirtioDevice, VirtioBus> {
     this.#isOn = true;
   }
 
-  place(device: VirtioDevice, bus?: VirtioBus): ManagedDevice {
-    const free = this.#isOn ? -1 : this.#slots.findIndex((slot) => !slot?.device);
-    if (bus === 'mmio' && free < 0) {
+  place(device: VirtioDevice, where: VirtioBus | VirtioPlace = {}): ManagedDevice {
+    const { bus, slot } = typeof where === 'string' ? { bus: where, slot: undefined } : where;
+    const isMmio = (bus ?? this.options.bus) === 'mmio';
+    if (isMmio && slot !== undefined) this.#mustBeFree(slot);
+    const free = this.#isOn ? -1 : (slot ?? this.#slots.findIndex((one) => !one?.device));
+    if (isMmio && free < 0 && (bus !== undefined || slot !== undefined)) {
       throw VmError.config(
         this.#isOn
-          ? 'While the machine is on, virtio devices can be added to PCI only.'
+          ? 'While the box runs, virtio devices can be added to PCI only.'
           : `The board has ${VIRTIO_SLOTS} virtio-mmio slots, and all are taken. Put a drive on PCI (bus pci), or attach drives by SCSI: all of them take one place.`,
+        { code: this.#isOn ? 'slots-while-on' : 'slots-full', params: { slots: VIRTIO_SLOTS } },
       );
     }
-    const transport = (bus ?? this.options.bus) === 'mmio' && free >= 0 ? this.#fill(free, device) : this.#plug(device);
+    const transport = isMmio && free >= 0 ? this.#fill(free, device) : this.#plug(device, isMmio ? undefined : slot);
     device.on('warning', this.options.warn);
     return transport;
   }
@@ -76,7 +82,10 @@ export class VirtioPlaces implements DevicePlaces<VirtioDevice, VirtioBus> {
       this.#functions.delete(transport);
     } else if (transport instanceof VirtioMmio) {
       if (this.#isOn)
-        throw new VmError('State', `${transport.name} is known to the guest for good; only devices on PCI can go while the machine is on.`);
+        throw new VmError('State', `${transport.name} is known to the guest for good; only devices on PCI can go while the box runs.`, {
+          code: 'device-stays',
+          params: { device: transport.name },
+        });
       const at = this.#slots.indexOf(transport);
       if (at >= 0) this.#slots[at] = undefined;
     } else return undefined;
@@ -99,6 +108,19 @@ export class VirtioPlaces implements DevicePlaces<VirtioDevice, VirtioBus> {
     return empty;
   }
 
+  #mustBeFree(slot: number): void {
+    if (slot >= VIRTIO_SLOTS)
+      throw VmError.config(`The board has virtio-mmio slots 0 to ${VIRTIO_SLOTS - 1}, not ${slot}.`, {
+        code: 'slot-unknown',
+        params: { slot, last: VIRTIO_SLOTS - 1 },
+      });
+    if (this.#slots[slot]?.device)
+      throw VmError.config(`virtio-mmio slot ${slot} is to hold two devices. Give one of them another place (slot).`, {
+        code: 'slot-taken',
+        params: { slot },
+      });
+  }
+
   #fill(at: number, device: VirtioDevice): VirtioMmio {
     const empty = this.#slots[at];
     if (empty) this.options.vacate(empty.name);
@@ -108,7 +130,7 @@ export class VirtioPlaces implements DevicePlaces<VirtioDevice, VirtioBus> {
   }
 
   #slot(slot: number, device?: VirtioDevice): VirtioMmio {
-    const { memory, wires, trace } = this.options;
+    const { memory, wires, trace, strict, legacy } = this.options;
     return new VirtioMmio({
       memory,
       base: VIRTIO_BASE + slot * VIRTIO_STRIDE,
@@ -117,14 +139,16 @@ export class VirtioPlaces implements DevicePlaces<VirtioDevice, VirtioBus> {
       interrupt: wires.wordLine(VIRTIO_FIRST_SOURCE + slot, VIRTIO_ISR + 4 * slot),
       device,
       ringFeatures: this.#ringFeatures,
+      strict,
+      legacy,
       trace,
     });
   }
 
-  #plug(device: VirtioDevice): VirtioPci {
-    const { memory, bridge, trace } = this.options;
-    const slot = bridge.freeSlot();
-    const transport = new VirtioPci({ memory, device, slot, ringFeatures: this.#ringFeatures, trace });
+  #plug(device: VirtioDevice, at?: number): VirtioPci {
+    const { memory, bridge, trace, strict } = this.options;
+    const slot = bridge.freeSlot(at);
+    const transport = new VirtioPci({ memory, device, slot, ringFeatures: this.#ringFeatures, strict, trace });
     bridge.attach(slot.device, transport.pci);
     this.#functions.set(transport, slot.device);
     return transport;

@@ -1,38 +1,87 @@
 import { EventEmitter } from 'node:events';
-import type { z, ZodType } from 'zod';
-import { VmError } from '../bus/vm-error';
+import { systemError } from '../errors/system-error';
+import { VmError } from '../errors/vm-error';
 import type { HartStop } from '../hart/debug-points';
+import { extensionBits } from '../hart/isa/extensions';
 import { HartRegisters } from '../hart/registers';
 import { CHECK_BYTES } from '../hart/check/check-layout';
 import type { Samples } from '../hart/sampler';
 import { between, type MachineStatistics } from '../hart/statistics';
 import { defaultGuest, type SetupProgress } from '../images/default-guest';
+import type { Explanation } from '../hart/illegal-instruction';
+import type { SemihostingRequest } from '../hart/semihosting';
 import type { DirectMemoryAccess } from '../memory/direct-memory-access';
 import { GuestMemory } from '../memory/guest-memory';
+import { MACHINE_SEMIHOSTING } from '../memory/layout';
 import { createMemory, planMemory } from '../memory/memory-plan';
+import { pacedWriter } from '../host/paced-writer';
 import { timerResolution } from '../host/timer-resolution';
-import { HartThreads } from '../process/hart-threads';
-import { HartPool } from '../process/harts';
-import type { V8Verdict } from '../process/contract';
-import { v8Verdict } from '../process/v8-verdict';
+import { HartThreads } from '../threads/hart-threads';
+import type { RefusedCall } from '../threads/hart-worker';
+import { type HartAction, HartPool } from '../threads/harts';
+import type { V8Verdict } from '../threads/v8-verdict-schema';
+import { v8Verdict } from '../threads/v8-verdict';
 import { stockFirmware } from '../images/stock-firmware';
+import type { BalloonStatistics } from '../virtio/devices/balloon';
+import type { InputKind } from '../virtio/devices/human-input';
+import type { InputEvent } from '../virtio/devices/input';
 import type { ConsolePort } from '../virtio/devices/console-port';
 import { Board } from './board';
 import { Debugger } from './debugger';
-import { FLASH_BANK_BYTES } from './flash/flash-bank';
-import { FLASH_BASE, RAM_BASE } from './board-map';
+import type { Drives } from './drives';
+import type { Networks } from './networks';
+import { FLASH_BANK_BYTES } from '../board/flash/flash-bank';
+import { FLASH_BASE, RAM_BASE } from '../board/board-map';
 import { type Boot, loadBoot } from './boot/boot-files';
 import { Htif } from './boot/htif';
-import { type DriveConfigInput, type MachineConfig, type MachineConfigInput, driveSchema, machineConfigSchema } from './config';
+import type { DriveConfigInput } from '../settings/drive';
+import { checkDrive, checkSettings } from '../settings/problem';
+import { type MachineConfig, type MachineConfigInput, machineConfigSchema } from '../settings/settings';
 import { HeldWrites } from './held-writes';
-import { RESET_ROM_BASE, RESET_ROM_SIZE } from './reset-rom';
-import type { FinisherRequest } from './test-finisher';
+import { SemihostingHost } from './semihosting-host';
+import { createSemihosting, semihostingRefused } from './semihosting-setup';
+import { RESET_ROM_BASE, RESET_ROM_SIZE } from '../board/reset-rom';
+import type { FinisherRequest } from '../board/test-finisher';
+import { WarningGate } from './warning-gate';
+
+/** How the memory of a machine is used, in bytes. */
+export interface MemoryUse {
+  total: number;
+  /** What the guest is asked to get by with, and what it gets by with. */
+  target: number;
+  usable: number;
+  /** What went back to the host since the machine was switched on; much of it more than once. */
+  released: number;
+  /** Whether the guest has a driver for the balloon. */
+  isDriven: boolean;
+  /** What the guest says. */
+  guest?: BalloonStatistics | undefined;
+}
+
+/** The guest's kernel and programs need some. */
+const MEMORY_TARGET_MIN = 16 * 2 ** 20;
+/** How long guests may take to answer, in milliseconds. */
+const STATISTICS_MS = 2000;
+const RECLAIM_MS = 20_000;
+
+/** What a guest answers, or `otherwise` when that takes too long. */
+async function soon<T>(answer: Promise<T>, milliseconds: number, otherwise: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(otherwise), milliseconds);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 export type MachineState = 'created' | 'running' | 'paused' | 'stopped' | 'failed';
 
 /** How a machine ended. `code` is the guest's exit code, 0 to 2^32 - 1; 1 where the machine itself failed. */
 export interface MachineExit {
-  reason: 'poweroff' | 'finisher' | 'tohost' | 'stopped' | 'error';
+  reason: 'poweroff' | 'finisher' | 'tohost' | 'semihosting' | 'stopped' | 'error';
   code: number;
   error?: VmError;
 }
@@ -43,7 +92,9 @@ export const TRACES = ['mmio', 'virtio', 'trap'] as const;
 export interface VirtualMachineOptions {
   /** Where the default guest is kept; the platform's usual place unless given. */
   dataDirectory?: string;
-  /** Names out of TRACES. Lines go to the `trace` event, and to stderr while nobody listens to that. */
+  /** What the box is known by, so that its network adapters keep their addresses; without it they are new at each start. */
+  box?: string | undefined;
+  /** Names out of TRACES. Lines go to the `trace` event; while nobody listens to that to stderr, and the guest waits for who reads it. */
   trace?: string[];
   /** Do everything that translated code does once more in the interpreter and compare; a difference ends the machine. One hart only. */
   checkJit?: boolean;
@@ -100,6 +151,13 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private resolveEnded: (exit: MachineExit) => void = () => undefined;
   /** Set when the end begins; the first reason counts. */
   private exit: MachineExit | undefined;
+  /** The guest has asked for a reboot that is still to come. */
+  private isRebooting = false;
+  /** What of semihosting was refused, and which instructions were illegal, since the last start. */
+  private readonly refusals = new Set<string>();
+  /** What boots runs in machine mode by itself, without firmware. */
+  private readonly isProgram: boolean;
+  private readonly warnings = new WarningGate((warning) => this.emit('warning', warning));
   /** Settles when everything asked for so far is done. */
   private lastStep: Promise<void> = Promise.resolve();
   private readonly held = new HeldWrites((error) => {
@@ -108,10 +166,18 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     this.emit('full', error);
   });
 
-  private constructor(config: MachineConfig, boot: Boot, memory: GuestMemory, board: Board, harts: HartPool) {
+  private constructor(
+    config: MachineConfig,
+    boot: Boot,
+    memory: GuestMemory,
+    board: Board,
+    harts: HartPool,
+    private readonly semihost: SemihostingHost | undefined,
+  ) {
     super();
     this.config = config;
     this.board = board;
+    this.isProgram = boot.next === 0;
     this.harts = harts;
     this.ended = new Promise((resolve) => {
       this.resolveEnded = resolve;
@@ -121,13 +187,18 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
         memory,
         tohost: boot.tohost,
         fromhost: boot.fromhost,
-        output: (data) => void board.console.deliver(data),
-        exit: (code) => this.end({ reason: 'tohost', code }),
+        output: (data) => board.console.deliver(data),
+        exit: (code) => {
+          harts.endRun();
+          this.end({ reason: 'tohost', code });
+        },
       });
     }
-    this.debugger = this.createDebugger(memory.memory);
+    this.debugger = this.createDebugger(memory);
     harts.on('stopped', (hart, stop) => this.stopAll(hart, stop));
     harts.on('error', (error) => this.end({ reason: 'error', code: 1, error }));
+    harts.on('refused', (what) => this.tellOfRefusal(what));
+    harts.on('illegal', (explanation) => this.tellOfIllegal(explanation));
   }
 
   /**
@@ -135,11 +206,14 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
    * 'Resource', or 'Network' where the default guest is needed and cannot be fetched.
    */
   static async create(input: MachineConfigInput, options: VirtualMachineOptions = {}): Promise<VirtualMachine> {
-    const config = parse(machineConfigSchema, input, "The machine's configuration");
+    const config = checkSettings(machineConfigSchema, input, "The machine's configuration is wrong. ");
     const { trace = [], checkJit = false } = options;
     const unknown = trace.find((name) => !TRACES.some((known) => known === name));
     if (unknown !== undefined)
-      throw VmError.config(`There is nothing to trace under the name "${unknown}". It can be ${TRACES.join(', ')}.`);
+      throw VmError.config(`There is nothing to trace under the name "${unknown}". It can be ${TRACES.join(', ')}.`, {
+        code: 'trace-unknown',
+        params: { name: unknown, known: TRACES.join(', ') },
+      });
 
     if (checkJit && config.harts > 1) throw VmError.config(`Translated code can be checked on one hart only, not on ${config.harts}.`);
     if (checkJit && !config.jit) throw VmError.config('There is no translated code to check: translation is switched off.');
@@ -159,7 +233,17 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private static async assemble(
     config: MachineConfig,
     threads: HartThreads,
-    { trace = [], dataDirectory, onProgress, signal, extraInitrd, ports = [], checkJit = false, profile = false }: VirtualMachineOptions,
+    {
+      trace = [],
+      dataDirectory,
+      box,
+      onProgress,
+      signal,
+      extraInitrd,
+      ports = [],
+      checkJit = false,
+      profile = false,
+    }: VirtualMachineOptions,
   ): Promise<VirtualMachine> {
     const ram = { base: RAM_BASE, size: config.memory };
     const boot = await loadBoot(config, {
@@ -174,26 +258,50 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       { base: FLASH_BASE, size: FLASH_BANK_BYTES, device: true },
       { base: FLASH_BASE + FLASH_BANK_BYTES, size: FLASH_BANK_BYTES, device: true },
     ];
-    const plan = planMemory(config.harts, regions, { checkBytes: checkJit ? CHECK_BYTES : 0 });
+    const plan = planMemory(config.harts, regions, {
+      checkBytes: checkJit ? CHECK_BYTES : 0,
+      extensionsOff: extensionBits(config.extensionsOff),
+    });
     const memory = new GuestMemory(createMemory(plan), plan);
 
     // The board reports to the machine, which is made out of it.
-    const traced = (line: string): void => {
-      if (!machine.emit('trace', line)) process.stderr.write(`${line}\n`);
+    const toStderr = pacedWriter(process.stderr);
+    const traced = (line: string): Promise<void> | undefined => (machine.emit('trace', line) ? undefined : toStderr(`${line}\n`));
+    const traceVirtio = (line: string): void => {
+      const held = traced(line);
+      if (held) harts.hold(held);
     };
-    const board = await Board.create({
+    const folder = config.semihosting ? await SemihostingHost.openFolder(config.semihostingFolder) : undefined;
+    const board: Board = await Board.create({
       config,
       memory,
       boot,
       ports,
+      network: { box, dataDirectory },
       finisher: (request) => machine.finish(request),
-      warn: (error) => machine.emit('warning', error),
+      warn: (error) => machine.warnings.warn(error),
       full: (error) => machine.held.hold(error),
-      traceVirtio: trace.includes('virtio') ? traced : undefined,
+      traceVirtio: trace.includes('virtio') ? traceVirtio : undefined,
+    }).catch(async (error: unknown) => {
+      await folder?.close();
+      throw error;
     });
-    const harts = new HartPool(memory.memory, plan, board.bus, board.hartBoard(trace, profile), threads);
-    harts.on('trace', traced);
-    const machine = new VirtualMachine(config, boot, memory, board, harts);
+    const semihosting = config.semihosting
+      ? createSemihosting({
+          config,
+          boot,
+          ram,
+          board,
+          folder,
+          warn: (error) => machine.warnings.warn(error),
+          exit: (code) => machine.exitByCall(code),
+        })
+      : undefined;
+    if (semihosting) memory.data.setUint32(MACHINE_SEMIHOSTING, config.semihostingUser ? 2 : 1, true);
+    const hartBoard = board.hartBoard({ trace, profile, semihosting: semihosting?.facts });
+    const serve = semihosting && ((request: SemihostingRequest) => semihosting.host.serve(request));
+    const harts = new HartPool(memory.memory, plan, board.bus, hartBoard, threads, traced, serve);
+    const machine: VirtualMachine = new VirtualMachine(config, boot, memory, board, harts, semihosting?.host);
     harts.on('samples', (hart, samples) => machine.emit('samples', hart, samples));
     return machine;
   }
@@ -225,9 +333,122 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     return this.board.dma;
   }
 
+  /**
+   * Press the power button for a moment: what the guest then does is up to it; systems with systemd shut down, as does the default guest.
+   * Throws VmError: 'State' where the machine does not run or nothing in the guest listens to the button (yet), 'Config' if it has none.
+   */
+  pressPowerButton(): void {
+    const board = this.usableBoard('press its power button');
+    if (this.currentState !== 'running')
+      throw new VmError('State', `The machine is ${this.currentState}: nobody in it sees its power button.`, {
+        code: 'power-button-unseen',
+        params: { state: this.currentState },
+      });
+    if (!board.pressPowerButton())
+      throw new VmError(
+        'State',
+        "Nothing in the guest listens to the power button: it has not started that far, or has no driver for virtio's input devices.",
+        { code: 'power-button-unheard' },
+      );
+  }
+
+  /**
+   * Something happens at an input device: what the events say at one moment, as Linux's input-event-codes.h counts them. False where they are
+   * lost: no driver listens, or it does not keep up. Throws VmError: 'Config' for a device that the machine lacks and for events that it does
+   * not make.
+   */
+  input(device: InputKind, events: readonly InputEvent[]): boolean {
+    return this.usableBoard('take input').input(device).report(events);
+  }
+
+  /** The lamps that the guest has switched on at an input device: LED_NUML (0), LED_CAPSL (1), … Throws as `input` does. */
+  lamps(device: InputKind): number[] {
+    return this.usableBoard('show lamps').input(device).lamps;
+  }
+
+  /**
+   * How the machine's memory is used: by the guest, as far as it tells, and how much of it the balloon holds. Throws VmError 'Config' if the
+   * machine has no balloon.
+   */
+  async memoryUse(): Promise<MemoryUse> {
+    const { balloon } = this.usableBoard('tell how its memory is used');
+    const guest = this.currentState === 'running' ? await soon(balloon.readStatistics(), STATISTICS_MS, undefined) : undefined;
+    const { wanted, actual, released, isDriven } = balloon.fill;
+    const total = this.config.memory;
+    return { total, target: total - wanted, usable: total - actual, released, isDriven, guest };
+  }
+
+  /**
+   * Ask the guest to get by with so many bytes of its memory; the host has the rest then. It is up to the guest how soon, and how far, it
+   * does: memoryUse() tells. Throws VmError 'Config' for less than 16 MiB and for more than it has, or if the machine has no balloon.
+   */
+  setMemoryTarget(bytes: number): void {
+    const { balloon } = this.usableBoard('change how much memory its guest has');
+    const total = this.config.memory;
+    if (!(bytes >= MEMORY_TARGET_MIN && bytes <= total))
+      throw VmError.config(`The guest can be asked to get by with ${MEMORY_TARGET_MIN >> 20} to ${total / 2 ** 20} MiB of memory.`, {
+        code: 'memory-target-range',
+        params: { leastBytes: MEMORY_TARGET_MIN, mostBytes: total },
+      });
+    balloon.inflateTo(total - bytes);
+  }
+
+  /**
+   * Have the host get all memory that is free in the guest, now; by itself the guest reports that little by little. Resolves with how many
+   * bytes that were. Throws VmError 'Config' if the machine has no balloon.
+   */
+  async reclaimMemory(): Promise<number> {
+    const { balloon } = this.usableBoard('give memory back');
+    return this.currentState === 'running' ? soon(balloon.reclaimFree(), RECLAIM_MS, 0) : 0;
+  }
+
   /** One of the extra console ports. Throws VmError 'Config' if the machine was made without it. */
   port(name: string): ConsolePort {
     return this.board.port(name);
+  }
+
+  /** The drives that it has now, by id. */
+  get drives(): ReturnType<Drives['list']> {
+    return this.board.drives.list();
+  }
+
+  /** Its network adapters, and what went through each. */
+  get networks(): ReturnType<Networks['list']> {
+    return this.board.networks.list();
+  }
+
+  /** Write all that goes through the network adapters to a pcapng file. Throws VmError 'State' while another capture runs, 'Resource'. */
+  async startCapture(file: string): Promise<void> {
+    await this.usableBoard('capture its network').networks.startCapture(file);
+  }
+
+  /** End that. Throws VmError 'State' where there is none, 'Resource' where the file could not be written. */
+  endCapture(): Promise<{ frames: number; dropped: number }> {
+    return this.board.networks.endCapture();
+  }
+
+  /** What the guest talks with through NAT. */
+  get flows(): ReturnType<Networks['flows']> {
+    return this.board.networks.flows();
+  }
+
+  /** Ports of the host that lead to the guest. */
+  get forwards(): ReturnType<Networks['forwards']> {
+    return this.board.networks.forwards();
+  }
+
+  /** Forward a port of the host's to the guest, until the machine stops. Throws VmError: 'Resource' where the host refuses it. */
+  addForward(...args: Parameters<Networks['addForward']>): ReturnType<Networks['addForward']> {
+    return this.usableBoard('forward a port').networks.addForward(...args);
+  }
+
+  removeForward(forward: Parameters<Networks['removeForward']>[0]): void {
+    this.usableBoard('change forwarded ports').networks.removeForward(forward);
+  }
+
+  /** Put the cable of a network adapter in, or pull it out. Throws VmError 'Config' if there is none of that id. */
+  setLink(id: string, up: boolean): void {
+    this.usableBoard('change a network adapter').networks.find(id).device.link = up;
   }
 
   /**
@@ -236,7 +457,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
    */
   async attachDrive(drive: DriveConfigInput): Promise<string> {
     const { drives } = this.usableBoard('attach a drive');
-    return drives.attach(parse(driveSchema, drive, "The drive's configuration"));
+    return drives.attach(checkDrive(drive));
   }
 
   /** Pull a SCSI drive out. Resolves when all that the guest has written is on stable storage and the file is closed. */
@@ -275,13 +496,13 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     }, every);
   }
 
-  /** Switch on. */
-  start(): Promise<void> {
+  /** Switch on; `paused`: before the first instruction, until resume(). */
+  start({ paused = false }: { paused?: boolean } = {}): Promise<void> {
     return this.step('start', ['created'], async () => {
       await Promise.all([this.harts.launch(), this.board.powerOn()]);
-      await this.harts.start();
-      this.pollHtif();
-      this.enter('running');
+      await this.harts.start({ paused });
+      if (!paused) this.pollHtif();
+      this.enter(paused ? 'paused' : 'running');
       if (this.slowness) this.emit('warning', this.slowness);
     });
   }
@@ -291,18 +512,32 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     return this.step('pause', ['running'], async () => {
       await this.harts.pause();
       clearInterval(this.htifTimer);
+      this.board.networks.setPaused(true);
       this.enter('paused');
     });
   }
 
   /** Go on. Writes that wait for space on the host are tried again: where there is still none, the machine is paused again. */
   resume(): Promise<void> {
+    return this.go();
+  }
+
+  private go(actions?: readonly HartAction[]): Promise<void> {
     this.held.retry();
     return this.step('resume', ['paused'], async () => {
-      this.harts.resume();
+      this.board.networks.setPaused(false);
+      this.harts.resume(actions);
       this.pollHtif();
       this.enter('running');
     });
+  }
+
+  /**
+   * What the reset button does: everything as after power-on, whatever the guest is doing; memory is lost, and so is what the host had no
+   * space for. A paused machine stays paused, before its first instruction.
+   */
+  reset(): Promise<void> {
+    return this.restart('be reset', ['running', 'paused']);
   }
 
   /** Switch off at once, whatever the guest is doing. Resolves when everything is released; a machine that is off stays so. */
@@ -323,6 +558,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
         throw new VmError(
           'State',
           `The machine cannot ${what}: it is ${this.exit ? 'ending' : this.currentState}, and would have to be ${from.join(' or ')}.`,
+          { code: 'wrong-machine-state', params: { task: what, state: this.exit ? 'ending' : this.currentState } },
         );
       }
       try {
@@ -339,11 +575,14 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
 
   private usableBoard(what: string): Board {
     if (this.exit || this.currentState === 'stopped' || this.currentState === 'failed')
-      throw new VmError('State', `The machine cannot ${what}: it is ending or off.`);
+      throw new VmError('State', `The machine cannot ${what}: it is ending or off.`, {
+        code: 'wrong-machine-state',
+        params: { task: what, state: 'ending' },
+      });
     return this.board;
   }
 
-  private createDebugger(memory: WebAssembly.Memory): Debugger {
+  private createDebugger(memory: GuestMemory): Debugger {
     const state = (): MachineState => this.currentState;
     const { harts, config } = this;
     const known = (hart: number): void => {
@@ -351,13 +590,16 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
         throw VmError.config(`There is no hart ${hart}; the machine has harts 0 to ${config.harts - 1}.`);
     };
     return new Debugger({
+      harts: config.harts,
       points: harts.points,
+      memory,
+      events: this,
       get state() {
         return state();
       },
       registers: (hart) => {
         known(hart);
-        return new HartRegisters(memory, hart);
+        return new HartRegisters(memory.memory, hart);
       },
       step: async (hart) => {
         known(hart);
@@ -367,6 +609,14 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
         });
         return stop as HartStop;
       },
+      pause: () => this.pause(),
+      go: (actions) => this.go(actions),
+      reset: () => this.reset(),
+      stop: () => this.stop(),
+      powerOff: () => this.pressPowerButton(),
+      csrsOf: (hart) => harts.csrsOf(hart),
+      readDevice: (address, size) => harts.readDevice(address, size),
+      writeDevice: (address, size, value) => harts.writeDevice(address, size, value),
     });
   }
 
@@ -383,18 +633,51 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   }
 
   private finish(request: FinisherRequest): void {
-    if (request.kind === 'reset') this.reboot();
-    else this.end({ reason: request.code === 0 ? 'poweroff' : 'finisher', code: request.code });
+    this.harts.endRun();
+    if (request.kind === 'exit') this.end({ reason: request.code === 0 ? 'poweroff' : 'finisher', code: request.code });
+    else if (!this.config.reboot) this.end({ reason: 'poweroff', code: 0 });
+    else if (!this.isRebooting) {
+      this.isRebooting = true;
+      // Also where somebody has paused it meanwhile.
+      this.restart('reboot', ['running', 'paused']).catch(() => undefined);
+    }
   }
 
-  /** The guest asked for a reset: everything as after power-on, and on it goes. */
-  private reboot(): void {
-    this.step('reboot', ['running'], async () => {
-      await this.harts.pause();
-      await this.board.powerOn();
+  /** By semihosting. */
+  private exitByCall(code: number): void {
+    this.harts.endRun();
+    this.end({ reason: 'semihosting', code });
+  }
+
+  /** Each kind once for each start. Firmware finds out which CSRs there are by trying them. */
+  private tellOfIllegal({ key, text, isProbe }: Explanation): void {
+    if (isProbe && !this.isProgram) return;
+    if (!this.refusals.has(key)) this.warnings.warn(new VmError('Guest', text, { code: 'illegal-instruction', params: { text } }));
+    this.refusals.add(key);
+  }
+
+  /** Once for each start, whichever hart it is. */
+  private tellOfRefusal(call: RefusedCall): void {
+    // OpenSBI finds out by trying.
+    if (call === 'machine' && !this.isProgram) return;
+    const what = call === 'user' ? 'user' : 'semihosting';
+    if (!this.refusals.has(what)) this.warnings.warn(semihostingRefused(what));
+    this.refusals.add(what);
+  }
+
+  /** Everything as after power-on; if the machine ran, on it goes. */
+  private restart(what: string, from: MachineState[]): Promise<void> {
+    return this.step(what, from, async () => {
+      const isRunning = this.currentState === 'running';
+      if (isRunning) await this.harts.pause();
+      // A write that waits for space would be waited for.
+      await this.held.refuseDuring(() => this.board.powerOn());
+      this.semihost?.reset();
+      this.refusals.clear();
       await this.harts.reset();
-      this.harts.resume();
-    }).catch(() => undefined);
+      this.isRebooting = false;
+      if (isRunning) this.harts.resume();
+    });
   }
 
   private end(exit: MachineExit): void {
@@ -412,6 +695,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     try {
       await this.harts.stop();
       this.board.flush();
+      await this.semihost?.close();
       await this.board.close();
     } catch (cause) {
       exit = { reason: 'error', code: exit.code || 1, error: exit.error ?? toVmError(cause) };
@@ -437,14 +721,8 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   }
 }
 
-function parse<Schema extends ZodType>(schema: Schema, input: unknown, what: string): z.output<Schema> {
-  const parsed = schema.safeParse(input);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'configuration'}: ${message}`);
-  throw VmError.config(`${what} is wrong. ${problems.join('; ')}.`, { cause: parsed.error });
-}
-
 function toVmError(cause: unknown): VmError {
-  if (cause instanceof VmError) return cause;
+  const known = systemError(cause);
+  if (known) return known;
   return new VmError('Internal', `The machine failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }

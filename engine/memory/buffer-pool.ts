@@ -1,4 +1,4 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 
 export interface BufferPoolOptions {
   /** Bytes of each buffer. */

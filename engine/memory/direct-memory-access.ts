@@ -1,4 +1,4 @@
-import { DeviceError, VmError } from '../bus/vm-error';
+import { DeviceError, VmError } from '../errors/vm-error';
 import type { GuestMemory } from './guest-memory';
 import { ScatterGatherList } from './scatter-gather-list';
 

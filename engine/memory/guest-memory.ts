@@ -1,4 +1,4 @@
-import { DeviceError } from '../bus/vm-error';
+import { DeviceError } from '../errors/vm-error';
 import { MACHINE_CODE_EPOCH, MACHINE_MAP_EPOCH, MEMORY_REGIONS, MEMORY_REGION_STRIDE, REGION_FLAGS, REGION_HIDDEN } from './layout';
 import type { MemoryPlan } from './memory-plan';
 

@@ -19,12 +19,17 @@ export const MACHINE_RUN_STATE = 0;
 export const RUN_RUNNING = 0;
 export const RUN_PAUSED = 1;
 export const RUN_STOPPED = 2;
+/** The machine ends or starts anew by an access of a hart, which executes nothing more. */
+export const RUN_ENDING = 3;
 /** u32: number of harts. */
 export const MACHINE_HARTS = 8;
 /** u32: 1 while the device thread is polling the MMIO rings, so that a hart need not ring its doorbell. */
 export const MACHINE_DEVICE_POLLING = 12;
 /** f64: guest time in ticks is (host monotonic nanoseconds × timebase / 1e9) + this offset. */
 export const MACHINE_CLOCK_OFFSET = 16;
+/** u32: odd while that offset is being changed, bumped with every change. i32: when a thread last ran, in monotonic milliseconds; 0: not noted. */
+export const MACHINE_CLOCK_EPOCH = 48;
+export const MACHINE_CLOCK_BEAT = 52;
 /**
  * u32: bumped whenever a page becomes a code page (its version is made of the new value) or a code page is written by anyone, hart
  * or DMA (its version is no code page's any more).
@@ -36,8 +41,16 @@ export const MACHINE_FLUSH_COMING = 44;
 
 /** u32: 1 where the harts have IMSICs, and so the CSRs of Smaia and Ssaia. */
 export const MACHINE_IMSICS = 36;
+/** u32: what the harts do without, EXTENSION_* bits (engine/hart/extension-bits.ts). */
+export const MACHINE_EXTENSIONS_OFF = 56;
+/** u32: whose semihosting calls are served: 0 nobody's, 1 those of M and S mode, 2 all. */
+export const MACHINE_SEMIHOSTING = 60;
 /** u32: bumped whenever a region's flags change; harts then forget what they know of all regions. */
 export const MACHINE_MAP_EPOCH = 40;
+
+/** u32: how often a store took a page's version away; u32: how often what such a page held before was given up (HART_WRITTEN_PAGES). */
+export const MACHINE_WRITTEN_CODE = 1296;
+export const MACHINE_WRITTEN_LOST = 1300;
 
 /** Directly mapped memory regions (RAM, ROM, flash), at most 8: MEMORY_REGIONS records of MEMORY_REGION_STRIDE bytes. */
 export const MEMORY_REGION_COUNT = 32;
@@ -64,7 +77,7 @@ export const PAGE_WRITERS_ANYWHERE = 65536;
 export const VIRTIO_ISR = 1024;
 export const VIRTIO_ISR_MAX = 64;
 
-// PCI: what harts know of the functions on bus 0, by device number (engine/pci, engine/process/hart-board.ts).
+// PCI: what harts know of the functions on bus 0, by device number (engine/pci, engine/threads/hart-board.ts).
 export const PCI_DEVICES = 32;
 /** i32: a function's interrupt pin: asserted while it is above zero, so that the sign masks the pin. For virtio the low bits are ISR. */
 export const PCI_INTX = 3328;
@@ -123,8 +136,12 @@ export const HART_MTIMECMP = 584;
 export const HART_FLUSH_ACK = 592;
 /** u32: 1 while the hart sleeps in WFI. */
 export const HART_SLEEPING = 596;
+/** u32: count of this hart's trace lines that have found a reader; futex for the hart, which waits before it is too far ahead. */
+export const HART_TRACE_TAKEN = 600;
+/** u32: how often the hart has had to wait for a device since its last poll; only its own thread's. */
+export const HART_DEVICE_WAITS = 604;
 
-// MMIO ring: requests from this hart to the device thread (engine/process/mmio-ring.ts).
+// MMIO ring: requests from this hart to the device thread (engine/threads/mmio-ring.ts).
 /** u32: count of requests written by the hart. */
 export const RING_HEAD = 640;
 /** u32: count of requests served by the device thread; futex for a waiting hart. */

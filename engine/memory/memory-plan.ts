@@ -1,10 +1,12 @@
-import { VmError } from '../bus/vm-error';
+import { freemem } from 'node:os';
+import { VmError } from '../errors/vm-error';
 import {
   DECODED_PAGES,
   DECODED_PAGE_BYTES,
   HARTS_BASE,
   HART_STRIDE,
   HARTS_MAX,
+  MACHINE_EXTENSIONS_OFF,
   MACHINE_HARTS,
   MEMORY_REGIONS,
   MEMORY_REGION_COUNT,
@@ -44,6 +46,8 @@ export interface MemoryPlan {
   regions: DirectRegion[];
   /** Offset of the lockstep check's memory (engine/hart/check), if there is to be one. */
   check?: number;
+  /** What the harts do without: EXTENSION_* bits (engine/hart/extension-bits.ts). */
+  extensionsOff?: number;
   /** Size of the whole memory in 64 KiB wasm pages. */
   wasmPages: number;
 }
@@ -57,7 +61,7 @@ export function maxRamBytes(harts: number): number {
 export function planMemory(
   harts: number,
   regions: { base: number; size: number; readonly?: boolean; device?: boolean }[],
-  { checkBytes = 0 }: { checkBytes?: number } = {},
+  { checkBytes = 0, extensionsOff = 0 }: { checkBytes?: number; extensionsOff?: number } = {},
 ): MemoryPlan {
   if (harts < 1 || harts > HARTS_MAX) throw VmError.config(`A machine has 1 to ${HARTS_MAX} harts, not ${harts}.`);
   let at = HARTS_BASE + harts * HART_STRIDE;
@@ -80,9 +84,12 @@ export function planMemory(
   const wasmPages = Math.ceil(at / WASM_PAGE);
   if (wasmPages > WASM_MAX_PAGES) {
     const most = Math.floor(maxRamBytes(harts) / (1 << 20));
-    throw VmError.config(`The machine's memory is too large: with ${harts} hart(s) it can have at most ${most} MiB.`);
+    throw VmError.config(`The box's memory is too large: with ${harts} hart(s) it can have at most ${most} MiB.`, {
+      code: 'memory-too-large',
+      params: { harts, mostBytes: most * 2 ** 20 },
+    });
   }
-  return { harts, decoded, decodedStride, pageVersions, regions: placed, check, wasmPages };
+  return { harts, decoded, decodedStride, pageVersions, regions: placed, check, extensionsOff, wasmPages };
 }
 
 /** Create the shared memory of a plan and write its header. */
@@ -91,14 +98,20 @@ export function createMemory(plan: MemoryPlan): WebAssembly.Memory {
   try {
     memory = new WebAssembly.Memory({ initial: plan.wasmPages, maximum: plan.wasmPages, shared: true });
   } catch (cause) {
+    const mebibytes = Math.round(plan.wasmPages / 16);
+    // V8 reserves addresses, and nearly nothing else at first. Where memory is left it is those that are limited.
+    const isLimit = freemem() >= plan.wasmPages * WASM_PAGE;
     throw new VmError(
       'Resource',
-      `This computer could not give the machine ${(plan.wasmPages / 16).toFixed(0)} MiB of memory. Close other programs or give the machine less.`,
-      { cause },
+      isLimit
+        ? `This process may not have the ${mebibytes} MiB of addresses that the box's memory takes, though the computer has memory left. Raise the limit of its address space (ulimit -v), or give the box less.`
+        : `This computer could not give the box ${mebibytes} MiB of memory. Close other programs or give the box less.`,
+      { cause, code: isLimit ? 'address-space-limit' : 'memory-refused', params: { neededBytes: mebibytes * 2 ** 20 } },
     );
   }
   const view = new DataView(memory.buffer);
   view.setUint32(MACHINE_HARTS, plan.harts, true);
+  view.setUint32(MACHINE_EXTENSIONS_OFF, plan.extensionsOff ?? 0, true);
   view.setUint32(MEMORY_REGION_COUNT, plan.regions.length, true);
   let versions = plan.pageVersions;
   plan.regions.forEach((region, i) => {

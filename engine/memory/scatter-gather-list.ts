@@ -1,4 +1,4 @@
-import { DeviceError } from '../bus/vm-error';
+import { DeviceError } from '../errors/vm-error';
 import type { GuestMemory } from './guest-memory';
 
 interface Segment {
@@ -62,9 +62,15 @@ export class ScatterGatherList {
     return part;
   }
 
-  /** One view of guest memory per piece. */
-  views(): Uint8Array[] {
-    return this.#segments.map(({ offset, length }) => this.memory.bytes.subarray(offset, offset + length));
+  /** One view of guest memory per piece, from byte `start` on. */
+  views(start = 0): Uint8Array[] {
+    const views: Uint8Array[] = [];
+    let skip = start;
+    for (const { offset, length } of this.#segments) {
+      if (skip < length) views.push(this.memory.bytes.subarray(offset + skip, offset + length));
+      skip = Math.max(skip - length, 0);
+    }
+    return views;
   }
 
   /** Report that the first `length` bytes were written through `views()`. */

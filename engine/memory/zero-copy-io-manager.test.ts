@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TEST_RAM_BASE, TEST_ROM_BASE, testGuestMemory } from '../../test/support/guest-memory';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { BufferPool } from './buffer-pool';
 import { DirectMemoryAccess } from './direct-memory-access';
 import { ScatterGatherList } from './scatter-gather-list';

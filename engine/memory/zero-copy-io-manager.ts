@@ -1,4 +1,4 @@
-import { DeviceError } from '../bus/vm-error';
+import { DeviceError } from '../errors/vm-error';
 import { BufferPool } from './buffer-pool';
 import type { DirectMemoryAccess } from './direct-memory-access';
 import type { ScatterGatherList } from './scatter-gather-list';

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildElf } from '../../../test/support/elf-builder';
-import { type MachineConfigInput, machineConfigSchema } from '../config';
+import { deviceTreeBlob } from '../../board/device-tree-blob';
+import { type MachineConfigInput, machineConfigSchema } from '../../settings/settings';
 import { loadBoot } from './boot-files';
 
 const directory = mkdtempSync(join(tmpdir(), 'hartbox-boot-'));
@@ -22,6 +23,8 @@ beforeAll(() => {
   writeFileSync(at('firmware'), new Uint8Array(1000).fill(1));
   writeFileSync(at('initrd'), gzipSync('guest'));
   writeFileSync(at('own-initrd'), 'own');
+  writeFileSync(at('flat.bin'), new Uint8Array(256).fill(0x13));
+  writeFileSync(at('board.dtb'), deviceTreeBlob({ name: '', properties: {}, children: [{ name: 'chosen', properties: {} }] }));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -50,7 +53,7 @@ describe('loadBoot', () => {
   });
 
   it('says that the default guest needs more memory', async () => {
-    await expect(load({}, undefined, 64 << 20)).rejects.toThrow('needs at least 64 MiB of memory, and the machine has 32 MiB');
+    await expect(load({}, undefined, 64 << 20)).rejects.toThrow('needs at least 64 MiB of memory, and the box has 32 MiB');
   });
 
   it('boots a kernel through the default firmware, without the default guest', async () => {
@@ -87,6 +90,23 @@ describe('loadBoot', () => {
       kind: 'Config',
       message: expect.stringContaining('needs at least 64 MiB'),
     });
+  });
+
+  it('takes flat kernels, files beside them, and a device tree of the user', async () => {
+    const flat = await load({
+      kernel: at('flat.bin'),
+      firmware: 'none',
+      load: [{ file: at('own-initrd'), address: '0x81000000' }],
+      dtb: at('board.dtb'),
+    });
+    expect(flat.segments).toEqual(['kernel 80000000', 'file own-initrd 81000000']);
+    expect(flat.boot.entry).toBe(0x80000000);
+    expect(flat.boot.deviceTreeFile?.children[0].name).toBe('chosen');
+    const behind = await load({ kernel: at('flat.bin'), kernelAddress: '0x80400000' });
+    expect([behind.segments, behind.boot.next]).toEqual([['firmware 80000000', 'kernel 80400000'], 0x80400000]);
+    const alone = await load({ load: [{ file: at('payload.elf') }] });
+    expect([alone.segments, alone.boot.next]).toEqual([['firmware 80000000', 'file payload.elf 80200000'], 0x80200000]);
+    await expect(load({ kernel: at('flat.bin'), dtb: at('Image') })).rejects.toMatchObject({ code: 'image-no-device-tree' });
   });
 
   it('says which program and which firmware want the same memory', async () => {

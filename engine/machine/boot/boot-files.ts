@@ -1,20 +1,29 @@
-import { VmError } from '../../bus/vm-error';
+import { VmError } from '../../errors/vm-error';
 import type { DefaultGuest } from '../../images/default-guest';
 import type { FirmwareFiles, StockFirmware } from '../../images/stock-firmware';
-import { FLASH_BASE } from '../board-map';
-import type { MachineConfig } from '../config';
-import { FLASH_BANK_BYTES } from '../flash/flash-bank';
-import { type BootPlan, isBareMetal, planBoot } from './boot-plan';
-import { type ImageFile, readImageFile, unpack } from './image-file';
+import { FLASH_BASE } from '../../board/board-map';
+import { firmwareFor } from '../../settings/boot';
+import type { MachineConfig } from '../../settings/settings';
+import { FLASH_BANK_BYTES } from '../../board/flash/flash-bank';
+import { type BootPlan, isBareMetal, type LoadedFile, planBoot } from './boot-plan';
+import { type FileNode, readDeviceTree } from '../../images/device-tree-file';
+import { type ImageFile, readImageFile, unpack } from '../../images/image-file';
+import { isUImage, readUImage, UIMAGE } from '../../images/uimage';
+import { type KernelFile, unwrapInitrd, unwrapKernel } from '../../images/wrapped-kernel';
+
+/** Bytes of a device tree that a user gives: half of the room that it has, so that firmware can extend it. */
+const DEVICE_TREE_MAX = 1 << 20;
 
 export interface Boot extends BootPlan {
   /** The kernel's command line. */
   append: string;
-  /** No kernel was configured, so the default guest is what boots. */
+  /** The built-in guest is what boots. */
   isDefaultGuest: boolean;
   /** For firmware that loads them by itself, through fw_cfg. */
   kernel?: Uint8Array;
   initrdFile?: Uint8Array;
+  /** The tree that takes the place of the machine's own. */
+  deviceTreeFile?: FileNode;
   /** What is in the first flash bank, and what a new second one begins with. */
   flashCode?: Uint8Array;
   flashTemplate?: Uint8Array;
@@ -32,57 +41,100 @@ export interface BootOptions {
 /** Read what a configuration says shall boot. Throws VmError 'Image' for files that cannot be loaded. */
 export async function loadBoot(config: MachineConfig, options: BootOptions): Promise<Boot> {
   const { ram } = options;
-  if (config.firmware === 'uboot' || config.firmware === 'edk2') return loadFirmware(config.firmware, config, options);
+  const which = firmwareFor(config);
+  if (which === 'uboot' || which === 'edk2') return loadFirmware(which, config, options);
   const read = async (what: string, path: string): Promise<ImageFile> => unpack(await readImageFile(what, path, ram.size), ram.size);
-  const isDefaultGuest = config.kernel === undefined;
+  const isDefaultGuest = config.source === 'linux';
   const guest = isDefaultGuest ? await options.defaultGuest() : undefined;
   if (guest && ram.size < guest.minimumMemory) {
     const [has, needs] = [ram.size, guest.minimumMemory].map((bytes) => `${bytes / (1 << 20)} MiB`);
-    throw VmError.config(`The default guest needs at least ${needs} of memory, and the machine has ${has}. Give it more.`);
+    throw VmError.config(`The default guest needs at least ${needs} of memory, and the box has ${has}. Give it more.`, {
+      code: 'linux-needs-memory',
+      params: { neededBytes: guest.minimumMemory, hasBytes: ram.size },
+    });
   }
 
-  const kernel = await read('kernel', config.kernel ?? guest?.kernel ?? '');
+  const file = config.kernel ?? guest?.kernel;
+  const wrapped = file === undefined ? undefined : await readKernel(file, ram.size);
   const initrdPath = config.initrd ?? guest?.initrd;
   // The kernel unpacks its initrd itself.
-  const initrd = initrdPath === undefined ? undefined : await readImageFile('initrd', initrdPath, ram.size);
+  const initrd = initrdPath === undefined ? wrapped?.initrd : await readInitrd(initrdPath, ram.size);
   const append = [guest?.append, config.append].filter(Boolean).join(' ');
 
   let firmware: ImageFile | undefined;
-  if (config.firmware === 'opensbi') {
+  if (which === 'opensbi') {
     // A program made for the place of the firmware is its own firmware.
-    if (!isBareMetal(kernel, ram)) firmware = await read('firmware', (guest ?? (await options.defaultGuest())).firmware);
-  } else if (config.firmware !== 'none') {
-    firmware = await read('firmware', config.firmware);
+    if (!wrapped || !isBareMetal(wrapped.kernel, ram))
+      firmware = await read('firmware', (guest ?? (await options.defaultGuest())).firmware);
+  } else if (which !== 'none') {
+    firmware = await read('firmware', which);
   }
-  const plan = planBoot({ firmware, kernel, initrd: joinInitrds(initrd, options.extraInitrd) }, ram);
-  return { ...plan, append, isDefaultGuest };
+  const files = {
+    firmware,
+    kernel: wrapped?.kernel,
+    kernelPlace: { address: wrapped?.address, entry: wrapped?.entry, given: numberOf(config.kernelAddress) },
+    initrd: joinInitrds(initrd, options.extraInitrd),
+    load: await readLoaded(config, ram.size),
+  };
+  return { ...planBoot(files, ram), append, isDefaultGuest, ...(await readTree(config, wrapped)) };
+}
+
+function numberOf(address: string | undefined): number | undefined {
+  return address === undefined ? undefined : Number(address);
+}
+
+/** A kernel, out of what it is packed and wrapped in. */
+async function readKernel(path: string, limit: number): Promise<KernelFile> {
+  return unwrapKernel(await unpack(await readImageFile('kernel', path, limit), limit), limit);
+}
+
+async function readInitrd(path: string, limit: number): Promise<ImageFile> {
+  return unwrapInitrd(await readImageFile('initrd', path, limit), limit);
+}
+
+async function readLoaded({ load }: MachineConfig, limit: number): Promise<LoadedFile[]> {
+  const files: LoadedFile[] = [];
+  for (const { file: path, address, raw } of load) {
+    const file = await readImageFile('file', path, limit);
+    if (!raw && isUImage(file.bytes)) {
+      const { kernel, address: own } = await readUImage(file, UIMAGE.kernels, limit);
+      files.push({ file: kernel, address: numberOf(address) ?? own, raw: true });
+    } else files.push({ file, address: numberOf(address), raw });
+  }
+  return files;
+}
+
+/** The device tree that takes the place of the machine's own: the user's, or that of the kernel's file. */
+async function readTree({ dtb }: MachineConfig, kernel: KernelFile | undefined): Promise<{ deviceTreeFile?: FileNode }> {
+  const file = dtb === undefined ? kernel?.deviceTree : await readImageFile('device tree', dtb, DEVICE_TREE_MAX);
+  return file ? { deviceTreeFile: readDeviceTree(file) } : {};
 }
 
 /** Firmware that looks for what to start by itself. A kernel that is given is offered to it through fw_cfg. */
 async function loadFirmware(which: StockFirmware, config: MachineConfig, options: BootOptions): Promise<Boot> {
   const { ram } = options;
-  if (config.initrd !== undefined && config.kernel === undefined) {
-    throw VmError.config('An initrd needs a kernel to go with. Name the kernel, or leave the initrd out.');
-  }
-  const kernel = config.kernel === undefined ? undefined : await unpack(await readImageFile('kernel', config.kernel, ram.size), ram.size);
-  const initrd = config.initrd === undefined ? undefined : await readImageFile('initrd', config.initrd, ram.size);
+  const wrapped = config.kernel === undefined ? undefined : await readKernel(config.kernel, ram.size);
+  const kernel = wrapped?.kernel;
+  const initrd = config.initrd === undefined ? wrapped?.initrd : await readInitrd(config.initrd, ram.size);
+  const load = await readLoaded(config, ram.size);
   const offered = {
     append: config.append,
     isDefaultGuest: false,
     ...(kernel && { kernel: kernel.bytes }),
     ...(kernel && { initrdFile: joinInitrds(initrd, options.extraInitrd)?.bytes }),
+    ...(await readTree(config, wrapped)),
   };
   if (which === 'uboot') {
     const files = await options.stockFirmware('uboot');
     const firmware = await readImageFile('firmware', files.opensbi, ram.size);
     const next = await readImageFile('firmware', files.uboot, ram.size);
-    return { ...planBoot({ firmware, next }, ram), ...offered };
+    return { ...planBoot({ firmware, next, load }, ram), ...offered };
   }
   const files = await options.stockFirmware('edk2');
   const firmware = await readImageFile('firmware', files.opensbi, ram.size);
   const [code, template] = [files.code, files.variables].map((path) => readImageFile('firmware', path, FLASH_BANK_BYTES));
   const flash = { flashCode: (await code).bytes, flashTemplate: (await template).bytes };
-  return { ...planBoot({ firmware, next: FLASH_BASE }, ram), ...offered, ...flash };
+  return { ...planBoot({ firmware, next: FLASH_BASE, load }, ram), ...offered, ...flash };
 }
 
 /** The kernel takes several archives in a row, each on a 4-byte boundary. */

@@ -13,6 +13,8 @@ const plan = planMemory(1, [{ base: BASE, size: 0x10000 }]);
 const memory = new GuestMemory(createMemory(plan), plan);
 let exits: number[] = [];
 let output = '';
+/** What the reader of the output returns. */
+let held: Promise<void> | undefined;
 let htif: Htif;
 
 function tohost(device: number, command: number, payload: number): void {
@@ -30,12 +32,14 @@ beforeEach(() => {
   memory.view(BASE, 0x10000).fill(0);
   exits = [];
   output = '';
+  held = undefined;
   htif = new Htif({
     memory,
     tohost: TOHOST,
     fromhost: FROMHOST,
     output: (data) => {
       output += Buffer.from(data).toString();
+      return held;
     },
     exit: (code) => exits.push(code),
   });
@@ -51,6 +55,24 @@ describe('Htif', () => {
     expect(exits).toEqual([]);
     tohost(0, 0, value);
     expect(exits).toEqual([code]);
+  });
+
+  it('lets a program wait whose reader is behind', async () => {
+    let release = (): void => undefined;
+    held = new Promise((resolve) => {
+      release = resolve;
+    });
+    tohost(1, 1, 97);
+    held = undefined;
+    tohost(1, 1, 98);
+    expect(output).toBe('a');
+    expect(memory.readU64(TOHOST)).not.toBe(0);
+    release();
+    await Promise.resolve();
+    await Promise.resolve();
+    htif.poll();
+    expect(output).toBe('ab');
+    expect(memory.readU64(TOHOST)).toBe(0);
   });
 
   it('writes characters, and is ready for the next', () => {

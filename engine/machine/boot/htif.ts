@@ -16,7 +16,8 @@ export interface HtifOptions {
   /** Guest-physical addresses, multiples of 8. */
   tohost: number;
   fromhost?: number;
-  output: (data: Uint8Array) => void;
+  /** A promise keeps the program waiting. */
+  output: (data: Uint8Array) => Promise<void> | undefined;
   exit: (code: number) => void;
 }
 
@@ -28,6 +29,7 @@ export class Htif {
   private readonly fromhost: number;
   private readonly output: HtifOptions['output'];
   private readonly exit: HtifOptions['exit'];
+  private readerBusy = false;
 
   constructor(options: HtifOptions) {
     this.memory = options.memory;
@@ -40,7 +42,7 @@ export class Htif {
 
   poll(): void {
     const request = BigInt.asUintN(64, Atomics.load(this.words, this.tohost));
-    if (request === 0n) return;
+    if (request === 0n || this.readerBusy) return;
     const device = Number(request >> 56n);
     const command = Number((request >> 48n) & 0xffn);
     const payload = request & PAYLOAD;
@@ -50,10 +52,21 @@ export class Htif {
     }
     const isCall = device === DEVICE_SYSCALL && command === 0;
     if (isCall) this.systemCall(Number(payload));
-    else if (device === DEVICE_CONSOLE && command === COMMAND_PUTCHAR) this.output(Uint8Array.of(Number(payload & 0xffn)));
+    else if (device === DEVICE_CONSOLE && command === COMMAND_PUTCHAR) this.send(Uint8Array.of(Number(payload & 0xffn)));
     Atomics.store(this.words, this.tohost, 0n);
     // Only calls are answered; a character is just gone.
     if (isCall && this.fromhost >= 0) Atomics.store(this.words, this.fromhost, 1n);
+  }
+
+  /** The next request waits for who is behind with reading this one's text. */
+  private send(text: Uint8Array): void {
+    const held = this.output(text);
+    if (!held) return;
+    this.readerBusy = true;
+    const done = (): void => {
+      this.readerBusy = false;
+    };
+    held.then(done, done);
   }
 
   /** The program passes the address of { number, arguments… }; the first word takes the result. */
@@ -66,7 +79,7 @@ export class Htif {
 
   private writeText(buffer: number, length: number): bigint {
     if (length < 0 || length > WRITE_MAX || !this.memory.contains(buffer, length)) return -1n;
-    this.output(this.memory.view(buffer, length).slice());
+    this.send(this.memory.view(buffer, length).slice());
     return BigInt(length);
   }
 }

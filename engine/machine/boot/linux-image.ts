@@ -1,4 +1,4 @@
-import { imageError, type ImageFile } from './image-file';
+import { imageError, type ImageFile } from '../../images/image-file';
 
 // Boot image header in RISC-V Linux (Documentation/arch/riscv/boot-image-header.rst).
 const HEADER_BYTES = 64;
@@ -25,18 +25,26 @@ export function isLinuxImage(bytes: Uint8Array): boolean {
   return text(bytes, MAGIC2, 4) === 'RSC\x05' || text(bytes, MAGIC, 5) === 'RISCV';
 }
 
-/** Check the header of an (unpacked) Linux `Image`. Throws VmError 'Image'. */
+/** Check the header of an (unpacked) file that is a Linux `Image`. Throws VmError 'Image'. */
 export function readLinuxImage(file: ImageFile): LinuxImage {
   const { bytes } = file;
-  if (bytes.length < HEADER_BYTES || !isLinuxImage(bytes)) {
-    throw imageError(file, 'is neither a Linux Image for RISC-V (raw, gzip or zstd) nor an ELF file.');
-  }
+  if (bytes.length < HEADER_BYTES)
+    throw imageError(
+      file,
+      `is truncated: it should have at least ${HEADER_BYTES} bytes and has ${bytes.length}. Copy or download it again.`,
+      {
+        code: 'image-truncated',
+      },
+    );
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const u64 = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
-  if (u64(FLAGS) & FLAG_BIG_ENDIAN) throw imageError(file, 'is a big-endian kernel; a little-endian one is needed.');
+  if (u64(FLAGS) & FLAG_BIG_ENDIAN)
+    throw imageError(file, 'is a big-endian kernel; a little-endian one is needed.', { code: 'image-big-endian' });
   const end = endOfSections(bytes, view);
   if (end > bytes.length)
-    throw imageError(file, `is truncated: it should have ${end} bytes and has ${bytes.length}. Copy or download it again.`);
+    throw imageError(file, `is truncated: it should have ${end} bytes and has ${bytes.length}. Copy or download it again.`, {
+      code: 'image-truncated',
+    });
   return { textOffset: u64(TEXT_OFFSET), memoryBytes: Math.max(u64(IMAGE_SIZE), bytes.length) };
 }
 

@@ -1,0 +1,207 @@
+import { randomBytes } from 'node:crypto';
+import { Capture } from '../backend/net/capture';
+import { DatagramBackend } from '../backend/net/dgram';
+import { type FlowInfo, Nat } from '../backend/net/nat/nat';
+import { formatMac, macFor } from '../backend/net/mac-address';
+import type { BackendStatistics, NetworkBackend } from '../backend/net/packet-port';
+import { formatEndpoint } from '../backend/net/nat/addresses';
+import { parseSocketAddress, type SocketAddress } from '../backend/net/socket-address';
+import { StreamBackend } from '../backend/net/stream';
+import { SwitchBackend } from '../backend/net/switch';
+import { VmError } from '../errors/vm-error';
+import { dataDirectory } from '../host/data-directory';
+import { type Forward, type NetworkConfig, parseForward } from '../settings/network';
+import type { MachineConfig } from '../settings/settings';
+import { type NetStatistics, VirtioNet } from '../virtio/devices/net/device';
+import type { PlacedDevice } from '../virtio/registry';
+
+export interface NetworksOptions {
+  /** What the box is known by: its adapters' addresses stay with it. Without one they are new at each start. */
+  box?: string | undefined;
+  dataDirectory?: string | undefined;
+}
+
+/** A network adapter of a machine. */
+export interface Adapter {
+  id: string;
+  config: NetworkConfig;
+  device: VirtioNet;
+}
+
+/** How a network adapter is, for people. */
+export interface AdapterInfo {
+  id: string;
+  mac: string;
+  /** What it is connected to. */
+  connection: string;
+  /** Whether the cable is in, and whether the guest sees a link. */
+  cable: boolean;
+  up: boolean;
+  statistics: NetStatistics & { backend: BackendStatistics };
+}
+
+/** The network adapters of a machine, and what they are connected to. */
+export class Networks {
+  readonly adapters: readonly Adapter[];
+  #capture: Capture | undefined;
+  #isBeginning = false;
+
+  private constructor(adapters: readonly Adapter[]) {
+    this.adapters = adapters;
+  }
+
+  /** Opens the back ends. Throws VmError where one of them cannot be had. */
+  static async open({ network, harts }: MachineConfig, options: NetworksOptions = {}): Promise<Networks> {
+    const box = options.box ?? randomBytes(16).toString('hex');
+    const adapters: Adapter[] = [];
+    try {
+      for (const [number, config] of network.entries()) {
+        const { mac = formatMac(macFor(box, number)), mtu, link, queues = harts } = config;
+        const backend = await openBackend(config, options);
+        adapters.push({ id: idFor(config, adapters), config, device: new VirtioNet({ mac, mtu, link, queues, backend }) });
+      }
+      return new Networks(adapters);
+    } catch (error) {
+      await new Networks(adapters).close();
+      throw error;
+    }
+  }
+
+  get placed(): PlacedDevice<VirtioNet>[] {
+    return this.adapters.map(({ device, config }) => ({ device, bus: config.bus }));
+  }
+
+  list(): AdapterInfo[] {
+    return this.adapters.map(({ id, device }) => ({
+      id,
+      mac: device.mac,
+      connection: device.backend.name,
+      cable: device.link,
+      up: device.isUp,
+      statistics: { ...device.statistics, backend: device.backend.statistics() },
+    }));
+  }
+
+  /** The adapter of that id. Throws VmError 'Config'. */
+  find(id: string): Adapter {
+    const found = this.adapters.find((one) => one.id === id);
+    if (found) return found;
+    const known = this.adapters.map((one) => one.id).join(', ') || 'none';
+    throw VmError.config(`The box has no network adapter ${id}; it has ${known}.`, { code: 'adapter-unknown', params: { id, known } });
+  }
+
+  /** The machine is paused, or goes on. */
+  setPaused(paused: boolean): void {
+    for (const { backend } of this.adapters.map(({ device }) => device)) {
+      if (paused) backend.freeze?.();
+      else backend.thaw?.();
+    }
+  }
+
+  /** Write all that goes through the adapters to a pcapng file from now on. Throws VmError: 'State' while another capture runs, 'Resource'. */
+  async startCapture(file: string): Promise<void> {
+    if (this.#capture || this.#isBeginning)
+      throw new VmError('State', 'The network of the box is being captured already. End that first.', { code: 'capture-running' });
+    this.#isBeginning = true;
+    try {
+      const capture = await Capture.open(
+        file,
+        this.adapters.map(({ id }) => id),
+      );
+      this.#capture = capture;
+      for (const [number, { device }] of this.adapters.entries())
+        device.observer = (direction, frame) => capture.add(number, direction, frame);
+    } finally {
+      this.#isBeginning = false;
+    }
+  }
+
+  /** End the capture; how many packets are in it, and how many are missing. Throws VmError: 'State' where there is none, 'Resource'. */
+  async endCapture(): Promise<{ frames: number; dropped: number }> {
+    const capture = this.#capture;
+    if (!capture) throw new VmError('State', 'The network of the box is not being captured.', { code: 'capture-none' });
+    this.#capture = undefined;
+    for (const { device } of this.adapters) device.observer = undefined;
+    await capture.close();
+    return { frames: capture.frames, dropped: capture.dropped };
+  }
+
+  /** What guests talk with through NAT, by adapter. */
+  flows(): (FlowInfo & { adapter: string })[] {
+    return this.#nats().flatMap(({ id, nat }) => nat.flows().map((flow) => ({ adapter: id, ...flow })));
+  }
+
+  forwards(): (Forward & { adapter: string })[] {
+    return this.#nats().flatMap(({ id, nat }) => nat.listForwards().map((forward) => ({ adapter: id, ...forward })));
+  }
+
+  /** Forward a port of the host's to the guest, by the first adapter with NAT unless one is named. Throws VmError. */
+  async addForward(forward: Forward, adapter?: string): Promise<Forward> {
+    return this.#nat(adapter).addForward(forward);
+  }
+
+  /** Throws VmError 'Config' where there is no such forward. */
+  removeForward(forward: Omit<Forward, 'guestPort'>): void {
+    if (this.#nats().some(({ nat }) => nat.removeForward(forward))) return;
+    const port = formatEndpoint(forward.hostAddress, forward.hostPort);
+    throw VmError.config(`The ${forward.protocol} port ${port} is not forwarded: \`hartbox network forwards\` shows those that are.`, {
+      code: 'forward-unknown',
+      params: { port },
+    });
+  }
+
+  #nats(): { id: string; nat: Nat }[] {
+    return this.adapters.flatMap(({ id, device }) => (device.backend instanceof Nat ? [{ id, nat: device.backend }] : []));
+  }
+
+  #nat(id: string | undefined): Nat {
+    const nats = this.#nats();
+    const found = id === undefined ? nats[0] : nats.find((one) => one.id === this.find(id).id);
+    if (found) return found.nat;
+    throw VmError.config('Ports are forwarded by an adapter with NAT, of which the box has none: give it one (--network nat).', {
+      code: 'no-nat',
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#capture) await this.endCapture().catch(() => undefined);
+    for (const { device } of this.adapters) await device.backend.close();
+  }
+}
+
+function idFor({ id }: NetworkConfig, adapters: readonly Adapter[]): string {
+  let number = adapters.length;
+  while (id === undefined && adapters.some((one) => one.id === `net${number}`)) number++;
+  return id ?? `net${number}`;
+}
+
+/** Settings are checked already: what a connection needs is there. */
+async function openBackend(config: NetworkConfig, options: NetworksOptions): Promise<NetworkBackend> {
+  const { connection, name = '', connect, listen } = config;
+  switch (connection) {
+    case 'nat':
+      return new Nat({
+        net: config.subnet,
+        hostAccess: config.hostAccess,
+        allow: config.allow,
+        deny: config.deny,
+        forwards: config.forward?.flatMap((text) => parseForward(text) ?? []),
+      });
+    case 'stream':
+      return StreamBackend.open({ address: parseSocketAddress(connect ?? listen ?? ''), server: listen !== undefined });
+    case 'dgram':
+      return DatagramBackend.open({ local: inetOf(listen), remote: inetOf(connect) });
+    case 'switch':
+      return SwitchBackend.open({ name, dataDirectory: options.dataDirectory ?? dataDirectory() });
+  }
+}
+
+/** Node has no datagrams by Unix sockets. */
+function inetOf(text = ''): { host: string; port: number } {
+  const address: SocketAddress = parseSocketAddress(text);
+  if ('host' in address) return address;
+  throw VmError.config(`Datagrams go by UDP: give HOST:PORT, not ${text}. By a Unix socket there is the stream.`, {
+    code: 'dgram-no-unix',
+    params: { address: text },
+  });
+}
