@@ -1,5 +1,5 @@
-import { type ElfFunction, isElf, readElfFunctions } from '../machine/boot/elf';
-import { imageError, readImageFile } from '../machine/boot/image-file';
+import { type ElfFunction, isElf, readElfFunctions } from '../images/elf';
+import { imageError, readImageFile } from '../images/image-file';
 
 const SIZE_MAX = 2 ** 31;
 

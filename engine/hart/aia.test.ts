@@ -245,12 +245,12 @@ describe('a hart with an IMSIC', () => {
     supervisor.send(0, 64);
     supervisor.send(0, 7);
     supervisor.send(1, 3);
-    const saved = JSON.parse(JSON.stringify(supervisor.snapshot()));
+    const saved = JSON.parse(JSON.stringify(supervisor.state.snapshot()));
     supervisor.reset();
-    supervisor.restore(saved);
+    supervisor.state.restore(saved);
     bare.run(buildAccesses(look));
     const log = readLog(bare.memory.view(RAM, PROGRAM_BYTES), look.length);
     expect(log.slice(1)).toEqual([128n, (64n << 16n) | 64n, 0x200n]);
-    expect(() => supervisor.restore({ files: [] })).toThrow(/another machine/);
+    expect(() => supervisor.state.restore({ version: 1, state: { harts: [] } })).toThrow(/cannot be used here: harts/);
   });
 });

@@ -1,4 +1,4 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import {
   BREAKPOINTS_MAX,
   MACHINE_BREAKPOINTS,
@@ -13,12 +13,16 @@ import {
   WATCH_LAST,
 } from '../memory/layout';
 
-/** Why a hart stopped though the machine goes on. It stands before the instruction at `pc`, which has had no effect. */
+/**
+ * Why a hart stopped though the machine goes on. It stands before the instruction at `pc`, which has had no effect, unless it `isDone`.
+ */
 export interface HartStop {
   reason: 'step' | 'breakpoint' | 'read' | 'write';
   pc: bigint;
   /** The first watched byte that was to be read or written. */
   address?: bigint;
+  /** The access has happened: the hart stands behind its instruction. */
+  isDone?: true;
 }
 
 /** Data whose access stops a hart: `bytes` bytes from virtual address `address`. */
@@ -71,9 +75,14 @@ export class DebugPoints {
     return this.data.getUint32(MACHINE_BREAKPOINT_COUNT, true) + this.data.getUint32(MACHINE_WATCHPOINT_COUNT, true) === 0;
   }
 
+  /** What harts know by heart of registers and memory may be wrong now: they look again before they go on. */
+  touch(): void {
+    this.data.setUint32(MACHINE_DEBUG_EPOCH, this.epoch + 1, true);
+  }
+
   private change(count: number, value: number): void {
     this.data.setUint32(count, value, true);
-    this.data.setUint32(MACHINE_DEBUG_EPOCH, this.epoch + 1, true);
+    this.touch();
   }
 }
 

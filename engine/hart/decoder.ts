@@ -1,5 +1,5 @@
 import { HART_SLOTS, PAGE_RECORDS, RECORD_A, RECORD_B, RECORD_BYTES, RECORD_IMM, SLOT_BYTES, SLOT_HOST } from './hart-layout';
-import { DECODED_PAGE_BYTES } from '../memory/layout';
+import { DECODED_PAGE_BYTES, MACHINE_EXTENSIONS_OFF } from '../memory/layout';
 import { DECODE, handlerFor, ILLEGAL, NOP_2, NOP_4, PAGE_END, STRADDLE } from './handlers';
 import { expandCompressed } from './isa/c';
 import { instructions, lookUp } from './isa';
@@ -68,7 +68,7 @@ export class Decoder {
    * Returns whether the run of instructions ends here.
    */
   private write(place: number, word: number, length: 2 | 4, offset: number): boolean {
-    const number = lookUp(word);
+    const number = lookUp(word, this.words[MACHINE_EXTENSIONS_OFF >>> 2]);
     if (number < 0) {
       this.halves[place >>> 1] = ILLEGAL;
       return true;
@@ -89,6 +89,7 @@ export class Decoder {
     switch (format) {
       case 'r':
       case 'amo':
+      case 'fence':
         immediate = rs2;
         break;
       case 'r4':

@@ -26,8 +26,8 @@ export const SPECIAL_HANDLERS = 7;
 /** Instructions that write an integer register. */
 export function writesX(instruction: Instruction): boolean {
   const { format, name, extension } = instruction;
-  if (format === 's' || format === 'b' || format === 'none' || name === 'fence' || name === 'fence.i' || name === 'sfence.vma')
-    return false;
+  if (format === 's' || format === 'b' || format === 'none' || format === 'block' || format === 'fence') return false;
+  if (name === 'fence' || name === 'fence.i') return false;
   if (extension !== 'f' && extension !== 'd') return true;
   return /^(feq|flt|fle|fclass|fmv\.x|fcvt\.(w|wu|l|lu)\.)/.test(name);
 }

@@ -26,14 +26,26 @@ export const HART_FRM = HART_PRIVATE + 32;
 /** i32: instructions left of the current slice, and the slice's length. HART_INSTRET counts up to the slice's start. */
 export const HART_BUDGET = HART_PRIVATE + 36;
 export const HART_SLICE = HART_PRIVATE + 40;
+/** i32: the longest slice. */
+export const HART_SLICE_MOST = HART_PRIVATE + 96;
 /** i32: set by the MMIO import when the access faulted. */
 export const HART_MMIO_FAULT = HART_PRIVATE + 44;
 export const HART_TVAL = HART_PRIVATE + 48;
 /** u32: host address of the LR reservation, 0 if none; u64: the value that was read. */
 export const HART_RESERVED = HART_PRIVATE + 56;
 export const HART_RESERVED_VALUE = HART_PRIVATE + 64;
+/** u32: log2 of the reservation's bytes. */
+export const HART_RESERVED_SIZE = HART_PRIVATE + 76;
 /** u32: the machine's code epoch when this hart last executed fence.i. */
 export const HART_EPOCH_SEEN = HART_PRIVATE + 72;
+/** u32, u32: the machine's MACHINE_WRITTEN_CODE and MACHINE_WRITTEN_LOST that the hart knows of. */
+export const HART_WRITTEN_SEEN = HART_PRIVATE + 100;
+export const HART_LOST_SEEN = HART_PRIVATE + 104;
+/** u32: instructions between two looks at written code, 0: none is to come; u64: the HART_INSTRET of the next look. */
+export const HART_LOOK_STEP = HART_PRIVATE + 108;
+export const HART_LOOK_AT = HART_PRIVATE + 112;
+/** u32: the entry of HART_WRITTEN_PAGES that is given up next. */
+export const HART_WRITTEN_TURN = HART_PRIVATE + 120;
 /** u32: means nothing; a fence is an atomic operation on it. */
 export const HART_FENCE = HART_PRIVATE + 92;
 
@@ -110,13 +122,22 @@ export const STOP_BREAKPOINT = 2;
 export const STOP_READ = 3;
 export const STOP_WRITE = 4;
 export const HART_STOP_ADDRESS = HART_PRIVATE + 1040;
-/** i32: 1 while watchpoints let accesses pass. */
+/** i32: not 0 while watchpoints let accesses pass: 1, or STOP_READ or STOP_WRITE once one did. */
 export const HART_WATCH_PASS = HART_PRIVATE + 1036;
-/** u32: not zero while the hart takes samples for a profile: most instructions between two polls; u64: guest time of the next one. */
+/** u32: 1 while the hart takes samples for a profile; u64: guest time of the next one. */
 export const HART_PROFILING = HART_PRIVATE + 1048;
 export const HART_SAMPLE_AT = HART_PRIVATE + 1056;
 /** u32: the last MACHINE_MAP_EPOCH that the hart's TLBs know of. */
 export const HART_MAP_SEEN = HART_PRIVATE + 1064;
+
+// ---- Triggers (helpers/triggers.ts) ----------------------------------------------------------------------------------
+
+/** How many a hart has; u32 tselect; u32: what they look at, bit 0 execution, bit 1 data; u64 each tdata1 (0: never written) and tdata2. */
+export const TRIGGERS = 2;
+export const HART_TRIGGER_SELECT = HART_PRIVATE + 1068;
+export const HART_TRIGGER_USES = HART_PRIVATE + 1072;
+export const HART_TRIGGER_TDATA1 = HART_PRIVATE + 1080;
+export const HART_TRIGGER_TDATA2 = HART_PRIVATE + 1096;
 
 // ---- TLBs --------------------------------------------------------------------------------------------------------
 
@@ -173,6 +194,18 @@ export const SLOT_UNNOTICED = 12;
 export const SLOT_INDEX = 14;
 export const ANY_INDEX = 65535;
 export const HART_SLOTS = 524288;
+
+/**
+ * Pages of code that this hart was the first to write: u32 page number + 1 (0: free), u32 version that it had, u32 how often its code was
+ * found unchanged since, and what it held before. All harts read them.
+ */
+export const HART_WRITTEN_PAGES = 655360;
+export const WRITTEN_ENTRIES = 64;
+export const WRITTEN_BYTES = 4128;
+export const WRITTEN_PAGE = 0;
+export const WRITTEN_VERSION = 4;
+export const WRITTEN_EQUAL = 8;
+export const WRITTEN_COPY = 32;
 
 /** A decoded page: one record per halfword, then a record that leads on to the next page. */
 export const RECORD_BYTES = 8;

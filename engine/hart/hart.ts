@@ -1,14 +1,26 @@
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
 import { hostMemory, type HostMemory } from '../host/host-memory';
-import { HARTS_BASE, HART_INSTRET, HART_LINES, HART_MTIMECMP, HART_PC, HART_STRIDE, HART_X } from '../memory/layout';
+import {
+  HARTS_BASE,
+  HART_INSTRET,
+  HART_LINES,
+  HART_MTIMECMP,
+  HART_PC,
+  HART_STRIDE,
+  HART_X,
+  MACHINE_EXTENSIONS_OFF,
+} from '../memory/layout';
 import type { MemoryPlan } from '../memory/memory-plan';
 import { Lockstep, type CheckHelpers } from './check/lockstep';
 import { CheckedLoop, ReplayLoop } from './check/loops';
 import { DebugPoints, type HartStop } from './debug-points';
 import { Decoder } from './decoder';
+import { EXTENSION_SVADU, EXTENSION_SVPBMT } from './extension-bits';
 import {
+  CSR_MCOUNTEREN,
   CSR_MENVCFG,
   CSR_MSTATUS,
+  CSR_SCOUNTEREN,
   CSR_STIMECMP,
   FETCH_TABLE_BYTES,
   HART_BUDGET,
@@ -26,10 +38,12 @@ import {
   HART_SCRATCH_RECORDS,
   HART_SINGLE_RECORD,
   HART_SLICE,
+  HART_SLICE_MOST,
   HART_STEPS,
   HART_STOP,
   HART_STOP_ADDRESS,
   HART_STOP_RECORD,
+  HART_TVAL,
   HART_WATCH_PASS,
   REGIONS_MAX,
   STOP_BREAKPOINT,
@@ -40,17 +54,22 @@ import {
 } from './hart-layout';
 import { STOP, STRADDLE } from './handlers';
 import { helperNames } from './helper-table';
+import { type Explanation, explainIllegal } from './illegal-instruction';
 import { buildInterpreter, RunLoop } from './interpreter';
 import { Regions, type Translator } from './jit/regions';
 import { HART_PRIVATE } from '../memory/layout';
 import { Sampler, type Samples } from './sampler';
+import { SemihostingCalls, type SemihostingLine } from './semihosting';
 import { StatisticsBlock } from './statistics';
+
+/** Thrown out of an access to a device: the machine ends or starts anew by it, and the hart executes nothing more before its next reset. */
+export class RunEnded extends Error {}
 
 /** What a hart needs from its surroundings. All calls come from the hart's own thread. */
 export interface HartEnvironment {
   /** Guest time in timebase ticks. */
   time(): number;
-  /** Read or write a device register of 1, 2 or 4 bytes; undefined or false is an access fault. */
+  /** Read or write a device register of 1, 2 or 4 bytes; undefined or false is an access fault. A write may throw RunEnded. */
   mmioRead(address: number, size: 1 | 2 | 4): number | undefined;
   mmioWrite(address: number, size: 1 | 2 | 4, value: number): boolean;
   /** Told of every trap, when tracing. */
@@ -59,6 +78,12 @@ export interface HartEnvironment {
   translator?: Translator;
   /** Takes samples for a profile, some thousand a second in bundles; without it none are taken. */
   samples?(samples: Samples): void;
+  /** Its semihosting calls; without it they are not served. */
+  semihosting?: SemihostingLine;
+  /** A program of this privilege (0 U, 1 S, 3 M) tried one that is not served. Told again and again. */
+  semihostingRefused?(privilege: number): void;
+  /** Told of instructions that were illegal, in words, each kind once. */
+  illegalInstruction?(explanation: Explanation): void;
   /** What order this host keeps; found out unless given. */
   host?: HostMemory;
   /** compileLoop()'s result for the hart and the host, where that was made before; not where `hot` is tuned. */
@@ -83,8 +108,10 @@ interface HelperExports extends CheckHelpers {
   selectTlbs(): void;
   pmpUpdate(): void;
   peek(address: bigint): number;
+  reach(address: bigint, bytes: number, isWrite: number): number;
   account(): void;
   dropAllCode(): void;
+  dropStaleCode(): void;
 }
 
 /** Instructions between two looks at timers, interrupts and requests: about 40 µs of work. */
@@ -94,6 +121,9 @@ const HOT = 8192;
 const BUSY = 4;
 const MSTATUS_UXL_SXL = 0xa_0000_0000n;
 const MENVCFG_ADUE = 1n << 61n;
+const MENVCFG_PBMTE = 1n << 62n;
+/** Instructions that are told of. */
+const ILLEGAL_MOST = 256;
 const NEVER = (1n << 64n) - 1n;
 /** HartStop's reasons by their numbers in HART_STOP. */
 const STOP_REASONS = { [STOP_STEP]: 'step', [STOP_BREAKPOINT]: 'breakpoint', [STOP_READ]: 'read', [STOP_WRITE]: 'write' } as const;
@@ -112,7 +142,12 @@ export class Hart {
   private readonly regions: Regions | undefined;
   private readonly points: DebugPoints;
   private pointsSeen = 0;
+  /** Until the next reset. */
+  private ended = false;
   private readonly sampler: Sampler | undefined;
+  private readonly calls: SemihostingCalls | undefined;
+  /** Instructions that were illegal since the last reset, with the privilege. */
+  private readonly illegal = new Set<number>();
   private readonly lockstep: Lockstep | undefined;
 
   /**
@@ -147,6 +182,9 @@ export class Hart {
         replay: () => this.lockstep?.replay(),
         differs: (what: number, region: bigint, interpreter: bigint) => this.lockstep?.differs(what, region, interpreter),
         time: () => environment.time(),
+        illegal_taken: () => this.tellOfIllegal(environment),
+        semihosting: () => (this.calls?.proceed() === false ? 0 : 1),
+        semihosting_refused: (privilege: number) => environment.semihostingRefused?.(privilege),
         trace_trap: (cause: number, interrupt: number) => environment.traceTrap?.(cause, interrupt !== 0),
         mmio_read: (address: number, size: 1 | 2 | 4) => {
           const value = environment.mmioRead(address, size);
@@ -174,6 +212,11 @@ export class Hart {
         () => environment.time(),
         (samples) => environment.samples?.(samples),
       );
+    }
+
+    if (environment.semihosting) {
+      const reach = (address: bigint, bytes: number, isWrite: number): number => this.helpers.reach(address, bytes, isWrite);
+      this.calls = new SemihostingCalls(memory, base, reach, () => environment.time(), environment.semihosting);
     }
 
     const scratch = base + HART_SCRATCH_RECORDS;
@@ -243,10 +286,14 @@ export class Hart {
     const slice = this.tuning.slice ?? SLICE;
     data.setUint32(base + HART_SLICE, slice, true);
     data.setUint32(base + HART_BUDGET, slice, true);
-    data.setUint32(base + HART_PROFILING, this.sampler ? slice : 0, true);
+    data.setUint32(base + HART_SLICE_MOST, slice, true);
+    data.setUint32(base + HART_PROFILING, this.sampler ? 1 : 0, true);
     data.setBigUint64(base + HART_ID, BigInt(this.id), true);
     data.setBigUint64(base + CSR_MSTATUS, MSTATUS_UXL_SXL, true);
-    data.setBigUint64(base + CSR_MENVCFG, MENVCFG_ADUE, true);
+    // As in QEMU: what firmware does not know of is on.
+    const off = data.getUint32(MACHINE_EXTENSIONS_OFF, true);
+    const menvcfg = (off & EXTENSION_SVADU ? 0n : MENVCFG_ADUE) | (off & EXTENSION_SVPBMT ? 0n : MENVCFG_PBMTE);
+    data.setBigUint64(base + CSR_MENVCFG, menvcfg, true);
     data.setBigUint64(base + CSR_STIMECMP, NEVER, true);
     data.setBigUint64(base + HART_MTIMECMP, NEVER, true);
     data.setUint16(base + HART_SINGLE_RECORD, STRADDLE, true);
@@ -254,14 +301,23 @@ export class Hart {
     this.helpers.flushAll();
     this.helpers.selectTlbs();
     this.regions?.start();
+    this.calls?.reset();
+    this.illegal.clear();
+    this.ended = false;
   }
 
   /**
    * Run until the machine's run state is no longer RUN_RUNNING, or until a breakpoint or a watchpoint: then why. The first instruction
-   * is executed in any case.
+   * is executed in any case. After RunEnded nothing is.
+   *
+   * @param watching whether that first instruction stops before an access to watched data all the same
    */
-  run(): HartStop | undefined {
-    if (!this.points.isEmpty) this.step();
+  run(watching = false): HartStop | undefined {
+    if (!this.points.isEmpty) {
+      const stop = this.step(watching);
+      if (watching && stop.reason !== 'step') return stop;
+    }
+    if (this.ended) return undefined;
     this.resume(0);
     this.enterLoop();
     this.sampler?.flush();
@@ -269,26 +325,38 @@ export class Hart {
   }
 
   /**
-   * Execute one instruction, or take the trap that it raises; watchpoints let it pass, interrupts wait, and WFI does not. Whatever the
-   * machine's run state.
+   * Execute one instruction, or take the trap that it raises; interrupts wait, and WFI does not. Watchpoints let it pass, but are the
+   * reason then; with `watching` it stops before the access. Whatever the machine's run state.
    */
-  step(): HartStop {
+  step(watching = false): HartStop {
     this.resume(2);
-    this.data.setInt32(this.base + HART_WATCH_PASS, 1, true);
+    this.data.setInt32(this.base + HART_WATCH_PASS, watching ? 0 : 1, true);
     // The loop may be left without an instruction to look at the run state, but not twice in a row.
     let stop: HartStop | undefined;
-    while (!stop) {
+    while (!stop && !this.ended) {
       this.enterLoop();
       stop = this.takeStop();
     }
-    this.data.setInt32(this.base + HART_WATCH_PASS, 0, true);
-    return stop;
+    const { data, base, pc } = this;
+    const watched = data.getInt32(base + HART_WATCH_PASS, true) as 0 | 1 | typeof STOP_READ | typeof STOP_WRITE;
+    data.setInt32(base + HART_WATCH_PASS, 0, true);
+    if (watched > 1)
+      return {
+        reason: STOP_REASONS[watched as typeof STOP_READ | typeof STOP_WRITE],
+        pc,
+        address: data.getBigUint64(base + HART_STOP_ADDRESS, true),
+        isDone: true,
+      };
+    return stop ?? { reason: 'step', pc };
   }
 
   private resume(steps: number): void {
     const { data, base } = this;
     if (this.pointsSeen !== this.points.epoch) {
       this.pointsSeen = this.points.epoch;
+      // A debugger may have written registers and memory as well.
+      this.helpers.pmpUpdate();
+      this.helpers.dropStaleCode();
       this.helpers.flushAll();
     }
     data.setUint32(base + HART_STEPS, steps, true);
@@ -307,10 +375,34 @@ export class Hart {
     return { reason, pc, address: data.getBigUint64(base + HART_STOP_ADDRESS, true) };
   }
 
+  /** Say of an instruction why it is illegal, the first time that it is. A guest may emulate what its hart does not have, again and again. */
+  private tellOfIllegal(environment: HartEnvironment): void {
+    if (!environment.illegalInstruction || this.illegal.size >= ILLEGAL_MOST) return;
+    const { data, base } = this;
+    const word = Number(data.getBigUint64(base + HART_TVAL, true) & 0xffff_ffffn);
+    const privilege = data.getUint32(base + HART_PRIV, true);
+    const seen = word * 4 + privilege;
+    if (this.illegal.has(seen)) return;
+    this.illegal.add(seen);
+    environment.illegalInstruction(
+      explainIllegal(word, this.pc, {
+        privilege,
+        floatIsOff: data.getUint32(base + HART_FS_OFF, true) !== 0,
+        mcounteren: data.getBigUint64(base + CSR_MCOUNTEREN, true),
+        scounteren: data.getBigUint64(base + CSR_SCOUNTEREN, true),
+        extensionsOff: data.getUint32(MACHINE_EXTENSIONS_OFF, true),
+      }),
+    );
+  }
+
   private enterLoop(): void {
     try {
       this.loop();
     } catch (cause) {
+      if (cause instanceof RunEnded) {
+        this.ended = true;
+        return;
+      }
       if (cause instanceof VmError) throw cause;
       throw new VmError('Internal', `Hart ${this.id} stopped at pc 0x${this.pc.toString(16)}: ${String(cause)}`, { cause });
     }

@@ -36,7 +36,7 @@ import {
 } from './hart-layout';
 import { ASIDE, REGION_TYPE } from './jit/region-emitter';
 import { helperNames, helperType, type HelperName, type HelperResult } from './helper-table';
-import { LOAD_KINDS, type Context, type FloatViews, type LoadKind, type LogSize } from './isa/instruction';
+import { LOAD_KINDS, type BlockOperation, type Context, type FloatViews, type LoadKind, type LogSize } from './isa/instruction';
 import { TierEmitter } from './tier-emitter';
 
 /**
@@ -587,6 +587,10 @@ export class RunLoop extends TierEmitter implements Context {
       'likely',
     );
     return e.get(host);
+  }
+
+  cacheBlock(operation: BlockOperation, address: I64): void {
+    this.callFaulting('cache_block', address, this.e.i32.const(operation));
   }
 
   // ---- Context: control -------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ describe('fences in the interpreter', () => {
   it.each(Object.entries(HOSTS))('are where the host %s needs them', (_name, host) => {
     const named = (...names: string[]): number => handlers.filter(({ instruction }) => names.includes(instruction.name)).length;
     const written = handlers.filter(({ instruction: { extension, format } }) => extension === 'a' && format === 'amo').length;
-    const ordering = host === SEQUENTIAL ? 0 : named('fence', 'lr.w', 'lr.d', 'sfence.vma');
+    const ordering = host === SEQUENTIAL ? 0 : named('fence', 'lr.w', 'lr.d', 'sfence.vma', 'sinval.vma');
     const weak = host.reorders === 'anything' ? named('fence.i') : 0;
     const code = buildInterpreter(HARTS_BASE, 1024, 1024, host);
     expect(count(code, host === X86 ? LOCKED : FENCE)).toBe(ordering + weak + (host === WEAKEST ? written : 0));

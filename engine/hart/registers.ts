@@ -1,5 +1,5 @@
 import { HARTS_BASE, HART_F, HART_PC, HART_STRIDE, HART_X } from '../memory/layout';
-import { HART_PRIV } from './hart-layout';
+import { HART_FS_DIRTY, HART_FS_OFF, HART_PRIV } from './hart-layout';
 
 /** The registers of a hart that does not run; what is written is in force when it goes on. */
 export class HartRegisters {
@@ -24,7 +24,20 @@ export class HartRegisters {
   }
 
   get privilege(): 'user' | 'supervisor' | 'machine' {
-    const level = this.data.getUint32(HART_PRIV, true);
+    const { level } = this;
     return level === 0 ? 'user' : level === 1 ? 'supervisor' : 'machine';
+  }
+
+  /** The privilege as a number: 0 user, 1 supervisor, 3 machine. */
+  get level(): number {
+    return this.data.getUint32(HART_PRIV, true);
+  }
+  set level(value: 0 | 1 | 3) {
+    this.data.setUint32(HART_PRIV, value, true);
+  }
+
+  /** To be called when `f` was written: a system that saves these registers only when they changed sees that they did. */
+  floatsWritten(): void {
+    if (this.data.getInt32(HART_FS_OFF, true) === 0) this.data.setInt32(HART_FS_DIRTY, 1, true);
   }
 }

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 
 /**
  * The flags that make V8 run harts fast. They are a debt: V8 gives no promise about any of them, so an engine process sets only those
- * that this V8 was seen to run a hart with (process/v8-verdict.ts), and without any it is right all the same, only slower.
+ * that this V8 was seen to run a hart with (threads/v8-verdict.ts), and without any it is right all the same, only slower.
  *
  * What each buys: the time without it over that with all, one run each in November 2026 (`npm run bench -- boot cpu --v8-flags=…`), of a boot
  * and of gzip, on Node 20 / 24 / 26 (V8 11, 13, 14). Without any: 1.56 / 1.15 / 1.25 and 1.8 / 1.65 / 1.65.

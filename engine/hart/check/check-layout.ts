@@ -38,6 +38,8 @@ export const ACCESS_STORE = 8;
 export const ACCESS_ATOMIC = 12;
 export const ACCESS_RESERVED = 16;
 export const ACCESS_CONDITIONAL = 20;
+/** Or this + what was done to a cache block (isa/blocks.ts). */
+export const ACCESS_BLOCK = 24;
 
 // What differs.
 /** A word of the state; its offset goes along. */

@@ -1,5 +1,5 @@
 import { HART_PC } from '../../memory/layout';
-import { VmError } from '../../bus/vm-error';
+import { VmError } from '../../errors/vm-error';
 import { writesX } from '../handlers';
 import { HART_BUDGET } from '../hart-layout';
 import { instructions, lookUp } from '../isa';
@@ -8,6 +8,7 @@ import { rdOf, type Instruction } from '../isa/instruction';
 import {
   ACCESS_ADDRESS,
   ACCESS_ATOMIC,
+  ACCESS_BLOCK,
   ACCESS_CONDITIONAL,
   ACCESS_KIND,
   ACCESS_OUTCOME,
@@ -138,6 +139,7 @@ export class Lockstep {
     if (kind < ACCESS_ATOMIC) return `stored ${value} to ${bytes}`;
     if (kind < ACCESS_RESERVED) return `atomically made ${value} ${outcome} in ${bytes}`;
     if (kind < ACCESS_CONDITIONAL) return `loaded and reserved ${value} from ${bytes}`;
+    if (kind >= ACCESS_BLOCK) return `did cache block operation ${kind - ACCESS_BLOCK} at ${address}`;
     return `conditionally stored ${value} to ${bytes} with result ${outcome}`;
   }
 

@@ -4,6 +4,13 @@ import type { HelperName, HelperResult } from '../helper-table';
 import { RunLoop } from '../interpreter';
 import { LOAD_KINDS, type LoadKind, type LogSize } from '../isa/instruction';
 
+/** Helpers that touch memory, and those that take what they would find there from the log. */
+const REPLAYED: Partial<Record<HelperName, HelperName>> = {
+  load_reserved: 'replay_reserved',
+  store_conditional: 'replay_conditional',
+  cache_block: 'replay_block',
+};
+
 /** The run loop of a hart whose regions are checked. */
 export class CheckedLoop extends RunLoop {
   protected override callRegion(): void {
@@ -93,8 +100,7 @@ export class ReplayLoop extends RunLoop {
   }
 
   override callFaulting<N extends HelperName>(name: N, ...args: (I32 | I64)[]): HelperResult<N> {
-    const replayed = name === 'load_reserved' ? 'replay_reserved' : name === 'store_conditional' ? 'replay_conditional' : name;
-    return super.callFaulting(replayed as N, ...args);
+    return super.callFaulting((REPLAYED[name] ?? name) as N, ...args);
   }
 
   override transfer(): void {

@@ -5,6 +5,7 @@ import { RegionEmitter } from '../jit/region-emitter';
 
 /** Regions that tell the lockstep check of their accesses to memory, and are otherwise as ever. */
 export class RecordingEmitter extends RegionEmitter {
+  protected override readonly blockHelper = 'record_block';
   /** Whether an atomic operation is being emitted. */
   private operating = false;
 

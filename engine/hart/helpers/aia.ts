@@ -10,8 +10,9 @@ import {
   IMSIC_THRESHOLD,
   MACHINE_IMSICS,
 } from '../../memory/layout';
+import { illegal } from './illegal';
+import { mostUrgent, pendingInterrupts, updateTimers } from './interrupts';
 import { count, hart, IP_MEIP, IP_SEIP, IP_SSIP, IP_STIP, MENVCFG_STCE } from './state';
-import { illegal, pendingInterrupts, updateTimers } from './trap';
 
 /**
  * Smaia and Ssaia: the CSRs of RISC-V AIA 1.0 §2, and the hart's side of its IMSIC (§3). Priorities of major interrupts are fixed: the
@@ -26,7 +27,6 @@ const THRESHOLD_MASK: u64 = 0x7ff;
 /** Values that miselect and siselect hold. */
 const SELECT_MASK: u64 = 0x1ff;
 
-@inline
 function lineOf(file: u32): u32 {
   return file == MACHINE_FILE ? <u32>IP_MEIP : <u32>IP_SEIP;
 }
@@ -59,7 +59,6 @@ export function updateExternal(): void {
   if (lines & <u32>IP_SEIP) updateLine(SUPERVISOR_FILE);
 }
 
-@inline
 function combine(old: u64, operand: u64, operation: u32): u64 {
   return operation == 0 ? operand : operation == 1 ? old | operand : old & ~operand;
 }
@@ -125,7 +124,7 @@ function claim(file: u32, writes: bool): u64 {
   const value = top(file);
   if (writes && value != 0) {
     const identity = value >> 16;
-    atomic.and<u32>(hart + file + IMSIC_PENDING + (identity >> 5) * 4, ~(<u32>1 << (identity & 31)));
+    atomic.and<u32>(hart + file + IMSIC_PENDING + (identity >> 5) * 4, ~((<u32>1) << (identity & 31)));
     count(STAT_CLAIMS);
     changed(file);
   }
@@ -136,11 +135,6 @@ function claim(file: u32, writes: bool): u64 {
 function topOf(interrupts: u64): u64 {
   if (interrupts == 0) return 0;
   return ((<u64>mostUrgent(interrupts)) << 16) | 1;
-}
-
-/** MEI, MSI, MTI, SEI, SSI, STI (privileged ISA §3.1.9). */
-export function mostUrgent(interrupts: u64): i32 {
-  return interrupts & 0x800 ? 11 : interrupts & 8 ? 3 : interrupts & 0x80 ? 7 : interrupts & 0x200 ? 9 : interrupts & 2 ? 1 : 5;
 }
 
 function enabledInterrupts(): u64 {

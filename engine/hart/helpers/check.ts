@@ -2,6 +2,7 @@ import {
   ACCESSES_MAX,
   ACCESS_ADDRESS,
   ACCESS_ATOMIC,
+  ACCESS_BLOCK,
   ACCESS_BYTES,
   ACCESS_CONDITIONAL,
   ACCESS_KIND,
@@ -42,6 +43,8 @@ import {
   STAT_CHECKED_INSTRUCTIONS,
 } from '../hart-layout';
 import { HART_PC, HART_X } from '../../memory/layout';
+import { differs, replay } from './env';
+import { block_now } from './blocks';
 import { extend, load_reserved, store_conditional } from './mmu';
 import { count, hart } from './state';
 
@@ -49,13 +52,6 @@ import { count, hart } from './state';
  * The lockstep check (check/lockstep.ts): regions call record_… after each access to memory, the interpreter that repeats what they
  * did calls replay_… in the place of it. One hart only: what an atomic operation found and left is read beside it.
  */
-
-/** Interpret from HART_PC until HART_BUDGET is used up or an exception is raised. */
-@external('env', 'replay')
-declare function replay(): void;
-/** Report a difference; does not return. */
-@external('env', 'differs')
-declare function differs(what: i32, region: u64, interpreter: u64): void;
 
 let area: u32 = 0;
 /** Where the log ends, and the entry that the interpreter's next access is compared with. */
@@ -117,11 +113,17 @@ export function record_reserved(address: u64, size: u32): u64 {
 
 export function record_conditional(address: u64, value: u64, size: u32): u64 {
   const failed = store_conditional(address, value, size);
-  if (load<i32>(hart + HART_TRAP) == 0) store<u64>(append(ACCESS_CONDITIONAL + size, address, truncate(value, size)) + ACCESS_OUTCOME, failed);
+  if (load<i32>(hart + HART_TRAP) == 0)
+    store<u64>(append(ACCESS_CONDITIONAL + size, address, truncate(value, size)) + ACCESS_OUTCOME, failed);
   return failed;
 }
 
-@inline
+export function record_block(address: u64, operation: u32): i32 {
+  const done = block_now(address, operation);
+  if (done) append(ACCESS_BLOCK + operation, address, 0);
+  return done;
+}
+
 function truncate(value: u64, size: u32): u64 {
   return size == 3 ? value : value & (((<u64>1) << (8 << size)) - 1);
 }
@@ -210,6 +212,10 @@ export function replay_reserved(address: u64, size: u32): u64 {
 export function replay_conditional(address: u64, value: u64, size: u32): u64 {
   const entry = expectAccess(ACCESS_CONDITIONAL + size, address, truncate(value, size));
   return entry == 0 ? 0 : load<u64>(entry, ACCESS_OUTCOME);
+}
+
+export function replay_block(address: u64, operation: u32): void {
+  expectAccess(ACCESS_BLOCK + operation, address, 0);
 }
 
 /** An instruction that ends regions. */

@@ -34,11 +34,18 @@ import {
   HART_UNSETTLED,
   PMP_ADDR,
 } from '../hart-layout';
-import { HART_INSTRET } from '../../memory/layout';
+import { HART_INSTRET, MACHINE_EXTENSIONS_OFF } from '../../memory/layout';
+import { EXTENSION_SDTRIG, EXTENSION_SSTC, EXTENSION_SVADU, EXTENSION_SVPBMT, EXTENSION_ZICBOM, EXTENSION_ZICBOZ } from '../extension-bits';
+import { illegal } from './illegal';
+import { now, pendingInterrupts, updateTimers } from './interrupts';
 import { accessAia, updateExternal } from './aia';
 import { flushAll, flushTranslated, switchAddressSpace } from './tlb';
+import { setTriggerData1, setTriggerData2, setTriggerSelect, TINFO, triggerData1, triggerData2, triggerSelect } from './triggers';
 import { pmpAddressLocked, pmpReadConfig, pmpUpdate, pmpWriteConfig } from './pmp';
 import {
+  ENVCFG_CBCFE,
+  ENVCFG_CBIE,
+  ENVCFG_CBZE,
   hart,
   IP_ALL,
   IP_SEIP,
@@ -46,6 +53,7 @@ import {
   IP_STIP,
   IP_SUPERVISOR,
   MENVCFG_ADUE,
+  MENVCFG_PBMTE,
   MENVCFG_STCE,
   MSTATUS_FS,
   MSTATUS_MIE,
@@ -67,7 +75,6 @@ import {
   PRIV_S,
   PRIV_U,
 } from './state';
-import { illegal, now, pendingInterrupts, updateTimers } from './trap';
 
 /** Control and status registers (privileged ISA §2, §3.1, §12.1; Sstc; Svadu). */
 
@@ -91,11 +98,28 @@ const MSTATUS_WRITABLE: u64 =
   MSTATUS_TSR;
 const SSTATUS: u64 = MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR | MSTATUS_UXL | MSTATUS_SD;
 /** RV64 with A, C, D, F, I, M, S, U. */
-const MISA: u64 = (<u64>2 << 62) | 0x14112d;
+const MISA: u64 = ((<u64>2) << 62) | 0x14112d;
 /** Exceptions that exist and may be delegated: all but ecall from M. */
 const MEDELEG_WRITABLE: u64 = 0xb3ff;
-/** FIOM, Zicboz and Zicbom enables are not offered. */
+/** Fences that order I/O order memory here in any case. */
 const ENVCFG_FIOM: u64 = 1;
+
+/** Whether the machine has what it may do without: one of EXTENSION_*. */
+function has(extension: u32): bool {
+  return (load<u32>(MACHINE_EXTENSIONS_OFF) & extension) == 0;
+}
+
+/** senvcfg, or those fields of menvcfg, as a write of `value` makes them. */
+function envcfg(value: u64): u64 {
+  let mask = ENVCFG_FIOM;
+  if (has(EXTENSION_ZICBOM)) {
+    mask |= ENVCFG_CBCFE;
+    // The value 2 is reserved.
+    if ((value & ENVCFG_CBIE) != (<u64>2) << 4) mask |= ENVCFG_CBIE;
+  }
+  if (has(EXTENSION_ZICBOZ)) mask |= ENVCFG_CBZE;
+  return value & mask;
+}
 
 /** Set when a number names no register. */
 let unknown: bool = false;
@@ -111,7 +135,7 @@ export function writeMstatus(value: u64): void {
   const old = load<u64>(hart + CSR_MSTATUS);
   let next = (value & MSTATUS_WRITABLE) | MSTATUS_UXL | MSTATUS_SXL;
   // MPP holds only levels that exist.
-  if ((next & MSTATUS_MPP) == <u64>2 << 11) next = (next & ~MSTATUS_MPP) | (old & MSTATUS_MPP);
+  if ((next & MSTATUS_MPP) == (<u64>2) << 11) next = (next & ~MSTATUS_MPP) | (old & MSTATUS_MPP);
   store<u64>(hart + CSR_MSTATUS, next);
   store<i32>(hart + HART_FS_DIRTY, 0);
   store<i32>(hart + HART_FS_OFF, (next & MSTATUS_FS) == 0 ? 1 : 0);
@@ -120,7 +144,6 @@ export function writeMstatus(value: u64): void {
 }
 
 /** Instructions retired, the present one included: its increment comes before its own write (unprivileged ISA §6.1). */
-@inline
 function retired(): u64 {
   return load<u64>(hart + HART_INSTRET) + <u64>(<i64>(load<i32>(hart + HART_SLICE) - load<i32>(hart + HART_BUDGET)));
 }
@@ -163,6 +186,7 @@ function fpEnabled(): bool {
 
 /** stimecmp is for S-mode only where M-mode allows it (Sstc). */
 function stimecmpAllowed(): bool {
+  if (!has(EXTENSION_SSTC)) return false;
   if (load<i32>(hart + HART_PRIV) == PRIV_M) return true;
   return (load<u64>(hart + CSR_MCOUNTEREN) & 2) != 0 && (load<u64>(hart + CSR_MENVCFG) & MENVCFG_STCE) != 0;
 }
@@ -268,6 +292,12 @@ function read(number: u32): u64 {
     case 0xf14:
       return load<u64>(hart + HART_ID);
   }
+  if (number >= 0x7a0 && number <= 0x7a4 && has(EXTENSION_SDTRIG)) {
+    if (number == 0x7a0) return triggerSelect();
+    if (number == 0x7a1) return triggerData1();
+    if (number == 0x7a2) return triggerData2();
+    return number == 0x7a4 ? TINFO : 0;
+  }
   if (number >= 0x3b0 && number < 0x3c0) return load<u64>(hart + PMP_ADDR + (number - 0x3b0) * 8);
   // Hardware performance counters and events 3 to 31 exist and read as zero (§3.1.10).
   if (number >= 0xb03 && number <= 0xb1f) return 0;
@@ -277,7 +307,6 @@ function read(number: u32): u64 {
   return 0;
 }
 
-@inline
 function unsettle(): void {
   store<i32>(hart + HART_UNSETTLED, 1);
 }
@@ -333,7 +362,7 @@ function write(number: u32, value: u64): void {
       store<u64>(hart + CSR_SCOUNTEREN, value & 0xffffffff);
       return;
     case 0x10a:
-      store<u64>(hart + CSR_SENVCFG, value & ENVCFG_FIOM);
+      store<u64>(hart + CSR_SENVCFG, envcfg(value));
       return;
 
     case 0x001:
@@ -372,14 +401,20 @@ function write(number: u32, value: u64): void {
     case 0x306:
       store<u64>(hart + CSR_MCOUNTEREN, value & 0xffffffff);
       return;
-    case 0x30a:
-      store<u64>(hart + CSR_MENVCFG, value & (ENVCFG_FIOM | MENVCFG_STCE | MENVCFG_ADUE));
+    case 0x30a: {
+      let mask: u64 = 0;
+      if (has(EXTENSION_SSTC)) mask |= MENVCFG_STCE;
+      if (has(EXTENSION_SVADU)) mask |= MENVCFG_ADUE;
+      if (has(EXTENSION_SVPBMT)) mask |= MENVCFG_PBMTE;
+      const next = envcfg(value) | (value & mask);
+      store<u64>(hart + CSR_MENVCFG, next);
       // From now on STIP is the comparator's alone.
-      if (value & MENVCFG_STCE) store<u64>(hart + CSR_MIP_SOFT, load<u64>(hart + CSR_MIP_SOFT) & ~IP_STIP);
+      if (next & MENVCFG_STCE) store<u64>(hart + CSR_MIP_SOFT, load<u64>(hart + CSR_MIP_SOFT) & ~IP_STIP);
       flushTranslated();
       updateTimers();
       unsettle();
       return;
+    }
     case 0x320:
       writeCountInhibit(value & (INHIBIT_CYCLE | INHIBIT_INSTRET));
       return;
@@ -413,6 +448,17 @@ function write(number: u32, value: u64): void {
       flushAll();
       unsettle();
       return;
+    case 0x7a0:
+      setTriggerSelect(value);
+      return;
+    case 0x7a1:
+    case 0x7a2:
+      if (number == 0x7a1) setTriggerData1(value);
+      else setTriggerData2(value);
+      // The instruction after this one is fetched anew.
+      flushAll();
+      unsettle();
+      return;
     case 0xb00:
       writeCounter(INHIBIT_CYCLE, CSR_MCYCLE_OFFSET, value);
       return;
@@ -438,7 +484,7 @@ function write(number: u32, value: u64): void {
 export function csr_access(operand: u64, immediate: u32, operation: u32): u64 {
   const number = immediate & NUMBER;
   const writes = operation == 0 || (immediate & NO_WRITE) == 0;
-  if ((number >> 10 == 3 && writes) || <i32>((number >> 8) & 3) > load<i32>(hart + HART_PRIV) ) {
+  if ((number >> 10 == 3 && writes) || <i32>((number >> 8) & 3) > load<i32>(hart + HART_PRIV)) {
     illegal();
     return 0;
   }

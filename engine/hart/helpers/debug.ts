@@ -23,17 +23,15 @@ import {
   WATCH_FIRST,
   WATCH_LAST,
 } from '../../memory/layout';
+import { sample } from './env';
 import { ACCESS_WRITE } from './pmp';
 import { CAUSE_STOP, hart, raise } from './state';
+import { triggersData, triggersExecution } from './triggers';
 
 /**
  * Stops of a hart, and samples for a profile. Nothing on a fast path knows of them: instructions that the hart may have to stop at
  * are kept out of the fetch TLB, so that each one comes by fetch_miss() and runs alone; data that is watched is kept out of the data TLB.
  */
-
-/** The hart's registers and stack are to be noted: HART_PC is the next instruction. */
-@external('env', 'sample')
-declare function sample(): void;
 
 /** What watch() finds. */
 export const NOT_WATCHED: i32 = 0;
@@ -41,19 +39,21 @@ export const WATCHED_PAGE: i32 = 1;
 export const WATCH_HIT: i32 = 2;
 
 /** Whether fetch_miss() has more to do than to miss. */
-@inline
 export function debugging(): bool {
-  return (load<u32>(hart + HART_STEPS) | load<u32>(hart + HART_STOP) | load<u32>(MACHINE_BREAKPOINT_COUNT)) != 0;
+  return (load<u32>(hart + HART_STEPS) | load<u32>(hart + HART_STOP) | load<u32>(MACHINE_BREAKPOINT_COUNT)) != 0 || triggersExecution();
+}
+
+/** Whether resolve() has more to do than to miss: watchpoints, triggers. */
+export function watching(): bool {
+  return load<u32>(MACHINE_WATCHPOINT_COUNT) != 0 || triggersData();
 }
 
 /** Whether instructions run one by one, or the hart is about to stop: interrupts wait, and nothing is fetched through a TLB. */
-@inline
 export function halting(): bool {
   return (load<u32>(hart + HART_STEPS) | load<u32>(hart + HART_STOP)) != 0;
 }
 
 /** The fetch TLB in force, where `ordinary` is that of the present privilege. */
-@inline
 export function fetchTlb(ordinary: u32): u32 {
   return halting() ? hart + HART_NO_FETCH_TLB : ordinary;
 }
@@ -109,10 +109,18 @@ export function watch(va: u64, bytes: u32, access: i32): i32 {
   for (let i: u32 = 0, at: u32 = MACHINE_WATCHPOINTS; i < count; i++, at += WATCHPOINT_BYTES) {
     const first = load<u64>(at + WATCH_FIRST);
     const last = load<u64>(at + WATCH_LAST);
-    if ((first >> 12) > (va >> 12) || (last >> 12) < (va >> 12)) continue;
+    if (first >> 12 > va >> 12 || last >> 12 < va >> 12) continue;
     found = WATCHED_PAGE;
     if (first >= va + <u64>bytes || last < va || (load<i32>(at + WATCH_ACCESS) & access) == 0) continue;
-    if (load<i32>(hart + HART_WATCH_PASS)) continue;
+    const pass = load<i32>(hart + HART_WATCH_PASS);
+    if (pass) {
+      // The step says so when it is done.
+      if (pass == 1) {
+        store<i32>(hart + HART_WATCH_PASS, access == ACCESS_WRITE ? STOP_WRITE : STOP_READ);
+        store<u64>(hart + HART_STOP_ADDRESS, max(va, first));
+      }
+      continue;
+    }
     store<i32>(hart + HART_STOP, access == ACCESS_WRITE ? STOP_WRITE : STOP_READ);
     store<u64>(hart + HART_STOP_ADDRESS, max(va, first));
     // The lockstep check tells by the address which access it was.
@@ -146,7 +154,7 @@ function below(limit: u32): u32 {
 /**
  * At a poll: begin a sample when it is time, and return the length of the next slice. Polls fall on jumps and loops, `late` instructions
  * after the end of the slice: to take samples there would be unjust to the code between. So slices have random lengths, and a sample
- * is taken SAMPLE_DISTANCE after the end of one, wherever the poll was. `most`: HART_PROFILING.
+ * is taken SAMPLE_DISTANCE after the end of one, wherever the poll was. `most`: instructions of the longest.
  */
 export function profile(most: u32, late: i32, ticks: u64): i32 {
   if (ticks >= load<u64>(hart + HART_SAMPLE_AT) && !halting()) {

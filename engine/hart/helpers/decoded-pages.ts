@@ -40,14 +40,13 @@ import {
   TLB_TABLE_BYTES,
   TLB_WRITE,
 } from '../hart-layout';
+import { page_decoded } from './env';
 import { count, decodedPages, hart } from './state';
 import { forgetOtherBanks, honourMapChanges } from './tlb';
 import { regionOf, regionVersion } from './translation';
+import { forgetWritten, keepWritten, tellOfWritten } from './written-pages';
 
 /** The decoded form of pages of code, and the versions by which a change of a page is noticed (memory/layout.ts). */
-
-@external('env', 'page_decoded')
-declare function page_decoded(slot: u32): void;
 
 const SETS: u32 = DECODED_PAGES / DECODED_WAYS;
 
@@ -68,7 +67,6 @@ function numberOf(page: u32): u32 {
   return first + victim * SETS;
 }
 
-@inline
 export function isCode(version: u32): bool {
   return <i32>version < 0;
 }
@@ -83,17 +81,23 @@ function freshVersion(): u32 {
  * written, and is no code page any more. It becomes one with a writer in a single step: a hart that makes it a code page again has either
  * done so before, and its next fence.i drops that, or asks the writers to be noticed first.
  */
-export function noteWriter(version: u32, index: u32, writing: bool): bool {
+export function noteWriter(version: u32, index: u32, writing: bool, pa: u64, host: u32): bool {
   let seen = atomic.load<u32>(version);
   while (seen != index + 1 && seen != PAGE_WRITERS_ANYWHERE) {
     const code = isCode(seen);
     if (code && !writing) return false;
     const next: u32 = code || seen == 0 ? index + 1 : PAGE_WRITERS_ANYWHERE;
+    // Before: from then on others may store there too.
+    const kept: u32 = code ? keepWritten(<u32>(pa >> 12), seen, host) : 0;
     const other = atomic.cmpxchg<u32>(version, seen, next);
     if (other == seen) {
-      if (code) atomic.add<u32>(MACHINE_CODE_EPOCH, 1);
+      if (code) {
+        atomic.add<u32>(MACHINE_CODE_EPOCH, 1);
+        tellOfWritten();
+      }
       break;
     }
+    if (code) forgetWritten(kept);
     seen = other;
   }
   return true;
@@ -154,7 +158,7 @@ export function slotFor(page: u32, host: u32, version: u32, index: u32): u32 {
 }
 
 /** Forget a slot's records and every way to them. */
-function emptySlot(number: u32): void {
+export function emptySlot(number: u32): void {
   const slot = slotAt(number);
   const page = load<u32>(slot + SLOT_PAGE);
   if (page == 0) return;

@@ -3,19 +3,22 @@
  * an instance of its own over the shared memory. `helper-table.ts` names the ones that instructions call.
  */
 export { note_jump } from './jumps';
-export { byte_swap, mulh, mulhsu, mulhu, or_combine } from './integer';
+export { block_now, cache_block } from './blocks';
+export { byte_swap, clmul, clmulr, mulh, mulhsu, mulhu, or_combine } from './integer';
 export {
   check_enter,
   check_leave,
   check_next,
   check_rewind,
   record_atomic,
+  record_block,
   record_conditional,
   record_load,
   record_outcome,
   record_reserved,
   record_store,
   replay_atomic,
+  replay_block,
   replay_conditional,
   replay_load,
   replay_reserved,
@@ -24,10 +27,39 @@ export {
   setCheckArea,
 } from './check';
 export { csr_access } from './csr';
-export { dropAllCode } from './decoded-pages';
-export { atomic_address, fetch_at_pc, fetch_miss, host_address, load_reserved, load_slow, peek, store_conditional, store_slow } from './mmu';
+export { debug_csr, debug_csr_known } from './debug-csr';
+export { dropAllCode, dropStaleCode } from './decoded-pages';
+export {
+  atomic_address,
+  fetch_at_pc,
+  fetch_miss,
+  host_address,
+  load_reserved,
+  load_slow,
+  peek,
+  reach,
+  store_conditional,
+  store_slow,
+} from './mmu';
 export { flushAll, selectTlbs } from './tlb';
 export { pmpUpdate } from './pmp';
 export { setHart } from './state';
-export { account, ebreak, ecall, fence_i, illegal, mret, poll, setTracing, settle, sfence_vma, sret, take_trap, wfi } from './trap';
+export { illegal } from './illegal';
+export {
+  account,
+  ebreak,
+  ecall,
+  fence_i,
+  mret,
+  poll,
+  setTracing,
+  settle,
+  sfence_inval,
+  sfence_vma,
+  sret,
+  take_trap,
+  wfi,
+  wrs_nto,
+  wrs_sto,
+} from './trap';
 export * from './softfloat';

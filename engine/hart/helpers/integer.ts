@@ -11,15 +11,46 @@ export function mulhu(a: u64, b: u64): u64 {
 }
 
 export function mulh(a: u64, b: u64): u64 {
-  return mulhu(a, b) - ((<i64>a) >> 63 & b) - ((<i64>b) >> 63 & a);
+  return mulhu(a, b) - ((<i64>a >> 63) & b) - ((<i64>b >> 63) & a);
 }
 
 export function mulhsu(a: u64, b: u64): u64 {
-  return mulhu(a, b) - ((<i64>a) >> 63 & b);
+  return mulhu(a, b) - ((<i64>a >> 63) & b);
 }
 
 export function byte_swap(a: u64): u64 {
   return bswap<u64>(a);
+}
+
+/** The low half of a carry-less product: integer products of every fourth bit, whose carries end in the gaps between. */
+export function clmul(a: u64, b: u64): u64 {
+  const m: u64 = 0x1111111111111111;
+  const a0 = a & m;
+  const a1 = a & (m << 1);
+  const a2 = a & (m << 2);
+  const a3 = a & (m << 3);
+  const b0 = b & m;
+  const b1 = b & (m << 1);
+  const b2 = b & (m << 2);
+  const b3 = b & (m << 3);
+  return (
+    (((a0 * b0) ^ (a1 * b3) ^ (a2 * b2) ^ (a3 * b1)) & m) |
+    (((a0 * b1) ^ (a1 * b0) ^ (a2 * b3) ^ (a3 * b2)) & (m << 1)) |
+    (((a0 * b2) ^ (a1 * b1) ^ (a2 * b0) ^ (a3 * b3)) & (m << 2)) |
+    (((a0 * b3) ^ (a1 * b2) ^ (a2 * b1) ^ (a3 * b0)) & (m << 3))
+  );
+}
+
+/** The product reversed is that of the operands reversed, one bit higher up. */
+export function clmulr(a: u64, b: u64): u64 {
+  return reverse(clmul(reverse(a), reverse(b)));
+}
+
+function reverse(a: u64): u64 {
+  let bits = bswap<u64>(a);
+  bits = ((bits >> 4) & 0x0f0f0f0f0f0f0f0f) | ((bits & 0x0f0f0f0f0f0f0f0f) << 4);
+  bits = ((bits >> 2) & 0x3333333333333333) | ((bits & 0x3333333333333333) << 2);
+  return ((bits >> 1) & 0x5555555555555555) | ((bits & 0x5555555555555555) << 1);
 }
 
 /** orc.b: each byte becomes 0xff unless it is 0. */

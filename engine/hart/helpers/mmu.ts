@@ -1,4 +1,4 @@
-import { HART_PC, MACHINE_WATCHPOINT_COUNT, REGION_DEVICE, REGION_HIDDEN, REGION_READONLY } from '../../memory/layout';
+import { HART_PC, REGION_DEVICE, REGION_HIDDEN, REGION_READONLY } from '../../memory/layout';
 import {
   FETCH_ENTRIES,
   FETCH_ENTRY_BYTES,
@@ -10,6 +10,7 @@ import {
   HART_MMIO_FAULT,
   HART_PRIV,
   HART_RESERVED,
+  HART_RESERVED_SIZE,
   HART_RESERVED_VALUE,
   HART_SINGLE_RECORD,
   HART_STOP_RECORD,
@@ -29,29 +30,27 @@ import {
   HOST_ALIGNED,
   HOST_WRITE,
 } from '../hart-layout';
-import { debugging, NOT_WATCHED, runsAlone, stopsAt, watch, WATCH_HIT } from './debug';
+import { debugging, NOT_WATCHED, runsAlone, stopsAt, watch, WATCHED_PAGE, WATCH_HIT, watching } from './debug';
 import { noteWriter, recordsAt, slotAt, slotFor } from './decoded-pages';
+import { mmio_read, mmio_write } from './env';
 import { ACCESS_FETCH, ACCESS_PARTIAL, ACCESS_READ, ACCESS_WRITE, pmpRights } from './pmp';
 import { CAUSE_LOAD_MISALIGNED, CAUSE_STORE_MISALIGNED, count, hart, raise } from './state';
 import { honourMapChanges, noteTranslation, selectTlbs } from './tlb';
+import { triggersAccess, triggersAt, triggersPage } from './triggers';
 import { accessFault, dataPrivilege, FAULT, foundRights, PAGE_MASK, regionFlags, regionOf, regionVersion, translate } from './translation';
 
 /** What misses the TLBs: loads, stores, atomic operations and instruction fetch. */
 
-@external('env', 'mmio_read')
-declare function mmio_read(address: f64, bytes: i32): i32;
-@external('env', 'mmio_write')
-declare function mmio_write(address: f64, bytes: i32, value: i32): void;
-
-@inline
 function tlbEntry(va: u64): u32 {
-  return load<u32>(hart + HART_TLB) + ((<u32>(va >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_BYTES);
+  return load<u32>(hart + HART_TLB) + (<u32>(va >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_BYTES;
 }
 
 /** What resolve() found where there is no direct memory: the physical address of a device register. */
 let devicePhysical: u64 = 0;
-const DEVICE: u32 = 0;
-const TRAPPED: u32 = 1;
+export const DEVICE: u32 = 0;
+export const TRAPPED: u32 = 1;
+/** Whether what resolve() is asked for is no access of the program: nobody who watches those is told. */
+let unwatched: bool = false;
 
 /**
  * Where `bytes` bytes at `va`, all in one page, lie in the shared memory; DEVICE or TRAPPED where they do not.
@@ -69,8 +68,10 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
     return TRAPPED;
   }
   let watched = NOT_WATCHED;
-  if (load<u32>(MACHINE_WATCHPOINT_COUNT)) {
+  if (watching() && unwatched) watched = WATCHED_PAGE;
+  else if (watching()) {
     watched = watch(va, bytes, access);
+    if (watched != WATCH_HIT) watched = max(watched, triggersAccess(va, bytes, access));
     if (watched == WATCH_HIT) return TRAPPED;
   }
   const host = regionOf(pa);
@@ -84,7 +85,7 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
       accessFault(access, va);
       return TRAPPED;
     }
-    noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1), true);
+    noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1), true, pa, host);
   }
   if (pageRights != ACCESS_PARTIAL && watched == NOT_WATCHED) {
     const rights = pageRights & foundRights;
@@ -92,7 +93,8 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
     const page = va & ~PAGE_MASK;
     const addend = host - <u32>va;
     store<u64>(entry + TLB_READ, rights & ACCESS_READ ? page : u64.MAX_VALUE);
-    const writable = (rights & ACCESS_WRITE) != 0 && !readonly && noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1), false);
+    const writable =
+      (rights & ACCESS_WRITE) != 0 && !readonly && noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1), false, pa, host);
     store<u64>(entry + TLB_WRITE, writable ? page : u64.MAX_VALUE);
     store<u32>(entry + TLB_ADDEND, addend);
     noteTranslation(va, load<u32>(hart + HART_TLB) == hart + HART_TLB_S);
@@ -101,9 +103,10 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
 }
 
 /** As resolve(), but without a walk where the TLB knows the page (misaligned accesses come here for that). */
-function locate(va: u64, bytes: u32, access: i32): u32 {
+export function locate(va: u64, bytes: u32, access: i32): u32 {
   const entry = tlbEntry(va);
-  if (load<u64>(entry + (access == ACCESS_WRITE ? TLB_WRITE : TLB_READ)) == (va & ~PAGE_MASK)) return <u32>va + load<u32>(entry + TLB_ADDEND);
+  if (load<u64>(entry + (access == ACCESS_WRITE ? TLB_WRITE : TLB_READ)) == (va & ~PAGE_MASK))
+    return <u32>va + load<u32>(entry + TLB_ADDEND);
   return resolve(va, bytes, access);
 }
 
@@ -189,7 +192,7 @@ function writeHost(host: u32, bytes: u32, value: u64): void {
  */
 export function load_slow(va: u64, kind: u32): u64 {
   const bytes: u32 = 1 << (kind & 3);
-  if (((va & PAGE_MASK) + <u64>bytes) > 4096) {
+  if ((va & PAGE_MASK) + <u64>bytes > 4096) {
     const first: u32 = 4096 - <u32>(va & PAGE_MASK);
     const low = locate(va, first, ACCESS_READ);
     if (low == TRAPPED) return 0;
@@ -217,7 +220,7 @@ export function load_slow(va: u64, kind: u32): u64 {
 /** A store that missed the TLB; `size` is log2 of its bytes. */
 export function store_slow(va: u64, value: u64, size: u32): void {
   const bytes: u32 = 1 << size;
-  if (((va & PAGE_MASK) + <u64>bytes) > 4096) {
+  if ((va & PAGE_MASK) + <u64>bytes > 4096) {
     // Both pages must be writable before either is written.
     const first: u32 = 4096 - <u32>(va & PAGE_MASK);
     const low = locate(va, first, ACCESS_WRITE);
@@ -249,7 +252,7 @@ export function store_slow(va: u64, value: u64, size: u32): void {
  */
 export function host_address(va: u64, kind: u32): u32 {
   const bytes: u32 = 1 << (kind & 3);
-  if (load<u32>(MACHINE_WATCHPOINT_COUNT) || ((va & PAGE_MASK) + <u64>bytes) > 4096 || ((kind & HOST_ALIGNED) != 0 && (va & <u64>(bytes - 1)) != 0)) return 0;
+  if (watching() || (va & PAGE_MASK) + <u64>bytes > 4096 || ((kind & HOST_ALIGNED) != 0 && (va & <u64>(bytes - 1)) != 0)) return 0;
   const tval = load<u64>(hart + HART_TVAL);
   const host = resolve(va, bytes, kind & HOST_WRITE ? ACCESS_WRITE : ACCESS_READ);
   if (host > TRAPPED) return host;
@@ -281,8 +284,17 @@ export function load_reserved(va: u64, size: u32): u64 {
   if (host <= TRAPPED) return 0;
   const value: u64 = size == 2 ? <u64>(<i64>(<i32>atomic.load<u32>(host))) : atomic.load<u64>(host);
   store<u32>(hart + HART_RESERVED, host);
+  store<u32>(hart + HART_RESERVED_SIZE, size);
   store<u64>(hart + HART_RESERVED_VALUE, value);
   return value;
+}
+
+/** Whether there is a reservation and its word holds what was read. */
+export function isReservationValid(): bool {
+  const host = load<u32>(hart + HART_RESERVED);
+  if (host == 0) return false;
+  const value = load<u64>(hart + HART_RESERVED_VALUE);
+  return load<u32>(hart + HART_RESERVED_SIZE) == 2 ? atomic.load<u32>(host) == <u32>value : atomic.load<u64>(host) == value;
 }
 
 /** 0 on success, 1 on failure. The reservation is the value itself, as other emulators hold it too. */
@@ -321,6 +333,21 @@ export function peek(va: u64): u32 {
   return host;
 }
 
+/**
+ * Where `bytes` bytes at `va`, within one page, lie in memory for a load or a store of the hart; 0 where that would fault, or find a device.
+ * Watchpoints and triggers let it pass, and nothing is raised.
+ */
+export function reach(va: u64, bytes: u32, write: i32): u32 {
+  const trap = load<i32>(hart + HART_TRAP);
+  const tval = load<u64>(hart + HART_TVAL);
+  unwatched = true;
+  const host = resolve(va, bytes, write ? ACCESS_WRITE : ACCESS_READ);
+  unwatched = false;
+  store<i32>(hart + HART_TRAP, trap);
+  store<u64>(hart + HART_TVAL, tval);
+  return host > TRAPPED ? host : 0;
+}
+
 /** As fetch_address(), for the code `offset` bytes after HART_PC. */
 export function fetch_at_pc(offset: u32): u32 {
   return fetch_address(load<u64>(hart + HART_PC) + <u64>offset);
@@ -331,9 +358,10 @@ export function fetch_miss(va: u64): u32 {
   let alone = false;
   if (debugging()) {
     if (stopsAt(va)) return hart + HART_STOP_RECORD;
-    alone = runsAlone(va);
+    alone = runsAlone(va) || triggersPage(va);
     // The last of some steps may have been done.
     selectTlbs();
+    if (triggersAt(va)) return 0;
   }
   count(STAT_FETCH_MISSES);
   const host = fetch_address(va);
@@ -351,5 +379,5 @@ export function fetch_miss(va: u64): u32 {
   store<u32>(entry + FETCH_RECORDS, records);
   store<u32>(entry + FETCH_VERSION, load<u16>(slot + SLOT_UNNOTICED) ? 0 : load<u32>(slot + SLOT_VERSION));
   noteTranslation(va, load<u32>(hart + HART_FETCH_TLB) == hart + HART_FETCH_TLB_S);
-  return records + (<u32>(va & PAGE_MASK) << 2);
+  return records + ((<u32>(va & PAGE_MASK)) << 2);
 }

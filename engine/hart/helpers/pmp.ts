@@ -58,7 +58,6 @@ let knownLast: u64 = 0;
 let knownRights: i32 = 0;
 
 /** Rights to the bytes first…last: ACCESS_* bits; ACCESS_PARTIAL where an entry covers only some of them (then no rights). */
-@inline
 export function pmpRights(first: u64, last: u64, priv: i32): i32 {
   return priv != PRIV_M && first >= knownFirst && last <= knownLast ? knownRights : findRights(first, last, priv);
 }

@@ -37,85 +37,69 @@ export function setFlagsAddress(address: u32): void {
   flagsAddress = address;
 }
 
-@inline
 function raise(flags: u32): void {
   store<u32>(flagsAddress, load<u32>(flagsAddress) | flags);
 }
 
 /** Whether wasm's arithmetic may be tried: it rounds to nearest even and would raise nothing but NX. */
-@inline
 function nativeApplies(rm: u32): bool {
   return rm == RNE && inexactRaised();
 }
 
-@inline
 function inexactRaised(): bool {
   return (load<u32>(flagsAddress) & NX) != 0;
 }
 
 // ---- Formats --------------------------------------------------------------------------------------------------
 
-@inline
 function fractionBits<F>(): i32 {
   return sizeof<F>() == 8 ? 52 : 23;
 }
 
-@inline
 function exponentMax<F>(): i32 {
   return sizeof<F>() == 8 ? 0x7ff : 0xff;
 }
 
-@inline
 function bias<F>(): i32 {
   return sizeof<F>() == 8 ? 1023 : 127;
 }
 
-@inline
 function signShift<F>(): u64 {
   return sizeof<F>() == 8 ? 63 : 31;
 }
 
-@inline
 function canonicalNaN<F>(): u64 {
   return sizeof<F>() == 8 ? F64_NAN : <u64>F32_NAN;
 }
 
-@inline
 function signOf<F>(a: u64): u64 {
   return a >> signShift<F>();
 }
 
-@inline
 function exponentOf<F>(a: u64): i32 {
   return <i32>(a >> fractionBits<F>()) & exponentMax<F>();
 }
 
-@inline
 function fractionOf<F>(a: u64): u64 {
   return a & (((<u64>1) << fractionBits<F>()) - 1);
 }
 
-@inline
 function withoutSign<F>(a: u64): u64 {
   return a & (((<u64>1) << signShift<F>()) - 1);
 }
 
-@inline
 function infinity<F>(sign: u64): u64 {
   return (sign << signShift<F>()) | ((<u64>exponentMax<F>()) << fractionBits<F>());
 }
 
-@inline
 function zero<F>(sign: u64): u64 {
   return sign << signShift<F>();
 }
 
-@inline
 function isNaNBits<F>(a: u64): bool {
   return withoutSign<F>(a) > infinity<F>(0);
 }
 
-@inline
 function isSignalling<F>(a: u64): bool {
   return isNaNBits<F>(a) && ((a >> (fractionBits<F>() - 1)) & 1) == 0;
 }
@@ -132,7 +116,6 @@ function invalid<F>(): u64 {
 }
 
 /** Significand of a finite non-zero value with its leading one at bit 62; goes with `normalExponent`. */
-@inline
 function normalSignificand<F>(a: u64): u64 {
   const fraction = fractionOf<F>(a);
   if (exponentOf<F>(a) == 0) return fraction << (clz(fraction) - 1);
@@ -140,14 +123,12 @@ function normalSignificand<F>(a: u64): u64 {
 }
 
 /** Biased exponent of a finite non-zero value, going below 1 for subnormals. */
-@inline
 function normalExponent<F>(a: u64): i32 {
   const exponent = exponentOf<F>(a);
   if (exponent == 0) return 64 - fractionBits<F>() - <i32>clz(fractionOf<F>(a));
   return exponent;
 }
 
-@inline
 function shiftRightSticky(value: u64, count: i32): u64 {
   if (count >= 64) return <u64>(value != 0);
   if (count == 0) return value;
@@ -157,7 +138,6 @@ function shiftRightSticky(value: u64, count: i32): u64 {
 // ---- Rounding ---------------------------------------------------------------------------------------------------
 
 /** What is added below the last place so that cutting off rounds; a tie to even needs one more look. */
-@inline
 function roundIncrement(sign: u64, rm: u32, mask: u64): u64 {
   if (rm == RNE || rm == RMM) return (mask + 1) >> 1;
   if (rm == RTZ) return 0;
@@ -187,12 +167,9 @@ function roundPack<F>(sign: u64, exponent: i32, significand: u64, rm: u32): u64 
   return (sign << signShift<F>()) + ((<u64>(exponent - 1)) << fractionBits<F>()) + rounded;
 }
 
-/** As `roundPack` for a significand whose leading one is anywhere up to bit 62; 0 gives a zero of that sign. */
-@inline
-function normalRoundPack<F>(sign: u64, exponent: i32, significand: u64, rm: u32): u64 {
-  if (significand == 0) return zero<F>(sign);
-  const shift = <i32>clz(significand) - 1;
-  return roundPack<F>(sign, exponent - shift, significand << shift, rm);
+/** By how much a significand is shifted left so that its leading one is at bit 62, where roundPack expects it. */
+function leadingZeros(significand: u64): i32 {
+  return <i32>clz(significand) - 1;
 }
 
 // ---- Arithmetic ---------------------------------------------------------------------------------------------------
@@ -223,14 +200,19 @@ function add<F>(a: u64, b: u64, rm: u32): u64 {
     significandA = shiftRightSticky(significandA, exponentB - exponentA);
     exponent = exponentB;
   }
-  if (signA == signB) return normalRoundPack<F>(signA, exponent + 1, significandA + significandB, rm);
-  if (significandA == significandB) return zero<F>(<u64>(rm == RDN));
-  if (significandA > significandB) return normalRoundPack<F>(signA, exponent + 1, significandA - significandB, rm);
-  return normalRoundPack<F>(signB, exponent + 1, significandB - significandA, rm);
+  let sign = signA;
+  let significand = significandA + significandB;
+  if (signA != signB) {
+    if (significandA == significandB) return zero<F>(<u64>(rm == RDN));
+    if (significandA < significandB) sign = signB;
+    significand = significandA > significandB ? significandA - significandB : significandB - significandA;
+  }
+  if (significand == 0) return zero<F>(sign);
+  const shift = leadingZeros(significand);
+  return roundPack<F>(sign, exponent + 1 - shift, significand << shift, rm);
 }
 
 /** Upper half of the 128-bit product. */
-@inline
 function multiplyHigh(a: u64, b: u64): u64 {
   const lowA = a & 0xffffffff;
   const lowB = b & 0xffffffff;
@@ -252,7 +234,8 @@ function multiply<F>(a: u64, b: u64, rm: u32): u64 {
   const significandA = normalSignificand<F>(a);
   const significandB = normalSignificand<F>(b) << 1;
   const product = multiplyHigh(significandA, significandB) | <u64>(significandA * significandB != 0);
-  return normalRoundPack<F>(sign, normalExponent<F>(a) + normalExponent<F>(b) - bias<F>() + 1, product, rm);
+  const shift = leadingZeros(product);
+  return roundPack<F>(sign, normalExponent<F>(a) + normalExponent<F>(b) - bias<F>() + 1 - shift, product << shift, rm);
 }
 
 function divide<F>(a: u64, b: u64, rm: u32): u64 {
@@ -397,7 +380,7 @@ function toInteger<F>(a: u64, rm: u32, width: u64, signed: bool): i64 {
   const power = exponentOf<F>(a) - bias<F>();
   let magnitude: u64 = 0;
   let fraction: u64 = 0; // in units of 2^-64
-  let inRange = power < 64;
+  const inRange = power < 64;
   if (inRange && withoutSign<F>(a) != 0) {
     if (power < -1) {
       fraction = 1;
@@ -434,10 +417,11 @@ function toInteger<F>(a: u64, rm: u32, width: u64, signed: bool): i64 {
 
 function fromMagnitude<F>(sign: u64, magnitude: u64, rm: u32): u64 {
   if (<i64>magnitude < 0) return roundPack<F>(sign, bias<F>() + 63, shiftRightSticky(magnitude, 1), rm);
-  return normalRoundPack<F>(sign, bias<F>() + 62, magnitude, rm);
+  if (magnitude == 0) return zero<F>(sign);
+  const shift = leadingZeros(magnitude);
+  return roundPack<F>(sign, bias<F>() + 62 - shift, magnitude << shift, rm);
 }
 
-@inline
 function fromSigned<F>(value: i64, rm: u32): u64 {
   return fromMagnitude<F>(<u64>(value < 0), value < 0 ? 0 - <u64>value : <u64>value, rm);
 }
@@ -445,25 +429,21 @@ function fromSigned<F>(value: i64, rm: u32): u64 {
 // ---- Which native results can be taken ---------------------------------------------------------------------------
 
 /** Finite: an overflow, NaN or division by zero would not be. */
-@inline
 function finite32(bits: u32): bool {
   return (bits & 0x7f800000) != 0x7f800000;
 }
 
-@inline
 function finite64(bits: u64): bool {
   return (bits & 0x7ff0000000000000) != 0x7ff0000000000000;
 }
 
 /** Finite and beyond the smallest normal binade, where tininess cannot be in question. */
-@inline
 function clearlyNormal32(bits: u32): bool {
   return ((bits >> 23) & 0xff) - 2 < 0xff - 2;
 }
 
-@inline
 function clearlyNormal64(bits: u64): bool {
-  return ((<u32>(bits >> 52)) & 0x7ff) - 2 < 0x7ff - 2;
+  return (<u32>(bits >> 52) & 0x7ff) - 2 < 0x7ff - 2;
 }
 
 // ---- Which native results are exact, or how inexact -----------------------------------------------------------------
@@ -472,7 +452,6 @@ function clearlyNormal64(bits: u64): bool {
  * Rounds a + b to nearest, `sum`, having raised NX if that is not exact: Knuth's TwoSum gives the error, itself exact unless something
  * overflows on the way. False where it does, or the sum is not finite.
  */
-@inline
 function summed<F>(a: F, b: F, sum: F): bool {
   const right = sum - a;
   const error = a - (sum - right) + (b - right);
@@ -483,7 +462,6 @@ function summed<F>(a: F, b: F, sum: F): bool {
 }
 
 /** Whether the native product `bits` is exact: its operands are short enough, or one is zero. */
-@inline
 function exactProduct64(a: u64, b: u64, bits: u64): bool {
   if (clearlyNormal64(bits)) {
     if ((exponentOf<f64>(a) == 0) | (exponentOf<f64>(b) == 0)) return false;
@@ -495,12 +473,10 @@ function exactProduct64(a: u64, b: u64, bits: u64): bool {
 
 // ---- Binary32 -------------------------------------------------------------------------------------------------------
 
-@inline
 function asF32(a: u32): f32 {
   return reinterpret<f32>(a);
 }
 
-@inline
 function bits32(a: f32): u32 {
   return reinterpret<u32>(a);
 }
@@ -641,12 +617,10 @@ export function f32_class(a: u32): i32 {
 
 // ---- Binary64 -------------------------------------------------------------------------------------------------------
 
-@inline
 function asF64(a: u64): f64 {
   return reinterpret<f64>(a);
 }
 
-@inline
 function bits64(a: f64): u64 {
   return reinterpret<u64>(a);
 }

@@ -58,7 +58,12 @@ export const IP_ALL: u64 = 0xaaa;
 export const IP_SUPERVISOR: u64 = 0x222;
 
 export const MENVCFG_STCE: u64 = 1 << 63;
+export const MENVCFG_PBMTE: u64 = 1 << 62;
 export const MENVCFG_ADUE: u64 = 1 << 61;
+/** Of menvcfg and senvcfg: whether cbo.inval, cbo.clean and cbo.flush, and cbo.zero may be executed. */
+export const ENVCFG_CBIE: u64 = 3 << 4;
+export const ENVCFG_CBCFE: u64 = 1 << 6;
+export const ENVCFG_CBZE: u64 = 1 << 7;
 
 /** Raise an exception for the current instruction; the run loop takes it when the helper returns. */
 export function raise(cause: i32, value: u64): void {
@@ -66,13 +71,11 @@ export function raise(cause: i32, value: u64): void {
   store<u64>(hart + HART_TVAL, value);
 }
 
-@inline
 export function count(statistic: u32): void {
   store<u64>(hart + statistic, load<u64>(hart + statistic) + 1);
 }
 
 /** Whether the last helper raised an exception. */
-@inline
 export function trapped(): bool {
   return load<i32>(hart + HART_TRAP) != 0;
 }

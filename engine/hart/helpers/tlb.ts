@@ -51,13 +51,11 @@ const NO_ADDRESS_SPACE: u64 = u64.MAX_VALUE;
 const LARGE_S: u32 = TLB_BANKS;
 const LARGE_UPPER: u32 = TLB_BANKS + 1;
 
-@inline
 function addressSpaceOf(bank: u32): u32 {
   return hart + HART_BANKS + bank * 8;
 }
 
 /** Whether an address space has this ASID. */
-@inline
 function hasAsid(satp: u64, asid: u32): bool {
   return (<u32>(satp >> 44) & 0xffff) == asid;
 }

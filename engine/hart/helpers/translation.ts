@@ -1,4 +1,5 @@
 import {
+  MACHINE_EXTENSIONS_OFF,
   MEMORY_REGIONS,
   MEMORY_REGION_COUNT,
   MEMORY_REGION_STRIDE,
@@ -9,6 +10,7 @@ import {
   REGION_SIZE,
   REGION_VERSIONS,
 } from '../../memory/layout';
+import { EXTENSION_SVNAPOT } from '../extension-bits';
 import { CSR_MENVCFG, CSR_MSTATUS, CSR_SATP, HART_PRIV } from '../hart-layout';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE, pmpRights } from './pmp';
 import {
@@ -20,6 +22,7 @@ import {
   CAUSE_STORE_PAGE,
   hart,
   MENVCFG_ADUE,
+  MENVCFG_PBMTE,
   MSTATUS_MPP,
   MSTATUS_MPRV,
   MSTATUS_MXR,
@@ -42,9 +45,13 @@ const PTE_U: u64 = 16;
 const PTE_G: u64 = 32;
 const PTE_A: u64 = 64;
 const PTE_D: u64 = 128;
-/** PPN, and the bits above it that must be zero without Svnapot and Svpbmt. */
 const PTE_PPN: u64 = 0x003ffffffffffc00;
-const PTE_RESERVED: u64 = 0xffc0000000000000;
+/** The bits above it: reserved; Svpbmt's memory type, which means nothing here; Svnapot's N, and the PPN bits of 64 KiB, the one size. */
+const PTE_RESERVED: u64 = 0x1fc0000000000000;
+const PTE_PBMT: u64 = 0x6000000000000000;
+const PTE_N: u64 = 0x8000000000000000;
+const NAPOT: u64 = 15 << 10;
+const NAPOT_64K: u64 = 8 << 10;
 
 /** Physical address, log2 of the page size, and what the page allows (ACCESS_*; write only if already dirty). */
 export let foundLevel: u32 = 12;
@@ -74,7 +81,7 @@ export function regionOf(pa: u64): u32 {
     const offset = pa - load<u64>(at + REGION_BASE);
     if (offset < load<u64>(at + REGION_SIZE)) {
       regionFlags = load<u32>(at + REGION_FLAGS);
-      regionVersion = load<u32>(at + REGION_VERSIONS) + (<u32>(offset >> 12) << 2);
+      regionVersion = load<u32>(at + REGION_VERSIONS) + ((<u32>(offset >> 12)) << 2);
       return load<u32>(at + REGION_OFFSET) + <u32>offset;
     }
   }
@@ -82,7 +89,6 @@ export function regionOf(pa: u64): u32 {
 }
 
 /** Privilege of data accesses: MPRV lends M-mode the privilege in MPP (§3.1.6.3). */
-@inline
 export function dataPrivilege(): i32 {
   const priv = load<i32>(hart + HART_PRIV);
   if (priv == PRIV_M) {
@@ -90,6 +96,15 @@ export function dataPrivilege(): i32 {
     if (mstatus & MSTATUS_MPRV) return <i32>((mstatus & MSTATUS_MPP) >> 11);
   }
   return priv;
+}
+
+/** Whether bits above the PPN are set that mean nothing (§12.4.1, Svnapot, Svpbmt). */
+function isReserved(pte: u64): bool {
+  if ((pte & (PTE_RESERVED | PTE_PBMT | PTE_N)) == 0) return false;
+  if (pte & PTE_RESERVED) return true;
+  if (pte & PTE_N && (load<u32>(MACHINE_EXTENSIONS_OFF) & EXTENSION_SVNAPOT) != 0) return true;
+  const type = pte & PTE_PBMT;
+  return type != 0 && (type == PTE_PBMT || (load<u64>(hart + CSR_MENVCFG) & MENVCFG_PBMTE) == 0);
 }
 
 /** Physical address of a virtual one, or FAULT after raising the exception. */
@@ -103,7 +118,7 @@ export function translate(va: u64, access: i32, priv: i32): u64 {
 
   const levels: i32 = mode == 8 ? 3 : 4;
   const unused: u64 = <u64>(64 - (12 + 9 * levels));
-  if (<u64>((<i64>(va << unused)) >> unused) != va) return pageFault(access, va);
+  if (<u64>(<i64>(va << unused) >> unused) != va) return pageFault(access, va);
 
   const mstatus = load<u64>(hart + CSR_MSTATUS);
   let table: u64 = (satp & 0xfffffffffff) << 12;
@@ -115,9 +130,9 @@ export function translate(va: u64, access: i32, priv: i32): u64 {
     if (at == 0) return accessFault(access, va);
     const pteWritable = (regionFlags & REGION_READONLY) == 0;
     let pte = load<u64>(at);
-    if ((pte & PTE_V) == 0 || (pte & (PTE_R | PTE_W)) == PTE_W || (pte & PTE_RESERVED) != 0) return pageFault(access, va);
+    if ((pte & PTE_V) == 0 || (pte & (PTE_R | PTE_W)) == PTE_W || isReserved(pte)) return pageFault(access, va);
     if ((pte & (PTE_R | PTE_X)) == 0) {
-      if (pte & (PTE_U | PTE_A | PTE_D)) return pageFault(access, va);
+      if (pte & (PTE_U | PTE_A | PTE_D | PTE_PBMT | PTE_N)) return pageFault(access, va);
       if (pte & PTE_G) foundGlobal = true;
       table = (pte & PTE_PPN) << 2;
       continue;
@@ -134,8 +149,14 @@ export function translate(va: u64, access: i32, priv: i32): u64 {
     if (pte & PTE_W) rights |= ACCESS_WRITE;
     if (pte & PTE_X) rights |= ACCESS_FETCH;
     if ((rights & access) == 0) return pageFault(access, va);
-    const span: u64 = ((<u64>1) << shift) - 1;
-    const base: u64 = (pte & PTE_PPN) << 2;
+    let base: u64 = (pte & PTE_PPN) << 2;
+    let size = shift;
+    if (pte & PTE_N) {
+      if (level != 0 || (pte & NAPOT) != NAPOT_64K) return pageFault(access, va);
+      base &= ~(<u64>0xffff);
+      size = 16;
+    }
+    const span: u64 = ((<u64>1) << size) - 1;
     if (base & span) return pageFault(access, va);
 
     const wanted: u64 = access == ACCESS_WRITE ? PTE_A | PTE_D : PTE_A;
@@ -152,7 +173,7 @@ export function translate(va: u64, access: i32, priv: i32): u64 {
       pte |= wanted;
     }
     if ((pte & PTE_D) == 0) rights &= ~ACCESS_WRITE;
-    foundLevel = shift;
+    foundLevel = size;
     foundRights = rights;
     return base | (va & span);
   }

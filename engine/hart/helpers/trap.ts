@@ -5,8 +5,6 @@ import {
   CSR_MEPC,
   CSR_MIDELEG,
   CSR_MIE,
-  CSR_MIP_SOFT,
-  CSR_MIP_TIMER,
   CSR_MSTATUS,
   CSR_MTVAL,
   CSR_MTVEC,
@@ -20,6 +18,7 @@ import {
   HART_PRIV,
   HART_PROFILING,
   HART_SLICE,
+  HART_SLICE_MOST,
   HART_TRAP,
   HART_TVAL,
   HART_UNSETTLED,
@@ -27,11 +26,27 @@ import {
   STAT_INTERRUPTS,
   STAT_TRAPS,
 } from '../hart-layout';
-import { HART_INSTRET, HART_LINES, HART_MTIMECMP, HART_PC, HART_SLEEPING, HART_WAKE, MACHINE_RUN_STATE } from '../../memory/layout';
-import { mostUrgent, updateExternal } from './aia';
+import {
+  HART_DEVICE_WAITS,
+  HART_INSTRET,
+  HART_MTIMECMP,
+  HART_PC,
+  HART_SLEEPING,
+  HART_WAKE,
+  MACHINE_RUN_STATE,
+  MACHINE_SEMIHOSTING,
+  RUN_PAUSED,
+  RUN_RUNNING,
+} from '../../memory/layout';
+import { updateExternal } from './aia';
 import { halting, profile, stopAtAccess } from './debug';
+import { lookAtOnce, lookNowAndThen } from './changed-code';
 import { dropStaleCode, honourFlushRequests } from './decoded-pages';
+import { illegal_taken, mail, semihosting, semihosting_refused, trace_trap } from './env';
+import { illegal } from './illegal';
 import { fetch_address } from './mmu';
+import { mostUrgent, now, pendingInterrupts, updateTimers } from './interrupts';
+import { isReservationValid } from './mmu';
 import { flushAsid, flushPage, flushTranslated, selectTlbs } from './tlb';
 import {
   CAUSE_BREAKPOINT,
@@ -64,26 +79,9 @@ import {
 
 /** Traps, interrupts and the privileged instructions (privileged ISA §3.1.6 to §3.3, §12.1, §12.2). */
 
-/** Guest time in timebase ticks. */
-@external('env', 'time')
-declare function time(): f64;
-@external('env', 'trace_trap')
-declare function trace_trap(cause: i32, interrupt: i32): void;
-
-/** Translated code has arrived. */
-@external('env', 'mail')
-declare function mail(): void;
-
 export let tracing: bool = false;
 export function setTracing(on: bool): void {
   tracing = on;
-}
-
-/** Guest time; the clock may be anything, as the guest can set it. */
-export function now(): u64 {
-  const ticks = time();
-  if (ticks >= 1.8446744073709552e19) return u64.MAX_VALUE;
-  return ticks > 0 ? <u64>ticks : 0;
 }
 
 // ---- taking a trap ------------------------------------------------------------------------------------------------
@@ -92,7 +90,7 @@ function enter(cause: i32, interrupt: bool, value: u64, pc: u64): void {
   if (tracing) trace_trap(cause, interrupt ? 1 : 0);
   const priv = load<i32>(hart + HART_PRIV);
   const delegation = load<u64>(hart + (interrupt ? CSR_MIDELEG : CSR_MEDELEG));
-  const code: u64 = interrupt ? <u64>cause | (<u64>1 << 63) : <u64>cause;
+  const code: u64 = interrupt ? <u64>cause | ((<u64>1) << 63) : <u64>cause;
   let mstatus = load<u64>(hart + CSR_MSTATUS);
   let vector: u64;
   if (priv != PRIV_M && ((delegation >> cause) & 1) != 0) {
@@ -132,24 +130,11 @@ export function take_trap(): void {
     return;
   }
   count(STAT_TRAPS);
+  if (cause == CAUSE_ILLEGAL) illegal_taken();
   enter(cause, false, load<u64>(hart + HART_TVAL), load<u64>(hart + HART_PC));
 }
 
 // ---- interrupts -----------------------------------------------------------------------------------------------------
-
-/** Recompute the timers' pending bits (§3.2.1, §12.1.1.1 of Sstc). */
-export function updateTimers(): void {
-  const ticks = now();
-  let bits: u64 = 0;
-  if (ticks >= load<u64>(hart + HART_MTIMECMP)) bits |= IP_MTIP;
-  if (load<u64>(hart + CSR_MENVCFG) & MENVCFG_STCE && ticks >= load<u64>(hart + CSR_STIMECMP)) bits |= IP_STIP;
-  store<u64>(hart + CSR_MIP_TIMER, bits);
-}
-
-/** mip as it stands; the timers as last computed. */
-export function pendingInterrupts(): u64 {
-  return load<u64>(hart + CSR_MIP_SOFT) | load<u64>(hart + CSR_MIP_TIMER) | <u64>(atomic.load<u32>(hart + HART_LINES) & ~(<u32>IP_MTIP));
-}
 
 /** Take the most urgent interrupt that may be taken now; HART_PC is where the hart would go on. */
 export function checkInterrupts(): void {
@@ -185,20 +170,32 @@ function deliverable(): u64 {
  * Returns 0 to go on at HART_PC, 1 if the machine is to pause or stop.
  */
 export function poll(): i32 {
-  const late = -load<i32>(hart + HART_BUDGET);
-  account();
-  const profiling = load<u32>(hart + HART_PROFILING);
-  if (profiling) {
-    const slice = profile(profiling, late, now());
-    store<i32>(hart + HART_SLICE, slice);
-    store<i32>(hart + HART_BUDGET, slice);
-  }
+  nextSlice();
   honourFlushRequests();
+  lookNowAndThen();
   if (atomic.load<u32>(hart + HART_MAIL) != 0) mail();
   if (atomic.load<u32>(MACHINE_RUN_STATE) != 0) return 1;
   updateTimers();
   checkInterrupts();
   return 0;
+}
+
+/** A hart that waits for devices more than once in so many instructions gets short slices, this part of the others: their waits last. */
+const WAITS_APART: i32 = 128;
+const SHORT_SLICE: i32 = 64;
+
+/** Account for the slice that is over, and say how long the next one is. */
+function nextSlice(): void {
+  const late = -load<i32>(hart + HART_BUDGET);
+  const executed = load<i32>(hart + HART_SLICE) + late;
+  account();
+  const most = load<i32>(hart + HART_SLICE_MOST);
+  let slice = load<u32>(hart + HART_PROFILING) ? profile(<u32>most, late, now()) : most;
+  const waits = load<i32>(hart + HART_DEVICE_WAITS);
+  if (waits > executed / WAITS_APART) slice = min(slice, max(1, most / SHORT_SLICE));
+  store<i32>(hart + HART_DEVICE_WAITS, 0);
+  store<i32>(hart + HART_SLICE, slice);
+  store<i32>(hart + HART_BUDGET, slice);
 }
 
 /** Book the executed part of the slice and start a new one. */
@@ -217,24 +214,8 @@ export function settle(): void {
 
 // ---- privileged instructions: each leaves the next pc in HART_PC ------------------------------------------------------
 
-@inline
 function next(): void {
   store<u64>(hart + HART_PC, load<u64>(hart + HART_PC) + 4);
-}
-
-/** Raise illegal instruction; mtval is the instruction itself. */
-export function illegal(): void {
-  const pc = load<u64>(hart + HART_PC);
-  let bits: u64 = 0;
-  const first = fetch_address(pc);
-  if (first != 0) {
-    bits = <u64>load<u16>(first);
-    if ((bits & 3) == 3) {
-      const second = fetch_address(pc + 2);
-      if (second != 0) bits |= (<u64>load<u16>(second)) << 16;
-    }
-  }
-  raise(CAUSE_ILLEGAL, bits);
 }
 
 export function ecall(): void {
@@ -242,7 +223,50 @@ export function ecall(): void {
 }
 
 export function ebreak(): void {
+  if (isSemihostingCall()) {
+    const isUser = load<i32>(hart + HART_PRIV) == PRIV_U;
+    if (load<u32>(MACHINE_SEMIHOSTING) > (isUser ? <u32>1 : <u32>0)) {
+      callHost();
+      return;
+    }
+    semihosting_refused(load<i32>(hart + HART_PRIV));
+  }
   raise(CAUSE_BREAKPOINT, load<u64>(hart + HART_PC));
+}
+
+/** Whether the ebreak at HART_PC stands between the two shifts that make it a call, uncompressed and all in one page (Semihosting §3). */
+function isSemihostingCall(): bool {
+  const pc = load<u64>(hart + HART_PC);
+  if ((pc - 4) >> 12 != (pc + 7) >> 12) return false;
+  const trap = load<i32>(hart + HART_TRAP);
+  const tval = load<u64>(hart + HART_TVAL);
+  const code = fetch_address(pc - 4);
+  store<i32>(hart + HART_TRAP, trap);
+  store<u64>(hart + HART_TVAL, tval);
+  // slli x0, x0, 0x1f; ebreak; srai x0, x0, 7
+  return code != 0 && load<u32>(code) == 0x01f01013 && load<u32>(code + 4) == 0x00100073 && load<u32>(code + 8) == 0x40705013;
+}
+
+/** How long a debugger's step waits for the host, in nanoseconds. */
+const STEP_PATIENCE: i64 = 1_000_000_000;
+
+/** Let the host do a call. While that lasts the hart may be paused: then it goes on with the same instruction, and the call is not begun anew. */
+function callHost(): void {
+  for (;;) {
+    const seen = atomic.load<u32>(hart + HART_WAKE);
+    honourFlushRequests();
+    if (semihosting()) {
+      next();
+      return;
+    }
+    const stepping = halting();
+    const state = atomic.load<u32>(MACHINE_RUN_STATE);
+    if (state != RUN_RUNNING && !(stepping && state == RUN_PAUSED)) {
+      endSlice();
+      return;
+    }
+    if (!sleep(seen, stepping ? STEP_PATIENCE : -1) && stepping) return;
+  }
 }
 
 export function mret(): void {
@@ -293,12 +317,54 @@ export function sfence_vma(va: u64, everywhere: i32, asid: u64, everyone: i32): 
   if (!everywhere) flushPage(va, everyone ? -1 : <i32>(asid & 0xffff));
   else if (everyone) flushTranslated();
   else flushAsid(<u32>(asid & 0xffff));
+  lookAtOnce();
   next();
+}
+
+/** sfence.w.inval and sfence.inval.ir: sinval.vma has done all (§12.6). */
+export function sfence_inval(): void {
+  if (load<i32>(hart + HART_PRIV) == PRIV_U) illegal();
+  else next();
 }
 
 export function fence_i(): void {
   dropStaleCode();
   next();
+}
+
+/** Looks at the reserved word between two short sleeps, of which wrs.nto and wrs.sto take so many at most, of 20 µs each. */
+const RESERVATION_LOOKS: i32 = 100;
+const LONG_STALL: i32 = 200;
+const SHORT_STALL: i32 = 4;
+
+/**
+ * Stall until another hart has written the reserved word, or an interrupt is pending that mie enables (Zawrs, unprivileged ISA §14). It
+ * may end for any reason: so it does after a while, whatever mstatus.TW says of wrs.nto.
+ */
+function stall(sleeps: i32): void {
+  next();
+  const enabled = load<u64>(hart + CSR_MIE);
+  while (isReservationValid()) {
+    const seen = atomic.load<u32>(hart + HART_WAKE);
+    updateTimers();
+    updateExternal();
+    if ((pendingInterrupts() & enabled) != 0 || halting() || atomic.load<u32>(MACHINE_RUN_STATE) != 0) break;
+    for (let look = 0; look < RESERVATION_LOOKS; look++) if (!isReservationValid()) break;
+    if (sleeps-- == 0) break;
+    atomic.store<u32>(hart + HART_SLEEPING, 1);
+    if (isReservationValid()) atomic.wait<u32>(hart + HART_WAKE, seen, 20_000);
+    atomic.store<u32>(hart + HART_SLEEPING, 0);
+    // Nobody waits for a sleeping hart to do that.
+    honourFlushRequests();
+  }
+  checkInterrupts();
+}
+
+export function wrs_nto(): void {
+  stall(LONG_STALL);
+}
+export function wrs_sto(): void {
+  stall(SHORT_STALL);
 }
 
 /** Sleep until an interrupt that mie enables is pending, whether or not it may be taken (§3.3.3). */
@@ -318,9 +384,7 @@ export function wfi(): void {
     // A debugger waits for a step to end; WFI may end at any time.
     if ((pendingInterrupts() & enabled) != 0 || halting()) break;
     if (atomic.load<u32>(MACHINE_RUN_STATE) != 0) {
-      // End the slice here, so that the run loop polls at once.
-      store<u64>(hart + HART_INSTRET, load<u64>(hart + HART_INSTRET) - <u64>(<i64>load<i32>(hart + HART_BUDGET)));
-      store<i32>(hart + HART_BUDGET, 0);
+      endSlice();
       return;
     }
     // The next deadline among the enabled timers, in nanoseconds from now (100 ns a tick).
@@ -330,11 +394,24 @@ export function wfi(): void {
     const ticks = now();
     const wait: u64 = deadline > ticks ? deadline - ticks : 0;
     if (wait == 0) continue;
-    atomic.store<u32>(hart + HART_SLEEPING, 1);
-    atomic.wait<u32>(hart + HART_WAKE, seen, wait > 36_000_000_000 ? -1 : <i64>wait * 100);
-    atomic.store<u32>(hart + HART_SLEEPING, 0);
-    const woken = now();
-    if (woken > ticks) store<u64>(hart + STAT_ASLEEP, load<u64>(hart + STAT_ASLEEP) + woken - ticks);
+    sleep(seen, wait > 36_000_000_000 ? -1 : <i64>wait * 100);
   }
   checkInterrupts();
+}
+
+/** Sleep until HART_WAKE is no longer `seen`, or for so many nanoseconds; whether the hart was woken. */
+function sleep(seen: u32, nanoseconds: i64): bool {
+  const ticks = now();
+  atomic.store<u32>(hart + HART_SLEEPING, 1);
+  const timedOut = atomic.wait<u32>(hart + HART_WAKE, seen, nanoseconds) == 2;
+  atomic.store<u32>(hart + HART_SLEEPING, 0);
+  const woken = now();
+  if (woken > ticks) store<u64>(hart + STAT_ASLEEP, load<u64>(hart + STAT_ASLEEP) + woken - ticks);
+  return !timedOut;
+}
+
+/** End the slice here, so that the run loop polls at once. */
+function endSlice(): void {
+  store<u64>(hart + HART_INSTRET, load<u64>(hart + HART_INSTRET) - <u64>(<i64>load<i32>(hart + HART_BUDGET)));
+  store<i32>(hart + HART_BUDGET, 0);
 }

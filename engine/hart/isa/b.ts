@@ -1,10 +1,12 @@
 import type { I32, I64 } from '../../wasm/emitter';
 import { bits, extension, type Context } from './instruction';
 
-/** Bit manipulation (unprivileged ISA §28): Zba, Zbb, Zbs. */
+/** Bit manipulation (unprivileged ISA §28): Zba, Zbb, Zbc, Zbs; and Zicond, which chooses (§11). */
 const zba = extension('zba', { pure: true });
 const zbb = extension('zbb', { pure: true });
+const zbc = extension('zbc', { pure: true });
 const zbs = extension('zbs', { pure: true });
+const zicond = extension('zicond', { pure: true });
 
 const low = (c: Context, value: I64): I32 => c.e.i32.wrap(value);
 const zext32 = (c: Context, value: I64): I64 => c.e.i64.extend_u(c.e.i32.wrap(value));
@@ -54,6 +56,10 @@ zbb.def('roriw', 'shiftw', bits(0x1b, 5, 0x30), (c) => c.rd(sext32(c, c.e.i32.ro
 zbb.def('rev8', 'r2', unary(0x13, 5, 0x6b8), (c) => c.rd(c.call('byte_swap', c.rs1())));
 zbb.def('orc.b', 'r2', unary(0x13, 5, 0x287), (c) => c.rd(c.call('or_combine', c.rs1())));
 
+zbc.def('clmul', 'r', bits(0x33, 1, 0x05), (c) => c.rd(c.call('clmul', c.rs1(), c.rs2())));
+zbc.def('clmulr', 'r', bits(0x33, 2, 0x05), (c) => c.rd(c.call('clmulr', c.rs1(), c.rs2())));
+zbc.def('clmulh', 'r', bits(0x33, 3, 0x05), (c) => c.rd(c.e.i64.shr_u(c.call('clmulr', c.rs1(), c.rs2()), c.e.i64.const(1))));
+
 /** Zbs comes with a register and an immediate form of each instruction. */
 function singleBit(name: string, funct3: number, funct7: number, op: (c: Context, index: () => I64) => I64): void {
   zbs.def(name, 'r', bits(0x33, funct3, funct7), (c) => c.rd(op(c, () => c.rs2())));
@@ -65,4 +71,7 @@ singleBit('bext', 5, 0x24, (c, index) => c.e.i64.and(c.e.i64.shr_u(c.rs1(), inde
 singleBit('binv', 1, 0x34, (c, index) => c.e.i64.xor(c.rs1(), bit(c, index)));
 singleBit('bset', 1, 0x14, (c, index) => c.e.i64.or(c.rs1(), bit(c, index)));
 
-export const b = [...zba.list, ...zbb.list, ...zbs.list];
+zicond.def('czero.eqz', 'r', bits(0x33, 5, 0x07), (c) => c.rd(c.e.select(c.e.i64.const(0), c.rs1(), c.e.i64.eqz(c.rs2()))));
+zicond.def('czero.nez', 'r', bits(0x33, 7, 0x07), (c) => c.rd(c.e.select(c.rs1(), c.e.i64.const(0), c.e.i64.eqz(c.rs2()))));
+
+export const b = [...zba.list, ...zbb.list, ...zbc.list, ...zbs.list, ...zicond.list];

@@ -5,6 +5,7 @@ import type { HelperName, HelperResult } from '../helper-table';
 /**
  * How an instruction's operands lie in its word (unprivileged ISA §2.2, §2.3, §13, §14).
  * `rm`: like R with a rounding mode in funct3. `amo2`: AMO without rs2. `csr`: the CSR number is the immediate, rs1 a register or a 5-bit constant.
+ * `block`: rs1 alone. `fence`: rs1 and rs2.
  */
 export type Format =
   | 'r'
@@ -23,11 +24,17 @@ export type Format =
   | 'csri'
   | 'amo'
   | 'amo2'
+  | 'block'
+  | 'fence'
   | 'none';
 
 /** The kinds of guest load; the number is what the helpers take: log2 of the bytes, +4 for zero extension. */
 export const LOAD_KINDS = { b: 0, h: 1, w: 2, d: 3, bu: 4, hu: 5, wu: 6 } as const;
 export type LoadKind = keyof typeof LOAD_KINDS;
+
+/** What is done with a cache block; the numbers are those of the encoding. */
+export const BLOCK_OPERATIONS = { inval: 0, clean: 1, flush: 2, zero: 4 } as const;
+export type BlockOperation = (typeof BLOCK_OPERATIONS)[keyof typeof BLOCK_OPERATIONS];
 
 /**
  * What a floating-point register may be read as: its 64 bits, a double, or a single (as number or bits), which is the canonical NaN
@@ -86,6 +93,8 @@ export interface Context {
   fence(): void;
   /** Where in the shared memory a naturally aligned, writable guest word lies, for wasm atomics. Faults as a store. */
   atomicAddress(size: 2 | 3, address: I64): I32;
+  /** Do this with the cache block at an address. It may be forbidden; it faults as a store. */
+  cacheBlock(operation: BlockOperation, address: I64): void;
   /** Jump to pc + imm if the condition is not zero. */
   branch(condition: I32): void;
   /** Jump to pc + imm. */
@@ -150,6 +159,8 @@ const OPERAND_BITS: Record<Format, number> = {
   csri: 0xffff8f80,
   amo: 0x07ff8f80,
   amo2: 0x060f8f80,
+  block: 0x000f8000,
+  fence: 0x01ff8000,
   none: 0,
 };
 

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { bType, iType, jType, sType, uType } from '../../../test/support/riscv-encoding';
 import { handlerFor, handlers, SPECIAL_HANDLERS, writesX } from '../handlers';
 import { expandCompressed } from './c';
-import { instructions, isaExtensions, isaString, lookUp } from './index';
+import { isaExtensions } from './extensions';
+import { instructions, lookUp } from './index';
 import { immediateOf, rdOf } from './instruction';
 
 const named = (word: number): string | undefined => instructions[lookUp(word)]?.name;
@@ -35,9 +36,8 @@ describe('instructions', () => {
   });
 
   it('belong to extensions of the ISA string', () => {
-    const known = new Set(isaExtensions());
+    const known = new Set(isaExtensions({ off: [], imsics: false }));
     for (const { extension, name } of instructions) expect(known.has(extension), `${name}: ${extension}`).toBe(true);
-    expect(isaString()).toMatch(/^rv64imafdc_[a-z]/);
   });
 
   it('have their immediates where the formats put them', () => {

@@ -33,11 +33,23 @@ privileged.def('ebreak', 'none', exact(0x001), (c) => c.transfer('ebreak'));
 privileged.def('sret', 'none', exact(0x102), (c) => c.transfer('sret'));
 privileged.def('mret', 'none', exact(0x302), (c) => c.transfer('mret'));
 privileged.def('wfi', 'none', exact(0x105), (c) => c.transfer('wfi'));
-privileged.def('sfence.vma', 'r', bits(0x73, 0, 0x09), (c) => {
+function invalidate(c: Context): void {
   // Page walks are reads that come after all before.
   c.fence();
   c.transfer('sfence_vma', c.rs1(), c.rs1IsZero(), c.rs2(), c.rs2IsZero());
-});
+}
+privileged.def('sfence.vma', 'fence', bits(0x73, 0, 0x09), invalidate);
+
+/** Svinval (privileged ISA §12.6) splits that up; here sinval.vma does all by itself. */
+const svinval = extension('svinval', { flow: 'jump' });
+svinval.def('sinval.vma', 'fence', bits(0x73, 0, 0x0b), invalidate);
+svinval.def('sfence.w.inval', 'none', exact(0x180), (c) => c.transfer('sfence_inval'));
+svinval.def('sfence.inval.ir', 'none', exact(0x181), (c) => c.transfer('sfence_inval'));
+
+/** Zawrs (unprivileged ISA §14): wait until the reservation is lost. */
+const zawrs = extension('zawrs', { flow: 'jump' });
+zawrs.def('wrs.nto', 'none', exact(0x00d), (c) => c.transfer('wrs_nto'));
+zawrs.def('wrs.sto', 'none', exact(0x01d), (c) => c.transfer('wrs_sto'));
 
 export const zicsr: Instruction[] = csr.list;
-export const system: Instruction[] = [...zifencei.list, ...privileged.list];
+export const system: Instruction[] = [...zifencei.list, ...privileged.list, ...svinval.list, ...zawrs.list];

@@ -1,4 +1,4 @@
-import { DECODED_PAGE_BYTES } from '../../memory/layout';
+import { DECODED_PAGE_BYTES, MACHINE_EXTENSIONS_OFF } from '../../memory/layout';
 import { hostMemory, type HostMemory } from '../../host/host-memory';
 import { ModuleBuilder } from '../../wasm/module-builder';
 import {
@@ -56,11 +56,15 @@ export interface Translation {
 
 /** What the shared memory tells of the code around a hot spot. */
 class SpotView implements CodeView {
+  readonly extensionsOff: number;
+
   constructor(
     private readonly halves: Uint16Array,
     private readonly words: Uint32Array,
     private readonly spot: HotSpot,
-  ) {}
+  ) {
+    this.extensionsOff = words[MACHINE_EXTENSIONS_OFF >>> 2];
+  }
 
   page(distance: number): CodePage | undefined {
     const { spot } = this;

@@ -41,6 +41,7 @@ import {
   rs1Of,
   rs2Of,
   rs3Of,
+  type BlockOperation,
   type Context,
   type FloatViews,
   type LoadKind,
@@ -560,6 +561,14 @@ export class RegionEmitter extends TierEmitter implements Context {
     const host = this.reach(at, size | HOST_WRITE | HOST_ALIGNED);
     this.located?.(size, at, host);
     return this.e.get(host);
+  }
+
+  /** The helper that does it at once, or nothing, and says whether. */
+  protected readonly blockHelper: 'block_now' | 'record_block' = 'block_now';
+  cacheBlock(operation: BlockOperation, _address: I64): void {
+    const { e } = this;
+    e.i32.const(operation);
+    e.if(e.i32.eqz(this.callHelper(this.blockHelper)), () => this.leaveAside(false), undefined, 'unlikely');
   }
 
   override loadFloat(format: 'f32' | 'f64', address: I64): void {

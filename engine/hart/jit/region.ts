@@ -55,6 +55,8 @@ export interface CodeView {
   page(distance: number): CodePage | undefined;
   /** Whether the code at an offset is often jumped to. */
   isWarm(offset: number): boolean;
+  /** What the machine does without: MACHINE_EXTENSIONS_OFF. */
+  readonly extensionsOff: number;
   /** Offsets to which the jump through a register at an offset has been seen to go. */
   targets(offset: number): number[];
 }
@@ -113,7 +115,7 @@ interface Place {
 /** Instructions that leave their surroundings changed in ways a region does not track; regions end before them. */
 function endsRegion(instruction: Instruction): boolean {
   const { extension, format } = instruction;
-  return extension === 'zicsr' || extension === 'zifencei' || format === 'none' || instruction.name === 'sfence.vma';
+  return extension === 'zicsr' || extension === 'zifencei' || format === 'none' || format === 'fence';
 }
 
 /** Registers that calls keep the return address in (unprivileged ISA §2.5.1). */
@@ -198,7 +200,7 @@ class Discovery {
     const rest = length === 4 && at === PAGE_RECORDS - 1 ? this.pageOf(offset + 2)?.page.code[0] : page.code[at + 1];
     if (rest === undefined) return undefined;
     const word = length === 2 ? expandCompressed(half) : (half | (rest << 16)) >>> 0;
-    const number = lookUp(word);
+    const number = lookUp(word, this.view.extensionsOff);
     if (number < 0 || endsRegion(instructions[number])) return undefined;
     return { instruction: instructions[number], word, length, offset };
   }

@@ -44,9 +44,17 @@ export function usesOf({ instruction, word }: RegionInstruction): Uses {
   const rs1 = 1 << rs1Of(word);
   const rs2 = 1 << rs2Of(word);
   const rd = 1 << rdOf(word);
-  const two = format === 'r' || format === 'rm' || format === 'r4' || format === 's' || format === 'b' || format === 'amo';
+  const two =
+    format === 'r' || format === 'rm' || format === 'r4' || format === 's' || format === 'b' || format === 'amo' || format === 'fence';
   const one =
-    two || format === 'r2' || format === 'rm2' || format === 'i' || format === 'shift' || format === 'shiftw' || format === 'amo2';
+    two ||
+    format === 'r2' ||
+    format === 'rm2' ||
+    format === 'i' ||
+    format === 'shift' ||
+    format === 'shiftw' ||
+    format === 'amo2' ||
+    format === 'block';
   const integerSource = !float || format === 'i' || format === 's' || /^(fmv\.[wd]\.x|fcvt\.[sd]\.(w|wu|l|lu))$/.test(name);
   if (one && integerSource) reads.x |= rs1;
   if (one && !integerSource) reads.f |= rs1;
