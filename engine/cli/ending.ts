@@ -5,6 +5,8 @@ import { isReaderGone } from './host-streams';
 
 /** How long a machine may take to stop before this process ends all the same, in milliseconds. */
 const STOP_LIMIT = 5000;
+/** How often is looked whether somebody still reads what this process has said; at the second look in vain it ends, in milliseconds. */
+const READER_MS = 50;
 
 /**
  * Ends a running machine for reasons outside it: a time-out, a signal, Ctrl-A x, nobody reading the output. The first
@@ -20,6 +22,8 @@ export class Ending {
   constructor(
     /** Tells the user something, in a line of its own. */
     private readonly tell: (message: string) => void,
+    /** The exit code for a signal. */
+    private readonly codeOf: (signal: EndingSignal) => number = exitCodeOfSignal,
   ) {
     for (const signal of ENDING_SIGNALS) {
       const listener = (): void => this.bySignal(signal);
@@ -28,12 +32,8 @@ export class Ending {
     }
     // A closed pipe shows as an error event on the stream, not as a signal, in Node.
     process.stdout.on('error', (error: Error) => {
-      if (isReaderGone(error)) {
-        this.now(exitCodeOfSignal('SIGPIPE'));
-        return;
-      }
-      this.tell(`the standard output cannot be written: ${error.message}`);
-      this.now(EXIT_FAILURE);
+      // What else is wrong with it is told once for all commands, at the end.
+      this.now(isReaderGone(error) ? exitCodeOfSignal('SIGPIPE') : EXIT_FAILURE);
     });
   }
 
@@ -44,8 +44,14 @@ export class Ending {
     if (timeout === undefined) return;
     this.#timer = setTimeout(() => {
       this.tell(`stopped after ${timeout / 1000} s (--timeout)`);
-      this.now(EXIT_TIMEOUT);
+      if (this.#machine) this.now(EXIT_TIMEOUT);
+      else process.exit(this.#code ?? EXIT_TIMEOUT);
     }, timeout);
+  }
+
+  /** What is left to do needs the machine no more: now a signal, or the time-out, ends the process at once. */
+  machineEnded(): void {
+    this.#machine = undefined;
   }
 
   /** The exit code that was decided, if one was. */
@@ -67,8 +73,8 @@ export class Ending {
 
   private bySignal(signal: EndingSignal): void {
     const order = this.#patience.note(signal);
-    if (!this.#machine) process.exit(this.#code ?? exitCodeOfSignal(signal));
-    if (this.#code === undefined) this.now(exitCodeOfSignal(signal));
+    if (!this.#machine && order !== 'same') process.exit(this.#code ?? this.codeOf(signal));
+    if (this.#code === undefined) this.now(this.codeOf(signal));
     // After another reason, a time-out say, already the first does not wait.
     else if (order !== 'same') process.exit(this.#code);
   }
@@ -78,6 +84,19 @@ export class Ending {
     if (!machine) return;
     const code = this.#code ?? EXIT_FAILURE;
     setTimeout(() => process.exit(code), STOP_LIMIT).unref();
-    machine.stop().catch(() => process.exit(code));
+    machine.stop().then(
+      () => this.endWithoutReader(code),
+      () => process.exit(code),
+    );
+  }
+
+  /** The process ends when its output has left. Who does not read it does not keep a process that is told to end. */
+  private endWithoutReader(code: number): void {
+    let before = Number.POSITIVE_INFINITY;
+    setInterval(() => {
+      const waiting = process.stdout.writableLength + process.stderr.writableLength;
+      if (waiting > 0 && waiting >= before) process.exit(code);
+      before = waiting || Number.POSITIVE_INFINITY;
+    }, READER_MS).unref();
   }
 }

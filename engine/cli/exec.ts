@@ -1,15 +1,19 @@
 import { writeCpio } from '../images/cpio';
-import { VmError } from '../bus/vm-error';
+import { VmError } from '../errors/vm-error';
+import { dataDirectory } from '../host/data-directory';
+import { Runner } from '../runner/runner';
 import { Ending } from './ending';
-import { continueWhenThereIsSpace } from './full-disk';
-import { EXEC_HELP } from './help';
-import { readFrom, writeTo } from './host-streams';
+import { tellOfFullDisk } from './full-disk';
+import { pacedWriter } from '../host/paced-writer';
+import { readFrom } from './host-streams';
 import { HostTerminal } from './host-terminal';
 import { parseMachineOptions } from './machine-options';
-import { createMachine } from './machine-setup';
+import { checkConfig, prepare } from './machine-setup';
 import { OutputTail } from './output-tail';
 import { shellQuote } from './shell-quote';
 import { prepareProfile, writeProfile } from './profile-file';
+import { ReportFile } from './report-file';
+import { tellOfDebugger } from './run';
 import { reportStatistics } from './statistics-report';
 import { UsageError } from './usage-error';
 
@@ -18,10 +22,6 @@ const PORTS = { stdin: 'hartbox.stdin', stdout: 'hartbox.stdout', stderr: 'hartb
 /** `hartbox exec`: one command in the default guest, with this process's streams. Returns the command's exit status. */
 export async function exec(args: string[]): Promise<number> {
   const { options, rest } = parseMachineOptions('exec', args);
-  if (options.help) {
-    process.stdout.write(EXEC_HELP);
-    return 0;
-  }
   if (rest.length === 0) throw new UsageError('Which command? For example: hartbox exec -- uname -m', 'exec');
 
   const terminal = new HostTerminal(process.stdin, process.stdout);
@@ -36,17 +36,25 @@ export async function exec(args: string[]): Promise<number> {
   let stopInput = (): void => undefined;
   try {
     const profile = await prepareProfile(options);
-    const machine = await createMachine('exec', config, {
+    const statsFile = options.statsJson === undefined ? undefined : await ReportFile.named('--stats-json', options.statsJson);
+    checkConfig('exec', config);
+    const runner = new Runner({
+      config,
+      program: 'hartbox exec',
+      dataDirectory: dataDirectory(),
       trace: options.trace,
       checkJit: options.checkJit,
       profile: profile !== undefined,
+      gdb: options.gdb,
+      paused: options.paused,
       extraInitrd,
       ports: Object.values(PORTS),
     });
-    reportStatistics(machine, options, terminal.tell);
+    const machine = await prepare(runner);
+    reportStatistics(machine, options, statsFile, terminal.tell);
     if (profile) writeProfile(machine, profile, terminal.tell);
-    machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
-    continueWhenThereIsSpace(machine, terminal.tell);
+    runner.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
+    tellOfFullDisk(runner, terminal.tell);
     const consoleTail = new OutputTail();
     let panic = false;
     machine.console.onData((data) => {
@@ -58,20 +66,23 @@ export async function exec(args: string[]): Promise<number> {
         setTimeout(() => void machine.stop(), 500);
       }
     });
-    machine.port(PORTS.stdout).onData(writeTo(process.stdout));
-    machine.port(PORTS.stderr).onData(writeTo(process.stderr));
+    machine.port(PORTS.stdout).onData(pacedWriter(process.stdout));
+    machine.port(PORTS.stderr).onData(pacedWriter(process.stderr));
     const status = new OutputTail();
     machine.port(PORTS.status).onData((data) => status.push(data));
     const stdin = machine.port(PORTS.stdin);
     // The guest writes to its input once, when it is about to read. Before that it does not see an end.
     const isRead = new Promise<void>((resolve) => stdin.onData(() => resolve()));
-    await machine.start();
+    await runner.start();
+    tellOfDebugger(runner, options, undefined, terminal.tell);
     ending.watch(machine, options.timeout);
     stopInput = readFrom(process.stdin, stdin, {
       windowsConsole: process.platform === 'win32' && terminal.isInteractive,
       onEnd: () => void isRead.then(() => stdin.end()),
     });
-    const exit = await machine.wait();
+    const exit = await runner.wait();
+    ending.machineEnded();
+    await Promise.all([statsFile?.written, profile?.file.written]);
     if (ending.code !== undefined) return ending.code;
     if (exit.error) throw exit.error;
     const reported = /^(\d+)\s*$/.exec(status.text());

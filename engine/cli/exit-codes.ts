@@ -12,8 +12,3 @@ const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGPIPE: 13, SIGTERM: 15, SIGBREA
 export function exitCodeOfSignal(signal: keyof typeof SIGNAL_NUMBERS): number {
   return 128 + SIGNAL_NUMBERS[signal];
 }
-
-/** A guest's code as a process can give it: what does not fit into a byte must not look like success. */
-export function exitCodeOfGuest(code: number): number {
-  return code >= 0 && code <= 255 ? code : 255;
-}

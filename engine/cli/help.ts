@@ -1,112 +1,202 @@
-const EXIT_CODES = `
-Exit codes:
-  the guest's own (see above), and
-  2    the command line is wrong
-  124  stopped by --timeout
-  125  Hartbox could not do it: the message says why
-  130  ended by Ctrl-C, 143 by a TERM signal
-HARTBOX_DEBUG=1 in the environment shows where an error came from.
-`;
+import { itemsOf } from '../settings/items';
+import { commandLineName, type Option } from '../settings/option';
+import { PART_NAMES, type Part, OPTIONS } from '../settings/settings';
+import { PART_TITLES } from '../settings/json-schema';
+import { COMMANDS, RUN } from './commands';
+import { type Command, HELP_ROW, type OptionRow } from './command';
+import { defaultOf, itemSection, optionRow, placeholder, valuesOf } from './option-rows';
 
-const MACHINE_OPTIONS = `
-Options:
-  -m, --memory SIZE     guest memory, 16M to 3840M (a number alone is MiB)  [512M]
-      --harts N         RISC-V hardware threads, 1 to 16  [1]
-      --aia WHICH       interrupt controllers: none (a PLIC), aplic, or aplic-imsic, as QEMU's virt has them  [none]
-      --no-jit          interpret only, without translating hot code to WebAssembly
-      --kernel FILE     Linux Image (raw, gzip, zstd) or ELF file  [the default guest's]
-      --initrd FILE     initial file system
-      --append TEXT     added to the kernel's command line
-      --firmware WHICH  opensbi (starts the kernel), uboot or edk2 (UEFI; they start what they find on the drives), none (the
-                        kernel runs in machine mode), or a file that runs in machine mode  [opensbi]
-      --flash-vars FILE where the firmware's variables are kept  [with edk2: a place of the VM or of the first drive]
-      --fw-cfg name=opt/NAME,file=FILE or name=opt/NAME,string=TEXT
-                        something for the guest to find by that name in fw_cfg; may be given more than once
-      --bus BUS         where virtio devices sit: mmio or pci; a drive may say otherwise  [mmio]
-      --virtio WHAT     what virtio devices offer beyond the usual: packed, in-order, notification-data (several with commas)
-      --drive file=FILE[,if=virtio|scsi][,media=disk|cdrom][,format=auto|raw|qcow2][,readonly][,serial=TEXT]
-              [,discard=on|off][,blocksize=512|4096][,queues=N][,id=NAME][,bus=mmio|pci]
-                        a disk, or a disc; may be given more than once. Write ,, for a comma. auto looks at the file; say
-                        raw for a raw disk to whose first bytes the guest writes an image of its own
-      --cdrom FILE      a disc, such as an ISO image, in a SCSI CD-ROM drive; may be given more than once
-      --scsi            a SCSI adapter even if no drive needs one: programs can attach drives to it later
-      --nographic       no display, only the console; for now always so
-      --timeout SECONDS switch the machine off after so long
-      --trace TOPICS    print what happens on stderr: mmio, virtio, trap (several with commas)
-      --check jit       do all that translated code does once more in the interpreter, and stop where they differ
-                        (one hart; several times slower)
-      --stats[=SECONDS]     say on stderr at the end what the harts did: speed, translation, traps and so on; with
-                        SECONDS also a line every so often
-      --stats-json FILE     write that to FILE as JSON, at the end
-      --profile FILE        note about 1000 times a second what the guest executes, and write a profile to FILE at the end.
-                        Name it x.cpuprofile: Chrome DevTools, VS Code, speedscope and the Firefox Profiler open it
-      --symbols FILE[@ADDRESS]  names for the profile: vmlinux or another ELF file, or a copy of the guest's
-                        /proc/kallsyms; where it was loaded, if not where it was linked. May be given more than once
-  -h, --help            this help
-`;
+/** All help is made from the same descriptions as the parser. No line of it is longer. */
+const WIDTH = 100;
+const COLUMN = 26;
 
-export const HELP = `Hartbox runs RISC-V virtual machines on an engine of its own.
+/** What there is: `hartbox --help`. */
+export function overview(): string {
+  const rows = COMMANDS.filter(({ name }) => !name.includes(' ')).map(({ name, summary }) => [name, summary] as const);
+  const more = [
+    ['--version', 'the version'],
+    ['-h, --help', 'this help; also after each command'],
+  ] as const;
+  return `Hartbox runs RISC-V virtual machines, here called boxes, on an engine of its own.
 
 Usage: hartbox COMMAND [OPTIONS]
 
 Commands:
-  run    start a machine; this terminal is its console
-  exec   run one command in the default Linux guest
-  list   show the virtual machines of the library
-  disk   make and look after disk images
-  setup  fetch and build the default guest
-  help   help on a command: hartbox help run
+${table(rows, 15)}
 
-  --version  the version
-  -h, --help this help; also after each command
-${EXIT_CODES}`;
-
-export const RUN_HELP = `Start a machine whose console is this terminal.
-
-Usage: hartbox run [VM] [OPTIONS]
-
-VM is a name or id from \`hartbox list\`; options given here override its configuration, for this run. Without VM and
---kernel the default Linux guest boots.
-
-The terminal is raw: every key goes to the guest, Ctrl-C too, except
-  Ctrl-A x       switch the machine off and leave (exit code 0)
-  Ctrl-A s       say what the harts have done so far (see --stats)
-  Ctrl-A c       go on after the host's disk was full (which pauses the machine; it also tries by itself)
-  Ctrl-A h       help
-  Ctrl-A Ctrl-A  send Ctrl-A to the guest
-Where standard input is a pipe or a file, all of it goes to the guest as it is.
-${MACHINE_OPTIONS}
-The guest's own exit code is 0 after a poweroff, the code of the test finisher, or what a bare-metal program wrote to
-\`tohost\`; 255 stands for all that do not fit into a byte.
-${EXIT_CODES}`;
-
-export const EXEC_HELP = `Run one command in the default Linux guest, with this process's standard input, output and error.
-
-Usage: hartbox exec [OPTIONS] [--] COMMAND [ARGUMENT…]
-
-  hartbox exec -- uname -m
-  echo hello | hartbox exec -- tr a-z A-Z
-  hartbox exec -- sh -c 'exit 7'; echo $?
-
-The exit code is the command's.
-${MACHINE_OPTIONS}${EXIT_CODES}`;
-
-export const LIST_HELP = `Show the virtual machines of the library.
-
-Usage: hartbox list [--json]
-
-Options:
-      --json  as JSON, memory in bytes
-  -h, --help  this help
+${table(more, 15)}
+${wrap(RUN.more ?? '').replace(/^\n.*?\n(?=\nExit codes)/s, '')}
 `;
+}
 
-export const SETUP_HELP = `Fetch and build the default guest (112 MB from a Debian mirror, once), so that machines start at once.
+/** The help of one command. */
+export function commandHelp(command: Command): string {
+  const { name, summary, usage, about, more } = command;
+  const sections = [
+    `${sentence(summary)}\n`,
+    ...usage.map((form, at) => `${at === 0 ? 'Usage:' : '      '} hartbox ${`${name} ${form}`.trim()}`),
+    ...(about === undefined ? [] : ['', wrap(about)]),
+    ...(command.isGroup
+      ? [
+          '',
+          'Commands:',
+          table(
+            membersOf(command).map((member) => [member.name.slice(name.length + 1), member.summary] as const),
+            12,
+          ),
+        ]
+      : ['', ...optionSections(command)]),
+    ...(more === undefined ? [] : [wrap(more)]),
+  ];
+  return `${sections.join('\n')}\n`;
+}
 
-Usage: hartbox setup [--json]
+export function membersOf(group: Command): Command[] {
+  return COMMANDS.filter(({ name }) => name.startsWith(`${group.name} `));
+}
 
-Options:
-      --json  print the paths of its kernel, initramfs and firmware as JSON
-  -h, --help  this help
+function optionSections(command: Command): string[] {
+  const own = [...Object.entries(command.options), ['help', HELP_ROW] as const].map(
+    ([name, row]) => [optionName(name, row), row.help] as const,
+  );
+  const settings = (command.settings ?? []).map(
+    (option) => [optionName(commandLineName(option), optionRow(option)), optionRow(option).help] as const,
+  );
+  if (settings.length === 0) return ['Options:', table(own)];
+  return ['Options:', table(own), '', 'Settings of the box:', table(settings), ...itemSections(command.settings ?? [])];
+}
 
-HARTBOX_HOME in the environment says where Hartbox keeps machines and downloads.
+/** What the lists among these options take. */
+function itemSections(options: readonly Option[]): string[] {
+  return options.flatMap((option) => {
+    const section = itemSection(option);
+    return section ? ['', ...wrapTo(section.title, WIDTH), table(section.rows)] : [];
+  });
+}
+
+/** `-m, --memory SIZE`, `--[no-]jit`, `--stats[=SECONDS]`. */
+function optionName(name: string, { type, short, value }: OptionRow): string {
+  const long = {
+    flag: `--${name}`,
+    switch: `--[no-]${name}`,
+    value: `--${name} ${value ?? 'VALUE'}`,
+    optional: `--${name}[=${value ?? 'VALUE'}]`,
+  }[type];
+  return `${short === undefined ? '    ' : `-${short}, `}${long}`;
+}
+
+/** Names at the left, what they mean at the right; a name that is too long has a line of its own. */
+function table(rows: readonly (readonly [string, string])[], column = COLUMN): string {
+  return rows
+    .flatMap(([name, meaning]) => {
+      const lines = wrapTo(meaning, WIDTH - column);
+      const left = `  ${name}`;
+      if (left.length > column - 2) return [left, ...lines.map((line) => ' '.repeat(column) + line)];
+      return lines.map((line, at) => (at === 0 ? left.padEnd(column) : ' '.repeat(column)) + line);
+    })
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+/** Each line that is too long goes on in a next one with the same beginning. */
+function wrap(text: string): string {
+  return text
+    .split('\n')
+    .flatMap((line) => {
+      const [indent] = /^ */.exec(line) ?? [''];
+      return line.length <= WIDTH ? [line] : wrapTo(line.trim(), WIDTH - indent.length).map((part) => indent + part);
+    })
+    .join('\n');
+}
+
+function wrapTo(text: string, width: number): string[] {
+  const lines = [''];
+  // Two spaces, before a default, stay together.
+  for (const word of text.split(/ (?=\S)/)) {
+    const last = lines[lines.length - 1];
+    if (last === '') lines[lines.length - 1] = word;
+    else if (`${last} ${word}`.trimEnd().length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.map((line) => line.trimEnd());
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+/** All settings of a box, part by part: `hartbox help options`. */
+export function settingsHelp(): string {
+  const parts = PART_NAMES.map(
+    (part) => `${PART_TITLES[part]} (${part}):\n${table(settingsOf(part).map((option) => [option.key, optionRow(option).help]))}`,
+  );
+  return `The settings of a box, by the keys that \`hartbox get\`, \`hartbox set\` and its settings file use.
+${wrap('On the command line each is an option too: `hartbox help KEY` says how.')}
+
+${parts.join('\n\n')}
+${itemSections(OPTIONS).join('\n')}
 `;
+}
+
+function settingsOf(part: Part): (typeof OPTIONS)[number][] {
+  return OPTIONS.filter((option) => option.part === part);
+}
+
+/** One setting: `hartbox help KEY`. */
+export function settingHelp(option: (typeof OPTIONS)[number]): string {
+  const usual = defaultOf(option);
+  const range = valuesOf(option);
+  const rows: [string, string][] = [
+    ['Command line', optionName(commandLineName(option), optionRow(option)).trim()],
+    ['Settings file', `${option.part}.${option.key}`],
+    ...(range === '' ? [] : [['Values', range] satisfies [string, string]]),
+    ['Default', usual === '' ? 'none' : usual],
+    [
+      'A change',
+      option.effect === 'live' ? 'takes effect at once, also in a box that runs' : 'takes effect when the box is switched on again',
+    ],
+  ];
+  const section = itemSections([option]).map((line) => `${line}\n`);
+  return `${option.key}: ${option.label}\n\n${wrap(sentence(option.help))}\n\n${table(rows, 18)}\n${section.join('')}`;
+}
+
+/** One command as a section of the reference. */
+export function commandMarkdown(command: Command): string {
+  return `## hartbox ${command.name}\n\n\`\`\`text\n${commandHelp(command).trimEnd()}\n\`\`\`\n`;
+}
+
+/** All settings as tables. */
+export function settingsMarkdown(): string {
+  const cells = (...texts: string[]): string => `| ${texts.map((text) => text.replaceAll('|', '\\|')).join(' | ')} |`;
+  const rows = (options: readonly Option[], dashes: string): string[] => [
+    cells('Key', 'Command line', 'Values', 'Default', 'Takes effect', 'What it is'),
+    '| --- | --- | --- | --- | --- | --- |',
+    ...options.map((option) =>
+      cells(
+        `\`${option.key}\``,
+        `\`${dashes}${commandLineName(option)}\``,
+        valuesOf(option) || placeholder(option),
+        // Not what is recommended: that depends on the host.
+        option.default === undefined ? '' : defaultOf({ ...option, recommended: undefined }),
+        option.effect === 'live' ? 'at once' : 'at the next start',
+        option.help,
+      ),
+    ),
+  ];
+  const parts = PART_NAMES.map((part) => [`### ${PART_TITLES[part]} (\`${part}\`)`, '', ...rows(settingsOf(part), '--'), ''].join('\n'));
+  const lists = OPTIONS.flatMap((option) => {
+    const list = itemsOf(option);
+    return list ? [`### Of each of \`${option.part}.${option.key}\``, '', ...rows(list.options, ''), ''] : [];
+  });
+  return [`## Settings of a box`, '', ...parts, ...lists].join('\n');
+}
+
+/** All commands and settings. */
+export function reference(): string {
+  return [
+    '# Hartbox: commands and settings',
+    '',
+    settingsMarkdown(),
+    ...COMMANDS.filter(({ name }) => name !== 'help').map(commandMarkdown),
+  ].join('\n');
+}

@@ -1,7 +1,8 @@
 import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { ConsolePort } from '../index';
-import { flush, readFrom, writeTo } from './host-streams';
+import { pacedWriter } from '../host/paced-writer';
+import { flush, readFrom } from './host-streams';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -22,11 +23,11 @@ function portWithRoom(room: number) {
   return { port, drain: () => drain(), text: () => Buffer.concat(received).toString() };
 }
 
-describe('writeTo', () => {
+describe('pacedWriter', () => {
   it('holds the guest back while the reader is slow', async () => {
     const pending: (() => void)[] = [];
     const slow = new Writable({ highWaterMark: 4, write: (_chunk, _encoding, done) => void pending.push(done) });
-    const listener = writeTo(slow);
+    const listener = pacedWriter(slow);
     expect(listener(bytes('ab'))).toBeUndefined();
     let released = false;
     const held = Promise.resolve(listener(bytes('cdef'))).then(() => {
@@ -40,12 +41,22 @@ describe('writeTo', () => {
     await held;
   });
 
+  it('listens to the stream once, however many wait', async () => {
+    const slow = new Writable({ highWaterMark: 4, write: () => undefined });
+    const listener = pacedWriter(slow);
+    const held = Array.from({ length: 30 }, async () => listener(bytes('abcd')));
+    expect(slow.listenerCount('drain')).toBe(1);
+    slow.destroy();
+    await Promise.all(held);
+    expect(slow.listenerCount('drain')).toBe(0);
+  });
+
   it('lets the guest go on when the reader goes away', async () => {
     const gone = new Writable({ highWaterMark: 1, write: () => undefined });
-    const held = writeTo(gone)(bytes('abc'));
+    const held = pacedWriter(gone)(bytes('abc'));
     gone.destroy();
     await held;
-    expect(writeTo(gone)(bytes('more'))).toBeUndefined();
+    expect(pacedWriter(gone)(bytes('more'))).toBeUndefined();
   });
 });
 

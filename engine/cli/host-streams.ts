@@ -1,19 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { ConsolePort, DataListener } from '../index';
-
-/** A listener for a port's output that writes it to a stream of this process, at the pace of who reads that. */
-export function writeTo(stream: Writable): DataListener {
-  return (data) => {
-    if (stream.destroyed || stream.write(data)) return undefined;
-    return new Promise((resolve) => {
-      const settle = (): void => {
-        stream.off('drain', settle).off('close', settle).off('error', settle);
-        resolve();
-      };
-      stream.once('drain', settle).once('close', settle).once('error', settle);
-    });
-  };
-}
+import type { ConsolePort } from '../index';
 
 /** Whether an error of an output stream means that nobody reads it any more. Windows says EOF of a closed pipe, a lost terminal EIO. */
 export function isReaderGone(error: Error): boolean {
@@ -36,7 +22,7 @@ function consoleLine(line: Uint8Array): Uint8Array | undefined {
  */
 export function readFrom(
   stream: Readable,
-  port: ConsolePort,
+  port: Pick<ConsolePort, 'write' | 'onDrain'>,
   {
     filter = (data) => data,
     windowsConsole = false,

@@ -1,47 +1,22 @@
 #!/usr/bin/env node
-import { VmError } from '../bus/vm-error';
-import { version } from '../../package.json';
-import { disk } from './disk';
-import { DISK_HELP } from './disk/help';
-import { exec } from './exec';
+import { HARTBOX_VERSION } from '../host/version';
+import { systemError } from '../errors/system-error';
+import { ENDING_SIGNALS } from '../host/ending-signals';
 import { EXIT_FAILURE, EXIT_USAGE } from './exit-codes';
-import { EXEC_HELP, HELP, LIST_HELP, RUN_HELP, SETUP_HELP } from './help';
-import { flush } from './host-streams';
-import { list } from './list';
-import { run } from './run';
-import { setup } from './setup';
+import { flush, isReaderGone } from './host-streams';
 import { UsageError } from './usage-error';
 
 /** How long the message about a defect may take to leave this process, in milliseconds. */
 const LAST_WORDS_MS = 1000;
 
-const COMMANDS: Record<string, { run: (args: string[]) => Promise<number>; help: string }> = {
-  run: { run, help: RUN_HELP },
-  exec: { run: exec, help: EXEC_HELP },
-  list: { run: list, help: LIST_HELP },
-  disk: { run: disk, help: DISK_HELP },
-  setup: { run: setup, help: SETUP_HELP },
-};
-
-async function main([name, ...args]: string[]): Promise<number> {
-  if (name === undefined) {
-    process.stderr.write(HELP);
-    return EXIT_USAGE;
-  }
-  if (name === '--version') {
-    process.stdout.write(`${version}\n`);
+async function main(words: string[]): Promise<number> {
+  // At once: scripts ask for it, and all else takes longer to load.
+  if (words[0] === '--version') {
+    process.stdout.write(`${HARTBOX_VERSION}\n`);
     return 0;
   }
-  if (name === '--help' || name === '-h' || (name === 'help' && args.length === 0)) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const isHelp = name === 'help';
-  const command = Object.hasOwn(COMMANDS, isHelp ? args[0] : name) ? COMMANDS[isHelp ? args[0] : name] : undefined;
-  if (!command) throw new UsageError(`There is no command '${isHelp ? args[0] : name}'. There are: ${Object.keys(COMMANDS).join(', ')}.`);
-  if (!isHelp) return command.run(args);
-  process.stdout.write(command.help);
-  return 0;
+  const { dispatch } = await import('./dispatch');
+  return dispatch(words);
 }
 
 /** One clear line (a guest's console may follow); the exit code. */
@@ -52,8 +27,9 @@ function report(error: unknown): number {
     process.stderr.write(`hartbox: ${message}\nTry: hartbox ${error.command ? `${error.command} ` : ''}--help\n`);
     return EXIT_USAGE;
   }
-  const defect = error instanceof VmError && error.kind !== 'Internal' ? '' : 'internal error: ';
-  process.stderr.write(`hartbox: ${defect}${message}\n`);
+  const known = systemError(error);
+  const defect = known && known.kind !== 'Internal' ? '' : 'internal error: ';
+  process.stderr.write(`hartbox: ${defect}${known?.message ?? message}\n`);
   return EXIT_FAILURE;
 }
 
@@ -69,9 +45,23 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
     setTimeout(exit, LAST_WORDS_MS);
   });
 }
-// Whoever read our output has gone: what is left to say has no reader, and that is no failure.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+// Whoever read our output has gone: what is left to say has no reader, and that is no failure. A full disk is one.
+const output: { failure?: Error } = {};
+process.stdout.on('error', (error: Error) => {
+  if (!isReaderGone(error)) output.failure ??= error;
+});
+process.stderr.on('error', () => undefined);
 
-const code = await main(process.argv.slice(2)).catch(report);
+// Ending waits for system calls under way, and some never return (a file server that is gone): then the next signal is the system's.
+process.on('exit', () => {
+  for (const signal of ENDING_SIGNALS) process.removeAllListeners(signal);
+});
+
+let code = await main(process.argv.slice(2)).catch(report);
 await flush(process.stdout, process.stderr);
+if (output.failure) {
+  code = EXIT_FAILURE;
+  process.stderr.write(`hartbox: the standard output cannot be written: ${output.failure.message}\n`);
+  await flush(process.stderr);
+}
 process.exit(code);

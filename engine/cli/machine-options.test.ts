@@ -1,8 +1,10 @@
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseMachineOptions } from './machine-options';
 import { UsageError } from './usage-error';
 
 const parse = (...args: string[]) => parseMachineOptions('run', args);
+const parseExec = (...args: string[]) => parseMachineOptions('exec', args);
 
 describe('parseMachineOptions', () => {
   it('reads every option', () => {
@@ -30,7 +32,13 @@ describe('parseMachineOptions', () => {
       'file=a.img',
       '--drive',
       'file=b.img,readonly',
-      '--nographic',
+      '--no-jit',
+      '--priority=low',
+      '--virtio',
+      'packed,in-order',
+      '--virtio=notification-data',
+      '--console',
+      '100x30',
       '--timeout',
       '2.5',
       '--trace',
@@ -48,25 +56,28 @@ describe('parseMachineOptions', () => {
       'vmlinux',
       '--symbols=me@home@0x2A000',
       'My VM',
+      '-S',
+      '--gdb=unix:/tmp/gdb',
     );
     expect(options).toEqual({
       config: {
-        kernel: 'Image',
-        initrd: 'initrd.cpio',
+        kernel: resolve('Image'),
+        initrd: resolve('initrd.cpio'),
         append: 'console=hvc0 quiet',
         firmware: 'none',
-        flashVars: 'vars.fd',
+        flashVars: resolve('vars.fd'),
         fwCfg: [
           { name: 'opt/org.example/a', text: 'b=c,d' },
-          { name: 'opt/file', file: 'some.bin' },
+          { name: 'opt/file', file: resolve('some.bin') },
         ],
         memory: 2 ** 30,
         harts: 2,
         aia: 'aplic-imsic',
-        drives: [
-          { file: 'a.img', format: 'auto', readonly: false },
-          { file: 'b.img', format: 'auto', readonly: true },
-        ],
+        jit: false,
+        priority: 'low',
+        virtio: ['packed', 'in-order', 'notification-data'],
+        console: { columns: 100, rows: 30 },
+        drives: [{ file: resolve('a.img') }, { file: resolve('b.img'), readonly: true }],
       },
       timeout: 2500,
       trace: ['mmio', 'virtio', 'trap'],
@@ -78,6 +89,8 @@ describe('parseMachineOptions', () => {
         { file: 'vmlinux', base: 0n },
         { file: 'me@home', base: 0x2a000n },
       ],
+      gdb: 'unix:/tmp/gdb',
+      paused: true,
       help: false,
     });
     expect(rest).toEqual(['My VM']);
@@ -92,14 +105,28 @@ describe('parseMachineOptions', () => {
       stats: undefined,
       statsJson: undefined,
       symbols: [],
+      gdb: undefined,
+      paused: false,
       help: false,
     });
   });
 
   it('leaves the command alone, with or without --', () => {
-    expect(parse('-m', '256M', 'ls', '-l', '--color').rest).toEqual(['ls', '-l', '--color']);
-    expect(parse('--', 'sh', '-c', 'exit 7').rest).toEqual(['sh', '-c', 'exit 7']);
-    expect(parse('--', '--', 'x').rest).toEqual(['--', 'x']);
+    expect(parseExec('-m', '256M', 'ls', '-l', '--color').rest).toEqual(['ls', '-l', '--color']);
+    expect(parseExec('--', 'sh', '-c', 'exit 7').rest).toEqual(['sh', '-c', 'exit 7']);
+    expect(parseExec('--', '--', 'x').rest).toEqual(['--', 'x']);
+  });
+
+  it('takes the options of run behind the box too', () => {
+    const { options, rest } = parse('My box', '-m', '256M', '--help');
+    expect(options).toMatchObject({ config: { memory: 2 ** 28 }, help: true });
+    expect(rest).toEqual(['My box']);
+  });
+
+  it('takes a switch in each form', () => {
+    const { config } = parse('--jit', '--no-scsi', '--power-button=off').options;
+    expect(config).toEqual({ jit: true, scsi: false, powerButton: false });
+    expect(parse('--no-jit', '--jit').options.config).toEqual({ jit: true });
   });
 
   it('does not take what follows --stats for its value', () => {
@@ -110,10 +137,7 @@ describe('parseMachineOptions', () => {
 
   it('puts discs behind the other drives', () => {
     expect(parse('--cdrom', 'a.iso', '--drive', 'file=b.img', '--scsi').options.config).toEqual({
-      drives: [
-        { file: 'b.img', format: 'auto', readonly: false },
-        { file: 'a.iso', media: 'cdrom' },
-      ],
+      drives: [{ file: resolve('b.img') }, { file: resolve('a.iso'), media: 'cdrom' }],
       scsi: true,
     });
   });
@@ -123,16 +147,33 @@ describe('parseMachineOptions', () => {
   });
 
   it.each([
+    [['-nographic'], /There is no option -nographic: leave it out/],
+    [['--nographic'], /There is no option --nographic: leave it out/],
+    [['-smp', '2'], /write --harts N/],
+    [['-bios', 'x'], /write --firmware FILE/],
+    [['-kernel', 'x'], /two dashes here: write --kernel/],
+    [['-drive', 'file=x'], /two dashes here: write --drive/],
+    [['-initrd', 'x'], /two dashes here/],
+    [['-machine', 'virt'], /there is one board/],
+    [['-hda', 'x'], /write --drive file=FILE/],
+  ])('helps who knows QEMU with %j', (args, message) => {
+    expect(() => parse(...args)).toThrow(message);
+  });
+
+  it.each([
     [['--frobnicate'], /There is no option --frobnicate/],
     [['-x'], /There is no option -x/],
-    [['--memory'], /--memory expects a value/],
-    [['--nographic=yes'], /--nographic takes no value/],
-    [['--memory', 'lots'], /--memory expects a size/],
-    [['--aia', 'plic'], /--aia expects none, aplic or aplic-imsic, not 'plic'/],
+    [['--memory'], /--memory expects a value: --memory SIZE/],
+    [['--no-jit=yes'], /--no-jit takes no value/],
+    [['--no-memory'], /There is no option --no-memory/],
+    [['--memroy', '1G'], /There is no option --memroy; did you mean --memory\?/],
+    [['--notes', 'x'], /There is no option --notes/],
+    [['--memory', 'lots'], /^memory: expected a size from 16M to 3840M in whole M, not 'lots'\.$/],
+    [['--aia', 'plic'], /^aia: expected none, aplic or aplic-imsic, not 'plic'/],
     [['--harts', '17'], /from 1 to 16/],
-    [['--fw-cfg', 'name=etc/a,string=b'], /--fw-cfg expects name=opt/],
-    [['--kernel', ''], /--kernel expects a file/],
-    [['--cdrom', ''], /--cdrom expects a file/],
+    [['--fw-cfg', 'name=etc/a,string=b'], /^fwCfg: expected name=opt/],
+    [['--kernel', ''], /^kernel: expected the path of a file, not ''/],
+    [['--cdrom', ''], /^drives.0.file: expected the path of a file/],
     [['--timeout', '0'], /--timeout expects seconds/],
     [['--check', 'all'], /--check expects jit, not 'all'/],
     [['--stats=often'], /--stats expects seconds/],

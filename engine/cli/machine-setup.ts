@@ -1,10 +1,12 @@
-import { machineConfigSchema, type MachineConfigInput } from '../machine/config';
-import { VirtualMachine } from '../machine/virtual-machine';
-import { dataDirectory } from '../images/data-directory';
+import { checkSettings } from '../settings/problem';
+import { machineConfigSchema, type MachineConfigInput } from '../settings/settings';
+import type { VirtualMachine } from '../machine/virtual-machine';
+import type { Status } from '../runner/control';
+import type { Runner } from '../runner/runner';
+import { dataDirectory } from '../host/data-directory';
 import { defaultGuest } from '../images/default-guest';
+import { usable } from './given-values';
 import { ProgressLine } from './progress-line';
-import { formatSize } from './quantities';
-import { UsageError } from './usage-error';
 
 /** Fetch and build the default guest if that has not been done, with progress on stderr. */
 export async function prepareDefaultGuest(): Promise<Awaited<ReturnType<typeof defaultGuest>>> {
@@ -16,25 +18,22 @@ export async function prepareDefaultGuest(): Promise<Awaited<ReturnType<typeof d
   }
 }
 
-/** A machine ready to start. Throws UsageError for values that no machine can have, VmError for the rest. */
-export async function createMachine(
-  command: string,
-  config: MachineConfigInput,
-  options: { trace: string[]; checkJit: boolean; profile: boolean; extraInitrd?: Uint8Array; ports?: string[] },
-): Promise<VirtualMachine> {
-  const checked = machineConfigSchema.safeParse(config);
-  if (!checked.success) {
-    const { path, message } = checked.error.issues[0];
-    if (path[0] === 'memory') {
-      throw new UsageError(`--memory takes whole MiB from 16 MiB to 3840 MiB, not ${formatSize(config.memory ?? 0)}.`, command);
-    }
-    if (path[0] === 'drives' && path.length === 1) throw new UsageError('A machine takes at most 64 drives.', command);
-    throw new UsageError(`${path.join('.')}: ${message}.`, command);
-  }
+/** Throws UsageError for values that do not go together. */
+export function checkConfig(command: string, config: MachineConfigInput): void {
+  usable(command, () => checkSettings(machineConfigSchema, config, ''));
+}
+
+/** A box's machine ready to start, with progress on stderr. */
+export async function prepare(runner: Runner): Promise<VirtualMachine> {
   const line = new ProgressLine(process.stderr);
+  const show = ({ progress }: Status): void => {
+    if (progress) line.update(progress);
+  };
+  runner.on('status', show);
   try {
-    return await VirtualMachine.create(config, { dataDirectory: dataDirectory(), onProgress: line.update, ...options });
+    return await runner.prepare();
   } finally {
+    runner.off('status', show);
     line.end();
   }
 }

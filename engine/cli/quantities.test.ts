@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatSize, parseCount, parseSeconds, parseSize } from './quantities';
+import { formatBytes, parseSeconds, parseSize } from './quantities';
 import { UsageError } from './usage-error';
 
 describe('parseSize', () => {
@@ -21,13 +21,6 @@ describe('parseSize', () => {
   });
 });
 
-describe('parseCount', () => {
-  it('takes whole numbers in the range only', () => {
-    expect(parseCount('--harts', '16', 1, 16)).toBe(16);
-    for (const text of ['0', '17', '1.5', '-1', 'two', '']) expect(() => parseCount('--harts', text, 1, 16)).toThrow(/from 1 to 16/);
-  });
-});
-
 describe('parseSeconds', () => {
   it('gives milliseconds', () => {
     expect(parseSeconds('--timeout', '1.5')).toBe(1500);
@@ -38,8 +31,15 @@ describe('parseSeconds', () => {
   });
 });
 
-describe('formatSize', () => {
+describe('formatBytes', () => {
   it('says sizes as people do', () => {
-    expect([16 * 2 ** 20, 512 * 2 ** 20, 2 ** 30, 1.5 * 2 ** 30].map(formatSize)).toEqual(['16 MiB', '512 MiB', '1 GiB', '1.5 GiB']);
+    expect([512, 1025, 16 * 2 ** 20, 512 * 2 ** 20, 2 ** 30, 1.5 * 2 ** 30].map(formatBytes)).toEqual([
+      '512 bytes',
+      '2 KiB',
+      '16 MiB',
+      '512 MiB',
+      '1 GiB',
+      '1.5 GiB',
+    ]);
   });
 });

@@ -1,19 +1,22 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import { asFileName } from '../host/file-name';
-import { dataDirectory } from '../images/data-directory';
-import { keepingVariables, type MachineConfigInput } from '../machine/config';
-import { VmLibrary } from '../machine/vm-library';
+import { dataDirectory } from '../host/data-directory';
+import { impliedSource, keepingVariables } from '../settings/boot';
+import { type MachineConfigInput, machineConfig } from '../settings/settings';
+import { Library } from '../runner/library';
+import { Runner, type RunnerOptions } from '../runner/runner';
 import { ConsoleEscape, type EscapeCommand } from './console-escape';
 import { Ending } from './ending';
-import { exitCodeOfGuest } from './exit-codes';
-import { continueWhenThereIsSpace } from './full-disk';
-import { RUN_HELP } from './help';
-import { readFrom, writeTo } from './host-streams';
+import { tellOfFullDisk } from './full-disk';
+import { pacedWriter } from '../host/paced-writer';
+import { readFrom } from './host-streams';
 import { HostTerminal } from './host-terminal';
 import { type MachineOptions, parseMachineOptions } from './machine-options';
-import { createMachine } from './machine-setup';
+import { checkConfig, prepare } from './machine-setup';
 import { prepareProfile, writeProfile } from './profile-file';
+import { recoverLibrary } from './recovery';
+import { ReportFile } from './report-file';
 import { reportStatistics, statisticsTable } from './statistics-report';
 import { UsageError } from './usage-error';
 
@@ -24,28 +27,35 @@ Ctrl-A c       go on after the host's disk was full
 Ctrl-A h       this help
 Ctrl-A Ctrl-A  send Ctrl-A to the guest`;
 
+const STAYS = 'This terminal runs the box, so it cannot be left. What runs without one: hartbox start, and hartbox attach to look at it.';
+
+/** How long a machine runs on without input before that is explained, in milliseconds. */
+const HINT_MS = 3000;
+
+/** What is to be run: a machine without a place in the library, or one of its boxes, with what is different this time. */
+type Subject = Pick<RunnerOptions, 'box' | 'config'> & { config: MachineConfigInput };
+
 /** `hartbox run`: a machine whose console is this terminal. Returns the exit code. */
 export async function run(args: string[]): Promise<number> {
   const { options, rest } = parseMachineOptions('run', args);
-  if (options.help) {
-    process.stdout.write(RUN_HELP);
-    return 0;
-  }
   const [name, surplus] = rest;
-  if (surplus !== undefined) throw new UsageError(`Only one VM can be named; '${surplus}' is too much.`, 'run');
-  if (name === undefined)
-    return runMachine(keepingVariables<MachineConfigInput>(options.config, flashFileOfDrive(options.config)), options);
+  if (surplus !== undefined) throw new UsageError(`Only one box can be named; '${surplus}' is too much.`, 'run');
+  if (name !== undefined) return runMachine(await savedBox('run', name, options.config), options, name);
+  const config = keepingVariables<MachineConfigInput>(options.config, flashFileOfDrive(options.config));
+  checkConfig('run', config);
+  return runMachine({ config }, options);
+}
 
-  const library = new VmLibrary(dataDirectory());
+/** A box of the library by its name or id. Throws UsageError where the options given do not go with it, VmError if there is no such box. */
+export async function savedBox(command: string, name: string, config: MachineConfigInput): Promise<Subject & { box: object }> {
+  const library = new Library(dataDirectory());
+  await recoverLibrary(library);
   const entry = await library.find(name);
   if (entry.error) throw entry.error;
-  const lock = await library.lock(entry.id, 'hartbox run');
-  try {
-    const config = { ...entry.config, ...options.config };
-    return await runMachine(keepingVariables<MachineConfigInput>(config, library.flashFile(entry.id)), options);
-  } finally {
-    await lock.release();
-  }
+  // Where nothing is given there is nothing on the command line to blame.
+  const source = impliedSource(config) ?? entry.values.source;
+  if (Object.keys(config).length > 0) checkConfig(command, { ...machineConfig(entry.values), ...config, source });
+  return { box: { library, id: entry.id }, config };
 }
 
 /** What UEFI knows of how to boot a disk stays with the disk; without one it need not outlast the machine. */
@@ -59,29 +69,39 @@ function flashFileOfDrive({ drives = [] }: MachineConfigInput): string | undefin
   return join(dataDirectory(), 'flash', `${asFileName(basename(disk))}-${hash}.fd`);
 }
 
-async function runMachine(config: MachineConfigInput, options: MachineOptions): Promise<number> {
+async function runMachine({ box, config }: Subject, options: MachineOptions, name?: string): Promise<number> {
   const terminal = new HostTerminal(process.stdin, process.stdout);
   const ending = new Ending(terminal.tell);
   let stopInput = (): void => undefined;
+  let hint: NodeJS.Timeout | undefined;
   try {
     const profile = await prepareProfile(options);
-    const machine = await createMachine(
-      'run',
-      { ...config, console: terminal.size ?? {} },
-      { trace: options.trace, checkJit: options.checkJit, profile: profile !== undefined },
-    );
-    reportStatistics(machine, options, terminal.tell);
+    const statsFile = options.statsJson === undefined ? undefined : await ReportFile.named('--stats-json', options.statsJson);
+    const runner = new Runner({
+      ...(box ? { box } : { ports: [] }),
+      config: { ...(terminal.size && { console: terminal.size }), ...config },
+      program: 'hartbox run',
+      dataDirectory: dataDirectory(),
+      trace: options.trace,
+      checkJit: options.checkJit,
+      profile: profile !== undefined,
+      gdb: options.gdb,
+      paused: options.paused,
+    });
+    runner.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
+    tellOfFullDisk(runner, terminal.tell, terminal.isInteractive ? ', or when you press Ctrl-A c' : '');
+    const machine = await prepare(runner);
+    reportStatistics(machine, options, statsFile, terminal.tell);
     if (profile) writeProfile(machine, profile, terminal.tell);
-    machine.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
-    const retry = continueWhenThereIsSpace(machine, terminal.tell, terminal.isInteractive ? ', or when you press Ctrl-A c' : '');
-    machine.console.onData(writeTo(process.stdout));
-    terminal.onResize((columns, rows) => machine.console.resize(columns, rows));
+    machine.console.onData(pacedWriter(process.stdout));
+    terminal.onResize((columns, rows) => runner.resize(columns, rows));
 
     const consoleEscape = new ConsoleEscape();
     const obey = (command: EscapeCommand): void => {
       if (command === 'quit') ending.now(0);
       else if (command === 'help') terminal.tell(KEYS);
-      else if (command === 'continue') retry();
+      else if (command === 'continue') runner.retry();
+      else if (command === 'detach') terminal.tell(STAYS);
       else terminal.tell(statisticsTable(machine.statistics).trimEnd());
     };
     const filter = (typed: Uint8Array): Uint8Array => {
@@ -90,18 +110,45 @@ async function runMachine(config: MachineConfigInput, options: MachineOptions): 
       return forward;
     };
     if (terminal.isInteractive) terminal.tell('Ctrl-A x leaves, Ctrl-A h helps.');
-    await machine.start();
+    await runner.start();
+    tellOfDebugger(runner, options, name, terminal.tell);
     ending.watch(machine, options.timeout);
     terminal.lend();
+    let hasInput = terminal.isInteractive;
     // Piped input is the guest's as it is. Its end says nothing: the guest goes on, as on a serial line.
-    stopInput = readFrom(process.stdin, machine.console, terminal.isInteractive ? { filter } : {});
-    const exit = await machine.wait();
+    stopInput = readFrom(process.stdin, machine.console, {
+      filter: (data) => {
+        hasInput = true;
+        return terminal.isInteractive ? filter(data) : data;
+      },
+      onEnd: () => {
+        // Most that have nothing to read end soon.
+        if (!hasInput && options.timeout === undefined) hint = setTimeout(() => terminal.tell(closedInput(name)), HINT_MS);
+      },
+    });
+    const exit = await runner.wait();
+    ending.machineEnded();
+    await Promise.all([statsFile?.written, profile?.file.written]);
     if (ending.code !== undefined) return ending.code;
     if (exit.error) throw exit.error;
-    return exitCodeOfGuest(exit.code);
+    return exit.code;
   } finally {
     stopInput();
+    clearTimeout(hint);
     terminal.giveBack();
     ending.release();
   }
+}
+
+/** How to attach, and why nothing happens until then. */
+export function tellOfDebugger(runner: Runner, { paused }: MachineOptions, name: string | undefined, tell: (text: string) => void): void {
+  const { debugger: listening } = runner.status;
+  if (listening) tell(`gdb: target remote ${listening.address}`);
+  if (paused && !listening)
+    tell(`The box waits before its first instruction${name === undefined ? '' : `; let it go on with: hartbox resume ${name}`}.`);
+}
+
+function closedInput(name: string | undefined): string {
+  const how = name === undefined ? `send SIGTERM to process ${process.pid} to stop it` : `stop it with: hartbox stop ${name}`;
+  return `standard input is closed; the box goes on, and takes no keys from here. ${how[0].toUpperCase()}${how.slice(1)}`;
 }

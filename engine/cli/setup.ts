@@ -1,18 +1,13 @@
-import { SETUP_HELP } from './help';
+import { SETUP } from './commands';
 import { prepareDefaultGuest } from './machine-setup';
-import { parseOptions } from './option-parser';
-import { UsageError } from './usage-error';
+import { expectNames, parseArguments } from './option-parser';
 
 /** `hartbox setup`: fetch and build the default guest, so that the first machine starts at once. */
 export async function setup(args: string[]): Promise<number> {
-  const { values, rest } = parseOptions('setup', { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } }, args);
-  if (values.help) {
-    process.stdout.write(SETUP_HELP);
-    return 0;
-  }
-  if (rest[0] !== undefined) throw new UsageError(`setup takes no argument; '${rest[0]}' is too much.`, 'setup');
+  const { values, names } = parseArguments(SETUP, args);
+  expectNames(SETUP, names, []);
   const guest = await prepareDefaultGuest();
   if (values.json) process.stdout.write(`${JSON.stringify(guest, null, 2)}\n`);
-  else process.stderr.write('The default guest is ready.\n');
+  else process.stderr.write('The built-in Linux is ready.\n');
   return 0;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createMemory, planMemory } from '../memory/memory-plan';
 import { type HartStatistics, StatisticsBlock } from '../hart/statistics';
-import { engineEventSchema } from '../process/contract';
+import { EVENTS } from '../runner/control';
 import { statisticsLine, statisticsTable } from './statistics-report';
 
 const none = new StatisticsBlock(createMemory(planMemory(1, [])), 0).read();
@@ -53,9 +53,9 @@ describe('statistics for people', () => {
 describe('statistics for the app', () => {
   it('pass the contract whole', () => {
     const statistics = { seconds: 1, harts: [none] };
-    const event = { type: 'statistics', total: statistics, interval: statistics };
-    expect(engineEventSchema.parse(event)).toEqual(event);
+    const event = { total: statistics, interval: statistics };
+    expect(EVENTS.statistics.parse(event)).toEqual(event);
     const { instructions: _, ...incomplete } = none;
-    expect(engineEventSchema.safeParse({ ...event, total: { seconds: 1, harts: [incomplete] } }).success).toBe(false);
+    expect(EVENTS.statistics.safeParse({ ...event, total: { seconds: 1, harts: [incomplete] } }).success).toBe(false);
   });
 });

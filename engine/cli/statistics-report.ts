@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import { type HartStatistics, type MachineStatistics, type VirtualMachine, sumOf } from '../index';
 import type { MachineOptions } from './machine-options';
+import type { ReportFile } from './report-file';
 import { formatTable } from './table';
 
 const TICKS_PER_SECOND = 1e7;
@@ -47,7 +47,7 @@ export function statisticsTable({ seconds, harts }: MachineStatistics): string {
   const rows = LINES.map(([title, value, meaning]) => [title, ...columns.map((hart, i) => value(hart, time(i))), meaning]);
   if (harts.length > 1) rows.unshift(['', ...harts.map((_, i) => `hart ${i}`), 'all harts', '']);
   const right = columns.map((_, i) => i + 1);
-  return `Statistics of the machine, which ran for ${seconds.toFixed(1)} s:\n${formatTable(rows, right)}`;
+  return `Statistics of the box, which ran for ${seconds.toFixed(1)} s:\n${formatTable(rows, right)}`;
 }
 
 /** The last interval of all harts in one line. */
@@ -77,6 +77,7 @@ function checkReport({ checkedEntries, checkedInstructions, checkedAccesses }: H
 export function reportStatistics(
   machine: VirtualMachine,
   { stats, statsJson, checkJit }: Pick<MachineOptions, 'stats' | 'statsJson' | 'checkJit'>,
+  file: ReportFile | undefined,
   tell: (message: string) => void,
 ): void {
   if (stats?.every !== undefined) {
@@ -87,11 +88,8 @@ export function reportStatistics(
     const total = machine.statistics;
     if (checkJit && !exit.error) tell(checkReport(sumOf(total.harts)));
     if (stats) tell(statisticsTable(total).trimEnd());
-    if (statsJson === undefined) return;
-    try {
-      writeFileSync(statsJson, `${JSON.stringify({ ...total, all: sumOf(total.harts) }, null, 2)}\n`);
-    } catch (cause) {
-      tell(`warning: The statistics could not be written to ${statsJson}: ${(cause as Error).message}.`);
-    }
+    file?.write(`${JSON.stringify({ ...total, all: sumOf(total.harts) }, null, 2)}\n`, (why) =>
+      tell(`warning: The statistics could not be written to ${statsJson}: ${why}.`),
+    );
   });
 }

@@ -1,12 +1,13 @@
-import { checkDisk, commitDisk, convertDisk, createDisk, diskInfo, resizeDisk } from '../../index';
-import { ENDING_SIGNALS } from '../../host/ending-signals';
-import { exitCodeOfSignal } from '../exit-codes';
+import { checkDisk, commitDisk, convertDisk, createDisk, diskFormatFor, diskInfo, imageChain, resizeDisk } from '../../index';
+import { DISK_CHECK, DISK_COMMIT, DISK_CONVERT, DISK_CREATE, DISK_INFO, DISK_RESIZE } from '../commands';
+import { expectNames, parseArguments } from '../option-parser';
 import { UsageError } from '../usage-error';
-import { expectArguments, parseArguments, parseDiskSize, parseFormat } from './arguments';
-import { CREATION_OPTIONS, creationOptions } from './creation-options';
-import { CHECK_HELP, COMMIT_HELP, CONVERT_HELP, CREATE_HELP, INFO_HELP, RESIZE_HELP } from './help';
-import { PercentLine } from './progress';
-import { denseText, formatBytes, infoText } from './report';
+import { parseDiskSize, parseFormat } from './arguments';
+import { creationOptions } from './creation-options';
+import { interruptible } from '../interruption';
+import { PercentLine } from '../percent-line';
+import { formatBytes } from '../quantities';
+import { denseText, infoText } from './report';
 
 const CHECK_DAMAGED = 1;
 const CHECK_LEAKS = 3;
@@ -16,24 +17,19 @@ function print(value: unknown): void {
 }
 
 export async function create(args: string[]): Promise<number> {
-  const { values, names } = parseArguments(
-    'create',
-    { ...CREATION_OPTIONS, backing: { type: 'string', short: 'b' }, 'backing-format': { type: 'string' } },
-    args,
-  );
-  if (values.help) return help(CREATE_HELP);
-  expectArguments('create', names, ['the name of the new FILE', 'a SIZE?']);
+  const { values, names } = parseArguments(DISK_CREATE, args);
+  expectNames(DISK_CREATE, names, ['the name of the new FILE', 'a SIZE?']);
   const [file, size] = names;
   const { backing, 'backing-format': backingFormat, json, ...creation } = values;
   if (size === undefined && backing === undefined) throw new UsageError('disk create expects a SIZE, such as 20G.', 'disk create');
   if (backing === undefined && backingFormat !== undefined) throw new UsageError('--backing-format is of use with --backing only.');
-  const format = parseFormat('--format', creation.format) ?? 'qcow2';
+  const format = parseFormat('--format', creation.format) ?? diskFormatFor(file);
   await createDisk({
     file,
     format,
     size: size === undefined ? undefined : parseDiskSize('SIZE', size),
     backing: backing === undefined ? undefined : { file: backing, format: parseFormat('--backing-format', backingFormat) },
-    ...creationOptions(withoutHelp(creation), format),
+    ...creationOptions(creation, format),
   });
   const made = await diskInfo(file, { format });
   process.stderr.write(denseText(made));
@@ -42,22 +38,19 @@ export async function create(args: string[]): Promise<number> {
 }
 
 export async function info(args: string[]): Promise<number> {
-  const { values, names } = parseArguments('info', { format: { type: 'string', short: 'f' } }, args);
-  if (values.help) return help(INFO_HELP);
-  expectArguments('info', names, ['a FILE']);
-  const found = await diskInfo(names[0], { format: parseFormat('--format', values.format) });
-  print(values.json ? found : infoText(found));
+  const { values, names } = parseArguments(DISK_INFO, args);
+  expectNames(DISK_INFO, names, ['a FILE']);
+  const format = parseFormat('--format', values.format);
+  const found = await diskInfo(names[0], { format });
+  // What is no file of this computer is shown as the image's own.
+  const chain = await imageChain(names[0], { format }).catch(() => []);
+  print(values.json ? { ...found, references: chain } : infoText(found, chain));
   return 0;
 }
 
 export async function check(args: string[]): Promise<number> {
-  const { values, names } = parseArguments(
-    'check',
-    { format: { type: 'string', short: 'f' }, repair: { type: 'string', optional: true } },
-    args,
-  );
-  if (values.help) return help(CHECK_HELP);
-  expectArguments('check', names, ['a FILE']);
+  const { values, names } = parseArguments(DISK_CHECK, args);
+  expectNames(DISK_CHECK, names, ['a FILE']);
   if (values.repair !== undefined && !['', 'all', 'leaks'].includes(values.repair))
     throw new UsageError(`--repair expects leaks, all or nothing, not '${values.repair}'.`, 'disk check');
   const repair = values.repair === undefined ? undefined : values.repair === 'leaks' ? 'leaks' : 'all';
@@ -81,9 +74,8 @@ export async function check(args: string[]): Promise<number> {
 }
 
 export async function resize(args: string[]): Promise<number> {
-  const { values, names } = parseArguments('resize', { format: { type: 'string', short: 'f' }, shrink: { type: 'boolean' } }, args);
-  if (values.help) return help(RESIZE_HELP);
-  expectArguments('resize', names, ['a FILE', 'a SIZE or +SIZE']);
+  const { values, names } = parseArguments(DISK_RESIZE, args);
+  expectNames(DISK_RESIZE, names, ['a FILE', 'a SIZE or +SIZE']);
   const [file, text] = names;
   const bytes = parseDiskSize('SIZE', text.replace(/^\+/, ''));
   const size = await resizeDisk(file, {
@@ -96,67 +88,33 @@ export async function resize(args: string[]): Promise<number> {
 }
 
 export async function convert(args: string[]): Promise<number> {
-  const { values, names } = parseArguments(
-    'convert',
-    { ...CREATION_OPTIONS, 'from-format': { type: 'string' }, compress: { type: 'boolean', short: 'c' }, force: { type: 'boolean' } },
-    args,
-  );
-  if (values.help) return help(CONVERT_HELP);
-  expectArguments('convert', names, ['a FILE to copy from', 'the name of the new FILE']);
+  const { values, names } = parseArguments(DISK_CONVERT, args);
+  expectNames(DISK_CONVERT, names, ['a FILE to copy from', 'the name of the new FILE']);
   const [from, to] = names;
   const { 'from-format': fromFormat, compress, force, json, ...creation } = values;
-  const format = parseFormat('--format', creation.format) ?? 'qcow2';
-  const interruption = new AbortController();
-  let code: number | undefined;
-  const listeners = ENDING_SIGNALS.map((signal) => {
-    const listener = (): void => {
-      code = exitCodeOfSignal(signal);
-      interruption.abort();
-    };
-    process.on(signal, listener);
-    return () => process.off(signal, listener);
+  const format = parseFormat('--format', creation.format) ?? diskFormatFor(to);
+  return interruptible('Converting', `stopped; ${to} is as it was.`, async (options) => {
+    await convertDisk({
+      from,
+      to,
+      format,
+      fromFormat: parseFormat('--from-format', fromFormat),
+      compress,
+      replace: force,
+      ...options,
+      ...creationOptions(creation, format),
+    });
+    if (json) print(await diskInfo(to, { format }));
+    return 0;
   });
-  try {
-    await withProgress('Converting', (onProgress) =>
-      convertDisk({
-        from,
-        to,
-        format,
-        fromFormat: parseFormat('--from-format', fromFormat),
-        compress,
-        replace: force,
-        onProgress,
-        signal: interruption.signal,
-        ...creationOptions(withoutHelp(creation), format),
-      }),
-    );
-  } catch (error) {
-    if (code === undefined) throw error;
-    process.stderr.write(`hartbox: stopped; ${to} is as it was.\n`);
-    return code;
-  } finally {
-    for (const end of listeners) end();
-  }
-  if (json) print(await diskInfo(to, { format }));
-  return 0;
 }
 
 export async function commit(args: string[]): Promise<number> {
-  const { values, names } = parseArguments('commit', {}, args);
-  if (values.help) return help(COMMIT_HELP);
-  expectArguments('commit', names, ['a FILE']);
+  const { values, names } = parseArguments(DISK_COMMIT, args);
+  expectNames(DISK_COMMIT, names, ['a FILE']);
   const backing = await withProgress('Committing', (onProgress) => commitDisk(names[0], { onProgress }));
   print(values.json ? { file: names[0], backing } : `${backing} has everything that ${names[0]} had of its own.\n`);
   return 0;
-}
-
-function help(text: string): number {
-  print(text);
-  return 0;
-}
-
-function withoutHelp<Values extends { help?: boolean }>({ help: _, ...values }: Values): Omit<Values, 'help'> {
-  return values;
 }
 
 async function withProgress<Result>(what: string, work: (onProgress: PercentLine['update']) => Promise<Result>): Promise<Result> {

@@ -1,21 +1,17 @@
 import type { CreateDiskOptions } from '../../index';
-import type { OptionTable, OptionValues } from '../option-parser';
+import type { DISK_CREATE } from '../commands';
+import type { OptionValues } from '../option-parser';
 import { UsageError } from '../usage-error';
 import { parsePower } from './arguments';
 
 /** What a new qcow2 image may be asked for, by create and convert. */
-export const CREATION_OPTIONS = {
-  format: { type: 'string', short: 'f' },
-  'cluster-size': { type: 'string' },
-  'extended-l2': { type: 'boolean' },
-  'lazy-refcounts': { type: 'boolean' },
-  'refcount-bits': { type: 'string' },
-  compat: { type: 'string' },
-} as const satisfies OptionTable;
-
+type Given = Pick<
+  OptionValues<(typeof DISK_CREATE)['options']>,
+  'format' | 'cluster-size' | 'extended-l2' | 'lazy-refcounts' | 'refcount-bits' | 'compat'
+>;
 type Creation = Pick<CreateDiskOptions, 'clusterSize' | 'extendedL2' | 'lazyRefcounts' | 'refcountBits' | 'version'>;
 
-export function creationOptions(values: OptionValues<typeof CREATION_OPTIONS>, format: 'raw' | 'qcow2'): Creation {
+export function creationOptions(values: Given, format: 'raw' | 'qcow2'): Creation {
   const { compat, ...others } = values;
   const given = Object.keys(others).find((name) => name !== 'format') ?? (compat === undefined ? undefined : 'compat');
   if (format === 'raw' && given !== undefined) throw new UsageError(`--${given} is of use for qcow2 images only.`);

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AsyncBlockDevice, convertDisk } from '../../index';
+import { qcow2Image } from '../../backend/disk/qcow2/create';
 import { UsageError } from '../usage-error';
-import { disk } from '.';
+import { dispatch } from '../dispatch';
 import { denseText } from './report';
 
 const hasQemu = spawnSync('qemu-img', ['--version']).status === 0;
@@ -14,12 +15,18 @@ const qemuImg = (...args: string[]): string =>
   execFileSync('qemu-img', args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 const MiB = 1 << 20;
 
+const disk = (args: string[]): Promise<number> => dispatch(['disk', ...args]);
+
 let folder: string;
+let home: string;
 let output = '';
 const at = (name: string): string => join(folder, name);
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hartbox-disk-cli-'));
+  // What is allowed to images is kept there.
+  home = await mkdtemp(join(tmpdir(), 'hartbox-disk-cli-home-'));
+  vi.stubEnv('HARTBOX_HOME', home);
   output = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     output += String(text);
@@ -28,7 +35,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await rm(folder, { recursive: true, force: true });
+  vi.unstubAllEnvs();
+  for (const path of [folder, home]) await rm(path, { recursive: true, force: true });
 });
 
 /** Run `hartbox disk …`; the exit code, and what it printed as JSON. */
@@ -56,6 +64,46 @@ async function contentOf(name: string): Promise<Uint8Array> {
 }
 
 describe('hartbox disk', () => {
+  it('takes the format from the ending of the name, unless it is given', async () => {
+    for (const [name, format] of [
+      ['a.img', 'raw'],
+      ['a.RAW', 'raw'],
+      ['a.qcow2', 'qcow2'],
+      ['a', 'qcow2'],
+      ['a.disk', 'qcow2'],
+    ]) {
+      await disk(['create', at(name), '1M']);
+      expect((await json('info', at(name))).value['format']).toBe(format);
+    }
+    await disk(['create', at('b.img'), '1M', '-f', 'qcow2']);
+    expect((await json('info', at('b.img'))).value['format']).toBe('qcow2');
+    await disk(['convert', at('a.qcow2'), at('c.raw')]);
+    expect((await json('info', at('c.raw'))).value['format']).toBe('raw');
+    await disk(['convert', at('c.raw'), at('d.vmdk'), '-f', 'raw']);
+    expect((await stat(at('d.vmdk'))).size).toBe(MiB);
+  });
+
+  it.each(['vmdk', 'vdi', 'vhd', 'VHDX'])('makes no file of the name x.%s, which would not be what it says', async (ending) => {
+    await disk(['create', at('a'), '1M']);
+    await expect(disk(['create', at(`x.${ending}`), '1M'])).rejects.toMatchObject({
+      kind: 'Config',
+      message: expect.stringContaining('.qcow2'),
+    });
+    await expect(disk(['convert', at('a'), at(`x.${ending}`)])).rejects.toMatchObject({ kind: 'Config' });
+    expect(await readdir(folder)).toEqual(['a']);
+  });
+
+  it.each([
+    ['check', 'none', 'Image', /does not exist/],
+    ['info', 'none', 'Image', /does not exist/],
+    ['check', 'x'.repeat(300), 'Resource', /too long/],
+    ['info', 'x'.repeat(300), 'Resource', /too long/],
+    ['check', 'a/b', 'Resource', /is a file where a folder is needed/],
+  ])('says plainly what is wrong with the file for %s %#', async (command, name, kind, message) => {
+    await writeFile(at('a'), '');
+    await expect(disk([command, at(name)])).rejects.toMatchObject({ kind, message: expect.stringMatching(message) });
+  });
+
   it('makes images and tells what they are', async () => {
     expect(await disk(['create', at('a.qcow2'), '20G'])).toBe(0);
     expect(await json('info', at('a.qcow2'))).toMatchObject({
@@ -224,5 +272,58 @@ describe('hartbox disk', () => {
   it.each(['create', 'info', 'check', 'resize', 'convert', 'commit'])('helps with %s', async (command) => {
     expect(await disk([command, '--help'])).toBe(0);
     expect(output).toMatch(/Usage: hartbox disk/);
+  });
+});
+
+describe('hartbox disk trust', () => {
+  /** Made by somebody else, in a folder of its own: it stands on a file of this computer. */
+  async function foreign(): Promise<string> {
+    await mkdir(at('images'));
+    await writeFile(at('secret'), new Uint8Array(MiB));
+    await writeFile(at('images/disk.qcow2'), qcow2Image({ size: MiB, backing: { file: '../secret', format: 'raw' } }));
+    return at('images/disk.qcow2');
+  }
+  const run = async (...args: string[]): Promise<string> => {
+    output = '';
+    expect(await disk(args)).toBe(0);
+    return output;
+  };
+
+  it('allows what an image names outside of its folder, shows it, and withdraws it', async () => {
+    const image = await foreign();
+    expect(await run('info', image)).toMatch(`${at('secret')}, the backing file of ${image}: not allowed (hartbox disk trust ${image})`);
+    await expect(disk(['convert', image, at('copy.img')])).rejects.toMatchObject({ code: 'image-backing-outside' });
+
+    expect(await run('trust', image)).toMatch(/^Allowed from now on:\n.*secret/);
+    expect(await run('info', image)).toMatch(/secret, the backing file of .*: allowed\n/);
+    expect(await run('trust')).toMatch(/secret/);
+    expect((await json('info', image)).value).toMatchObject({ references: [{ image, file: at('secret'), permission: 'user' }] });
+    expect(await disk(['convert', image, at('copy.img')])).toBe(0);
+    expect(await run('trust', image)).toMatch(/nothing that it may not use already/);
+
+    expect(await run('trust', image, '--withdraw')).toMatch(/No longer allowed:\n.*secret/);
+    expect(await run('trust')).toMatch(/Nothing is allowed/);
+    await expect(disk(['convert', image, at('copy2.img')])).rejects.toMatchObject({ code: 'image-backing-outside' });
+  });
+
+  it('goes one image at a time, so that nothing is allowed that was not shown', async () => {
+    const below = await foreign();
+    await mkdir(at('other'));
+    await writeFile(at('other/top.qcow2'), qcow2Image({ size: MiB, backing: { file: '../images/disk.qcow2', format: 'qcow2' } }));
+    expect(await run('trust', at('other/top.qcow2'))).toMatch(
+      /^Allowed from now on:\n.*images\/disk\.qcow2.*\nNot yet allowed.*\n.*secret/,
+    );
+    await expect(disk(['convert', at('other/top.qcow2'), at('copy.img')])).rejects.toMatchObject({ params: { path: below } });
+    expect(await run('trust', at('other/top.qcow2'))).toMatch(/secret/);
+    expect(await disk(['convert', at('other/top.qcow2'), at('copy.img')])).toBe(0);
+  });
+
+  it('is not needed for what was made here, and shows names without what would disguise them', async () => {
+    await mkdir(at('images'));
+    await disk(['create', at('base.qcow2'), '1M']);
+    await disk(['create', at('images/top.qcow2'), '--backing', at('base.qcow2')]);
+    expect(await disk(['convert', at('images/top.qcow2'), at('copy.img')])).toBe(0);
+    await writeFile(at('evil.qcow2'), qcow2Image({ size: MiB, backing: { file: 'a\u001b[2J\u202eb', format: 'raw' } }));
+    expect(await run('info', at('evil.qcow2'))).toContain('a\\u001b[2J\\u202eb');
   });
 });

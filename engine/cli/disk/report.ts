@@ -1,11 +1,5 @@
-import type { DiskInfo } from '../../index';
-import { formatSize } from '../quantities';
-
-/** `20 GiB`, and small ones in bytes or KiB. */
-export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes} bytes`;
-  return bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : formatSize(bytes);
-}
+import { type ChainReference, type DiskInfo, type ImageReference, shown } from '../../index';
+import { formatBytes } from '../quantities';
 
 /** What there is to say of a new image that takes all its space although nothing was written to it. */
 export function denseText({ file, format, size, allocated }: DiskInfo, platform: NodeJS.Platform = process.platform): string {
@@ -15,7 +9,7 @@ export function denseText({ file, format, size, allocated }: DiskInfo, platform:
 }
 
 /** What `disk info` tells people. */
-export function infoText({ file, format, size, allocated, backing, qcow2 }: DiskInfo): string {
+export function infoText({ file, format, size, allocated, backing, qcow2 }: DiskInfo, chain: readonly ChainReference[] = []): string {
   const rows: [string, string][] = [
     ['File', file],
     ['Format', qcow2 ? `qcow2, version ${qcow2.version}` : format],
@@ -25,7 +19,7 @@ export function infoText({ file, format, size, allocated, backing, qcow2 }: Disk
   if (backing)
     rows.push([
       'Backing file',
-      `${backing.file}${backing.format ? ` (${backing.format})` : ''}${backing.exists ? '' : ', which is missing'}`,
+      `${shown(backing.file)}${backing.format ? ` (${shown(backing.format)})` : ''}${backing.exists === false ? ', which is missing' : ''}`,
     ]);
   if (qcow2) {
     const features = [
@@ -35,20 +29,39 @@ export function infoText({ file, format, size, allocated, backing, qcow2 }: Disk
       qcow2.compression !== 'zlib' && `compressed by ${qcow2.compression}`,
     ].filter((feature) => typeof feature === 'string');
     rows.push(['Clusters', `of ${formatBytes(qcow2.clusterSize)}${features.length > 0 ? `; ${features.join(', ')}` : ''}`]);
-    if (qcow2.dataFile !== undefined) rows.push(['Data in', qcow2.dataFile]);
+    if (qcow2.dataFile !== undefined) rows.push(['Data in', shown(qcow2.dataFile)]);
     if (qcow2.dirty) rows.push(['State', 'was not closed; it is repaired when it is opened for writing']);
     if (qcow2.corrupt) rows.push(['State', 'damaged: see hartbox disk check']);
     for (const { id, name, date, vmState } of qcow2.snapshots)
       rows.push([
         'Snapshot',
-        `${id}: ${name}, ${new Date(date).toISOString()}${vmState > 0 ? `, with a machine's state of ${formatBytes(vmState)}` : ''}`,
+        `${shown(id)}: ${shown(name)}, ${new Date(date).toISOString()}${vmState > 0 ? `, with a machine's state of ${formatBytes(vmState)}` : ''}`,
       ]);
     for (const { name, granularity, inUse, auto } of qcow2.bitmaps)
       rows.push([
         'Bitmap',
-        `${name}, ${formatBytes(granularity)} a bit${auto ? ', records writes' : ''}${inUse ? ', not up to date' : ''}`,
+        `${shown(name)}, ${formatBytes(granularity)} a bit${auto ? ', records writes' : ''}${inUse ? ', not up to date' : ''}`,
       ]);
   }
+  for (const reference of chain) rows.push(['Uses', `${referenceText(reference)}: ${permissionText(reference)}`]);
   const width = Math.max(...rows.map(([label]) => label.length));
   return `${rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join('\n')}\n`;
+}
+
+/** What an image names. */
+export function referenceText({ image, kind, file }: Pick<ImageReference, 'image' | 'kind' | 'file'>): string {
+  return `${file}, the ${kind === 'data' ? 'data file' : 'backing file'} of ${image}`;
+}
+
+function permissionText({ image, permission }: ChainReference): string {
+  switch (permission) {
+    case 'folder':
+      return 'in its folder';
+    case 'library':
+      return 'shared by linked clones';
+    case 'user':
+      return 'allowed';
+    case undefined:
+      return `not allowed (hartbox disk trust ${image})`;
+  }
 }

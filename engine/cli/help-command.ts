@@ -1,0 +1,25 @@
+import { nearest } from '../settings/nearest';
+import { commandLineName } from '../settings/option';
+import { OPTIONS } from '../settings/settings';
+import { COMMANDS, HELP } from './commands';
+import { commandHelp, commandMarkdown, overview, reference, settingHelp, settingsHelp, settingsMarkdown } from './help';
+import { parseArguments } from './option-parser';
+import { UsageError } from './usage-error';
+
+/** `hartbox help [COMMAND|options|KEY]`. */
+export async function help(args: string[]): Promise<number> {
+  const { names, values } = parseArguments(HELP, args);
+  process.stdout.write(helpOn(names.join(' '), values.markdown ?? false));
+  return 0;
+}
+
+function helpOn(topic: string, isMarkdown: boolean): string {
+  if (topic === '') return isMarkdown ? reference() : overview();
+  if (topic === 'options') return isMarkdown ? settingsMarkdown() : settingsHelp();
+  const command = COMMANDS.find(({ name }) => name === topic);
+  if (command) return isMarkdown ? commandMarkdown(command) : commandHelp(command);
+  const option = OPTIONS.find((one) => one.key === topic) ?? OPTIONS.find((one) => commandLineName(one) === topic.replace(/^--/, ''));
+  if (option) return settingHelp(option);
+  const near = nearest(topic, [...COMMANDS.map(({ name }) => name), ...OPTIONS.map(({ key }) => key)]);
+  throw new UsageError(`There is no command and no setting '${topic}'${near === undefined ? '.' : `; did you mean ${near}?`}`, 'help');
+}

@@ -1,0 +1,70 @@
+import { VmError } from '../errors/vm-error';
+import type { Result } from '../runner/control';
+import { formatSize } from '../settings/text';
+import { NETWORK_DOWN, NETWORK_LIST, NETWORK_UP } from './commands';
+import type { Command } from './command';
+import { nothingMore, parseBoxCommand, runningBox } from './running-box';
+import { formatTable } from './table';
+import { UsageError } from './usage-error';
+
+type AdapterInfo = Result<'networks'>['adapters'][number];
+
+/** `hartbox network list`: the network adapters of a box that runs, and what went through them. */
+export async function networkList(args: string[]): Promise<number> {
+  const { name, values, rest } = parseBoxCommand(NETWORK_LIST, args);
+  nothingMore('network', rest);
+  const { client } = await runningBox(name);
+  try {
+    const { adapters } = await client.call('networks', {});
+    process.stdout.write(values.json ? `${JSON.stringify(adapters, null, 2)}\n` : table(adapters));
+  } finally {
+    client.close();
+  }
+  return 0;
+}
+
+/** `hartbox network up` and `down`: put the cable of an adapter in, or pull it out, until the box is switched off. */
+export function networkLink(up: boolean): (args: string[]) => Promise<number> {
+  return async (args) => {
+    const { name, rest } = parseBoxCommand((up ? NETWORK_UP : NETWORK_DOWN) as Command, args);
+    const [wanted, ...more] = rest;
+    nothingMore('network', more);
+    const { id: box, client } = await runningBox(name);
+    try {
+      await client.call('network-link', { id: wanted ?? (await theOne(client.call('networks', {}), box)), up });
+    } finally {
+      client.close();
+    }
+    return 0;
+  };
+}
+
+/** Where there is one adapter, nobody need name it. */
+async function theOne(asked: Promise<Result<'networks'>>, box: string): Promise<string> {
+  const { adapters } = await asked;
+  if (adapters.length === 1) return adapters[0].id;
+  if (adapters.length === 0) throw new VmError('State', `The box ${box} has no network adapter.`, { code: 'no-adapter', params: { box } });
+  throw new UsageError(`Which adapter? The box has ${adapters.map(({ id }) => id).join(', ')}.`, 'network');
+}
+
+function table(adapters: readonly AdapterInfo[]): string {
+  if (adapters.length === 0) return 'No network adapters.\n';
+  const amount = (frames: number, bytes: number): string => `${frames} (${sizeOf(bytes)})`;
+  return formatTable([
+    ['ID', 'CONNECTED TO', 'MAC', 'LINK', 'SENT', 'RECEIVED', 'DROPPED'],
+    ...adapters.map(({ id, mac, connection, cable, up, statistics: one }) => [
+      id,
+      connection,
+      mac,
+      up ? 'up' : cable ? 'down: nobody there' : 'down',
+      amount(one.framesFromGuest, one.bytesFromGuest),
+      amount(one.framesToGuest, one.bytesToGuest),
+      `${one.droppedFromGuest + one.droppedToGuest + one.backend.droppedFromGuest + one.backend.droppedToGuest}`,
+    ]),
+  ]);
+}
+
+export function sizeOf(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  return formatSize(bytes < 2 ** 20 ? Math.floor(bytes / 1024) * 1024 : Math.floor(bytes / 2 ** 20) * 2 ** 20);
+}

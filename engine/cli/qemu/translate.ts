@@ -1,0 +1,166 @@
+import type { TRACES } from '../../machine/virtual-machine';
+import type { MachineConfigInput } from '../../settings/settings';
+import { type LineSpec, LineSpecs } from './lines/line-spec';
+import { translateCpu } from './cpu';
+import { translateDevices } from './devices';
+import { translateMachine } from './machine';
+import { QemuError } from './qemu-error';
+import { translateSemihosting } from './semihosting';
+import type { Wanted } from './wanted';
+
+/** What a command line comes to: a machine by our settings, its lines, and how to run it. */
+export interface Plan {
+  config: MachineConfigInput;
+  /** The drives, by their place in config.drives, whose writes are kept apart. */
+  snapshots: number[];
+  /** Of the UART; undefined where nobody listens. */
+  serial: LineSpec | undefined;
+  monitors: LineSpec[];
+  ports: { name: string; line: LineSpec }[];
+  escapeKey: number;
+  /** Write the device tree there, and end. */
+  dumpDeviceTree: string | undefined;
+  trace: string[];
+  logFile: string | undefined;
+  isFrozen: boolean;
+  gdb: string | undefined;
+  pidFile: string | undefined;
+  name: string | undefined;
+  uuid: string | undefined;
+  /** What was asked for and makes no difference. */
+  notes: readonly string[];
+}
+
+/** Items of `-d`, and the topic of our trace that shows them; what has none is told in any case. */
+export const LOG_ITEMS: Readonly<Record<string, { topic?: (typeof TRACES)[number]; does: string }>> = {
+  int: { topic: 'trap', does: 'show interrupts and exceptions' },
+  guest_errors: { does: 'tell of what guests do wrong; devices warn of it in any case' },
+  unimp: { does: 'tell of what there is not; devices warn of it in any case' },
+  nochain: { does: 'translated code goes on as it does' },
+};
+
+/** Throws QemuError for what cannot be done here. */
+export function translate(wanted: Wanted): Plan {
+  const { values, dumpDeviceTree, flash } = translateMachine(wanted);
+  const cpu = translateCpu(wanted);
+  const { drives, load, flash: banks, consoleLine, ports, ...devices } = translateDevices(wanted);
+  for (const [unit, node] of flash.entries())
+    if (node !== undefined) throw wanted.machine.wrong(`flash bank ${unit} is named by -drive if=pflash,unit=${unit} here`);
+  const [bank] = banks;
+  if (bank)
+    throw new QemuError(
+      '-drive if=pflash',
+      `flash cannot hold a file of yours yet (${bank.file}): for EDK2 use hartbox run --firmware edk2`,
+    );
+  const { kernel, ...boot } = bootFiles(wanted, values, load);
+  const lines = linesOf(wanted, consoleLine, ports);
+  return {
+    config: {
+      ...boot,
+      ...(kernel !== undefined && { kernel }),
+      ...cpu,
+      ...translateSemihosting(wanted),
+      ...devices,
+      drives: drives.map(({ isSnapshot: _, ...drive }) => drive),
+      load,
+      powerButton: false,
+      reboot: wanted.reboots,
+    },
+    snapshots: drives.flatMap(({ isSnapshot }, at) => (isSnapshot ? [at] : [])),
+    ...lines,
+    escapeKey: wanted.escapeKey,
+    dumpDeviceTree,
+    trace: topicsOf(wanted),
+    logFile: wanted.logFile,
+    isFrozen: wanted.isFrozen,
+    gdb: gdbOf(wanted),
+    pidFile: wanted.pidFile,
+    name: wanted.name,
+    uuid: wanted.uuid,
+    notes: wanted.notes,
+  };
+}
+
+/** As the debugger's server takes it; nobody outside this computer gets in unless a host is named. */
+function gdbOf({ gdb }: Wanted): string | undefined {
+  if (gdb === undefined || gdb === 'none') return undefined;
+  if (!/^(tcp:[^,]*:\d{1,5}|unix:[^,]+)(,.*)?$/.test(gdb)) throw new QemuError(`-gdb ${gdb}`, 'expects tcp:[HOST]:PORT or unix:PATH');
+  return gdb;
+}
+
+type Boot = ReturnType<typeof translateMachine>['values'];
+
+/** Firmware alone, such as U-Boot for machine mode, is the program that the machine starts with. */
+function bootFiles(wanted: Wanted, values: Boot, load: readonly unknown[]): Boot {
+  if (values.kernel !== undefined || load.length > 0) return values;
+  const { firmware = 'opensbi' } = values;
+  if (firmware === 'none' || firmware === 'opensbi')
+    throw new QemuError(
+      wanted.bios === undefined ? '-kernel' : `-bios ${wanted.bios}`,
+      'there is nothing to start: name a -kernel, a -bios FILE or a -device loader. For a disk that starts by itself: hartbox run --firmware uboot --drive file=FILE',
+    );
+  return { ...values, source: 'elf', firmware: 'none', kernel: firmware };
+}
+
+function topicsOf({ logItems }: Wanted): string[] {
+  const topics = new Set<string>();
+  for (const item of logItems) {
+    if (!Object.hasOwn(LOG_ITEMS, item))
+      throw new QemuError(
+        `-d ${logItems.join(',')}`,
+        `'${item}' cannot be logged here; what can be is ${Object.keys(LOG_ITEMS).join(', ')}. See also hartbox run --trace`,
+      );
+    const { topic } = LOG_ITEMS[item];
+    if (topic !== undefined) topics.add(topic);
+  }
+  return [...topics];
+}
+
+/** Which lines there are, with QEMU's own defaults. */
+function linesOf(
+  wanted: Wanted,
+  consoleLine: string | undefined,
+  ports: { name: string; line: string }[],
+): Pick<Plan, 'serial' | 'monitors' | 'ports'> {
+  const specs = new LineSpecs(wanted.chardevs);
+  const { serials, monitors, hasDefaults, isGraphic, isBlind } = wanted;
+  const lacksSerial = hasDefaults && serials.length === 0;
+  const lacksMonitor = hasDefaults && monitors.length === 0 && !serials.some((serial) => serial.startsWith('mon:'));
+  if (serials.length > 1) wanted.note(`-serial ${serials[1]}`, 'the board has one UART; the first -serial is its line');
+  const standard = (option: string): LineSpec | undefined => specs.parse(option, 'stdio');
+  let serial = serials.length > 0 ? specs.parse('-serial', serials[0]) : undefined;
+  const monitorLines = monitors.map((monitor) => specs.parse('-monitor', monitor));
+  // Without -nographic they are in a window, which -display none takes away.
+  const inTerminal = !isGraphic || (isGraphic && !isBlind && lacksSerial && lacksMonitor);
+  if (isGraphic && inTerminal) wanted.note('-display', 'there is no window: this terminal takes its place, as with -nographic');
+  if (inTerminal && lacksSerial && lacksMonitor) {
+    serial = specs.parse('-serial', 'mon:stdio');
+    monitorLines.push(serial);
+  } else if (inTerminal && lacksSerial) serial = standard('-serial');
+  else if (inTerminal && lacksMonitor) monitorLines.push(standard('-monitor'));
+  if (serials[0]?.startsWith('mon:')) monitorLines.push(serial);
+  const plan = {
+    serial,
+    monitors: monitorLines.filter((line) => line !== undefined),
+    ports: ports.map(({ name, line }) => ({ name, line: specs.get(line, `virtserialport name=${name}`) })),
+  };
+  if (consoleLine !== undefined && specs.get(consoleLine, 'virtconsole') !== serial)
+    throw new QemuError(
+      `-device virtconsole,chardev=${consoleLine}`,
+      'the UART and the virtio console share one line here: write -serial chardev:ID for the same',
+    );
+  mustNotMeet(plan);
+  return plan;
+}
+
+/** Each line has one end, unless it is shared (mux=on); there is one terminal. */
+function mustNotMeet({ serial, monitors, ports }: Pick<Plan, 'serial' | 'monitors' | 'ports'>): void {
+  const all = [...(serial ? [serial] : []), ...monitors, ...ports.map(({ line }) => line)];
+  const distinct = new Set(all);
+  for (const line of distinct) {
+    if (!line.isMux && all.filter((one) => one === line).length > 1)
+      throw new QemuError('-chardev', 'a line has two ends: write mux=on, or name another for one of them');
+  }
+  if ([...distinct].filter(({ kind }) => kind === 'stdio').length > 1)
+    throw new QemuError('-serial stdio', 'cannot use stdio by multiple character devices: share it, with -serial mon:stdio');
+}
