@@ -2,7 +2,19 @@
  * The examples of the devices' API reference, in the idiom of TypeScript: what someone who embeds the engine writes.
  */
 import { describe, expect, it } from 'vitest';
-import { Clint, DeviceError, DeviceManager, type DeviceStatus, type MmioDevice, Plic, VirtioConsole, VirtioRng, VmError } from './index';
+import { MockDriver } from '../test/support/mock-driver';
+import {
+  Clint,
+  DeviceError,
+  DeviceManager,
+  type DeviceStatus,
+  type MmioDevice,
+  Plic,
+  VirtioConsole,
+  VirtioNet,
+  VirtioRng,
+  VmError,
+} from './index';
 
 describe('interrupt controllers', () => {
   it('are made, set and asked like this', () => {
@@ -85,5 +97,36 @@ describe('errors', () => {
     };
     expect(outcome(() => manager.read(1, 0, 4))).toBe('parameter: There is no device 1.');
     expect(outcome(() => manager.handleInterrupt(manager.register(new Plic({ sources: 1, contexts: 1 })), 0))).toBe('Device');
+  });
+});
+
+describe('network adapters', () => {
+  it('are made, and exchange packets with a program, like this', () => {
+    const net = new VirtioNet({ mac: '52:54:00:12:34:56', queues: 2, mtu: 1500 });
+    expect([net.mac, net.mtu]).toEqual(['52:54:00:12:34:56', 1500]);
+    const packet = new Uint8Array(64);
+    // Without a guest nobody takes it, and there is none to be fetched.
+    expect(net.sendPacket(packet)).toBe(false);
+    expect(net.receivePacket()).toBeUndefined();
+    const several = VirtioNet.withQueues('52:54:00:12:34:57', 4, 1500);
+    expect(several.queueSizes).toHaveLength(2 * 4 + 1);
+  });
+
+  it('hand packets over once a guest is there', () => {
+    const net = new VirtioNet({ mac: '52:54:00:12:34:56' });
+    const driver = MockDriver.for(net).start();
+    const buffer = driver.queues[0].add({ writable: [256] });
+    const packet = new Uint8Array(64).fill(7);
+    expect(net.sendPacket(packet)).toBe(true);
+    expect(Uint8Array.from(driver.written(buffer)).subarray(12, 12 + 64)).toEqual(packet);
+    driver.queues[1].add({ readable: [new Uint8Array(12), packet] });
+    driver.queues[1].kick(true);
+    expect(net.receivePacket()).toEqual(packet);
+    expect(net.receivePacket()).toBeUndefined();
+    // What finds no buffer waits, as much as there is room for.
+    expect(Array.from({ length: 257 }, () => net.sendPacket(packet)).indexOf(false)).toBe(256);
+    driver.queues[0].add({ writable: [256] });
+    driver.queues[0].kick(true);
+    expect(net.sendPacket(packet)).toBe(true);
   });
 });

@@ -19,7 +19,7 @@ import {
 /** The examples of the devices' API, as someone who embeds the engine writes them: everything comes from the index. */
 
 // They need the build, and no machine here is started.
-vi.mock('./process/hart-threads', () => ({ HartThreads: class {} }));
+vi.mock('./threads/hart-threads', () => ({ HartThreads: class {} }));
 
 const RAM = 0x8000_0000;
 let folder: string;

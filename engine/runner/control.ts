@@ -1,0 +1,197 @@
+import { z } from 'zod';
+import type { VmErrorKind } from '../errors/vm-error';
+import { type MachineStatistics, STATISTIC_NAMES } from '../hart/statistics';
+
+/**
+ * The one table of what can be asked of a box that runs, and what it tells. It is spoken the same in process, over a MessagePort and over a
+ * local socket (transport.ts); both sides check what they receive. Adding an operation means one row here and its method in Runner.
+ */
+
+const kinds = ['Config', 'Image', 'Resource', 'State', 'Guest', 'Network', 'Device', 'Internal'] as const satisfies VmErrorKind[];
+
+/** A VmError as it travels: what happened, and the causes below it for those who ask. */
+export const errorReportSchema = z.object({
+  kind: z.enum(kinds),
+  message: z.string(),
+  details: z.string(),
+  /** What happened, for translations, and what to put into them. */
+  code: z.string().optional(),
+  params: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
+});
+export type ErrorReport = z.output<typeof errorReportSchema>;
+
+/** How far the preparation is (SetupProgress in images/default-guest.ts): bytes; `total` is 0 while the size is not known. */
+export const progressSchema = z.object({
+  phase: z.enum(['wait', 'index', 'download', 'unpack', 'build']),
+  received: z.number().nonnegative(),
+  total: z.number().nonnegative(),
+});
+export type Progress = z.output<typeof progressSchema>;
+
+export const machineStatisticsSchema = z.object({
+  seconds: z.number(),
+  harts: z.array(z.record(z.enum(STATISTIC_NAMES), z.number())),
+}) satisfies z.ZodType<MachineStatistics>;
+
+/** preparing: guest or firmware is being fetched. starting: files are read. stopping: the guest was asked to shut down. */
+export const RUN_STATES = ['preparing', 'starting', 'running', 'paused', 'stopping', 'off'] as const;
+export type RunState = (typeof RUN_STATES)[number];
+
+export const statusSchema = z.object({
+  /** Its folder in the library; undefined for a machine that is run without one. */
+  box: z.string().optional(),
+  state: z.enum(RUN_STATES),
+  /** The process that hosts it, and what that is: `hartbox run`, `the Hartbox app`. */
+  pid: z.number().int(),
+  program: z.string(),
+  /** When it was switched on, in milliseconds since 1970. */
+  since: z.number(),
+  progress: progressSchema.optional(),
+  /** Why it was paused without being asked to. */
+  pauseReason: errorReportSchema.optional(),
+  /** Where a debugger can attach, as GDB takes it behind `target remote`, and whether one has. */
+  debugger: z.object({ address: z.string(), isAttached: z.boolean() }).optional(),
+  /** Keys of settings whose change waits for a restart. */
+  pending: z.array(z.string()),
+  /** Size of the terminal. */
+  columns: z.number().int(),
+  rows: z.number().int(),
+});
+export type Status = z.output<typeof statusSchema>;
+
+const count = z.number().int().nonnegative();
+const dropsSchema = z.object({ droppedFromGuest: count, droppedToGuest: count });
+const adapterSchema = z.object({
+  id: z.string(),
+  mac: z.string(),
+  connection: z.string(),
+  cable: z.boolean(),
+  up: z.boolean(),
+  statistics: dropsSchema.extend({
+    framesFromGuest: count,
+    bytesFromGuest: count,
+    framesToGuest: count,
+    bytesToGuest: count,
+    backend: dropsSchema,
+  }),
+});
+
+const none = z.object({});
+const done = z.object({});
+const row = <Args extends z.ZodType, Result extends z.ZodType>(args: Args, result: Result): { args: Args; result: Result } => ({
+  args,
+  result,
+});
+
+const forwardSchema = z.object({
+  protocol: z.enum(['tcp', 'udp']),
+  hostAddress: z.string(),
+  hostPort: z.number().int().min(0).max(65535),
+  guestPort: z.number().int().min(1).max(65535),
+});
+
+/** A flow through NAT: bytes, and seconds. */
+const flowSchema = z.object({
+  adapter: z.string(),
+  protocol: z.enum(['tcp', 'udp']),
+  guest: z.string(),
+  remote: z.string(),
+  name: z.string().optional(),
+  state: z.string(),
+  fromGuest: z.number(),
+  toGuest: z.number(),
+  age: z.number(),
+  idle: z.number(),
+});
+
+export const OPERATIONS = {
+  status: row(none, statusSchema),
+  pause: row(none, done),
+  resume: row(none, done),
+  /** As the reset button does; the guest is not asked. */
+  reset: row(none, done),
+  /** Ask the guest to shut down, by every way that it may understand. The answer comes when it was asked, not when it is off. */
+  'power-off': row(none, done),
+  /** End the machine, or its preparation, at once. The answer comes when it is off. */
+  'force-off': row(none, done),
+  /** The settings file was changed: take over at once what can be, and say which keys were and which wait for a restart. */
+  'reload-settings': row(none, z.object({ live: z.array(z.string()), restart: z.array(z.string()) })),
+  /** Let a drive's image grow to so many bytes; the guest is told. */
+  'drive-resize': row(z.object({ id: z.string(), size: z.number().int().positive() }), done),
+  /** Put another disc into a CD-ROM drive, or none; `force` though the guest has locked it. */
+  'drive-medium': row(z.object({ id: z.string(), file: z.string().optional(), force: z.boolean() }), done),
+  /** The network adapters, and what went through each since the machine was switched on: frames and bytes. */
+  networks: row(none, z.object({ adapters: z.array(adapterSchema) })),
+  /** What the guest talks with through NAT, the newest first. */
+  'network-flows': row(none, z.object({ flows: z.array(flowSchema) })),
+  /** Ports of the host that lead to the guest. */
+  'network-forwards': row(none, z.object({ forwards: z.array(forwardSchema.extend({ adapter: z.string() })) })),
+  /** Until the box is switched off; the answer has the port where any was asked for (0). */
+  'network-forward': row(forwardSchema, forwardSchema),
+  'network-unforward': row(forwardSchema.omit({ guestPort: true }), done),
+  /** Put the cable of a network adapter in, or pull it out. */
+  'network-link': row(z.object({ id: z.string(), up: z.boolean() }), done),
+  /** Write what goes through the network adapters to a pcapng file, until the client ends that, or leaves. */
+  'capture-start': row(z.object({ file: z.string() }), done),
+  /** How many packets are in the file, and how many the disk was too slow for. */
+  'capture-end': row(none, z.object({ frames: z.number(), dropped: z.number() })),
+  /**
+   * How its memory is used, in bytes, after the guest was asked to get by with `target` of it, and free memory was given to the host if
+   * `reclaim` is set. `guest`: what that says of it, by the names of BalloonStatistics.
+   */
+  memory: row(
+    z.object({ target: z.number().int().positive().optional(), reclaim: z.boolean().optional() }),
+    z.object({
+      total: z.number(),
+      target: z.number(),
+      usable: z.number(),
+      released: z.number(),
+      isDriven: z.boolean(),
+      guest: z.record(z.string(), z.number()).optional(),
+    }),
+  ),
+  /**
+   * Something happens at an input device at one moment, and another at the next; codes are those of Linux's input-event-codes.h. Tells
+   * whether all got to the guest's driver, and which lamps are on.
+   */
+  input: row(
+    z.object({
+      device: z.enum(['keyboard', 'mouse', 'tablet', 'touchscreen']),
+      reports: z
+        .array(
+          z.array(z.object({ type: z.number().int().min(0).max(31), code: z.number().int().min(0).max(1023), value: z.int32() })).max(64),
+        )
+        .max(64),
+    }),
+    z.object({ isHeard: z.boolean(), lamps: z.array(z.number().int()) }),
+  ),
+  /** What the harts have done since the machine was switched on. */
+  statistics: row(none, machineStatisticsSchema),
+  /** From now on tell `statistics` to this client every so many milliseconds; 0: no more. */
+  'watch-statistics': row(z.object({ every: z.union([z.literal(0), z.number().min(100)]) }), done),
+  /**
+   * Listen for a debugger, if that is not done yet: at this address (debug/gdb/address.ts), or a usual one; and say where, and which files hold
+   * symbols of what the box boots.
+   */
+  debug: row(z.object({ address: z.string().max(4096).optional() }), z.object({ address: z.string(), symbols: z.array(z.string()) })),
+  /** What was told by `warning` and other messages so far, oldest first; the last thousand. */
+  log: row(none, z.object({ lines: z.array(z.object({ at: z.number(), level: z.enum(['info', 'warning', 'error']), text: z.string() })) })),
+} as const;
+export type OperationName = keyof typeof OPERATIONS;
+export type Arguments<N extends OperationName> = z.input<(typeof OPERATIONS)[N]['args']>;
+export type Result<N extends OperationName> = z.output<(typeof OPERATIONS)[N]['result']>;
+
+export const EVENTS = {
+  /** The whole state, whenever a part of it changes; the first comes by itself on every connection. */
+  status: statusSchema,
+  warning: errorReportSchema,
+  statistics: z.object({ total: machineStatisticsSchema, interval: machineStatisticsSchema }),
+  /** Every HEARTBEAT_MS while the process's event loop turns. */
+  heartbeat: z.object({}),
+  /** The last message: the machine is off. `code` is the exit code that a command line would end with. */
+  exit: z.object({ code: z.number().int(), error: errorReportSchema.optional() }),
+} as const;
+export type EventName = keyof typeof EVENTS;
+export type EventData<N extends EventName> = z.output<(typeof EVENTS)[N]>;
+
+export const HEARTBEAT_MS = 2000;

@@ -1,0 +1,518 @@
+import { EventEmitter } from 'node:events';
+import { parseGdbAddress } from '../debug/gdb/address';
+import { GdbServer } from '../debug/gdb/server';
+import { asVmError, reasonCode } from '../errors/system-error';
+import { VmError } from '../errors/vm-error';
+import type { MachineStatistics } from '../hart/statistics';
+import type { FileLock } from '../host/file-lock';
+import type { SetupProgress } from '../images/default-guest';
+import { type MachineExit, VirtualMachine, type VirtualMachineOptions } from '../machine/virtual-machine';
+import { impliedSource, keepingVariables } from '../settings/boot';
+import { checkSettings } from '../settings/problem';
+import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machineConfigSchema } from '../settings/settings';
+import type { ConsoleConnection } from './console-channel';
+import { ConsoleHub } from './console-hub';
+import type { Arguments, Progress, Result, RunState, Status } from './control';
+import type { Controlled, Operations } from './control-server';
+import { type ControlSocket, listenControl } from './control-socket';
+import { reportError } from './error-report';
+import { symbolFiles } from './symbol-files';
+import { changesOfDrives } from './drive-changes';
+import type { Library } from './library';
+import { MessageLog } from './message-log';
+import { setProcessPriority } from './process-priority';
+
+/** The port on which the built-in guest's agent takes orders, one a line: `poweroff`. */
+export const CONTROL_PORT = 'hartbox.control';
+/** Shortest time between two reports of progress within one phase, in milliseconds. */
+const PROGRESS_MS = 100;
+/** How often a box that waits for space on the host tries again by itself, in milliseconds. */
+const RETRY_MS = 3000;
+/** How long those who look at a box may take to hear of its end, in milliseconds. */
+const FAREWELL_MS = 2000;
+/** What a command line ends with where the box failed, not the guest: as timeout(1) and docker(1). */
+const FAILED = 125;
+
+export interface RunnerOptions extends Pick<VirtualMachineOptions, 'v8' | 'ports' | 'trace' | 'checkJit' | 'profile' | 'extraInitrd'> {
+  /** The box to run: its lock is taken, its settings are read, and others can control it. Without one a machine runs that nobody else knows of. */
+  box?: { library: Library; id: string };
+  /** The machine; with a box what is to be different from its settings this time. */
+  config?: MachineConfigInput;
+  /** What hosts it, for people: `hartbox run`. */
+  program: string;
+  dataDirectory: string;
+  /** Where a debugger is listened for from before the first instruction on: see parseGdbAddress(). Others can have that begin later. */
+  gdb?: string | undefined;
+  /** Whether start() leaves it paused before the first instruction. */
+  paused?: boolean;
+}
+
+/** How it ended. `code` is what a command line ends with: the guest's exit code, 255 for those that do not fit into a byte, 125 for failures. */
+export interface RunExit {
+  code: number;
+  error?: VmError | undefined;
+}
+
+interface RunnerEvents {
+  status: [Status];
+  warning: [VmError];
+  /** The host has no space; the box is paused and tries again by itself. Told once; clients hear it as a warning. */
+  full: [VmError];
+  /** After `full` everything is written. */
+  space: [];
+  /** It is off: its lock is free, its files are closed. */
+  exit: [{ code: number; error?: ReturnType<typeof reportError> | undefined }];
+}
+
+/**
+ * One running box from its preparation to its end, wherever it is hosted: by a command line, by the app's engine process, by a program that
+ * uses the engine as a library. prepare() and start(), then wait(); meanwhile `operations` do what the control table says, for clients
+ * over any line (control-server.ts) as for the host itself.
+ */
+export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
+  readonly operations: Operations;
+  private machine: VirtualMachine | undefined;
+  private readonly hub: ConsoleHub;
+  private readonly log = new MessageLog();
+  private readonly preparation = new AbortController();
+  private readonly since = Date.now();
+  private lock: FileLock | undefined;
+  private socket: ControlSocket | undefined;
+  /** The values that it runs by; those of the app too. */
+  private values: Partial<BoxValues> = {};
+  private pending: string[] = [];
+  private debugServer: Promise<GdbServer> | undefined;
+  private debugAddress: string | undefined;
+  private isDebugged = false;
+  private letDebuggersIn: () => void = () => undefined;
+  private readonly switchedOn = new Promise<void>((resolve) => {
+    this.letDebuggersIn = resolve;
+  });
+  private reloading: Promise<unknown> = Promise.resolve();
+  private size = { columns: 80, rows: 24 };
+  private progress: Progress | undefined;
+  private reportedAt = 0;
+  private isShuttingDown = false;
+  private isOff = false;
+  private full: { timer: NodeJS.Timeout | undefined } | undefined;
+  private readonly ended: Promise<RunExit>;
+  private resolveEnded: (exit: RunExit) => void = () => undefined;
+
+  constructor(private readonly options: RunnerOptions) {
+    super();
+    // One for each client; how many may come is bounded elsewhere.
+    this.setMaxListeners(0);
+    this.hub = new ConsoleHub((columns, rows) => this.note({ columns, rows }));
+    this.ended = new Promise((resolve) => {
+      this.resolveEnded = resolve;
+    });
+    this.operations = {
+      status: () => this.status,
+      pause: () => this.pause(),
+      resume: () => this.resume(),
+      reset: () => this.reset(),
+      'power-off': () => this.powerOff(),
+      'force-off': () => this.forceOff(),
+      'reload-settings': () => this.reload(),
+      'drive-resize': ({ id, size }) => this.running.resizeDrive(id, size).then(() => ({})),
+      'drive-medium': ({ id, file, force }) => this.running.changeMedium(id, file, { force }).then(() => ({})),
+      networks: () => ({ adapters: this.machine?.networks ?? [] }),
+      'network-flows': () => ({ flows: this.machine?.flows ?? [] }),
+      'network-forwards': () => ({ forwards: this.machine?.forwards ?? [] }),
+      'network-forward': (forward) => this.running.addForward(forward),
+      'network-unforward': (forward) => {
+        this.running.removeForward(forward);
+        return {};
+      },
+      'network-link': ({ id, up }) => {
+        this.running.setLink(id, up);
+        return {};
+      },
+      'capture-start': ({ file }) => this.running.startCapture(file).then(() => ({})),
+      'capture-end': () => this.running.endCapture(),
+      memory: (args) => this.memory(args),
+      input: ({ device, reports }) => ({
+        isHeard: reports.every((events) => this.running.input(device, events)),
+        lamps: this.running.lamps(device),
+      }),
+      statistics: () => this.statistics,
+      debug: ({ address }) => this.debug(address),
+      log: () => ({ lines: this.log.lines }),
+    };
+  }
+
+  get status(): Status {
+    const { machine, options, progress } = this;
+    return {
+      box: options.box?.id,
+      state: this.state,
+      pid: process.pid,
+      program: options.program,
+      since: this.since,
+      progress,
+      pauseReason: machine?.pauseReason && reportError(machine.pauseReason),
+      pending: this.pending,
+      debugger: this.debugAddress === undefined ? undefined : { address: this.debugAddress, isAttached: this.isDebugged },
+      ...this.size,
+    };
+  }
+
+  private async memory({ target, reclaim = false }: Arguments<'memory'>): Promise<Result<'memory'>> {
+    const machine = this.running;
+    if (target !== undefined) machine.setMemoryTarget(target);
+    if (reclaim) await machine.reclaimMemory();
+    const { guest, ...use } = await machine.memoryUse();
+    return { ...use, ...(guest && { guest: { ...guest } }) };
+  }
+
+  private get state(): RunState {
+    if (this.isOff) return 'off';
+    switch (this.machine?.state) {
+      case undefined:
+        return this.progress ? 'preparing' : 'starting';
+      case 'created':
+        return 'starting';
+      case 'running':
+        return this.isShuttingDown ? 'stopping' : 'running';
+      case 'paused':
+        return 'paused';
+      default:
+        return 'stopping';
+    }
+  }
+
+  /** Of a machine that is not there yet: nothing. */
+  get statistics(): MachineStatistics {
+    return this.machine?.statistics ?? { seconds: 0, harts: [] };
+  }
+
+  /**
+   * Take the box's lock, fetch what is missing of guest and firmware, and make the machine. Throws VmError as VirtualMachine.create()
+   * and Library.lock() do, or the abort's reason after forceOff(); everything is released then.
+   */
+  async prepare(): Promise<VirtualMachine> {
+    try {
+      const machine = await this.make();
+      this.machine = machine;
+      this.preparation.signal.throwIfAborted();
+      if (this.options.gdb !== undefined) await this.listenForDebugger(machine, this.options.gdb);
+      this.follow(machine);
+      return machine;
+    } catch (error) {
+      await this.machine?.stop();
+      if (this.preparation.signal.aborted) await this.finish({ code: 0 });
+      else await this.finish({ code: FAILED, error: asVmError(error) });
+      throw error;
+    }
+  }
+
+  /** Switch on. Throws VmError; everything is released then. */
+  async start(): Promise<void> {
+    await this.running.start({ paused: this.options.paused ?? false });
+    this.letDebuggersIn();
+  }
+
+  /** Resolves when the box has ended, and those who look at it know. */
+  async wait(): Promise<RunExit> {
+    const exit = await this.ended;
+    let limit: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      limit = setTimeout(resolve, FAREWELL_MS);
+    });
+    await Promise.race([this.socket?.allGone(), patience]);
+    clearTimeout(limit);
+    return exit;
+  }
+
+  /** Whether the preparation was broken off by forceOff(). */
+  get isCancelled(): boolean {
+    return this.preparation.signal.aborted;
+  }
+
+  /** End the box, or its preparation, at once. Resolves when it is off. */
+  async forceOff(): Promise<Record<string, never>> {
+    this.preparation.abort();
+    await this.machine?.stop();
+    await this.ended;
+    return {};
+  }
+
+  /** Try at once what the host had no space for. Nothing happens if nothing waits. */
+  retry(): void {
+    clearTimeout(this.full?.timer);
+    if (this.machine?.pauseReason) this.machine.resume().catch(() => undefined);
+  }
+
+  connectConsole(console: ConsoleConnection): void {
+    this.hub.connect(console);
+  }
+
+  /** The terminal has another size. */
+  resize(columns: number, rows: number): void {
+    this.hub.resize(columns, rows);
+  }
+
+  private async make(): Promise<VirtualMachine> {
+    const { options } = this;
+    const { box, dataDirectory, program } = options;
+    if (box) {
+      this.lock = await box.library.lock(box.id, program);
+      await this.listen(dataDirectory, box.library.folder(box.id));
+    }
+    this.values = await this.wanted();
+    const config = checkSettings(machineConfigSchema, machineConfig(this.values), "The box's settings are wrong. ");
+    this.size = { ...config.console };
+    if (config.priority === 'low') this.prioritise(config.priority);
+    const machine = await VirtualMachine.create(config, {
+      ...options,
+      box: box?.library.folder(box.id),
+      ports: options.ports ?? [CONTROL_PORT],
+      onProgress: (progress) => this.report(progress),
+      signal: this.preparation.signal,
+    });
+    this.progress = undefined;
+    return machine;
+  }
+
+  /** The box can run without, so it does. */
+  private async listen(dataDirectory: string, folder: string): Promise<void> {
+    try {
+      this.socket = await listenControl(this, dataDirectory, folder);
+    } catch (error) {
+      this.warn(asVmError(error));
+    }
+  }
+
+  /** The values that the settings ask for now, with what is different this time. */
+  private async wanted(): Promise<Partial<BoxValues>> {
+    const { box, config: given = {} } = this.options;
+    if (!box) return given as Partial<BoxValues>;
+    const { values } = await box.library.settings(box.id);
+    const source = impliedSource(given) ?? values.source;
+    return keepingVariables({ ...values, ...given, source } as BoxValues, box.library.flashFile(box.id));
+  }
+
+  /** Listen for a debugger, unless that is done already, and say where, and what holds the symbols. */
+  private async debug(address: string | undefined): Promise<Result<'debug'>> {
+    const machine = this.running;
+    if (!this.debugServer) {
+      // The usual port may be another box's.
+      if (address === undefined) await this.listenForDebugger(machine, '').catch(() => this.listenForDebugger(machine, '0'));
+      else await this.listenForDebugger(machine, address);
+    }
+    const server = await (this.debugServer as unknown as Promise<GdbServer>);
+    return { address: server.address, symbols: await symbolFiles(machine.config) };
+  }
+
+  private async listenForDebugger(machine: VirtualMachine, address: string): Promise<void> {
+    const server = GdbServer.listen(machine.debugger, parseGdbAddress(address), {
+      ready: this.switchedOn,
+      onChange: (isAttached) => {
+        this.isDebugged = isAttached;
+        this.log.add('info', isAttached ? 'A debugger is attached.' : 'The debugger is gone.');
+        this.note();
+      },
+    });
+    this.debugServer = server;
+    try {
+      this.debugAddress = (await server).address;
+    } catch (error) {
+      this.debugServer = undefined;
+      throw error;
+    }
+    this.log.add('info', `Debuggers can attach at ${this.debugAddress}.`);
+    this.note();
+  }
+
+  private prioritise(priority: BoxValues['priority']): void {
+    try {
+      setProcessPriority(priority);
+    } catch (cause) {
+      throw new VmError(
+        'Resource',
+        `The priority of the box could not be made ${priority}: ${(cause as Error).message}. It counts from the next start.`,
+        { cause, code: 'priority-refused', params: { priority, reason: reasonCode(cause) } },
+      );
+    }
+  }
+
+  private follow(machine: VirtualMachine): void {
+    this.hub.attach(machine.console);
+    machine.on('warning', (warning) => this.warn(warning));
+    machine.on('full', (error) => this.onFull(error));
+    machine.on('state', (state) => {
+      if (state === 'running' && this.full) this.lookForSpace(machine);
+      this.note();
+    });
+    void machine.wait().then((exit) => this.finish(endOf(exit)));
+    this.note();
+  }
+
+  /** Tell of a preparation's progress, as often as a person can see it move. */
+  private report(progress: SetupProgress): void {
+    const now = performance.now();
+    const isNew = progress.phase !== this.progress?.phase;
+    if (!isNew && now - this.reportedAt < PROGRESS_MS) return;
+    this.reportedAt = now;
+    this.progress = progress;
+    this.note();
+  }
+
+  private warn(warning: VmError): void {
+    this.log.add('warning', warning.message);
+    this.emit('warning', warning);
+  }
+
+  /** Something of the status has changed. */
+  private note(size?: { columns: number; rows: number }): void {
+    if (size) this.size = size;
+    this.emit('status', this.status);
+  }
+
+  private async pause(): Promise<Record<string, never>> {
+    const { machine } = this;
+    // It is paused, and shall now stay so.
+    if (machine?.state === 'paused' && this.full?.timer) {
+      clearTimeout(this.full.timer);
+      this.full.timer = undefined;
+    } else await this.running.pause();
+    return {};
+  }
+
+  private async resume(): Promise<Record<string, never>> {
+    clearTimeout(this.full?.timer);
+    await this.running.resume();
+    return {};
+  }
+
+  private async reset(): Promise<Record<string, never>> {
+    const machine = this.running;
+    const waitedForSpace = machine.pauseReason !== undefined;
+    clearTimeout(this.full?.timer);
+    this.full = undefined;
+    await machine.reset();
+    this.isShuttingDown = false;
+    if (waitedForSpace && machine.state === 'paused') await machine.resume();
+    this.note();
+    return {};
+  }
+
+  /** The agent of the built-in guest, a power button for others. A guest that stands still hears neither. */
+  private async powerOff(): Promise<Record<string, never>> {
+    const { machine } = this;
+    if (!machine || machine.state === 'created') {
+      // There is no guest to ask, and nothing that it could lose.
+      this.preparation.abort();
+      void machine?.stop();
+      return {};
+    }
+    const agent = (this.options.ports ?? [CONTROL_PORT]).includes(CONTROL_PORT) ? machine.port(CONTROL_PORT) : undefined;
+    if (machine.state === 'paused') await this.resume();
+    // What the built-in guest is told while it still boots, it hears as soon as it can.
+    if (agent && (agent.isOpen || machine.config.source === 'linux')) agent.write(new TextEncoder().encode('poweroff\n'));
+    else machine.pressPowerButton();
+    this.isShuttingDown = true;
+    this.log.add('info', 'The guest was asked to shut down.');
+    this.note();
+    return {};
+  }
+
+  private onFull(error: VmError): void {
+    if (!this.full) {
+      this.log.add('warning', error.message);
+      this.emit('full', error);
+    }
+    clearTimeout(this.full?.timer);
+    this.full = { timer: setTimeout(() => this.retry(), RETRY_MS) };
+    this.note();
+  }
+
+  /** Some writes of the many that were held may go through, and others not. */
+  private lookForSpace(machine: VirtualMachine): void {
+    setTimeout(() => {
+      if (machine.state !== 'running' || machine.pauseReason || !this.full) return;
+      this.full = undefined;
+      this.log.add('info', 'There is space on the host again.');
+      this.emit('space');
+      this.note();
+    }, RETRY_MS / 3).unref();
+  }
+
+  /** One after another: each compares with what the one before has left. */
+  private reload(): Promise<Result<'reload-settings'>> {
+    const reloaded = this.reloading.then(() => this.takeOver());
+    this.reloading = reloaded.catch(() => undefined);
+    return reloaded;
+  }
+
+  private async takeOver(): Promise<Result<'reload-settings'>> {
+    const machine = this.running;
+    const wanted = await this.wanted();
+    const live: string[] = [];
+    const restart: string[] = [];
+    const failures: unknown[] = [];
+    for (const { key, part, effect, kind } of OPTIONS) {
+      const [before, after] = [this.values, wanted].map((values) => values[key as keyof BoxValues]);
+      if (kind !== 'drives' && JSON.stringify(before) === JSON.stringify(after)) continue;
+      try {
+        if (kind === 'drives') {
+          const outcome = await this.changeDrives(machine, wanted.drives ?? []);
+          if (outcome === 'same') continue;
+          if (outcome === 'restart') restart.push(key);
+          else live.push(key);
+        } else if (part !== 'app' && (effect !== 'live' || key !== 'priority')) restart.push(key);
+        else {
+          if (key === 'priority') this.prioritise(wanted.priority ?? 'normal');
+          live.push(key);
+        }
+      } catch (error) {
+        restart.push(key);
+        failures.push(error);
+      }
+    }
+    for (const key of live) this.values = { ...this.values, [key]: wanted[key as keyof BoxValues] };
+    this.pending = restart;
+    this.note();
+    for (const failure of failures) this.warn(asVmError(failure));
+    if (failures.length > 0) throw asVmError(failures[0]);
+    return { live, restart };
+  }
+
+  private async changeDrives(machine: VirtualMachine, wanted: BoxValues['drives']): Promise<'same' | 'live' | 'restart'> {
+    const hasScsi =
+      machine.config.scsi || machine.drives.some(({ config }) => (config.interface ?? '') === 'scsi' || config.media === 'cdrom');
+    const { detach, insert, attach, needsRestart } = changesOfDrives(machine.drives, wanted, hasScsi);
+    for (const id of detach) await machine.detachDrive(id);
+    for (const { id, file } of insert) await machine.changeMedium(id, file);
+    for (const drive of attach) await machine.attachDrive(drive);
+    if (needsRestart) return 'restart';
+    return detach.length + insert.length + attach.length > 0 ? 'live' : 'same';
+  }
+
+  private get running(): VirtualMachine {
+    if (this.machine && !this.isOff) return this.machine;
+    throw new VmError('State', `The box is ${this.isOff ? 'off' : 'still being prepared'}; that takes one that runs.`, {
+      code: this.isOff ? 'box-not-running' : 'box-being-prepared',
+    });
+  }
+
+  /** The last step, whatever came before. */
+  private async finish(exit: RunExit): Promise<void> {
+    if (this.isOff) return;
+    clearTimeout(this.full?.timer);
+    if (exit.error) this.log.add('error', exit.error.message);
+    await this.debugServer?.then((server) => server.close()).catch(() => undefined);
+    await this.socket?.close();
+    await this.lock?.release();
+    this.isOff = true;
+    this.progress = undefined;
+    this.note();
+    this.resolveEnded(exit);
+    this.emit('exit', { code: exit.code, error: exit.error && reportError(exit.error) });
+  }
+}
+
+function endOf({ code, error }: MachineExit): RunExit {
+  if (error) return { code: FAILED, error };
+  return { code: code >= 0 && code <= 255 ? code : 255 };
+}
