@@ -1,30 +1,17 @@
 import { EventEmitter } from 'node:events';
 import type { BrowserWindow } from 'electron';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { machineConfigSchema } from '../engine/machine/config';
-import type { EngineRequest } from '../engine/process/contract';
+import { boxValuesSchema } from '../engine/settings/settings';
 import { CloseGuard } from './close-guard';
-import type { EngineHostEvents } from './engine-host';
+import { boxView } from '../test/support/box-view';
+import { TestEngine } from '../test/support/test-engine';
 import { Machines } from './machines';
-
-class TestEngine extends EventEmitter<EngineHostEvents> {
-  readonly pid = 4711;
-  readonly sent: EngineRequest['type'][] = [];
-  send(request: EngineRequest): void {
-    this.sent.push(request.type);
-  }
-  end(): void {
-    this.sent.push('force-off');
-  }
-  exit(): void {
-    this.emit('event', { type: 'exit', code: 0 });
-    this.emit('gone', { exitCode: 0, killed: false });
-  }
-}
 
 class TestWindow extends EventEmitter {
   isVisible = (): boolean => true;
   show = vi.fn();
+  hide = vi.fn();
+  readonly webContents = new EventEmitter();
 }
 
 let app: EventEmitter & { quit: ReturnType<typeof vi.fn> };
@@ -36,12 +23,13 @@ let questions: number;
 let waits: { pids: readonly number[]; milliseconds: number }[];
 let goneInTime: boolean;
 
-async function guardOn(platform: NodeJS.Platform): Promise<CloseGuard> {
-  const config = machineConfigSchema.parse({ name: 'One' });
+async function guardOn(platform: NodeJS.Platform, { started = true } = {}): Promise<CloseGuard> {
+  const config = boxValuesSchema.parse({ name: 'One' });
   engine = new TestEngine();
   machines = new Machines({
-    library: { list: async () => [{ id: 'one', config }], config: async () => config },
+    library: { list: async () => [{ id: 'one', values: config }], settings: async () => ({ values: config }) },
     startEngine: () => engine,
+    findRunning: async () => undefined,
     logFile: () => '',
   });
   const guard = new CloseGuard({
@@ -53,6 +41,7 @@ async function guardOn(platform: NodeJS.Platform): Promise<CloseGuard> {
     window: () => window as unknown as BrowserWindow,
     app: app as never,
     dialog: { showMessageBox: () => Promise.reject(new Error('no native question')) },
+    locale: () => 'en',
     platform,
     wait: (pids, milliseconds) => {
       waits.push({ pids, milliseconds });
@@ -61,8 +50,9 @@ async function guardOn(platform: NodeJS.Platform): Promise<CloseGuard> {
   });
   guard.guard(window as unknown as BrowserWindow);
   await machines.list();
+  if (!started) return guard;
   await machines.start('one');
-  engine.emit('event', { type: 'state', state: 'running' });
+  engine.client.tell({ state: 'running' });
   return guard;
 }
 
@@ -86,6 +76,18 @@ afterEach(() => {
 });
 
 describe('CloseGuard', () => {
+  it('ends a hidden app with its last machine, but not one whose window is still being opened', async () => {
+    window.isVisible = () => false;
+    const guard = await guardOn('linux');
+    engine.exit();
+    expect(app.quit).not.toHaveBeenCalled();
+    await machines.start('one');
+    await guard.choose('keep-running');
+    expect(app.quit).not.toHaveBeenCalled();
+    engine.exit();
+    expect(app.quit).toHaveBeenCalled();
+  });
+
   it('asks before the window closes on a running machine', async () => {
     await guardOn('linux');
     expect(goesOn(window, 'close')).toBe(false);
@@ -138,6 +140,33 @@ describe('CloseGuard', () => {
     expect(engine.sent).toEqual(['power-off', 'force-off']);
   });
 
+  it('goes on when the user changes their mind while guests shut down', async () => {
+    const guard = await guardOn('linux');
+    expect(goesOn(window, 'close')).toBe(false);
+    const leaving = guard.choose('shut-down');
+    expect(engine.sent).toEqual(['power-off']);
+    await guard.choose('cancel');
+    engine.exit();
+    await leaving;
+    expect(app.quit).not.toHaveBeenCalled();
+  });
+
+  it('asks a guest again that has not shut down, and quits once however often it is told to', async () => {
+    const guard = await guardOn('linux');
+    const choices = [guard.choose('shut-down'), guard.choose('shut-down'), guard.choose('force-off')];
+    expect(engine.sent).toEqual(['power-off', 'power-off', 'force-off']);
+    engine.exit();
+    await Promise.all(choices);
+    expect(app.quit).toHaveBeenCalledOnce();
+  });
+
+  it('wakes a paused guest to shut it down', async () => {
+    const guard = await guardOn('linux');
+    engine.client.tell({ state: 'paused' });
+    void guard.choose('shut-down');
+    expect(engine.sent).toEqual(['power-off']);
+  });
+
   it('quits at once where nothing runs', async () => {
     const guard = await guardOn('linux');
     engine.exit();
@@ -150,7 +179,7 @@ describe('CloseGuard', () => {
     await guardOn('win32');
     window.emit('session-end', {});
     expect(engine.sent).toEqual(['power-off']);
-    expect(waits).toEqual([{ pids: [4711], milliseconds: 3500 }]);
+    expect(waits).toEqual([{ pids: [4000], milliseconds: 3500 }]);
     expect(app.quit).toHaveBeenCalledOnce();
     expect(goesOn(app, 'before-quit')).toBe(true);
     expect(questions).toBe(0);
@@ -163,5 +192,16 @@ describe('CloseGuard', () => {
     expect(engine.sent).toEqual(['power-off', 'force-off']);
     expect(waits.reduce((sum, { milliseconds }) => sum + milliseconds, 0)).toBeLessThan(5000);
     expect(app.quit).toHaveBeenCalledOnce();
+  });
+
+  it('ends a hidden app with its last machine, but not one that has had none yet', async () => {
+    await (await guardOn('linux')).choose('keep-running');
+    window.isVisible = () => false;
+    engine.exit();
+    expect(app.quit).toHaveBeenCalledOnce();
+    app.quit.mockClear();
+    await guardOn('linux', { started: false });
+    machines.emit('changed', boxView());
+    expect(app.quit).not.toHaveBeenCalled();
   });
 });

@@ -1,7 +1,8 @@
 import type { App, BrowserWindow, Dialog } from 'electron';
 import { Patience } from '../engine/host/ending-signals';
-import type { CloseChoice, VmView } from './contract';
+import type { CloseChoice, Locale, VmView } from './contract';
 import type { Machines } from './machines';
+import { messages } from './messages';
 import { waitForProcesses } from './wait-for-processes';
 
 /** How long guests may take to shut down when the app is told to end, in milliseconds. Linux and Windows give an app some 5 s in all. */
@@ -16,6 +17,8 @@ export interface CloseGuardOptions {
   window: () => BrowserWindow | undefined;
   app: Pick<App, 'on' | 'quit'>;
   dialog: Pick<Dialog, 'showMessageBox'>;
+  /** What the native question is asked in. */
+  locale: () => Locale;
   platform?: NodeJS.Platform;
   /** Blocks until the processes are gone; tells whether they are. */
   wait?: typeof waitForProcesses;
@@ -26,6 +29,10 @@ export class CloseGuard {
   private readonly machines: Machines;
   private quitting = false;
   private ending = false;
+  /** The user has hidden the window, so that machines go on without it. */
+  private wasHidden = false;
+  /** Counts decisions: each takes the place of the one before, so that "cancel" ends the wait of "shut down". */
+  private decision = 0;
   private readonly patience = new Patience();
 
   constructor(private readonly options: CloseGuardOptions) {
@@ -38,9 +45,9 @@ export class CloseGuard {
       if (platform === 'darwin' && !this.ending) this.consider();
       else this.end('session');
     });
-    // Nobody is left to look: a hidden app ends with its last machine.
+    // Nobody is left to look: a hidden app ends with its last machine. A window that is still being opened is not visible either.
     machines.on('changed', () => {
-      if (machines.active().length === 0 && window()?.isVisible() === false) app.quit();
+      if (this.wasHidden && machines.active().length === 0 && window()?.isVisible() === false) app.quit();
     });
   }
 
@@ -50,15 +57,22 @@ export class CloseGuard {
       event.preventDefault();
       if (!this.ending) this.consider();
     });
+    // A page with unsaved changes holds up its end to ask about them; nobody is there to answer when the app is told to end.
+    window.webContents.on('will-prevent-unload', (event) => {
+      if (this.ending) event.preventDefault();
+    });
     // Windows only. The question whether the session may end (query-session-end) is answered with yes, as it is by itself.
     window.on('session-end', () => this.endAtOnce());
   }
 
+  /** Resolves at once if the app goes on, else when no machine is left, or another choice was made meanwhile. */
   async choose(choice: CloseChoice): Promise<void> {
+    const decision = ++this.decision;
     switch (choice) {
       case 'cancel':
         return;
       case 'keep-running':
+        this.wasHidden = true;
         this.options.window()?.hide();
         return;
       case 'shut-down':
@@ -69,6 +83,7 @@ export class CloseGuard {
         break;
     }
     await this.machines.allEnded();
+    if (decision !== this.decision) return;
     this.quitting = true;
     this.options.app.quit();
   }
@@ -101,13 +116,14 @@ export class CloseGuard {
 
   private shutDown(): void {
     for (const vm of this.machines.active()) {
-      if (vm.state === 'running' || vm.state === 'paused') this.machines.powerOff(vm.id);
-      else if (vm.state !== 'stopping') this.machines.forceOff(vm.id);
+      // One that was asked before is asked again, which gives it time again.
+      const asked = ['running', 'paused', 'stopping'].includes(vm.state) ? this.machines.powerOff(vm.id) : this.machines.forceOff(vm.id);
+      asked.catch(mayHaveEnded);
     }
   }
 
   private forceOff(): void {
-    for (const vm of this.machines.active()) this.machines.forceOff(vm.id);
+    for (const vm of this.machines.active()) this.machines.forceOff(vm.id).catch(mayHaveEnded);
   }
 
   private consider(): void {
@@ -118,15 +134,21 @@ export class CloseGuard {
 
   /** The page does not answer; the question must still be put. */
   private async askNatively(running: VmView[]): Promise<void> {
+    const say = messages[this.options.locale()];
     const choices: CloseChoice[] = ['cancel', 'shut-down', 'force-off'];
     const { response } = await this.options.dialog.showMessageBox({
       type: 'question',
-      message: 'Machines are still running',
+      message: say.stillRunning,
       detail: running.map((vm) => vm.name).join('\n'),
-      buttons: ['Cancel', 'Shut down', 'Force off'],
+      buttons: [say.cancel, say.shutDown, say.forceOff],
       defaultId: 1,
       cancelId: 0,
     });
     await this.choose(choices[response]);
   }
+}
+
+/** A machine that ended by itself meanwhile has no need to be told. */
+function mayHaveEnded(): void {
+  // Its end is what was wanted.
 }

@@ -1,4 +1,6 @@
-import type { ErrorReport, Progress } from '../engine/process/contract';
+import type { ErrorReport, Progress } from '../engine/runner/control';
+import { type BoxNotices, type BoxRequests, boxNoticeNames, boxRequestNames } from './box-contract';
+import type { BoxValues } from '../engine/settings/settings';
 
 /**
  * What window and main process say to each other: the one list of channels that main, preload and renderer share.
@@ -18,27 +20,51 @@ export interface VmView {
   /** Bytes; 0 if broken. */
   memory: number;
   harts: number;
-  /** Name of the kernel's file; undefined: the default guest. */
-  kernel?: string;
+  source: BoxValues['source'];
+  /** Name of the kernel's file, where a kernel is what starts. */
+  kernel?: string | undefined;
+  icon: BoxValues['icon'];
+  tags: readonly string[];
+  autostart: boolean;
+  /** What the guest may do in the terminal. */
+  terminal: Pick<BoxValues, 'bell' | 'guestTitle' | 'guestClipboard'>;
   state: VmState;
+  /** What runs it, where that is not this app: `hartbox run`. */
+  program?: string | undefined;
+  /** Keys of settings whose change waits for a restart. */
+  pending: readonly string[];
   /** With `preparing`. */
-  progress?: Progress;
+  progress?: Progress | undefined;
   /** With `broken` and `failed`. */
-  error?: ErrorReport;
+  error?: ErrorReport | undefined;
   /** What the machine reported while it went on; the latest. */
-  warning?: ErrorReport;
+  warning?: ErrorReport | undefined;
   /** The engine process has not been heard of for a while. */
   unresponsive: boolean;
   /** The guest was asked to shut down and has not, for a while. */
   stalled: boolean;
+  /** When it was last started with this app, in milliseconds since 1970. */
+  lastUsed?: number;
 }
 
 export type Theme = 'system' | 'light' | 'dark';
+/** What the app speaks: the window by renderer/locales, native dialogs by main/messages.ts. */
+export type Locale = 'en' | 'de' | 'zh-CN';
+/** `system`: the first of the user's languages that the app speaks, else English. */
+export type Language = 'system' | Locale;
+
+/** How the library is shown. */
+export interface LibraryLook {
+  layout: 'cards' | 'list';
+  order: 'name' | 'used' | 'state';
+}
 
 export interface AppInfo {
   version: string;
   platform: string;
   theme: Theme;
+  language: Language;
+  look: LibraryLook;
   /** A screen reader or the like is at work. */
   assistive: boolean;
 }
@@ -47,28 +73,40 @@ export interface AppInfo {
 export type CloseChoice = 'keep-running' | 'shut-down' | 'force-off' | 'cancel';
 
 /** Requests of the window: arguments and answer. */
-export interface Requests {
+export interface Requests extends BoxRequests {
   'app.info'(): AppInfo;
   'app.set-theme'(theme: Theme): void;
+  'app.set-language'(language: Language): void;
+  'app.set-look'(look: LibraryLook): void;
+  /** Open a web address that a guest wrote, once the user has confirmed it. */
+  'app.open-link'(url: string): void;
   'app.close'(choice: CloseChoice): void;
   'clipboard.write'(text: string): void;
   'clipboard.read'(): string;
   'library.list'(): VmView[];
   'library.show-files'(vm: string): void;
+  'library.rename'(vm: string, name: string): void;
   'vm.start'(vm: string): void;
   'vm.power-off'(vm: string): void;
   'vm.force-off'(vm: string): void;
   'vm.pause'(vm: string): void;
   'vm.resume'(vm: string): void;
+  'vm.reset'(vm: string): void;
+  /** Let debuggers attach: where, and which files hold symbols of what runs. */
+  'vm.debug'(vm: string): { address: string; symbols: string[] };
+  /** Shut down and start again. */
+  'vm.restart'(vm: string): void;
   /** The answer is a MessagePort, posted to the window as `{ type: 'hartbox.console', vm }`. */
   'vm.console'(vm: string): void;
 }
 export type RequestName = keyof Requests;
 
 /** What main tells the window without being asked. */
-export interface Notices {
+export interface Notices extends BoxNotices {
   /** A VM changed. */
   'vm.changed': VmView;
+  /** A VM is no longer in the library. */
+  'vm.removed': string;
   /** The window was asked to close while these VMs run: ask the user, then request `app.close`. */
   'app.close-requested': VmView[];
 }
@@ -78,21 +116,34 @@ export type NoticeName = keyof Notices;
 export type Answer<T> = { ok: true; value: T } | { ok: false; error: ErrorReport };
 
 const requestNames: Record<RequestName, true> = {
+  ...boxRequestNames,
   'app.info': true,
   'app.set-theme': true,
+  'app.set-language': true,
+  'app.set-look': true,
+  'app.open-link': true,
   'app.close': true,
   'clipboard.write': true,
   'clipboard.read': true,
   'library.list': true,
   'library.show-files': true,
+  'library.rename': true,
   'vm.start': true,
   'vm.power-off': true,
   'vm.force-off': true,
   'vm.pause': true,
   'vm.resume': true,
+  'vm.reset': true,
+  'vm.debug': true,
+  'vm.restart': true,
   'vm.console': true,
 };
-const noticeNames: Record<NoticeName, true> = { 'vm.changed': true, 'app.close-requested': true };
+const noticeNames: Record<NoticeName, true> = {
+  ...boxNoticeNames,
+  'vm.changed': true,
+  'vm.removed': true,
+  'app.close-requested': true,
+};
 
 export function isRequestName(name: string): name is RequestName {
   return Object.hasOwn(requestNames, name);
@@ -115,4 +166,17 @@ export interface Bridge {
   request<N extends RequestName>(name: N, ...args: Parameters<Requests[N]>): Promise<Answer<ReturnType<Requests[N]>>>;
   /** Returns a function that ends the listening. */
   on<N extends NoticeName>(name: N, listener: (notice: Notices[N]) => void): () => void;
+  /** Where a file that was dropped on the page lies; empty where it lies nowhere. */
+  pathOf(file: File): string;
+}
+
+/** What to speak, from what the user chose and the system's languages. Any Chinese is closer to a reader of another than English. */
+export function localeFor(language: Language, systemLanguages: readonly string[]): Locale {
+  if (language !== 'system') return language;
+  const known: Partial<Record<string, Locale>> = { en: 'en', de: 'de', zh: 'zh-CN' };
+  for (const tag of systemLanguages) {
+    const locale = known[tag.toLowerCase().split(/[-_]/)[0]];
+    if (locale) return locale;
+  }
+  return 'en';
 }

@@ -12,8 +12,8 @@ class FakeProcess extends EventEmitter {
   readonly stderr = new PassThrough();
   readonly calls: string[] = [];
 
-  postMessage(message: { type: string }): void {
-    this.calls.push(message.type);
+  postMessage(message: { start?: object; call?: string }): void {
+    this.calls.push(message.start ? 'start' : (message.call ?? ''));
   }
   kill(): boolean {
     this.calls.push('kill');
@@ -64,7 +64,7 @@ describe('EngineHost', () => {
     expect(child.calls).toEqual([]);
     await child.spawn(4711);
     expect(child.calls).toEqual(['start']);
-    child.emit('message', { type: 'heartbeat' });
+    child.emit('message', { event: 'heartbeat', data: {} });
     child.exit(0);
     expect(ends).toEqual([{ exitCode: 0, killed: false }]);
     expect(vi.getTimerCount()).toBe(0);
@@ -85,6 +85,12 @@ describe('EngineHost', () => {
     expect(ends).toEqual([{ exitCode: 6, killed: false, reason }]);
     expect(logged.join('\n')).toContain(reason);
     expect(logged.join('\n')).not.toContain('secret');
+  });
+
+  it('says what may be the cause where the process was killed', async () => {
+    await child.spawn(4711);
+    child.exit(9);
+    expect(ends).toMatchObject([{ exitCode: 9, killed: false, reason: expect.stringContaining('memory runs out') as string }]);
   });
 
   it('bears a fatal error of which nothing is told', async () => {
@@ -152,7 +158,7 @@ describe('EngineHost', () => {
 
   it('lets a process live that has once spoken', async () => {
     await child.spawn(4711);
-    child.emit('message', { type: 'heartbeat' });
+    child.emit('message', { event: 'heartbeat', data: {} });
     vi.advanceTimersByTime(120_000);
     expect(ends).toEqual([]);
   });
@@ -161,20 +167,31 @@ describe('EngineHost', () => {
     await child.spawn(4711);
     child.exit(0);
     const close = vi.fn();
-    host.send({ type: 'console' }, [{ close } as unknown as MessagePortMain]);
+    await expect(host.client.lendConsole({ close } as unknown as MessagePortMain)).rejects.toThrow('no longer to be reached');
     host.end();
     expect(child.calls).toEqual(['start']);
     expect(close).toHaveBeenCalledOnce();
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('says what the box says, and what it may not say goes into the log alone', async () => {
+    const heard: unknown[] = [];
+    host.client.on('exit', (exit) => heard.push(exit));
+    await child.spawn(4711);
+    child.emit('message', { event: 'exit', data: { code: 'none' } });
+    child.emit('message', 'nonsense');
+    expect(logged.filter((line) => line.includes('may not send'))).toHaveLength(2);
+    child.emit('message', { event: 'exit', data: { code: 3 } });
+    expect(heard).toEqual([{ code: 3 }]);
+  });
+
   it('says when the process falls silent and when it is heard again', async () => {
     const heard: boolean[] = [];
     host.on('responsive', (responsive) => heard.push(responsive));
     await child.spawn(4711);
-    child.emit('message', { type: 'heartbeat' });
+    child.emit('message', { event: 'heartbeat', data: {} });
     vi.advanceTimersByTime(10_000);
-    child.emit('message', { type: 'heartbeat' });
+    child.emit('message', { event: 'heartbeat', data: {} });
     expect(heard).toEqual([false, true]);
   });
 });

@@ -1,7 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import type { App, Details, MessagePortMain, UtilityProcess, utilityProcess } from 'electron';
-import { type EngineEvent, type EngineRequest, HEARTBEAT_MS, type V8Verdict, engineEventSchema } from '../engine/process/contract';
+import type { App, Details, UtilityProcess, utilityProcess } from 'electron';
+import { HEARTBEAT_MS } from '../engine/runner/control';
+import { type ControlClient, LineClient } from '../engine/runner/control-client';
+import type { EngineStart } from '../engine/runner/engine-start';
+import { type MessagePortLike, portLine } from '../engine/runner/transport';
+import type { V8Verdict } from '../engine/threads/v8-verdict-schema';
 
 /** Silence after which an engine process counts as not responding, in milliseconds. */
 const SILENCE_MS = HEARTBEAT_MS * 5;
@@ -9,6 +13,9 @@ const SILENCE_MS = HEARTBEAT_MS * 5;
 const GRACE_MS = 4000;
 /** A new process that says nothing for so long, in milliseconds, will not: Electron does not always tell that it could not be launched. */
 const BIRTH_MS = 30_000;
+
+/** What Electron tells as the exit code of a process that was killed by SIGKILL; none of ours ends with it. */
+const KILLED = 9;
 
 /** What is kept of what an engine process prints. */
 export interface EngineLog {
@@ -36,7 +43,6 @@ export interface EngineEnd {
 }
 
 export interface EngineHostEvents {
-  event: [EngineEvent];
   /** Heartbeats stopped (false) or came back (true). */
   responsive: [boolean];
   /** The process is gone; the last word of this host. */
@@ -45,6 +51,8 @@ export interface EngineHostEvents {
 
 /** One engine process: a VM's own operating-system process. What befalls it, befalls that VM alone. */
 export class EngineHost extends EventEmitter<EngineHostEvents> {
+  /** Closed when the process is gone. */
+  readonly client: ControlClient;
   private readonly process: UtilityProcess;
   private readonly name: string;
   private isGone = false;
@@ -77,20 +85,29 @@ export class EngineHost extends EventEmitter<EngineHostEvents> {
     });
     this.process.stdout?.on('data', (data: Buffer) => log.info(data.toString().trimEnd()));
     this.process.stderr?.on('data', (data: Buffer) => log.warn(data.toString().trimEnd()));
-    this.process.on('message', (message: unknown) => this.receive(message));
+    this.process.on('message', () => this.listen());
+    this.client = new LineClient(portLine(this.process as MessagePortLike, { carriesPorts: true }));
+    this.client.on('malformed', (why) => log.warn('The engine process sent a message that it may not send; it was ignored.', why));
+    this.client.on('exit', ({ error }) => {
+      if (error) log.warn(error.message, error.details);
+    });
     // Without a listener the event would be an exception in the main process. `exit` follows.
     this.process.on('error', (type: string, location?: string, report?: string) => {
       this.reason = describeFatalError(type, location, report);
       log.warn(this.reason);
     });
-    this.process.on('exit', (code) => this.leave(code));
+    this.process.on('exit', (code) => {
+      if (code === KILLED)
+        this.reason ??= 'It was ended by force, by another program or by the system, which does so when memory runs out.';
+      this.leave(code);
+    });
     app.on('child-process-gone', this.onChildGone);
     this.process.once('spawn', () => {
       log.info(`The engine process started (process ${this.process.pid}).`);
       if (this.isEnding) this.kill();
       else
         void platform.v8.then((v8) => {
-          if (!this.isEnding) this.send({ type: 'start', vm, dataDirectory, v8 });
+          if (!this.isEnding && !this.isGone) this.process.postMessage({ start: { vm, dataDirectory, v8 } } satisfies EngineStart);
         });
     });
     this.birth = setTimeout(() => {
@@ -103,17 +120,11 @@ export class EngineHost extends EventEmitter<EngineHostEvents> {
     return this.process.pid;
   }
 
-  /** Nothing happens when the process is gone; ports are closed then. */
-  send(request: EngineRequest, ports: MessagePortMain[] = []): void {
-    if (this.isGone) for (const port of ports) port.close();
-    else this.process.postMessage(request, ports);
-  }
-
   /** End the process: it is asked to force the machine off, and killed if it does not go. */
   end(): void {
     if (this.isGone || this.isEnding) return;
     this.isEnding = true;
-    this.send({ type: 'force-off' });
+    this.client.call('force-off', {}).catch(() => undefined);
     const steps = [
       () => this.kill(),
       () => this.killAtOnce(),
@@ -149,24 +160,13 @@ export class EngineHost extends EventEmitter<EngineHostEvents> {
     for (const timer of [this.silence, this.grace, this.birth]) clearTimeout(timer);
     this.platform.app.off('child-process-gone', this.onChildGone);
     this.platform.log.info(`The engine process ended with code ${exitCode}.${reason === undefined ? '' : ` ${reason}`}`);
+    this.client.close();
     this.emit('gone', { exitCode, killed: this.killed, reason });
-  }
-
-  private receive(message: unknown): void {
-    if (this.isGone) return;
-    this.listen();
-    const { log } = this.platform;
-    const event = engineEventSchema.safeParse(message);
-    if (!event.success) {
-      log.warn('The engine process sent a message that is not part of the contract; it was ignored.', event.error.message);
-      return;
-    }
-    if (event.data.type === 'exit' && event.data.error) log.warn(event.data.error.message, event.data.error.details);
-    this.emit('event', event.data);
   }
 
   /** Something was heard: start waiting for the next. */
   private listen(): void {
+    if (this.isGone) return;
     clearTimeout(this.birth);
     if (!this.responsive) {
       this.responsive = true;

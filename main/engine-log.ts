@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import log from 'electron-log/main';
+import log from 'electron-log/node';
 import type { EngineLog } from './engine-host';
 
 /** Where what an engine process prints is kept. */

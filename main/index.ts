@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type BrowserWindow,
@@ -16,20 +17,34 @@ import {
   shell,
   utilityProcess,
 } from 'electron';
-import log from 'electron-log/main';
+import log from 'electron-log/node';
 import { ENDING_SIGNALS } from '../engine/host/ending-signals';
-import { dataDirectory } from '../engine/images/data-directory';
-import { VmLibrary } from '../engine/machine/vm-library';
-import type { V8Verdict } from '../engine/process/contract';
-import { v8Verdict } from '../engine/process/v8-verdict';
+import { dataDirectory } from '../engine/host/data-directory';
+import { ensureFolder } from '../engine/host/ensure-folder';
+import { findRunning } from '../engine/runner/control-socket';
+import { Library } from '../engine/runner/library';
+import type { V8Verdict } from '../engine/threads/v8-verdict-schema';
+import { v8Verdict } from '../engine/threads/v8-verdict';
 import { APP_SCHEME, serveAsset } from './asset-protocol';
+import { boxRequests } from './box-requests';
 import { CloseGuard } from './close-guard';
-import { CHANNEL_PREFIX, CONSOLE_CHANNEL, type NoticeName, type Notices, type RequestName } from './contract';
+import {
+  CHANNEL_PREFIX,
+  CONSOLE_CHANNEL,
+  type Locale,
+  type NoticeName,
+  type Notices,
+  type RequestName,
+  type VmView,
+  localeFor,
+} from './contract';
 import { EngineHost, engineEnvironment } from './engine-host';
 import { engineLog, engineLogFile } from './engine-log';
 import { type RequestHandlers, answerRequest } from './ipc';
 import { keepAwake } from './keep-awake';
 import { Machines } from './machines';
+import { messages } from './messages';
+import { linkOpener } from './open-link';
 import { Preferences } from './preferences';
 import { confinePages, confineSession } from './security';
 import { trialInUtility } from './trial-in-utility';
@@ -57,8 +72,13 @@ function run(): void {
   );
 
   const preferences = new Preferences(home);
-  nativeTheme.themeSource = preferences.theme;
-  const library = new VmLibrary(home);
+  nativeTheme.themeSource = preferences.get('theme');
+  void preferences.removeLeftovers();
+  const locale = (): Locale => localeFor(preferences.get('language'), systemLanguages());
+  const openWindow = (): BrowserWindow | undefined => (window?.isDestroyed() ? undefined : window);
+  const library = new Library(home);
+  /** What a crash has left is put right while Electron starts. */
+  const recovery = library.recover();
   const fork: typeof utilityProcess.fork = (...args) => utilityProcess.fork(...args);
   /** While it is being found out; the file that keeps it is read again for each machine. */
   let v8: Promise<V8Verdict> | undefined;
@@ -71,42 +91,69 @@ function run(): void {
   const machines = new Machines({
     library,
     startEngine: (vm) => new EngineHost(vm, home, { fork, app, log: engineLog(vm, home), v8: verdict() }),
+    findRunning: (vm) => findRunning(home, vm),
     logFile: (vm) => engineLogFile(vm, home),
   });
-  machines.on('changed', (view) => notify('vm.changed', view));
+  /** With what the app itself remembers of a box. */
+  const remembered = (view: VmView): VmView => ({ ...view, lastUsed: preferences.get('lastUsed')[view.id] });
+  machines.on('changed', (view) => {
+    if (view.state === 'starting') void preferences.set({ lastUsed: { ...preferences.get('lastUsed'), [view.id]: Date.now() } });
+    notify('vm.changed', remembered(view));
+  });
+  machines.on('removed', (id) => notify('vm.removed', id));
   keepAwake(machines, powerSaveBlocker);
   const guard = new CloseGuard({
     machines,
     ask: (running) => notify('app.close-requested', running),
-    window: () => (window?.isDestroyed() ? undefined : window),
+    window: openWindow,
     app,
     dialog,
+    locale,
   });
 
   const handlers: RequestHandlers = {
+    ...boxRequests({
+      library,
+      dialog,
+      window: openWindow,
+      locale,
+      recovery,
+      tell: (progress) => notify('box.progress', progress),
+      trash: (path) => shell.trashItem(path),
+      applyLive: (vm) => machines.applySettings(vm),
+    }),
     'app.info': () => ({
       version: app.getVersion(),
       platform: process.platform,
-      theme: preferences.theme,
+      theme: preferences.get('theme'),
+      language: preferences.get('language'),
+      look: preferences.get('look'),
       assistive: app.accessibilitySupportEnabled,
     }),
     'app.set-theme': async (theme) => {
       nativeTheme.themeSource = theme;
       await preferences.set({ theme });
     },
+    'app.set-language': (language) => preferences.set({ language }),
+    'app.set-look': (look) => preferences.set({ look }),
+    'app.open-link': linkOpener({ dialog, shell, window: openWindow, locale }),
     'app.close': (choice) => guard.choose(choice),
     'clipboard.write': (text) => clipboard.writeText(text),
     'clipboard.read': () => clipboard.readText(),
-    'library.list': () => machines.list(),
+    'library.list': async () => (await machines.list()).map(remembered),
     'library.show-files': (vm) => shell.showItemInFolder(library.configFile(vm)),
+    'library.rename': async (vm, name) => library.rename(vm, name),
     'vm.start': (vm) => machines.start(vm),
     'vm.power-off': (vm) => machines.powerOff(vm),
     'vm.force-off': (vm) => machines.forceOff(vm),
     'vm.pause': (vm) => machines.pause(vm),
     'vm.resume': (vm) => machines.resume(vm),
-    'vm.console': (vm) => {
+    'vm.reset': (vm) => machines.reset(vm),
+    'vm.debug': (vm) => machines.debug(vm),
+    'vm.restart': (vm) => machines.restart(vm),
+    'vm.console': async (vm) => {
       const { port1, port2 } = new MessageChannelMain();
-      machines.connectConsole(vm, port1);
+      await machines.connectConsole(vm, port1);
       window?.webContents.postMessage(CONSOLE_CHANNEL, vm, [port2]);
     },
   };
@@ -134,13 +181,33 @@ function run(): void {
     });
   };
 
+  /** Start what is to start with the app, once what a crash has left is put right. */
+  const startBoxes = async (): Promise<void> => {
+    for (const { message } of await recovery) log.warn(message);
+    for (const { id, autostart, state } of await machines.list()) {
+      // Why one does not start is shown with it.
+      if (autostart && state === 'off') await machines.start(id).catch((error: unknown) => log.warn(`${id} was not started.`, error));
+    }
+  };
+
   app.on('second-instance', open);
   app.on('activate', open);
   app.on('window-all-closed', () => app.quit());
+  app.on('will-quit', (event) => {
+    event.preventDefault();
+    // To quit once more, after having been kept from it, is something that Electron 33 does not always come to an end with.
+    void preferences.settled().finally(() => app.exit(0));
+  });
   void app.whenReady().then(() => {
     confineSession(session.defaultSession);
+    library.watch((ids) => {
+      // Whoever shows a box learns of it from there; settings pages look again by themselves.
+      void machines.list().catch((error: unknown) => log.error('The library could not be read.', error));
+      notify('box.changed', { ids });
+    });
     protocol.handle(APP_SCHEME, (request) => serveAsset(rendererRoot, request));
     open();
+    void startBoxes().catch((error: unknown) => log.error('The library could not be read.', error));
     // Now, since Electron sets up its own way with signals while it starts: that one quits as a user does, with questions on macOS.
     for (const signal of ENDING_SIGNALS) process.on(signal, () => guard.end(signal));
     // Linux and macOS; Windows tells the window.
@@ -153,7 +220,7 @@ function run(): void {
 
 // Before anything touches it: everything that the app keeps lies in the one data directory.
 try {
-  mkdirSync(join(home, 'app'), { recursive: true });
+  ensureFolder(join(home, 'app'));
   app.setPath('userData', join(home, 'app'));
   log.transports.file.resolvePathFn = () => join(home, 'logs', 'app.log');
   log.errorHandler.startCatching({ showDialog: false });
@@ -164,10 +231,25 @@ try {
     app.quit();
   }
 } catch (error) {
-  const reason = error instanceof Error ? error.message : String(error);
-  dialog.showErrorBox(
-    'Hartbox cannot use its data folder',
-    `${home}\n\n${reason}\n\nMake the folder writable, or set HARTBOX_HOME to another one.`,
-  );
+  void endWithoutData(error instanceof Error ? error.message : String(error));
+}
+
+/** Say why there is no app, where it is seen: a native dialog takes a display, and Electron that is ready. */
+async function endWithoutData(reason: string): Promise<void> {
+  const say = messages[localeFor('system', systemLanguages())];
+  const detail = say.dataFolderDetail(home, reason);
+  console.error(`${say.dataFolder}: ${detail}`);
+  const hasDisplay = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
+  if (hasDisplay) {
+    // Electron's own files must not take the place of ours in the user's folder for settings.
+    app.setPath('userData', mkdtempSync(join(tmpdir(), 'hartbox-')));
+    await app.whenReady();
+    await dialog.showMessageBox({ type: 'error', title: 'Hartbox', message: say.dataFolder, detail, buttons: [say.quit], noLink: true });
+  }
   app.exit(1);
+}
+
+function systemLanguages(): string[] {
+  // What Electron was told to speak comes first.
+  return [app.commandLine.getSwitchValue('lang'), ...app.getPreferredSystemLanguages()];
 }

@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { VmError } from '../engine/bus/vm-error';
+import { VmError } from '../engine/errors/vm-error';
+import type { RequestName, Requests } from './contract';
 import { type RequestHandlers, answerRequest } from './ipc';
 
 function handlers(): { [N in keyof RequestHandlers]: ReturnType<typeof vi.fn> } & RequestHandlers {
@@ -46,5 +48,114 @@ describe('answerRequest', () => {
       ok: false,
       error: { kind: 'Resource', message: 'No room.', details: 'Error: ENOSPC' },
     });
+  });
+});
+
+/** Of every channel something that it takes. */
+const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
+  'box.host-facts': [],
+  'box.settings': ['a'],
+  'box.create': [{ name: 'A' }, { size: 1 << 30 }],
+  'box.change': ['a', { name: 'B' }, 'revision'],
+  'box.probe-file': ['/file'],
+  'box.pick-file': ['drive'],
+  'box.create-disk': ['a', { size: 1 << 30, format: 'raw' }],
+  'box.clone': ['a', true, 'task'],
+  'box.outside-files': [[{ file: '/a.qcow2', format: 'auto' }]],
+  'box.allow-files': [[{ image: '/a.qcow2', kind: 'backing', name: '../b', file: '/b' }]],
+  'box.remove': ['a'],
+  'box.undo-remove': ['a 1'],
+  'box.export': ['a', 'task'],
+  'box.import': ['/file', 'task'],
+  'box.recovered': [],
+  'box.cancel': ['task'],
+  'app.info': [],
+  'app.set-theme': ['dark'],
+  'app.set-language': ['de'],
+  'app.set-look': [{ layout: 'list', order: 'name' }],
+  'app.open-link': ['https://example.org/'],
+  'app.close': ['cancel'],
+  'clipboard.write': ['text'],
+  'clipboard.read': [],
+  'library.list': [],
+  'library.show-files': ['a'],
+  'library.rename': ['a', 'B'],
+  'vm.start': ['a'],
+  'vm.power-off': ['a'],
+  'vm.force-off': ['a'],
+  'vm.pause': ['a'],
+  'vm.resume': ['a'],
+  'vm.reset': ['a'],
+  'vm.debug': ['a'],
+  'vm.restart': ['a'],
+  'vm.console': ['a'],
+};
+const channels = Object.entries(valid) as [RequestName, unknown[]][];
+/** What may be null. */
+const orNull = ['box.create 1', 'box.import 0'];
+/** A value of each kind that structured clones carry. */
+const kinds: unknown[] = [
+  undefined,
+  null,
+  true,
+  0,
+  Number.NaN,
+  -1,
+  1n,
+  'x'.repeat(17 << 20),
+  [],
+  new Date(0),
+  new Map(),
+  new Uint8Array(1),
+  /x/,
+];
+
+describe.each(channels)('the channel %s', (name, args) => {
+  it('serves the page of the app, and nobody else', async () => {
+    const known = handlers();
+    expect(await answerRequest(known, name, page, args)).toMatchObject({ ok: true });
+    expect(known[name]).toHaveBeenCalledExactlyOnceWith(...args);
+    for (const sender of [
+      { ...page, isMainFrame: false },
+      ...['https://example.org/', 'app://hartbox.example.org/', 'app://hartbox@example.org/', 'file:///app/', 'about:blank', undefined].map(
+        (url) => ({
+          ...page,
+          url,
+        }),
+      ),
+    ])
+      expect(await answerRequest(known, name, sender, args)).toMatchObject({ ok: false });
+    expect(known[name]).toHaveBeenCalledOnce();
+  });
+
+  it('takes nothing but what the contract says', async () => {
+    const known = handlers();
+    const wrong = [[...args, 'more'], ...(args.length > 0 ? [args.slice(1), []] : [])];
+    for (const [at, arg] of args.entries()) {
+      const others = kinds.filter((kind) => !(kind === null && orNull.includes(`${name} ${at}`)) && typeof kind !== typeof arg);
+      const ofType = Array.isArray(arg)
+        ? [{}, new Date(0), [7]]
+        : typeof arg === 'object'
+          ? [[], new Date(0), new Uint8Array(1)]
+          : typeof arg === 'string'
+            ? [kinds[7]]
+            : [];
+      wrong.push(...[...others, ...ofType].map((value) => args.with(at, value)));
+    }
+    for (const bad of wrong) expect(await answerRequest(known, name, page, bad)).toMatchObject({ ok: false, error: { kind: 'Internal' } });
+    expect(known[name]).not.toHaveBeenCalled();
+  });
+
+  it('never fails otherwise than by an answer', async () => {
+    const known = handlers();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.anything({ withBigInt: true, withDate: true, withMap: true, withTypedArray: true }), { maxLength: 4 }),
+        async (given) => {
+          expect(await answerRequest(known, name, page, given)).toHaveProperty('ok');
+        },
+      ),
+      { numRuns: 50 },
+    );
   });
 });

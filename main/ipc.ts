@@ -1,26 +1,37 @@
 import { z } from 'zod';
-import { vmIdSchema } from '../engine/machine/vm-library';
-import { VmError } from '../engine/bus/vm-error';
-import { reportError } from '../engine/process/error-report';
+import { vmIdSchema } from '../engine/runner/library';
+import { VmError } from '../engine/errors/vm-error';
+import { reportError } from '../engine/runner/error-report';
 import { APP_ORIGIN } from './asset-protocol';
+import { boxArguments } from './box-requests';
 import type { Answer, RequestName, Requests } from './contract';
+import { LONGEST_LINK } from './link';
+import { languageSchema, lookSchema, themeSchema } from './preferences';
 
 const vm = z.tuple([vmIdSchema]);
 
 /** What each request may carry. */
 const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> } = {
+  ...boxArguments,
   'app.info': z.tuple([]),
-  'app.set-theme': z.tuple([z.enum(['system', 'light', 'dark'])]),
+  'app.set-theme': z.tuple([themeSchema]),
+  'app.set-language': z.tuple([languageSchema]),
+  'app.set-look': z.tuple([lookSchema]),
+  'app.open-link': z.tuple([z.string().max(LONGEST_LINK)]),
   'app.close': z.tuple([z.enum(['keep-running', 'shut-down', 'force-off', 'cancel'])]),
   'clipboard.write': z.tuple([z.string().max(16 << 20)]),
   'clipboard.read': z.tuple([]),
   'library.list': z.tuple([]),
   'library.show-files': vm,
+  'library.rename': z.tuple([vmIdSchema, z.string().trim().min(1).max(100)]),
   'vm.start': vm,
   'vm.power-off': vm,
   'vm.force-off': vm,
   'vm.pause': vm,
   'vm.resume': vm,
+  'vm.reset': vm,
+  'vm.debug': vm,
+  'vm.restart': vm,
   'vm.console': vm,
 };
 

@@ -1,11 +1,14 @@
 import { EventEmitter } from 'node:events';
 import { basename } from 'node:path';
 import type { MessagePortMain } from 'electron';
-import { VmError } from '../engine/bus/vm-error';
-import type { MachineConfig } from '../engine/machine/config';
-import type { VmEntry } from '../engine/machine/vm-library';
-import type { EngineEvent, EngineRequest, ErrorReport } from '../engine/process/contract';
-import { reportError } from '../engine/process/error-report';
+import { reasonCode } from '../engine/errors/system-error';
+import { VmError } from '../engine/errors/vm-error';
+import { reloadSettings } from '../engine/runner/reload-settings';
+import type { ErrorReport, EventData, Status } from '../engine/runner/control';
+import type { ControlClient } from '../engine/runner/control-client';
+import { reportError } from '../engine/runner/error-report';
+import type { BoxEntry } from '../engine/runner/library';
+import type { BoxValues } from '../engine/settings/settings';
 import type { VmState, VmView } from './contract';
 import type { EngineEnd, EngineHostEvents } from './engine-host';
 
@@ -16,148 +19,239 @@ const STALL_MS = 15_000;
 export interface Engine extends EventEmitter<EngineHostEvents> {
   /** Undefined while there is no process. */
   readonly pid: number | undefined;
-  send(request: EngineRequest, ports?: MessagePortMain[]): void;
+  readonly client: ControlClient;
   end(): void;
 }
 
 export interface MachinesOptions {
-  library: { list(): Promise<VmEntry[]>; config(id: string): Promise<MachineConfig> };
-  startEngine: (vm: string) => Engine;
-  /** Where a VM's log is, for error details. */
-  logFile: (vm: string) => string;
+  library: { list(): Promise<BoxEntry[]>; settings(id: string): Promise<{ values: BoxValues }> };
+  startEngine: (id: string) => Engine;
+  /** A line to the process that runs a box, if one does (control-socket.ts). */
+  findRunning: (id: string) => Promise<ControlClient | undefined>;
+  /** Where a box's log is, for error details. */
+  logFile: (id: string) => string;
 }
 
+/** A box that runs: in an engine process of this app, or elsewhere, such as in a `hartbox run`. */
 interface Running {
-  engine: Engine;
-  /** The engine's own last word, which comes before its process ends. */
-  exit?: Extract<EngineEvent, { type: 'exit' }>;
+  client: ControlClient;
+  /** Of this app. */
+  engine?: Engine;
+  /** The box's own last word, which comes before its process ends. */
+  exit?: EventData<'exit'>;
   stall?: NodeJS.Timeout;
+  /** To be started again as soon as it is off. */
+  again: boolean;
+  /** The user has forced it off: however it ends now, that is what they wanted. */
+  forced?: true;
 }
 
-const idle = { unresponsive: false, stalled: false, progress: undefined } as const;
+const idle = {
+  unresponsive: false,
+  stalled: false,
+  progress: undefined,
+  program: undefined,
+  pending: [],
+} as const satisfies Partial<VmView>;
 
 interface MachinesEvents {
   changed: [VmView];
+  /** Is no longer in the library. */
+  removed: [id: string];
   /** What a machine's harts have done since the event before; see reportStatistics(). */
-  statistics: [id: string, interval: Extract<EngineEvent, { type: 'statistics' }>['interval']];
+  statistics: [id: string, interval: EventData<'statistics'>['interval']];
 }
 
-/** The library's VMs as they are now: their configuration, and for each running one its engine process. */
+/** The library's boxes as they are now: their settings, and for each that runs a line to it, whoever started it. */
 export class Machines extends EventEmitter<MachinesEvents> {
   private readonly views = new Map<string, VmView>();
   private readonly running = new Map<string, Running>();
+  /** While the line to a box that runs elsewhere is being made. */
+  private readonly looking = new Set<string>();
+  private reading: Promise<void> | undefined;
 
   constructor(private readonly options: MachinesOptions) {
     super();
   }
 
-  /** All VMs, freshly read from disk; the state of those that run stays. */
+  /** All boxes, freshly read from disk, and what runs of them. Whoever asks while one reads gets what that one finds. */
   async list(): Promise<VmView[]> {
-    const entries = await this.options.library.list();
-    const views = entries.map((entry) => {
-      const view = this.running.has(entry.id) ? this.view(entry.id) : viewOf(entry, this.views.get(entry.id));
-      this.views.set(entry.id, view);
-      return view;
+    this.reading ??= this.read().finally(() => {
+      this.reading = undefined;
     });
-    for (const id of this.views.keys()) {
-      if (!entries.some((entry) => entry.id === id) && !this.running.has(id)) this.views.delete(id);
-    }
-    return views;
+    await this.reading;
+    return [...this.views.values()];
   }
 
-  /** VMs that have an engine process. */
+  private async read(): Promise<void> {
+    const entries = await this.options.library.list();
+    const known = new Map(this.views);
+    const views = new Map<string, VmView>();
+    // In the library's order.
+    for (const entry of entries) {
+      const before = known.get(entry.id);
+      // What it runs with may be other than what its settings say by now.
+      const view = this.running.has(entry.id) && before ? { ...before, ...appearance(entry) } : viewOf(entry, before);
+      views.set(entry.id, view);
+    }
+    // What still runs is shown though its folder is gone.
+    for (const id of this.running.keys()) {
+      const view = known.get(id);
+      if (view && !views.has(id)) views.set(id, view);
+    }
+    // All at once: whoever is told of one box may ask for the others.
+    this.views.clear();
+    for (const [id, view] of views) this.views.set(id, view);
+    for (const [id, view] of views) if (JSON.stringify(view) !== JSON.stringify(known.get(id))) this.emit('changed', view);
+    for (const id of known.keys()) if (!views.has(id)) this.emit('removed', id);
+    await Promise.all([...this.views.keys()].map((id) => this.look(id)));
+  }
+
+  /** See whether somebody else runs the box, and follow it then. */
+  private async look(id: string): Promise<void> {
+    if (this.running.has(id) || this.looking.has(id)) return;
+    this.looking.add(id);
+    try {
+      const client = await this.options.findRunning(id);
+      if (!client) return;
+      // The user may have been quicker.
+      if (this.running.has(id) || !this.views.has(id)) client.close();
+      else this.follow(id, { client, again: false });
+    } catch (error) {
+      this.update(id, { warning: reportError(error) });
+    } finally {
+      this.looking.delete(id);
+    }
+  }
+
+  /** Boxes that have an engine process of this app. */
   active(): VmView[] {
-    return [...this.running.keys()].map((id) => this.view(id));
+    return [...this.running].filter(([, { engine }]) => engine).map(([id]) => this.view(id));
   }
 
   /** The operating-system processes of these. */
   pids(): number[] {
-    return [...this.running.values()].map(({ engine }) => engine.pid).filter((pid) => pid !== undefined);
+    return [...this.running.values()].map(({ engine }) => engine?.pid).filter((pid) => pid !== undefined);
   }
 
   async start(id: string): Promise<void> {
-    if (this.running.has(id)) throw new VmError('State', `"${this.view(id).name}" is already running.`);
+    await this.look(id);
+    if (this.running.has(id)) throw this.refusal(id, 'started');
     const before = this.view(id);
-    const config = await this.options.library.config(id).catch((error: unknown) => {
+    const { values } = await this.options.library.settings(id).catch((error: unknown) => {
       this.update(id, { state: 'broken', error: reportError(error) });
       throw error;
     });
     // Another request may have started it meanwhile.
     if (this.running.has(id)) return;
-    const fresh = { ...before, ...idle, ...described(config), error: undefined, warning: undefined };
-    const running: Running = { engine: this.startEngine(id, fresh) };
-    this.running.set(id, running);
+    const fresh = { ...before, ...idle, ...described({ id, values }), error: undefined, warning: undefined };
+    const engine = this.startEngine(id, fresh);
     this.update(id, { ...fresh, state: 'starting' });
-    running.engine.on('event', (event) => this.onEvent(id, running, event));
-    running.engine.on('responsive', (responsive) => this.update(id, { unresponsive: !responsive }));
-    running.engine.on('gone', (end) => this.onGone(id, running, end));
+    this.follow(id, { client: engine.client, engine, again: false });
   }
 
-  /** Ask the guest to shut down. After a while without effect the VM counts as stalled, for the user to decide. */
-  powerOff(id: string): void {
+  private follow(id: string, running: Running): void {
+    const { client, engine } = running;
+    this.running.set(id, running);
+    client.on('status', (status) => this.onStatus(id, running, status));
+    client.on('warning', (warning) => this.update(id, { warning }));
+    client.on('statistics', ({ interval }) => this.emit('statistics', id, interval));
+    client.on('exit', (exit) => {
+      running.exit = exit;
+    });
+    if (engine) {
+      engine.on('responsive', (responsive) => this.update(id, { unresponsive: !responsive }));
+      engine.on('gone', (end) => this.onGone(id, running, end));
+    } else {
+      client.on('closed', () => this.onGone(id, running));
+      if (client.status) this.onStatus(id, running, client.status);
+    }
+  }
+
+  /** Ask the guest to shut down. After a while without effect the box counts as stalled, for the user to decide. */
+  async powerOff(id: string): Promise<void> {
     const running = this.required(id, ['running', 'paused', 'stopping'], 'shut down');
-    // A guest that stands still hears nothing.
-    if (this.view(id).state === 'paused') running.engine.send({ type: 'resume' });
-    running.engine.send({ type: 'power-off' });
     clearTimeout(running.stall);
     running.stall = setTimeout(() => this.update(id, { stalled: true }), STALL_MS);
     this.update(id, { state: 'stopping', stalled: false });
+    await running.client.call('power-off', {});
+  }
+
+  /** Shut down and start again. */
+  async restart(id: string): Promise<void> {
+    this.required(id, ['running', 'paused', 'stopping'], 'restarted').again = true;
+    await this.powerOff(id);
+  }
+
+  /** As the reset button does: the guest is not asked. */
+  async reset(id: string): Promise<void> {
+    await this.required(id, ['running', 'paused', 'stopping'], 'reset').client.call('reset', {});
+  }
+
+  /** Let debuggers attach to it. */
+  async debug(id: string): Promise<{ address: string; symbols: string[] }> {
+    return this.required(id, ['running', 'paused', 'stopping'], 'debugged').client.call('debug', {});
   }
 
   /** End the machine at once, whatever it does. Nothing happens if it is off. */
-  forceOff(id: string): void {
-    this.running.get(id)?.engine.end();
-  }
-
-  pause(id: string): void {
-    this.required(id, ['running'], 'paused').engine.send({ type: 'pause' });
-  }
-
-  resume(id: string): void {
-    this.required(id, ['paused'], 'resumed').engine.send({ type: 'resume' });
-  }
-
-  /** Emit `statistics` of a running VM every so many milliseconds. */
-  reportStatistics(id: string, every: number): void {
-    this.running.get(id)?.engine.send({ type: 'statistics', every });
-  }
-
-  /** Give a running VM's console to the holder of the other end of `port`. */
-  connectConsole(id: string, port: MessagePortMain): void {
+  async forceOff(id: string): Promise<void> {
     const running = this.running.get(id);
-    if (!running) throw new VmError('State', `"${this.view(id).name}" is not running, so it has no console.`);
-    running.engine.send({ type: 'console' }, [port]);
+    if (!running) return;
+    running.again = false;
+    running.forced = true;
+    if (running.engine) running.engine.end();
+    else await running.client.call('force-off', {});
   }
 
-  /** Resolves when no engine process is left. */
+  async pause(id: string): Promise<void> {
+    await this.required(id, ['running'], 'paused').client.call('pause', {});
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.required(id, ['paused'], 'resumed').client.call('resume', {});
+  }
+
+  /** Have a running box take over its changed settings. Undefined if it is off, or not yet so far. */
+  async applySettings(id: string): Promise<{ live: string[]; restart: string[] } | undefined> {
+    const client = this.running.get(id)?.client;
+    const answer = client && (await reloadSettings(client));
+    return typeof answer === 'string' ? undefined : answer;
+  }
+
+  /** Emit `statistics` of a running box every so many milliseconds. */
+  reportStatistics(id: string, every: number): void {
+    this.running
+      .get(id)
+      ?.client.call('watch-statistics', { every })
+      // It has ended meanwhile.
+      .catch(() => undefined);
+  }
+
+  /** Give a running box's console to the holder of the other end of `port`. */
+  async connectConsole(id: string, port: MessagePortMain): Promise<void> {
+    const running = this.running.get(id);
+    if (!running)
+      throw new VmError('State', `"${this.view(id).name}" is not running, so it has no console.`, {
+        code: 'box-off',
+        params: { name: this.view(id).name },
+      });
+    await running.client.lendConsole(port);
+  }
+
+  /** Resolves when no engine process of this app is left. */
   async allEnded(): Promise<void> {
-    while (this.running.size > 0) {
+    while (this.active().length > 0) {
       await new Promise<void>((resolve) => this.once('changed', () => resolve()));
     }
   }
 
-  private onEvent(id: string, running: Running, event: EngineEvent): void {
-    const { state } = this.view(id);
-    switch (event.type) {
-      case 'progress':
-        this.update(id, { state: 'preparing', progress: event.progress });
-        break;
-      case 'state':
-        // A guest that was asked to shut down is still shutting down.
-        this.update(id, { state: state === 'stopping' && event.state === 'running' ? state : event.state, progress: undefined });
-        break;
-      case 'warning':
-        this.update(id, { warning: event.error });
-        break;
-      case 'exit':
-        running.exit = event;
-        break;
-      case 'statistics':
-        this.emit('statistics', id, event.interval);
-        break;
-      case 'heartbeat':
-        break;
-    }
+  private onStatus(id: string, running: Running, status: Status): void {
+    if (status.state === 'off') return;
+    const program = running.engine ? undefined : status.program;
+    const { state: before } = this.view(id);
+    // A guest that was asked to shut down is still shutting down, until it is found paused.
+    const state = before === 'stopping' && status.state === 'running' ? before : status.state;
+    this.update(id, { state, progress: status.progress, pending: status.pending, program });
   }
 
   private startEngine(id: string, fresh: Partial<VmView>): Engine {
@@ -166,59 +260,97 @@ export class Machines extends EventEmitter<MachinesEvents> {
     } catch (cause) {
       const error = new VmError(
         'Resource',
-        `The engine process of "${this.view(id).name}" could not be started: ${(cause as Error).message}. Close other programs and start the VM again.`,
-        { cause },
+        `The engine process of "${this.view(id).name}" could not be started: ${(cause as Error).message}. Close other programs and start the box again.`,
+        { cause, code: 'engine-not-started', params: { name: this.view(id).name, reason: reasonCode(cause) } },
       );
       this.update(id, { ...fresh, state: 'failed', error: reportError(error) });
       throw error;
     }
   }
 
-  private onGone(id: string, running: Running, end: EngineEnd): void {
+  /** `end` is that of our own engine process; of another's only the line is gone. */
+  private onGone(id: string, running: Running, end?: EngineEnd): void {
     clearTimeout(running.stall);
     this.running.delete(id);
+    if (!this.views.has(id)) return;
     // Who was told to end, and had to be killed, has ended as it was told to.
-    const error = running.exit ? running.exit.error : end.killed ? undefined : this.crashReport(id, end);
+    const crash = running.exit || !end || end.killed ? undefined : this.crashReport(id, end);
+    const error = running.forced ? undefined : (running.exit?.error ?? crash);
     this.update(id, { ...idle, state: error ? 'failed' : 'off', error });
+    if (running.again && !error) void this.start(id).catch(() => undefined);
+    // The line may have been cut, or somebody else has been quick.
+    else if (!running.exit && !end) void this.look(id);
   }
 
   private crashReport(id: string, { exitCode, reason }: EngineEnd): ErrorReport {
+    const { name } = this.view(id);
     return {
       kind: 'Internal',
-      message: `The engine process of "${this.view(id).name}" ended unexpectedly. Its disks are as the guest last wrote them; other VMs are not affected. Start the VM again to go on.`,
+      message: `The engine process of "${name}" ended unexpectedly. Its disks are as the guest last wrote them; other boxes are not affected. Start the box again to go on.`,
       details: [reason, `Exit code ${exitCode}`, `Log: ${this.options.logFile(id)}`].filter(Boolean).join('\n'),
+      code: 'engine-crashed',
+      params: { name },
     };
   }
 
   private required(id: string, states: VmState[], what: string): Running {
     const running = this.running.get(id);
-    const view = this.view(id);
-    if (!running || !states.includes(view.state)) throw new VmError('State', `"${view.name}" cannot be ${what} while it is ${view.state}.`);
+    if (!running || !states.includes(this.view(id).state)) throw this.refusal(id, what);
     return running;
+  }
+
+  private refusal(id: string, what: string): VmError {
+    const { name, state } = this.view(id);
+    return new VmError('State', `"${name}" cannot be ${what} while it is ${state}.`, {
+      code: 'wrong-state',
+      params: { name, task: what, state },
+    });
   }
 
   private view(id: string): VmView {
     const view = this.views.get(id);
-    if (!view) throw new VmError('Config', `There is no VM "${id}" any more.`);
+    if (!view) throw new VmError('Config', `There is no box "${id}" any more.`, { code: 'box-gone', params: { id } });
     return view;
   }
 
   private update(id: string, change: Partial<VmView>): void {
-    const view = { ...this.view(id), ...change };
+    const before = this.views.get(id);
+    if (!before) return;
+    const view = { ...before, ...change };
     this.views.set(id, view);
     this.emit('changed', view);
   }
 }
 
-/** What a card says about a configuration. */
-function described({ name, memory, harts, kernel }: MachineConfig): Pick<VmView, 'name' | 'memory' | 'harts' | 'kernel'> {
-  return { name, memory, harts, kernel: kernel === undefined ? undefined : basename(kernel) };
+/** What a card says about settings. */
+function described(entry: BoxEntry): Partial<VmView> {
+  if (entry.error) return {};
+  const { memory, harts, source, kernel } = entry.values;
+  return { ...appearance(entry), memory, harts, source, kernel: kernel === undefined ? undefined : basename(kernel) };
 }
 
-/** A VM that does not run; a failure that it ended with stays on it until it is started again. */
-function viewOf(entry: VmEntry, before: VmView | undefined): VmView {
-  if (entry.error)
-    return { id: entry.id, name: before?.name ?? entry.id, memory: 0, harts: 0, state: 'broken', error: reportError(entry.error), ...idle };
+/** The app's own part of that, which may change while the box runs. */
+function appearance({ values, error }: BoxEntry): Partial<VmView> {
+  if (error) return {};
+  const { name, icon, tags, autostart, bell, guestTitle, guestClipboard } = values;
+  return { name, icon, tags, autostart, terminal: { bell, guestTitle, guestClipboard } };
+}
+
+const unknown = {
+  memory: 0,
+  harts: 0,
+  source: 'linux',
+  icon: 'box',
+  tags: [],
+  autostart: false,
+  terminal: { bell: 'none', guestTitle: false, guestClipboard: false },
+} as const satisfies Partial<VmView>;
+
+/** A box that does not run; a failure that it ended with stays on it until it is started again. */
+function viewOf(entry: BoxEntry, before: VmView | undefined): VmView {
+  const { id } = entry;
+  const view = { name: before?.name ?? id, ...unknown, tags: [], ...idle, pending: [], id, ...described(entry) };
+  if (entry.error) return { ...view, state: 'broken', error: reportError(entry.error) };
   const failed = before?.state === 'failed';
-  return { id: entry.id, ...described(entry.config), state: failed ? 'failed' : 'off', error: failed ? before.error : undefined, ...idle };
+  return { ...view, state: failed ? 'failed' : 'off', error: failed ? before.error : undefined };
 }

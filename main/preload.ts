@@ -1,4 +1,4 @@
-import { contextBridge, ipcRenderer } from 'electron';
+import { contextBridge, ipcRenderer, webUtils } from 'electron';
 import {
   type Answer,
   type Bridge,
@@ -20,6 +20,7 @@ const bridge: Bridge = {
     ipcRenderer.on(CHANNEL_PREFIX + name, receive);
     return () => ipcRenderer.off(CHANNEL_PREFIX + name, receive);
   },
+  pathOf: (file) => webUtils.getPathForFile(file),
 };
 
 contextBridge.exposeInMainWorld('hartbox', bridge);

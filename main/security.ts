@@ -1,22 +1,31 @@
-import { type Session, app } from 'electron';
+import { type Session, type WebContents, app } from 'electron';
 import { APP_SCHEME } from './asset-protocol';
 
 /**
- * Electron's security checklist, for every page of the app: no navigation, no new windows, no webviews, no permissions
- * and no requests but for our own files. Sandbox and context isolation are set per window (window.ts), the content
- * security policy with each answer (asset-protocol.ts), and IPC is checked in ipc.ts.
- *
- * A packaged app also has these fuses set: RunAsNode, EnableNodeOptionsEnvironmentVariable,
- * EnableNodeCliInspectArguments and GrantFileProtocolExtraPrivileges off; OnlyLoadAppFromAsar,
- * EnableEmbeddedAsarIntegrityValidation and EnableCookieEncryption on. The engine needs none of what they take away.
+ * Electron's security checklist, for every page of the app: no navigation, no new windows, no webviews, no downloads, no permissions and
+ * no network but for our own files. Sandbox and context isolation are set per window (window.ts), the content security policy with each
+ * answer (asset-protocol.ts), and IPC is checked in ipc.ts. docs/security.md goes through it item by item.
  */
 export function confinePages(): void {
-  app.on('web-contents-created', (_event, contents) => {
-    contents.on('will-navigate', (event) => event.preventDefault());
-    contents.on('will-redirect', (event) => event.preventDefault());
-    contents.on('will-attach-webview', (event) => event.preventDefault());
-    contents.setWindowOpenHandler(() => ({ action: 'deny' }));
+  // No name has an address for a page: not for prefetching, not for WebRTC, which no policy of a page forbids.
+  app.commandLine.appendSwitch('host-resolver-rules', 'MAP * ~NOTFOUND');
+  // What the fuses forbid for Node's inspector, for Chromium's, for which there is no fuse.
+  if (app.isPackaged) for (const door of ['remote-debugging-port', 'remote-debugging-pipe']) app.commandLine.removeSwitch(door);
+  app.on('web-contents-created', (_event, contents) => confine(contents));
+}
+
+function confine(contents: WebContents): void {
+  // In any frame.
+  contents.on('will-frame-navigate', (event) => event.preventDefault());
+  contents.on('will-redirect', (event) => event.preventDefault());
+  contents.on('will-attach-webview', (event) => event.preventDefault());
+  contents.setWindowOpenHandler(() => ({ action: 'deny' }));
+  // Without a listener Electron takes the first device in reach.
+  contents.on('select-bluetooth-device', (event, _devices, choose) => {
+    event.preventDefault();
+    choose('');
   });
+  contents.setWebRTCIPHandlingPolicy('disable_non_proxied_udp');
 }
 
 /** The part that belongs to a session, once the app is ready. */
@@ -24,6 +33,9 @@ export function confineSession(session: Session): void {
   session.setPermissionRequestHandler((_contents, _permission, decide) => decide(false));
   session.setPermissionCheckHandler(() => false);
   session.setDevicePermissionHandler(() => false);
+  session.on('will-download', (event) => event.preventDefault());
+  // There is none: what does not ask before (WebRTC) gets nowhere either.
+  void session.setProxy({ mode: 'fixed_servers', proxyRules: 'http://nowhere.invalid:1', proxyBypassRules: '<-loopback>' });
   session.webRequest.onBeforeRequest((details, decide) => {
     const allowed = details.url.startsWith(`${APP_SCHEME}://`) || details.url.startsWith('devtools://') || details.url.startsWith('data:');
     decide({ cancel: !allowed });

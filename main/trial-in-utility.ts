@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { utilityProcess } from 'electron';
-import type { RunTrial } from '../engine/process/v8-verdict';
+import type { RunTrial } from '../engine/threads/v8-verdict';
 
 /** How long to wait for what an ended process has printed, in milliseconds. */
 const REST_MS = 500;

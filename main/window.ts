@@ -1,17 +1,23 @@
 import { join } from 'node:path';
-import { BrowserWindow, nativeTheme } from 'electron';
+import { BrowserWindow, app, nativeTheme, screen } from 'electron';
 import { APP_ORIGIN } from './asset-protocol';
 import type { Preferences } from './preferences';
+import { reachablePlace } from './window-place';
 
 /** The colours behind the page until it has painted; those of renderer/style.css. */
 const background = { light: '#f7f7f5', dark: '#131416' };
 
-/** Open the app's one window. */
+/** A window that has been still for this long, in milliseconds, is where the user wants it. */
+const STILL_MS = 400;
+
+/** Open the app's one window, where it was. */
 export function createWindow(preferences: Preferences): BrowserWindow {
-  const { width, height, maximized } = preferences.window;
+  const place = preferences.get('window');
   const window = new BrowserWindow({
-    width,
-    height,
+    ...reachablePlace(
+      place,
+      screen.getAllDisplays().map((display) => display.workArea),
+    ),
     minWidth: 640,
     minHeight: 480,
     show: false,
@@ -26,16 +32,40 @@ export function createWindow(preferences: Preferences): BrowserWindow {
       webviewTag: false,
       spellcheck: false,
       navigateOnDragDrop: false,
+      devTools: !app.isPackaged,
       // Terminals keep taking their guests' output while the window is out of sight.
       backgroundThrottling: false,
     },
   });
-  if (maximized) window.maximize();
-  window.once('ready-to-show', () => window.show());
-  window.on('close', () => {
-    const size = window.getNormalBounds();
-    void preferences.set({ window: { width: size.width, height: size.height, maximized: window.isMaximized() } });
+  // Not before it is shown: that would show it, empty as it is.
+  window.once('ready-to-show', () => {
+    if (place.maximized) window.maximize();
+    window.show();
+    remember(window, preferences);
   });
-  void window.loadURL(`${APP_ORIGIN}/index.html`);
+  const load = (): void => void window.loadURL(`${APP_ORIGIN}/index.html`);
+  // To about:blank a page goes without asking (security.ts forbids all that asks), and would leave an empty window.
+  window.webContents.on('did-navigate', (_event, url) => {
+    if (!url.startsWith(`${APP_ORIGIN}/`)) load();
+  });
+  load();
   return window;
+}
+
+/** Keep size and place, as they change and once more at the end; the app waits for the last to be written (index.ts). */
+function remember(window: BrowserWindow, preferences: Preferences): void {
+  let timer: NodeJS.Timeout | undefined;
+  const save = (): void => {
+    clearTimeout(timer);
+    if (!window.isDestroyed()) void preferences.set({ window: { ...window.getNormalBounds(), maximized: window.isMaximized() } });
+  };
+  const later = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(save, STILL_MS);
+  };
+  window.on('resize', later);
+  window.on('move', later);
+  window.on('maximize', later);
+  window.on('unmaximize', later);
+  window.on('close', save);
 }

@@ -1,4 +1,4 @@
-import type { ErrorReport } from '../engine/process/contract';
+import type { ErrorReport } from '../engine/runner/control';
 import type { RequestName, Requests } from '../main/contract';
 
 /** A request that the main process refused or failed at; `report` is made for people. */

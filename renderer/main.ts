@@ -1,9 +1,13 @@
 import { createPinia } from 'pinia';
-import { createApp } from 'vue';
+import { createApp, watchEffect } from 'vue';
 import App from './app.vue';
+import { createPages } from './routes';
+import { useApp } from './stores/app';
 import './style.css';
-import { createTranslations } from './translations';
+import { createTranslations, speak } from './translations';
 
-const translations = createTranslations(navigator.languages);
-document.documentElement.lang = translations.global.locale.value;
-createApp(App).use(createPinia()).use(translations).mount('#app');
+const translations = createTranslations('en');
+const pinia = createPinia();
+const app = useApp(pinia);
+watchEffect(() => speak(translations, app.info?.language ?? 'system'));
+createApp(App).use(pinia).use(translations).use(createPages()).mount('#app');

@@ -1,20 +1,44 @@
 import { createI18n } from 'vue-i18n';
+import { type Language, type Locale, localeFor } from '../main/contract';
 import de from './locales/de.json';
 import en from './locales/en.json';
+import deErrors from './locales/errors/de.json';
+import zhCNErrors from './locales/errors/zh-CN.json';
+import deOptions from './locales/options/de.json';
+import zhCNOptions from './locales/options/zh-CN.json';
+import zhCN from './locales/zh-CN.json';
+import { type OptionTexts, englishOptionTexts } from './option-texts';
 
-/** Locales that the app speaks; a language without a file gets English. */
-export const locales = { en, de };
-type Locale = keyof typeof locales;
+export const locales: Record<Locale, typeof en> = { en, de, 'zh-CN': zhCN };
 
-/** The first language of the user's that the app speaks. */
-export function preferredLocale(languages: readonly string[]): Locale {
-  for (const language of languages) {
-    const short = language.slice(0, 2).toLowerCase();
-    if (short === 'en' || short === 'de') return short;
-  }
-  return 'en';
+/** What options are called, and what can be wrong with their values. The English of both comes with their description. */
+export const optionLocales: Record<Locale, { option: Record<string, OptionTexts>; error: Record<string, string> }> = {
+  en: { option: englishOptionTexts(), error: {} },
+  de: deOptions,
+  'zh-CN': zhCNOptions,
+};
+
+/** What errors say by their codes, and what things in them are called. The English of errors comes with them. */
+export const errorLocales: Record<Locale, { error: Record<string, string>; word: Record<string, Record<string, string>> }> = {
+  en: { error: {}, word: {} },
+  de: deErrors,
+  'zh-CN': zhCNErrors,
+};
+
+function messagesIn(locale: Locale) {
+  const { option, error } = optionLocales[locale];
+  const { error: errors, word } = errorLocales[locale];
+  return { ...locales[locale], option, error: { ...errors, ...error }, word };
 }
 
-export function createTranslations(languages: readonly string[]) {
-  return createI18n({ legacy: false, locale: preferredLocale(languages), fallbackLocale: 'en', messages: locales });
+export function createTranslations(locale: Locale) {
+  const messages = { en: messagesIn('en'), de: messagesIn('de'), 'zh-CN': messagesIn('zh-CN') };
+  return createI18n({ legacy: false, locale, fallbackLocale: 'en', messages });
+}
+
+/** Speak what the user chose, on the page and to assistive technology. */
+export function speak(translations: ReturnType<typeof createTranslations>, language: Language): void {
+  const locale = localeFor(language, navigator.languages);
+  translations.global.locale.value = locale;
+  document.documentElement.lang = locale;
 }

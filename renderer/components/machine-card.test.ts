@@ -1,33 +1,44 @@
 import { type VueWrapper, mount } from '@vue/test-utils';
 import { createPinia, setActivePinia } from 'pinia';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { VmState, VmView } from '../../main/contract';
+import type { Locale, VmState, VmView } from '../../main/contract';
+import { boxView } from '../../test/support/box-view';
+import { createPages } from '../routes';
 import { useLibrary } from '../stores/library';
 import { createTranslations } from '../translations';
 import MachineCard from './machine-card.vue';
+import MachineRow from './machine-row.vue';
 
-const off: VmView = { id: 'one', name: 'One', memory: 2 ** 29, harts: 2, state: 'off', unresponsive: false, stalled: false };
+const off = boxView({ harts: 2 });
 
 let ask: ReturnType<typeof vi.spyOn>;
+let pages: ReturnType<typeof createPages>;
 
 beforeEach(() => {
   setActivePinia(createPinia());
+  pages = createPages();
   ask = vi.spyOn(useLibrary(), 'ask').mockResolvedValue(undefined);
 });
 
-function card(change: Partial<VmView> = {}, language = 'en'): VueWrapper {
-  return mount(MachineCard, { props: { vm: { ...off, ...change } }, global: { plugins: [createTranslations([language])] } });
+function show(component: typeof MachineCard, change: Partial<VmView> = {}, locale: Locale = 'en'): VueWrapper {
+  return mount(component, {
+    props: { vm: { ...off, ...change }, current: true },
+    global: { plugins: [createTranslations(locale), pages] },
+  });
 }
 
-/** The buttons with words on them, beside the picture. */
+/** The buttons between that which opens the machine and that for its menu. */
 function buttons(wrapper: VueWrapper): string[] {
   return wrapper
     .findAll('button')
-    .map((button) => button.text())
-    .filter(Boolean);
+    .slice(1, -1)
+    .map((button) => button.attributes('aria-label') ?? button.text());
 }
 
-describe('machine card', () => {
+describe.each([
+  ['card', MachineCard],
+  ['row', MachineRow],
+])('machine %s', (_name, component) => {
   it.each<[VmState, string[]]>([
     ['off', ['Start']],
     ['failed', ['Start again']],
@@ -38,38 +49,61 @@ describe('machine card', () => {
     ['paused', ['Resume']],
     ['stopping', ['Force off']],
   ])('offers what a machine that is %s can do', (state, names) => {
-    expect(buttons(card({ state }))).toEqual(names);
+    expect(buttons(show(component, { state }))).toEqual(names);
   });
 
   it('starts the machine and opens it, unless it is refused', async () => {
-    await card().findAll('button')[1].trigger('click');
-    expect(ask).toHaveBeenCalledWith('vm.start', 'one');
-    await vi.waitFor(() => expect(useLibrary().openId).toBe('one'));
+    await show(component).findAll('button')[1].trigger('click');
+    await vi.waitFor(() => expect(ask).toHaveBeenCalledWith('vm.start', 'one'));
+    await vi.waitFor(() => expect(pages.currentRoute.value.params).toEqual({ id: 'one' }));
   });
 
-  it('says what failed, with details to copy, and stays', () => {
-    const wrapper = card({ state: 'failed', error: { kind: 'Image', message: 'No kernel.', details: 'ENOENT' } });
-    const notice = wrapper.get('[role=alert]');
-    expect(notice.text()).toContain('No kernel.');
-    expect(notice.get('details').text()).toContain('ENOENT');
-    expect(notice.get('button').attributes('aria-label')).toBe('Copy');
+  it('says what failed, and a refusal before it', async () => {
+    const wrapper = show(component, { state: 'failed', error: { kind: 'Image', message: 'No kernel.', details: 'ENOENT' } });
+    expect(wrapper.get('[role=alert]').text()).toBe('No kernel.');
+    useLibrary().refusals = { one: { kind: 'State', message: 'Not now.', details: '' } };
+    await wrapper.vm.$nextTick();
+    expect(wrapper.get('[role=alert]').text()).toBe('Not now.');
   });
 
-  it('offers to force off a guest that does not shut down', async () => {
-    const wrapper = card({ state: 'stopping', stalled: true });
-    const force = wrapper.findAll('button').find((button) => button.classes().includes('button-danger'));
-    await force?.trigger('click');
-    expect(ask).toHaveBeenCalledWith('vm.force-off', 'one');
+  it('asks before it forces a machine off', async () => {
+    await show(component, { state: 'stopping', stalled: true }).findAll('button')[1].trigger('click');
+    expect(useLibrary().confirming).toEqual({ request: 'vm.force-off', id: 'one' });
+    expect(ask).not.toHaveBeenCalled();
   });
 
   it('shows how far a download is', () => {
-    const wrapper = card({ state: 'preparing', progress: { phase: 'download', received: 30 * 2 ** 20, total: 120 * 2 ** 20 } });
+    const wrapper = show(component, { state: 'preparing', progress: { phase: 'download', received: 30 * 2 ** 20, total: 120 * 2 ** 20 } });
     expect(wrapper.text()).toContain('30 MB of 120 MB');
     expect(wrapper.get('[role=progressbar]').attributes('aria-valuenow')).toBe('25');
   });
 
-  it('speaks German', () => {
-    expect(card({}, 'de-DE').text()).toContain('512 MB Speicher');
-    expect(buttons(card({ state: 'running' }, 'de'))).toEqual(['Öffnen', 'Herunterfahren']);
+  it('speaks other languages', () => {
+    expect(show(component, {}, 'de').text()).toContain('512 MB Speicher');
+    expect(buttons(show(component, { state: 'running' }, 'zh-CN'))).toEqual(['打开', '关机']);
+  });
+
+  it('keeps its buttons out of the way of Tab unless the keyboard is here', async () => {
+    const wrapper = show(component);
+    await wrapper.setProps({ current: false });
+    expect(wrapper.findAll('button').every((button) => button.attributes('tabindex') === '-1')).toBe(true);
+  });
+
+  it('changes the name in its place', async () => {
+    const library = useLibrary();
+    const rename = vi.spyOn(library, 'rename').mockResolvedValue(undefined);
+    const wrapper = show(component);
+    library.renaming = 'one';
+    await wrapper.vm.$nextTick();
+    await wrapper.get('input').setValue('  Two ');
+    await wrapper.get('input').trigger('keydown', { key: 'Enter' });
+    expect(rename).toHaveBeenCalledExactlyOnceWith('one', 'Two');
+    expect(wrapper.find('input').exists()).toBe(false);
+
+    library.renaming = 'one';
+    await wrapper.vm.$nextTick();
+    await wrapper.get('input').setValue('Three');
+    await wrapper.get('input').trigger('keydown', { key: 'Escape' });
+    expect(rename).toHaveBeenCalledOnce();
   });
 });

@@ -1,11 +1,12 @@
 import { createPinia, setActivePinia } from 'pinia';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { ErrorReport } from '../../engine/process/contract';
+import type { ErrorReport } from '../../engine/runner/control';
 import type { Answer, Bridge, VmView } from '../../main/contract';
+import { boxView } from '../../test/support/box-view';
 import { useLibrary } from './library';
 import { useTerminals } from './terminals';
 
-const vm: VmView = { id: 'one', name: 'One', memory: 2 ** 29, harts: 1, state: 'off', unresponsive: false, stalled: false };
+const vm = boxView();
 const refusal: ErrorReport = { kind: 'State', message: 'Not now.', details: '' };
 
 let answers: Record<string, Answer<unknown>>;
@@ -47,8 +48,6 @@ describe('library store', () => {
       ['two', 'off'],
     ]);
     expect(library.running).toBe(1);
-    library.openId = 'one';
-    expect(library.open?.state).toBe('running');
   });
 
   it('shows why the library cannot be read, until it can', async () => {

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia';
 import { computed, ref } from 'vue';
-import type { ErrorReport } from '../../engine/process/contract';
+import type { ErrorReport } from '../../engine/runner/control';
 import type { RequestName, VmState, VmView } from '../../main/contract';
 import { errorReport, request } from '../bridge';
 import { useTerminals } from './terminals';
@@ -14,7 +14,12 @@ export function isActive(vm: VmView): boolean {
   return withEngine.includes(vm.state);
 }
 
-/** The VMs as the main process tells of them, and which one is open. */
+/** Whether what is typed to a VM reaches its guest. */
+export function isAnswering(vm: VmView): boolean {
+  return vm.state === 'running' || vm.state === 'stopping';
+}
+
+/** The VMs as the main process tells of them. */
 export const useLibrary = defineStore('library', () => {
   const terminals = useTerminals();
   const machines = ref<VmView[]>([]);
@@ -23,14 +28,25 @@ export const useLibrary = defineStore('library', () => {
   const failure = ref<ErrorReport>();
   /** What went wrong when the user asked something of a VM, by VM. */
   const refusals = ref<Record<string, ErrorReport>>({});
-  const openId = ref<string>();
+  /** The VM at which the keyboard is in the library: the one that was looked at last. */
+  const current = ref<string>();
+  /** What the user looks for in the library. */
+  const search = ref('');
+  /** The VM whose name is being changed, and the one that the user is asked about before it is forced off. */
+  const renaming = ref<string>();
+  const confirming = ref<{ request: 'vm.force-off' | 'vm.reset'; id: string }>();
 
-  const open = computed(() => machines.value.find((vm) => vm.id === openId.value));
+  /** The VM of which the user is told how to attach a debugger. */
+  const debugging = ref<string>();
+
   const running = computed(() => machines.value.filter(isActive).length);
 
   /** Listen to changes and read the library. */
   async function load(): Promise<void> {
     window.hartbox.on('vm.changed', change);
+    window.hartbox.on('vm.removed', (id) => {
+      machines.value = machines.value.filter((vm) => vm.id !== id);
+    });
     await refresh();
   }
 
@@ -64,9 +80,41 @@ export const useLibrary = defineStore('library', () => {
     }
   }
 
+  /** Give a VM another name. */
+  async function rename(id: string, name: string): Promise<void> {
+    dismiss(id);
+    try {
+      await request('library.rename', id, name);
+      await refresh();
+    } catch (error) {
+      refusals.value[id] = errorReport(error);
+    }
+  }
+
+  function machine(id: string | undefined): VmView | undefined {
+    return machines.value.find((vm) => vm.id === id);
+  }
+
   function dismiss(id: string): void {
     delete refusals.value[id];
   }
 
-  return { machines, loading, failure, refusals, openId, open, running, load, refresh, ask, dismiss };
+  return {
+    machines,
+    loading,
+    failure,
+    refusals,
+    current,
+    search,
+    renaming,
+    confirming,
+    debugging,
+    running,
+    load,
+    refresh,
+    ask,
+    rename,
+    machine,
+    dismiss,
+  };
 });

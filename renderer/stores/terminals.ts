@@ -2,7 +2,7 @@ import { defineStore } from 'pinia';
 import { ref } from 'vue';
 import type { ConsolePortMessage, VmView } from '../../main/contract';
 import { request } from '../bridge';
-import { TerminalSession } from '../terminal/terminal-session';
+import { type TerminalBehaviour, TerminalSession } from '../terminal/terminal-session';
 
 /** One terminal per VM, kept with its scrollback while the user looks elsewhere and from one start to the next. */
 export const useTerminals = defineStore('terminals', () => {
@@ -10,6 +10,8 @@ export const useTerminals = defineStore('terminals', () => {
   /** Last lines on each VM's screen, for the cards. */
   const previews = ref<Record<string, string[]>>({});
   const options = { assistive: false };
+  /** What each VM's guest may do beside writing text. */
+  const behaviours = new Map<string, TerminalBehaviour>();
 
   /** Take the consoles that the main process hands out. `assistive`: make terminals readable for screen readers. */
   function listen(assistive: boolean): void {
@@ -20,11 +22,40 @@ export const useTerminals = defineStore('terminals', () => {
     });
   }
 
+  let copied: string | undefined;
+  let isCopying = false;
+
+  /** One after another: of texts that come faster than they are copied the last. */
+  async function copy(text: string): Promise<void> {
+    copied = text;
+    if (isCopying) return;
+    isCopying = true;
+    while (copied !== undefined) {
+      const next = copied;
+      copied = undefined;
+      await request('clipboard.write', next).catch(() => undefined);
+    }
+    isCopying = false;
+  }
+
+  function behaviourOf(vm: string): TerminalBehaviour {
+    let found = behaviours.get(vm);
+    if (!found) {
+      found = { bell: 'none', guestTitle: false, guestClipboard: false };
+      behaviours.set(vm, found);
+    }
+    return found;
+  }
+
   function session(vm: string): TerminalSession {
     let found = sessions.get(vm);
     if (!found) {
       found = new TerminalSession({
         screenReaderMode: options.assistive,
+        behaviour: behaviourOf(vm),
+        // What is refused is no address of the web, which the guest had better not have written.
+        onLink: (url) => void request('app.open-link', url).catch(() => undefined),
+        onClipboard: (text) => void copy(text),
         onScreen: (lines) => {
           previews.value[vm] = lines;
         },
@@ -36,6 +67,7 @@ export const useTerminals = defineStore('terminals', () => {
 
   /** Keep a VM's terminal connected while it runs. */
   function follow(vm: VmView, active: boolean): void {
+    Object.assign(behaviourOf(vm.id), vm.terminal);
     if (!active) {
       sessions.get(vm.id)?.disconnect();
       return;

@@ -1,0 +1,60 @@
+import type { Locale } from './contract';
+
+/** What native dialogs of the app say; the window has its own texts (renderer/locales). */
+interface Messages {
+  openLink: (host: string) => string;
+  openLinkDetail: (url: string) => string;
+  open: string;
+  cancel: string;
+  stillRunning: string;
+  shutDown: string;
+  forceOff: string;
+  dataFolder: string;
+  dataFolderDetail: (folder: string, reason: string) => string;
+  quit: string;
+  /** Kinds of files that a dialog offers to show. */
+  files: Record<'iso' | 'drive' | 'box' | 'any', string>;
+}
+
+export const messages: Record<Locale, Messages> = {
+  en: {
+    openLink: (host) => `Open ${host} in the browser?`,
+    openLinkDetail: (url) => `A program in the box wrote this link:\n\n${url}`,
+    open: 'Open',
+    cancel: 'Cancel',
+    stillRunning: 'Boxes are still running',
+    shutDown: 'Shut down',
+    forceOff: 'Force off',
+    dataFolder: 'Hartbox cannot use its data folder',
+    dataFolderDetail: (folder, reason) => `${folder}\n\n${reason}\n\nMake the folder writable, or set HARTBOX_HOME to another one.`,
+    quit: 'Quit',
+    files: { iso: 'ISO images', drive: 'Disk images', box: 'Hartbox boxes', any: 'All files' },
+  },
+  de: {
+    openLink: (host) => `${host} im Browser öffnen?`,
+    openLinkDetail: (url) => `Ein Programm in der Box hat diesen Link geschrieben:\n\n${url}`,
+    open: 'Öffnen',
+    cancel: 'Abbrechen',
+    stillRunning: 'Boxen sind noch in Betrieb',
+    shutDown: 'Herunterfahren',
+    forceOff: 'Ausschalten erzwingen',
+    dataFolder: 'Hartbox kann seinen Datenordner nicht benutzen',
+    dataFolderDetail: (folder, reason) =>
+      `${folder}\n\n${reason}\n\nDen Ordner beschreibbar machen oder mit HARTBOX_HOME einen anderen angeben.`,
+    quit: 'Beenden',
+    files: { iso: 'ISO-Abbilder', drive: 'Festplattenabbilder', box: 'Hartbox-Boxen', any: 'Alle Dateien' },
+  },
+  'zh-CN': {
+    openLink: (host) => `要在浏览器中打开 ${host} 吗？`,
+    openLinkDetail: (url) => `虚拟机中的程序输出了此链接：\n\n${url}`,
+    open: '打开',
+    cancel: '取消',
+    stillRunning: '仍有虚拟机在运行',
+    shutDown: '关机',
+    forceOff: '强制关机',
+    dataFolder: 'Hartbox 无法使用其数据文件夹',
+    dataFolderDetail: (folder, reason) => `${folder}\n\n${reason}\n\n请将该文件夹设为可写，或通过 HARTBOX_HOME 指定其他文件夹。`,
+    quit: '退出',
+    files: { iso: 'ISO 映像', drive: '磁盘映像', box: 'Hartbox 虚拟机', any: '所有文件' },
+  },
+};

@@ -1,0 +1,18 @@
+import { type RouteRecordRaw, createRouter, createWebHashHistory } from 'vue-router';
+import { boxPages } from './box-pages';
+import LibraryView from './views/library-view.vue';
+import MachineView from './views/machine-view.vue';
+
+/** Every page of the window. A page brings its own header, and sets the title with `usePageTitle`. */
+const routes: RouteRecordRaw[] = [
+  { path: '/', name: 'library', component: LibraryView },
+  { path: '/box/:id', name: 'box', component: MachineView, props: true },
+  ...boxPages,
+  // A box that is gone, or an address from another version.
+  { path: '/:rest(.*)*', redirect: '/' },
+];
+
+/** The address is in the hash: it outlives a crash of the page, which is loaded again (main/index.ts). */
+export function createPages() {
+  return createRouter({ history: createWebHashHistory(), routes });
+}

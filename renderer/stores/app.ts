@@ -1,0 +1,32 @@
+import { defineStore } from 'pinia';
+import { ref } from 'vue';
+import type { AppInfo, Language, LibraryLook, Theme } from '../../main/contract';
+import { request } from '../bridge';
+
+/** The app itself, and what the user prefers; the main process keeps it. */
+export const useApp = defineStore('app', () => {
+  const info = ref<AppInfo>();
+
+  async function load(): Promise<AppInfo> {
+    info.value = await request('app.info');
+    return info.value;
+  }
+
+  async function setTheme(theme: Theme): Promise<void> {
+    if (info.value) info.value.theme = theme;
+    await request('app.set-theme', theme);
+  }
+
+  async function setLanguage(language: Language): Promise<void> {
+    if (info.value) info.value.language = language;
+    await request('app.set-language', language);
+  }
+
+  async function setLook(change: Partial<LibraryLook>): Promise<void> {
+    if (!info.value) return;
+    info.value.look = { ...info.value.look, ...change };
+    await request('app.set-look', { ...info.value.look });
+  }
+
+  return { info, load, setTheme, setLanguage, setLook };
+});

@@ -1,0 +1,120 @@
+import { defineStore } from 'pinia';
+import { ref } from 'vue';
+import type { ErrorReport } from '../../engine/runner/control';
+import type { VmView } from '../../main/contract';
+import { errorReport, request } from '../bridge';
+import { useLibrary } from './library';
+
+/** How long a notice about what is done stays, in milliseconds; longer where it can be undone (the main process keeps it for 30 s). */
+const DONE_MS = 6000;
+const UNDO_MS = 25_000;
+
+/** Something that was asked of boxes and is going on, has ended, or failed. */
+export interface BoxTask {
+  id: string;
+  /** Key of its text below `boxes`, and what to put into that. */
+  text: string;
+  params: Record<string, string>;
+  state: 'busy' | 'done' | 'failed';
+  /** In bytes, as far as known. */
+  progress?: { done: number; total: number };
+  error?: ErrorReport;
+  /** What `box.undo-remove` takes. */
+  removal?: string;
+}
+
+/** What takes time or can be undone: copies, exports, imports and removals, for the notices about them. */
+export const useBoxTasks = defineStore('box-tasks', () => {
+  const library = useLibrary();
+  const tasks = ref<BoxTask[]>([]);
+  let tasksSoFar = 0;
+  let isListening = false;
+
+  function listen(): void {
+    if (isListening) return;
+    isListening = true;
+    window.hartbox.on('box.progress', ({ task, done, total }) => change(task, { progress: { done, total } }));
+  }
+
+  function change(id: string, to: Partial<BoxTask>): void {
+    tasks.value = tasks.value.map((task) => (task.id === id ? { ...task, ...to } : task));
+  }
+
+  function dismiss(id: string): void {
+    tasks.value = tasks.value.filter((task) => task.id !== id);
+  }
+
+  /** Show that it goes on, do it, and show how it ended. `work` answers the text for that, or undefined where there is nothing to say. */
+  async function during(
+    text: string,
+    params: Record<string, string>,
+    work: (id: string) => Promise<Partial<BoxTask> | undefined>,
+  ): Promise<void> {
+    listen();
+    const id = `task-${++tasksSoFar}`;
+    tasks.value = [...tasks.value, { id, text, params, state: 'busy' }];
+    try {
+      const end = await work(id);
+      if (!end) {
+        dismiss(id);
+        return;
+      }
+      change(id, { state: 'done', progress: undefined, ...end });
+      setTimeout(() => dismiss(id), end.removal === undefined ? DONE_MS : UNDO_MS);
+      await library.refresh();
+    } catch (error) {
+      const report = errorReport(error);
+      // Given up on, as the user wanted.
+      if (cancelled.delete(id)) dismiss(id);
+      else change(id, { state: 'failed', error: report, progress: undefined });
+    }
+  }
+
+  const cancelled = new Set<string>();
+  function cancel(id: string): void {
+    cancelled.add(id);
+    void request('box.cancel', id);
+  }
+
+  const clone = (vm: VmView, linked: boolean): Promise<void> =>
+    during('cloning', { name: vm.name }, async (task) => {
+      await request('box.clone', vm.id, linked, task);
+      return { text: 'cloned' };
+    });
+
+  const exportBox = (vm: VmView): Promise<void> =>
+    during('exporting', { name: vm.name }, async (task) => {
+      const file = await request('box.export', vm.id, task);
+      return file === null ? undefined : { text: 'exported', params: { name: vm.name, file } };
+    });
+
+  const importBox = (file: string | null): Promise<void> =>
+    during('importing', {}, async (task) => ((await request('box.import', file, task)) === null ? undefined : { text: 'imported' }));
+
+  const remove = (vm: VmView): Promise<void> =>
+    during('deleting', { name: vm.name }, async () => ({ text: 'deleted', removal: await request('box.remove', vm.id) }));
+
+  /** Show what was found of a crash, until it is dismissed. */
+  async function showRecovered(): Promise<void> {
+    for (const { what, count, names } of await request('box.recovered'))
+      tasks.value = [
+        ...tasks.value,
+        { id: `task-${++tasksSoFar}`, text: `recovered.${what}`, params: { count: `${count}`, names: names.join(', ') }, state: 'done' },
+      ];
+  }
+
+  async function undo(task: BoxTask): Promise<void> {
+    const { id, removal } = task;
+    if (removal === undefined) return;
+    change(id, { removal: undefined });
+    try {
+      await request('box.undo-remove', removal);
+      change(id, { text: 'restored' });
+      await library.refresh();
+    } catch (error) {
+      change(id, { state: 'failed', error: errorReport(error) });
+    }
+  }
+
+  return { tasks, dismiss, cancel, clone, exportBox, importBox, remove, undo, showRecovered };
+});
