@@ -2,16 +2,17 @@
  * Imports run one way (DESIGN §1): renderer → types of the engine contract; main → engine; engine → nothing above it.
  * Inside the engine every room lists what it may use; what is not listed is forbidden.
  */
-const mayUse = (room, rooms, note) => ({
-  name: `${room}-uses-only`,
-  comment: note,
-  severity: 'error',
-  from: { path: `^engine/${room}/`, pathNot: '\\.test\\.ts$' },
-  to: { path: '^engine/', pathNot: `^engine/(${[room, ...rooms].join('|')})(/|$|\\.ts$)` },
-});
-/** The shape of a device-tree node: any device may describe itself. */
-const tree = 'machine/device-tree\\.ts';
-const errors = 'bus/vm-error\\.ts';
+const ROOMS = [];
+const mayUse = (room, rooms, note) => {
+  ROOMS.push(room);
+  return {
+    name: `${room}-uses-only`,
+    comment: note,
+    severity: 'error',
+    from: { path: `^engine/${room}/`, pathNot: '\\.test\\.ts$' },
+    to: { path: '^engine/', pathNot: `^engine/(${[room, ...rooms].join('|')})(/|$|\\.ts$)` },
+  };
+};
 
 module.exports = {
   forbidden: [
@@ -51,7 +52,7 @@ module.exports = {
       from: { path: '^renderer/', pathNot: '\\.test\\.ts$' },
       to: {
         path: '^(engine|main)/',
-        pathNot: '^(engine/process/(contract|console-channel|console-sender)|engine/machine/config|main/contract)\\.ts$',
+        pathNot: '^(engine/runner/(control|console-channel|console-sender)|main/contract)\\.ts$|^engine/(settings|errors)/',
         dependencyTypesNot: ['type-only'],
       },
     },
@@ -69,23 +70,64 @@ module.exports = {
       from: { path: '^engine/' },
       to: { path: '^(main|renderer)/|(^|node_modules/)(electron|electron-log|vue|pinia|vue-i18n)(/|$)' },
     },
+    mayUse('errors', [], 'Lies below all.'),
     mayUse('wasm', [], 'A small WebAssembly encoder and nothing else.'),
-    mayUse('memory', [errors]),
-    mayUse('bus', ['memory', tree]),
-    mayUse('interrupt', ['bus', 'memory', tree]),
-    mayUse('pci', ['bus', 'interrupt', 'memory', tree]),
-    mayUse('hart', ['host', 'wasm', 'memory', 'bus'], 'A hart knows memory and bus interfaces, never a device.'),
-    mayUse('host', [errors], 'What the engine asks of the host system beyond plain Node; whoever needs it may use it.'),
-    mayUse('backend', ['host', 'memory', errors], 'Back ends know no virtio.'),
-    mayUse('virtio', ['bus', 'interrupt', 'memory', 'pci', 'backend', tree], 'Devices know no machine.'),
-    mayUse('images', ['host', errors]),
-    mayUse('debug', ['hart', 'memory', errors, 'machine/boot/(elf|image-file)\\.ts']),
-    mayUse('machine', ['bus', 'interrupt', 'memory', 'pci', 'virtio', 'backend', 'images', 'hart', 'host', 'process']),
-    mayUse('cli', [errors, 'host', 'machine', 'images', 'index\\.ts'], 'The CLI uses the same API as the app.'),
+    mayUse('host', ['errors'], 'What the engine asks of the host system beyond plain Node; whoever needs it may use it.'),
+    mayUse('memory', ['errors']),
+    mayUse('bus', ['errors', 'memory']),
+    mayUse('interrupt', ['bus', 'errors', 'memory']),
+    mayUse('pci', ['bus', 'errors', 'interrupt', 'memory']),
+    mayUse('backend', ['errors', 'host', 'memory'], 'Back ends know no virtio.'),
+    mayUse(
+      'virtio',
+      ['backend', 'bus', 'errors', 'interrupt', 'memory', 'pci', 'settings'],
+      'Devices know no machine; the registry knows its configuration.',
+    ),
+    mayUse('board', ['backend', 'bus', 'errors', 'hart', 'interrupt', 'memory', 'pci'], "The board's own devices know no machine either."),
+    mayUse('hart', ['bus', 'errors', 'host', 'memory', 'wasm'], 'A hart knows memory and bus interfaces, never a device.'),
+    mayUse('threads', ['bus', 'errors', 'hart', 'host', 'interrupt', 'memory', 'pci'], 'What runs harts in threads of their own.'),
+    mayUse('images', ['errors', 'host', 'virtio'], 'The built-in guest has drivers for what the registry of virtio devices has.'),
+    mayUse('debug', ['errors', 'hart', 'images', 'memory']),
+    mayUse('settings', ['errors'], 'Runs in the window too: no Node, no machine.'),
+    mayUse('machine', [
+      'backend',
+      'board',
+      'bus',
+      'errors',
+      'hart',
+      'host',
+      'images',
+      'interrupt',
+      'memory',
+      'pci',
+      'settings',
+      'threads',
+      'virtio',
+    ]),
+    mayUse(
+      'runner',
+      ['backend', 'debug', 'errors', 'hart', 'host', 'images', 'machine', 'settings', 'threads', 'virtio'],
+      'One running box, and the boxes on disk.',
+    ),
+    mayUse('cli', ['errors', 'host', 'images', 'machine', 'runner', 'settings', 'index\\.ts'], 'The CLI uses the same API as the app.'),
+    {
+      name: 'settings-without-node',
+      comment: 'The window shows and checks settings by the same description.',
+      severity: 'error',
+      from: { path: '^engine/(settings|errors)/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'every-room-has-a-rule',
+      comment: 'A new room in the engine gets a row above.',
+      severity: 'error',
+      from: { path: `^engine/(?!(${ROOMS.join('|')})/)[^/]+/` },
+      to: {},
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^(out|dist|node_modules/\\.cache|engine/hart/helpers)/' },
+    exclude: { path: '^(out|dist|node_modules/\\.cache)/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },

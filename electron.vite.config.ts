@@ -9,12 +9,13 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 /** Entries of the Node side; workers and engine processes find each other by these names in out/main. */
 const nodeEntries = {
   index: here('main/index.ts'),
-  'engine-process': here('engine/process/engine-process.ts'),
-  'hart-worker': here('engine/process/hart-worker.ts'),
-  'v8-trial': here('engine/process/v8-trial.ts'),
-  'compile-worker': here('engine/process/compile-worker.ts'),
+  'engine-process': here('engine/runner/engine-process.ts'),
+  'hart-worker': here('engine/threads/hart-worker.ts'),
+  'v8-trial': here('engine/threads/v8-trial.ts'),
+  'compile-worker': here('engine/threads/compile-worker.ts'),
   engine: here('engine/index.ts'),
   cli: here('engine/cli/index.ts'),
+  'hartbox-qemu': here('engine/cli/hartbox-qemu.ts'),
 };
 
 // Targets are those of the oldest runtime that what is built has to run in: Electron 33, which is Node 20.18 and Chrome 130. (To build it

@@ -25,4 +25,10 @@ for interface in /sys/class/net/*; do
   udhcpc -i "$interface" -b -S -t 3 -T 1 -A 10 -s /etc/udhcpc.sh > /dev/null 2>&1 &
 done
 
+# The power button is an input device that says nothing until somebody presses it.
+for event in /sys/class/input/event*; do
+  [ -e "$event" ] && read -r name < "$event/device/name" && [ "$name" = 'Hartbox Power Button' ] &&
+    dd if="/dev/input/${event##*/}" of=/dev/null bs=24 count=1 2> /dev/null && poweroff &
+done
+
 /etc/ports &

