@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MmioBus } from '../../engine/bus/mmio-bus';
 import { InterruptControllers, type InterruptPlan } from '../../engine/interrupt/interrupt-controllers';
-import { Uart } from '../../engine/machine/uart';
+import { Uart } from '../../engine/board/uart';
 import { type Access, ACCESSES_MAX, buildAccesses, PROGRAM_BYTES, readLog } from '../support/aia-program';
 import { BareHart, RAM } from '../support/bare-hart';
 import { compileHelpers } from '../support/helpers-module';

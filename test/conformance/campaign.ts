@@ -1,7 +1,7 @@
 import { Random } from '../support/random';
 import { runInEngine, type Tier } from './engine';
 import { buildProgram, compareRuns, type Difference, type Program, randomValues } from './program';
-import { runInQemu } from './qemu';
+import { oracle, runInQemu } from './qemu';
 import { type Kind, RECIPES, VALUES } from './recipes';
 import type { Unit } from './sequence';
 import { listing, shrink } from './shrink';
@@ -55,11 +55,12 @@ function compare(
   tier: Tier,
 ): { differences: Difference[]; instructions: number; translated: number } {
   const expected = runInQemu(program.image);
-  const found = runInEngine(helpers, program.image, tier);
+  const { off } = oracle();
+  const found = runInEngine(helpers, program.image, tier, off);
   let differences = compareRuns(program, expected, found.memory);
   // What only the interpreter can vouch for: how many instructions a run took.
   if (tier !== 'interpreted' && differences.length === 0) {
-    differences = compareRuns(program, runInEngine(helpers, program.image).memory, found.memory, true);
+    differences = compareRuns(program, runInEngine(helpers, program.image, 'interpreted', off).memory, found.memory, true);
   }
   return { differences, instructions: found.instructions, translated: found.translated };
 }

@@ -1,5 +1,6 @@
 import { CHECK_BYTES } from '../../engine/hart/check/check-layout';
 import { Hart, type HartEnvironment, type HartTuning } from '../../engine/hart/hart';
+import { extensionBits, type OptionalExtension } from '../../engine/hart/isa/extensions';
 import { HART_MAIL, STAT_CHECKED_INSTRUCTIONS, STAT_REGION_INSTRUCTIONS } from '../../engine/hart/hart-layout';
 import { translate, type HotSpot, type Translation } from '../../engine/hart/jit/compiler';
 import type { Translator } from '../../engine/hart/jit/regions';
@@ -39,15 +40,17 @@ function translator(memory: WebAssembly.Memory, checked: boolean): Translator {
 /**
  * Runs an image from the start of RAM in M-mode on one hart of ours, on this thread, until it writes the test finisher; returns
  * what is then in RAM, as much as the image is long, and how many instructions retired, in all and in translated code. Throws VmError
- * where the check finds a difference.
+ * where the check finds a difference. `off`: what the hart does without.
  */
 export function runInEngine(
   helpers: WebAssembly.Module,
   image: Uint8Array,
   tier: Tier = 'interpreted',
+  off: readonly OptionalExtension[] = [],
 ): { memory: Uint8Array; instructions: number; translated: number } {
   const plan = planMemory(1, [{ base: RAM_BASE, size: (Math.ceil(image.length / MEBIBYTE) + 1) * MEBIBYTE }], {
     checkBytes: tier === 'checked' ? CHECK_BYTES : 0,
+    extensionsOff: extensionBits(off),
   });
   const memory = createMemory(plan);
   const bytes = new Uint8Array(memory.buffer);

@@ -7,7 +7,7 @@ import { Random } from '../support/random';
 import { missingTools } from '../support/riscv-tools';
 
 /** Cases per function and rounding mode; a long run sets more, and another seed. */
-const CASES = Number(process.env.FLOAT_CASES ?? 1000);
+const CASES = Number(process.env.FLOAT_CASES ?? 400);
 const SEED = Number(process.env.FLOAT_SEED ?? 1);
 
 const missing = missingTools('riscv64-linux-gnu-gcc', 'qemu-riscv64');

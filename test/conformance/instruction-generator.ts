@@ -3,7 +3,7 @@ import * as code from '../support/riscv-encoding';
 import { BASE, DATA_BEFORE, DATA_BYTES, half, LOOP, loop, SP, SP_ABOVE_BASE, together, word, type Unit } from './sequence';
 
 /**
- * Random RV64GC_Zba_Zbb_Zbs code in M-mode: legal, reserved and faulting instructions, weighted towards what is easily wrong.
+ * Random RV64GC code with Zba, Zbb, Zbc, Zbs, Zicbom, Zicboz, Zicond, Zawrs and Svinval in M-mode: legal, reserved and faulting instructions, weighted towards what is easily wrong.
  * The same random numbers give the same code.
  */
 export function randomUnits(random: Random, count: number): Unit[] {
@@ -47,6 +47,9 @@ const BIT_MANIPULATION: readonly (readonly [number, number, number])[] = [
   [OP, 5, 0x24],
   [OP, 1, 0x34],
   [OP, 1, 0x14],
+  ...[1, 2, 3].map((funct3) => [OP, funct3, 0x05] as const), // clmul …
+  [OP, 5, 0x07], // czero.eqz czero.nez
+  [OP, 7, 0x07],
 ];
 const CTZW = [OP_IMM_32, 1, 0x601] as const;
 /** [opcode, funct3, immediate] with the whole 12 bits fixed. */
@@ -124,6 +127,7 @@ export class InstructionGenerator {
       [3, () => this.#reserved()],
       [2, () => this.#fault()],
       [2, () => this.#fence()],
+      [2, () => this.#block()],
       [selfModifying ? 2 : 0, () => this.#selfModifying()],
       [1, () => this.#machineReturn()],
     ];
@@ -505,7 +509,30 @@ export class InstructionGenerator {
 
   #fence(): Unit {
     return word(
-      this.#random.pick([0x0ff0000f, 0x8330000f, 0x0100000f, 0x0000100f, 0x12000073, code.rType(0x73, 0, 9, 0, this.#any(), this.#any())]),
+      this.#random.pick([
+        0x0ff0000f,
+        0x8330000f,
+        0x0100000f,
+        0x0000100f,
+        0x12000073,
+        code.rType(0x73, 0, 9, 0, this.#any(), this.#any()),
+        code.rType(0x73, 0, 11, 0, this.#any(), this.#any()),
+        0x18000073,
+        0x18100073,
+        0x00d00073,
+        0x01d00073,
+      ]),
+    );
+  }
+
+  /** cbo.inval, cbo.clean, cbo.flush, cbo.zero, and two that are reserved, on a block of the data. */
+  #block(): Unit {
+    const pointer = this.#temporary();
+    const offset = this.#random.between(64 - DATA_BEFORE, DATA_BYTES - DATA_BEFORE - 128);
+    const rd = this.#random.oneIn(16) ? 1 : 0;
+    return together(
+      word(code.iType(OP_IMM, 0, pointer, BASE, offset)),
+      word(code.iType(0x0f, 2, rd, pointer, this.#random.pick([0, 1, 2, 4, 4, 4, 4, 3, 5]))),
     );
   }
 

@@ -2,7 +2,7 @@ import { Random } from '../support/random';
 import { runInEngine } from './engine';
 import { compareOperations, describeOutcome, buildOperationProgram } from './operation-program';
 import { randomAccesses, randomPrivileged, randomTables } from './operation-generator';
-import { runInQemu } from './qemu';
+import { oracle, runInQemu } from './qemu';
 
 export interface OperationResult {
   operations: number;
@@ -22,7 +22,7 @@ export function runOperationCampaign(helpers: WebAssembly.Module, seed: number, 
     const operations = kind === 'csrs' ? randomPrivileged(random, OPERATIONS) : randomAccesses(random, OPERATIONS, kind === 'pages');
     const program = buildOperationProgram(operations, tables);
     const expected = runInQemu(program.image);
-    const found = runInEngine(helpers, program.image).memory;
+    const found = runInEngine(helpers, program.image, 'interpreted', oracle().off).memory;
     result.operations += operations.length;
     const { outcomes, memory } = compareOperations(program, expected, found);
     for (const outcome of outcomes) result.failures.push(`program ${i} (${kind}): ${describeOutcome(outcome)}`);

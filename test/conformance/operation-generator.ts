@@ -73,6 +73,8 @@ function randomEntry(random: Random): bigint {
       BigInt(anyFlags ? random.below(1024) : random.pick([0x0f, 0x1f, 0xcf, 0xdf, 0xd7, 0xc7, 0x43, 0x4b, 0x5b, 0x49, 0x59]));
   }
   if (random.oneIn(40)) entry |= 1n << BigInt(random.between(54, 63));
+  // Svnapot: 64 KiB, or what is reserved.
+  if (random.oneIn(40)) entry = (entry & ~(15n << 10n)) | (BigInt(random.pick([8, 8, 4, 0])) << 10n) | (1n << 63n);
   if (random.oneIn(30)) entry &= ~1n;
   return entry;
 }

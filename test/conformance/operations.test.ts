@@ -4,7 +4,7 @@ import { missingTools } from '../support/riscv-tools';
 import { runOperationCampaign } from './operation-campaign';
 
 /** Programs of 5000 operations each; a long run sets more, and another seed. */
-const PROGRAMS = Number(process.env.OPERATION_PROGRAMS ?? 6);
+const PROGRAMS = Number(process.env.OPERATION_PROGRAMS ?? 3);
 const SEED = Number(process.env.OPERATION_SEED ?? 1);
 
 const missing = missingTools('qemu-system-riscv64');

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect } from '@playwright/test';
+import { Library } from '../../engine/runner/library';
 import { HartboxApp } from './support/hartbox-app';
 import { test } from './support/test';
 
@@ -24,7 +25,7 @@ test('keeps the page in its box: no Node, no navigation, no windows, no scripts 
     location.href = 'https://example.org/';
   });
   await page.waitForTimeout(300);
-  expect(page.url()).toBe('app://hartbox/index.html');
+  expect(page.url()).toBe('app://hartbox/index.html#/');
   // Made of text, so that Playwright's own evaluation is not what is tested.
   const ran = await page.evaluate(async () => {
     const script = document.createElement('script');
@@ -61,18 +62,38 @@ test('works by keyboard alone', async ({ app }) => {
   await app.page.emulateMedia({ colorScheme: null });
   await expect(app.library.heading).toBeVisible();
   await app.page.keyboard.press('Tab');
-  await expect(app.page.getByRole('button', { name: 'Appearance' })).toBeFocused();
+  await expect(app.page.getByRole('button', { name: 'Preferences' })).toBeFocused();
   await app.page.keyboard.press('Enter');
   await app.page.keyboard.press('ArrowDown');
   await app.page.keyboard.press('ArrowDown');
   await app.page.keyboard.press('Enter');
   await expect.poll(() => app.page.evaluate(() => matchMedia('(prefers-color-scheme: dark)').matches)).toBe(true);
+  await app.page.keyboard.press('Escape');
+  await expect(app.page.getByRole('button', { name: 'Preferences' })).toBeFocused();
   await app.page.keyboard.press('Tab');
-  await expect(app.page.getByRole('button', { name: 'Start Hartbox Linux' })).toBeFocused();
+  await expect(app.page.getByRole('button', { name: 'Cards' })).toBeFocused();
+  await app.page.keyboard.press('Tab');
+  await expect(app.page.getByRole('button', { name: 'Import…' })).toBeFocused();
+  await app.page.keyboard.press('Tab');
+  await expect(app.page.getByRole('link', { name: 'New box' })).toBeFocused();
+  await app.page.keyboard.press('Tab');
+  await expect(app.library.card('Hartbox Linux').open).toBeFocused();
+  await app.page.keyboard.press('Tab');
+  await expect(app.library.card('Hartbox Linux').button('Start')).toBeFocused();
+  await app.page.keyboard.press('Shift+Tab');
+  await app.page.keyboard.press('Enter');
+  await expect(app.machine.startButton).toBeFocused();
+  expect(await app.page.title()).toBe('Hartbox Linux – Hartbox');
+  await app.page.keyboard.press('Shift+Tab');
+  await app.page.keyboard.press('Shift+Tab');
+  await expect(app.machine.back).toBeFocused();
+  await app.page.keyboard.press('Enter');
+  await expect(app.library.card('Hartbox Linux').open).toBeFocused();
+  expect(await app.page.title()).toBe('Hartbox');
 });
 
 test('remembers the chosen appearance', async ({ app, home }) => {
-  await app.page.getByRole('button', { name: 'Appearance' }).click();
+  await app.page.getByRole('button', { name: 'Preferences' }).click();
   await app.page.getByRole('menuitemradio', { name: 'Dark' }).click();
   await expect
     .poll(async () => JSON.parse(await readFile(join(home.path, 'preferences.json'), 'utf8').catch(() => '{}')))
@@ -87,18 +108,20 @@ test('remembers the chosen appearance', async ({ app, home }) => {
   }
 });
 
-test('shows a damaged configuration on its card, keeps the file, and takes it once it is repaired', async ({ app, home }) => {
+test('shows a damaged configuration on its card, keeps the file, and takes it as soon as it is repaired', async ({ app, home }) => {
   const card = app.library.card('Hartbox Linux');
   // A file that was damaged before it was ever read has no name to show.
   await expect(card.state).toHaveText('Off');
   await writeFile(home.machineFile('hartbox-linux'), '{"version":1,');
   await app.page.reload();
   await expect(card.state).toHaveText('Unusable');
-  await expect(card.error).toContainText('is damaged');
+  await expect(card.error).toContainText('are damaged');
   await expect(card.button('Start')).toHaveCount(0);
+  await card.button('Check again').click();
+  await expect(card.error).toContainText('are damaged');
   expect(await readFile(home.machineFile('hartbox-linux'), 'utf8')).toBe('{"version":1,');
   await writeFile(home.machineFile('hartbox-linux'), JSON.stringify({ version: 1, machine: { name: 'Hartbox Linux', harts: 2 } }));
-  await card.button('Check again').click();
+  // The library looks by itself; a click on "Check again" may come too late.
   await expect(card.state).toHaveText('Off');
   await expect(card.element).toContainText('2 harts');
 });
@@ -107,4 +130,66 @@ test('refuses a second start of itself and brings the first window to the front'
   await expect(app.library.heading).toBeVisible();
   expect(await HartboxApp.launchExpectingExit(home)).toContain('Hartbox is already running');
   await expect(app.library.heading).toBeVisible();
+});
+
+test('shows many machines as cards or in a list, finds and orders them, all by keyboard', async ({ app, home }) => {
+  const { library, page } = app;
+  await expect(library.heading).toBeVisible();
+  const store = new Library(home.path);
+  for (let n = 1; n <= 9; n++) await store.save(`box-${n}`, { name: `Box ${n}` });
+  await page.reload();
+  const names = (): Promise<string[]> => page.getByRole('article').getByRole('heading').allTextContents();
+  await expect.poll(names).toEqual([...Array.from({ length: 9 }, (_, index) => `Box ${index + 1}`), 'Hartbox Linux']);
+
+  // Arrows go along rows and between them; Tab goes on from there.
+  await library.card('Box 1').open.focus();
+  await page.keyboard.press('ArrowRight');
+  await expect(library.card('Box 2').open).toBeFocused();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowUp');
+  await expect(library.card('Box 2').open).toBeFocused();
+  await page.keyboard.press('End');
+  await expect(library.card('Hartbox Linux').open).toBeFocused();
+  await page.keyboard.press('Tab');
+  await expect(library.card('Hartbox Linux').button('Start')).toBeFocused();
+
+  await page.getByRole('button', { name: 'List' }).click();
+  const box = await library.card('Box 5').element.boundingBox();
+  expect(box?.height).toBeLessThan(50);
+  await library.card('Box 4').open.focus();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { name: 'Box 5', exact: true })).toBeVisible();
+  await app.machine.back.click();
+  await expect(library.card('Box 5').open).toBeFocused();
+
+  // The same name as its menu, by mouse and by key.
+  await page.keyboard.press('F2');
+  await page.keyboard.type('Ältere Box');
+  await page.keyboard.press('Enter');
+  await expect(library.card('Ältere Box').open).toBeFocused();
+  await expect.poll(() => readFile(home.machineFile('box-5'), 'utf8')).toContain('Ältere Box');
+  await library.card('Box 6').element.click({ button: 'right' });
+  await page.getByRole('menuitem', { name: 'Rename' }).click();
+  await expect(page.getByRole('textbox', { name: 'Name of Box 6' })).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(library.card('Box 6').element).toBeVisible();
+
+  await page.keyboard.press('Control+F');
+  await page.keyboard.type('altere');
+  await expect.poll(names).toEqual(['Ältere Box']);
+  await page.keyboard.press('Enter');
+  await expect(library.card('Ältere Box').open).toBeFocused();
+  await page.keyboard.press('Control+F');
+  await page.keyboard.type('nothing like it');
+  await expect(page.getByText('No box is called “nothing like it”')).toBeVisible();
+  await page.keyboard.press('Escape');
+
+  await page.getByRole('button', { name: 'Order: Name' }).click();
+  await page.getByRole('menuitemradio', { name: 'State' }).click();
+  await writeFile(home.machineFile('box-9'), '{');
+  await page.reload();
+  await expect.poll(async () => (await names())[0]).toBe('Box 9');
+  const findings = await new AxeBuilder({ page }).setLegacyMode().analyze();
+  expect(findings.violations).toEqual([]);
 });

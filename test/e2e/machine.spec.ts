@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect } from '@playwright/test';
-import { VmLibrary } from '../../engine/machine/vm-library';
+import { Library } from '../../engine/runner/library';
 import { HartboxApp } from './support/hartbox-app';
 import { test } from './support/test';
 
@@ -105,7 +105,7 @@ test('forces a machine off after asking', async ({ app }) => {
 });
 
 test('shows the death of an engine process on its machine alone, which then starts again', async ({ app, home }) => {
-  await new VmLibrary(home.path).save('other', { name: 'Other', memory: 128 * 2 ** 20 });
+  await new Library(home.path).save('other', { name: 'Other', memory: 128 * 2 ** 20 });
   await app.page.reload();
   await app.library.card('Other').button('Start').click();
   await app.machine.shell();
@@ -118,6 +118,8 @@ test('shows the death of an engine process on its machine alone, which then star
   process.kill(pid as number, 'SIGKILL');
   await expect(app.machine.state).toHaveText('Failed');
   await expect(app.machine.error).toContainText('ended unexpectedly');
+  await app.machine.error.getByText('Details').click();
+  await expect(app.machine.error).toContainText('ended by force');
   await app.machine.back.click();
   await expect(app.library.card('Other').state).toHaveText('Running');
   await expect(app.library.card(NAME).error).toContainText('ended unexpectedly');
@@ -128,7 +130,7 @@ test('shows the death of an engine process on its machine alone, which then star
 
 test('says so when another process already runs the machine', async ({ app, home }) => {
   await expect(app.library.card(NAME).state).toHaveText('Off');
-  const lock = await new VmLibrary(home.path).lock('hartbox-linux', 'another program');
+  const lock = await new Library(home.path).lock('hartbox-linux', 'another program');
   try {
     await app.library.card(NAME).button('Start').click();
     await expect(app.machine.state).toHaveText('Failed');
@@ -143,7 +145,7 @@ test('says so when another process already runs the machine', async ({ app, home
 test('says what is wrong with a corrupt kernel', async ({ app, home }) => {
   const kernel = `${home.path}/broken-kernel`;
   await writeFile(kernel, 'this is no kernel');
-  await new VmLibrary(home.path).save('broken-kernel', { name: 'Broken kernel', kernel });
+  await new Library(home.path).save('broken-kernel', { name: 'Broken kernel', kernel });
   await app.page.reload();
   await app.library.card('Broken kernel').button('Start').click();
   await expect(app.machine.state).toHaveText('Failed');
@@ -189,7 +191,7 @@ for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
     expect(await ended).toEqual([0, null]);
     expect(performance.now() - told).toBeLessThan(8000);
     expect(() => process.kill(engine, 0)).toThrow('ESRCH');
-    await (await new VmLibrary(home.path).lock('hartbox-linux', 'the test')).release();
+    await (await new Library(home.path).lock('hartbox-linux', 'the test')).release();
   });
 }
 
@@ -209,7 +211,7 @@ test('has its machines shut down before a session ends under Windows, though it 
   expect(left).toBe(false);
   expect(await ended).toEqual([0, null]);
   expect(() => process.kill(engine, 0)).toThrow('ESRCH');
-  await (await new VmLibrary(home.path).lock('hartbox-linux', 'the test')).release();
+  await (await new Library(home.path).lock('hartbox-linux', 'the test')).release();
 });
 
 test.describe('with no default guest and no mirror', () => {

@@ -48,7 +48,7 @@ describe('Linux', () => {
     shell = await GuestShell.boot({ aia: 'aplic', drives: [{ file: disk, readonly: true }] });
     expect((await shell.run(`${readDisk}; echo from the guest > /dev/ttyS0`)).output).toContain(checksum);
     const all = await interrupts(shell, 1);
-    for (const device of ['10 Level ttyS0', '\\d+ Level virtio2']) {
+    for (const device of ['10 Level ttyS0', '\\d+ Level virtio0']) {
       const [, found] = serving(all, new RegExp(`^APLIC-DIRECT ${device}`));
       expect([device, sum(found) > 0]).toEqual([device, true]);
     }
@@ -58,7 +58,7 @@ describe('Linux', () => {
     shell = await GuestShell.boot({ aia: 'aplic-imsic', harts: 2, drives: [{ file: disk, readonly: true }] });
     expect((await shell.run('dmesg | grep imsic')).output).toMatch(/providing IPIs using interrupt 1/);
     const before = await interrupts(shell, 2);
-    const [number] = serving(before, /^APLIC-MSI-d000000\.aplic \d+ Level -fasteoi virtio2/);
+    const [number] = serving(before, /^APLIC-MSI-d000000\.aplic \d+ Level -fasteoi virtio0/);
     for (const hart of [1, 0]) {
       await shell.run(`echo ${1 << hart} > /proc/irq/${number}/smp_affinity`);
       const earlier = (await interrupts(shell, 2)).get(number);

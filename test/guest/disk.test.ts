@@ -72,11 +72,10 @@ it("waits while the host's disk is full, and loses nothing", async (context) => 
     const script = `for disk in vda vdb; do dd if=/dev/urandom of=/$disk bs=512k count=3 2> /dev/null
       dd if=/$disk of=/dev/$disk bs=64k conv=fsync 2> /dev/null; echo "$disk $?"; echo 3 > /proc/sys/vm/drop_caches
       head -c 1536k /dev/$disk | cmp - /$disk && echo same; done`;
-    const { child, ended } = startHartbox(['exec', '--drive', `file=${raw}`, '--drive', `file=${qcow2}`, '--', 'sh', '-c', script]);
+    const { child, ended, tells } = startHartbox(['exec', '--drive', `file=${raw}`, '--drive', `file=${qcow2}`, '--', 'sh', '-c', script]);
     child.stdin.end();
-    child.stderr.on('data', (text: Buffer) => {
-      if (/disk is full/.test(text.toString())) rmSync(ballast, { force: true });
-    });
+    await tells(/disk is full/);
+    rmSync(ballast, { force: true });
     const { code, stdout, stderr } = await ended;
     expect({ code, stdout: stdout.toString() }).toEqual({ code: 0, stdout: 'vda 0\nsame\nvdb 0\nsame\n' });
     expect(stderr).toMatch(/disk is full.*paused/);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type DefaultGuest, defaultGuest } from '../../engine/images/default-guest';
-import type { MachineConfigInput } from '../../engine/machine/config';
+import type { MachineConfigInput } from '../../engine/settings/settings';
 import { type BootDisk, bootDisc, bootDisk, bootWays, describeWay, hasBootDiskTools } from '../support/boot-disk';
 import { GuestShell, PROMPT } from '../support/guest-shell';
 import type { BootWay } from '../support/qemu-machine';
@@ -13,10 +13,8 @@ import type { BootWay } from '../support/qemu-machine';
 /** Every way takes half an hour, so only some are tried unless it is asked for: HARTBOX_LONG=1. */
 const isLong = process.env['HARTBOX_LONG'] !== undefined;
 const someWays: BootWay[] = [
-  { firmware: 'opensbi', interface: 'scsi', bus: 'mmio', aia: 'none', format: 'qcow2' },
   { firmware: 'uboot', interface: 'virtio', bus: 'mmio', aia: 'aplic-imsic', format: 'raw' },
   { firmware: 'edk2', interface: 'scsi', bus: 'pci', aia: 'aplic-imsic', format: 'qcow2' },
-  { firmware: 'edk2', interface: 'virtio', bus: 'pci', aia: 'none', format: 'raw' },
 ];
 
 /** ACPI tables as Linux sees them. */

@@ -1,8 +1,8 @@
 import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { InterruptPlan } from '../../engine/interrupt/interrupt-controllers';
-import type { HartBoard } from '../../engine/process/hart-board';
-import type { HartPool } from '../../engine/process/harts';
+import type { HartBoard } from '../../engine/threads/hart-board';
+import type { HartPool } from '../../engine/threads/harts';
 import { Label } from '../support/assembler';
 import { iType, rType, uType } from '../support/riscv-encoding';
 import { CLINT, Code, DEVICE, FENCE, FENCE_I, RAM, threadedMachine } from '../support/threaded-machine';

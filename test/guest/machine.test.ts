@@ -1,25 +1,20 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { HartStop } from '../../engine';
-import type { MachineConfigInput } from '../../engine/machine/config';
+import type { MachineConfigInput } from '../../engine/settings/settings';
 import { VirtualMachine, type VirtualMachineOptions } from '../../engine/machine/virtual-machine';
-import { Assembler, Label } from '../support/assembler';
-import { buildElf } from '../support/elf-builder';
-import { bType, iType, jType, rType, sType, uType } from '../support/riscv-encoding';
+import { Label } from '../support/assembler';
+import { A0, A1, type BareMetal, FINISHER, HTIF_WORDS as DATA, RAM, S0, S1, T0, T1, writeBareMetal } from '../support/bare-metal';
+import { iType, rType } from '../support/riscv-encoding';
 
-const RAM = 0x80000000;
-const CODE = RAM;
-const DATA = RAM + 0x10000;
-const FINISHER = 0x100000;
 const UART = 0x10000000;
 const CLINT = 0x2000000;
 const PLIC = 0xc000000;
 
-const [T0, T1, S0, S1, A0, A1] = [5, 6, 8, 9, 10, 11];
 const MTVEC = 0x305;
 const MIE = 0x304;
 const MIP = 0x344;
@@ -27,60 +22,6 @@ const MHARTID = 0xf14;
 
 const directory = mkdtempSync(join(tmpdir(), 'hartbox-guest-'));
 afterAll(() => rmSync(directory, { recursive: true }));
-
-/** A bare-metal program, by the few instructions that these tests need. */
-class Program extends Assembler {
-  /** Any 32-bit value below 2^31, or an address in RAM. */
-  li(rd: number, value: number): void {
-    const low = (value << 20) >> 20;
-    const upper = ((value - low) >>> 12) & 0xfffff;
-    this.word(uType(0x37, rd, upper));
-    this.word(iType(0x1b, 0, rd, rd, low)); // addiw
-    // What lui and addiw sign-extend is an address.
-    if (value >= RAM) {
-      this.word(iType(0x13, 1, rd, rd, 32));
-      this.word(iType(0x13, 5, rd, rd, 32));
-    }
-  }
-  store(size: 1 | 4 | 8, rs2: number, base: number, offset = 0): void {
-    this.word(sType(0x23, { 1: 0, 4: 2, 8: 3 }[size], base, rs2, offset));
-  }
-  load(size: 1 | 4 | 8, rd: number, base: number, offset = 0): void {
-    this.word(iType(0x03, { 1: 4, 4: 2, 8: 3 }[size], rd, base, offset));
-  }
-  /** Store a constant at an address. */
-  poke(size: 1 | 4 | 8, address: number, value: number): void {
-    this.li(T0, address);
-    this.li(T1, value);
-    this.store(size, T1, T0);
-  }
-  csrw(csr: number, rs1: number): void {
-    this.word(iType(0x73, 1, 0, rs1, csr));
-  }
-  csrr(rd: number, csr: number): void {
-    this.word(iType(0x73, 2, rd, 0, csr));
-  }
-  wfi(): void {
-    this.word(0x10500073);
-  }
-  branch(kind: 'beq' | 'bne' | 'bltu', rs1: number, rs2: number, label: Label): void {
-    this.reference(4, label, (distance) => bType({ beq: 0, bne: 1, bltu: 6 }[kind], rs1, rs2, distance));
-  }
-  jump(label: Label): void {
-    this.reference(4, label, (distance) => jType(0, distance));
-  }
-  /** End the machine with an exit code. */
-  exit(code: number): void {
-    this.poke(4, FINISHER, code === 0 ? 0x5555 : (code << 16) | 0x3333);
-    this.wait();
-  }
-  wait(): void {
-    const here = new Label();
-    this.place(here);
-    this.wfi();
-    this.jump(here);
-  }
-}
 
 let machines: VirtualMachine[] = [];
 afterEach(async () => {
@@ -104,15 +45,9 @@ async function create(config: MachineConfigInput, options: VirtualMachineOptions
   return { machine, says, output: () => output };
 }
 
-async function bareMetal(write: (program: Program) => void, config: MachineConfigInput = {}) {
-  const program = new Program();
-  write(program);
+async function bareMetal(write: (program: BareMetal) => void, config: MachineConfigInput = {}) {
   const kernel = join(directory, `program-${Math.random()}.elf`);
-  const parts = [
-    { address: CODE, bytes: program.bytes() },
-    { address: DATA, bytes: new Uint8Array(64) },
-  ];
-  writeFileSync(kernel, buildElf({ entry: CODE, parts, symbols: { tohost: DATA, fromhost: DATA + 8 } }));
+  writeBareMetal(kernel, write);
   return create({ memory: 16 << 20, kernel, ...config });
 }
 
@@ -121,6 +56,29 @@ describe('bare-metal programs', () => {
     const { machine } = await bareMetal((program) => program.exit(code));
     await machine.start();
     expect(await machine.wait()).toEqual({ reason: code === 0 ? 'poweroff' : 'finisher', code });
+  });
+
+  it('execute nothing more once they have ended the machine, or have it start anew', async () => {
+    const [RESET, PASS] = [0x7777, 0x5555];
+    const { machine, output } = await bareMetal((program) => {
+      const again = new Label();
+      const say = (letter: string): void => program.poke(1, UART, letter.charCodeAt(0));
+      program.li(T0, DATA + 0x400);
+      program.load(4, A0, T0);
+      program.branch('bne', A0, 0, again);
+      program.poke(4, DATA + 0x400, 1);
+      say('a');
+      program.poke(4, FINISHER, RESET);
+      for (let i = 0; i < 50; i++) say('x');
+      program.place(again);
+      say('b');
+      program.poke(4, FINISHER, PASS);
+      for (let i = 0; i < 50; i++) say('y');
+      program.wait();
+    });
+    await machine.start();
+    expect(await machine.wait()).toEqual({ reason: 'poweroff', code: 0 });
+    expect(output()).toBe('ab');
   });
 
   it('print through HTIF and end with tohost', async () => {
@@ -291,8 +249,7 @@ describe('bare-metal programs', () => {
   it('take an access fault where no device answers', async () => {
     const { machine } = await bareMetal((program) => {
       const trap = new Label();
-      program.reference(4, trap, (distance) => uType(0x17, T0, (distance + 0x800) >>> 12));
-      program.reference(4, trap, (distance) => iType(0x13, 0, T0, T0, distance + 4));
+      program.la(T0, trap);
       program.csrw(MTVEC, T0);
       program.li(T0, 0x18000000);
       program.load(4, A0, T0);
@@ -352,7 +309,7 @@ describe('the debugger', () => {
         program.word(rType(0x33, 0, 0, T0, T0, T1));
         program.place(loop);
         program.word(iType(0x13, 0, S0, S0, 1));
-        store = CODE + program.offset;
+        store = RAM + program.offset;
         program.store(8, S0, T0);
         program.jump(loop);
       },
@@ -385,7 +342,7 @@ describe('the debugger', () => {
     const registers = it.registers(1);
     const others = it.registers(0).x[S0];
     const count = registers.x[S0];
-    expect(await it.step(1)).toEqual({ reason: 'step', pc: BigInt(store + 4) });
+    expect(await it.step(1)).toEqual({ reason: 'write', pc: BigInt(store + 4), address: BigInt(COUNTS + 8), isDone: true });
     expect(await it.step(1)).toEqual({ reason: 'step', pc: BigInt(store - 4) });
     expect(await it.step(1)).toEqual({ reason: 'step', pc: BigInt(store) });
     expect(registers.x[S0]).toBe(count + 1n);

@@ -5,7 +5,7 @@ import { build } from 'vite';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { V8_FLAGS } from '../../engine/hart/v8-flags';
 import { browsers } from '../../resources/setup/system-packages.mjs';
-import { builtFile } from '../../engine/process/built-file';
+import { builtFile } from '../../engine/threads/built-file';
 import { type Outcome, runHarts } from './browser-harts';
 
 /** Any address: nothing is fetched, the test answers. Shared memory needs a page that is isolated from others. */

@@ -64,14 +64,14 @@ function padded(data: Uint8Array = new Uint8Array(0)): Buffer {
   return Buffer.concat([data, Buffer.alloc((512 - (data.length % 512)) % 512)]);
 }
 
-/** An .xz stream (the .xz file format, 1.2.1) of LZMA2 chunks that are not compressed. */
-export function makeXz(data: Uint8Array): Buffer {
+/** An .xz stream (the .xz file format, 1.2.1) of LZMA2 chunks that are not compressed. `dictionary`: its size as encoded there (§5.3.1). */
+export function makeXz(data: Uint8Array, { dictionary = 8 } = {}): Buffer {
   const flags = Buffer.from([0, 1]); // Check: CRC32
   const header = Buffer.concat([Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]), flags, checksum(flags)]);
   if (data.length === 0) return Buffer.concat([header, xzEnd(Buffer.from([0, 0, 0, 0]), flags)]);
 
   // One filter, LZMA2 (0x21), with one byte of properties: a dictionary of 64 KiB.
-  const description = Buffer.from([2, 0, 0x21, 1, 8, 0, 0, 0]);
+  const description = Buffer.from([2, 0, 0x21, 1, dictionary, 0, 0, 0]);
   const chunks: Buffer[] = [];
   for (let offset = 0; offset < data.length; offset += 0x10000) {
     const piece = data.subarray(offset, offset + 0x10000);

@@ -34,10 +34,12 @@ export class BareHart {
       environment?: Partial<HartEnvironment>;
       ramBytes?: number;
       harts?: number;
+      extensionsOff?: number;
     } = {},
   ) {
     const plan = planMemory(options.harts ?? 1, [{ base: RAM, size: options.ramBytes ?? 1 << 20 }], {
       checkBytes: options.check ? CHECK_BYTES : 0,
+      extensionsOff: options.extensionsOff,
     });
     const shared = createMemory(plan);
     this.memory = new GuestMemory(shared, plan);

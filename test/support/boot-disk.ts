@@ -1,9 +1,10 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { dataDirectory } from '../../engine/images/data-directory';
+import { dataDirectory } from '../../engine/host/data-directory';
+import { removeUnfinished, withNewFolder } from '../../engine/host/new-folder';
 import type { DefaultGuest } from '../../engine/images/default-guest';
 import { fromFirstMirror } from '../../engine/images/mirror';
 import { downloadPackages, extractFile } from '../../engine/images/package-files';
@@ -149,13 +150,8 @@ function madeFile(name: string, extension: string, parts: unknown[]): string {
 const folder = (): string => join(dataDirectory(), 'debian-disks');
 
 async function inWorkFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  await mkdir(folder(), { recursive: true });
-  const made = await mkdtemp(join(folder(), 'new-'));
-  try {
-    return await work(made);
-  } finally {
-    await rm(made, { recursive: true, force: true });
-  }
+  await removeUnfinished(folder());
+  return withNewFolder(folder(), work);
 }
 
 /** Returns the path of an image with these files, by absolute path. */

@@ -84,7 +84,9 @@ describe.skipIf(process.platform === 'win32')('endWithUs', () => {
     ['SIGTERM', false],
     ['SIGHUP', true],
     ['SIGINT', true],
-  ] as const)('ends children at a %s, and lets the signal have its effect', async (signal, detached) => {
+    ['SIGKILL', false],
+    ['SIGKILL', true],
+  ] as const)('ends children at a %s (group: %s), and lets the signal have its effect', async (signal, detached) => {
     const { parent, pids } = await family(detached, '');
     expect(pids).toHaveLength(detached ? 2 : 1);
     const exit = once(parent, 'exit');

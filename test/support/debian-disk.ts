@@ -1,12 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { access, chmod, link, mkdir, mkdtemp, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { access, chmod, link, mkdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { type CpioEntry, readCpio, writeCpio } from '../../engine/images/cpio';
-import { dataDirectory } from '../../engine/images/data-directory';
+import { dataDirectory } from '../../engine/host/data-directory';
+import { removeUnfinished, withNewFolder } from '../../engine/host/new-folder';
 import { readDeb } from '../../engine/images/deb';
 import type { DefaultGuest } from '../../engine/images/default-guest';
 import { download } from '../../engine/images/download';
@@ -105,8 +106,8 @@ export async function debianDisk(recipe: DebianDiskRecipe, guest: DefaultGuest, 
   try {
     if (await fileExists(image)) return image;
     const packages = await fetchPackages(join(folder, 'packages'), recipe.packages, say);
-    const work = await mkdtemp(join(folder, 'new-'));
-    try {
+    await removeUnfinished(folder);
+    await withNewFolder(folder, async (work) => {
       const made = join(work, 'disk.img');
       say(`${recipe.name}: unpacking ${packages.length} packages`);
       await buildFileSystem(work, made, recipe, packages, guest, setup);
@@ -115,9 +116,7 @@ export async function debianDisk(recipe: DebianDiskRecipe, guest: DefaultGuest, 
         await configure(await debianMachine(guest, made, join(work, 'initrd')), say);
       }
       await rename(made, image);
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
+    });
     return image;
   } finally {
     await release();

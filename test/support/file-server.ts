@@ -65,3 +65,13 @@ export function fallSilent(data: Uint8Array): Fault {
     response.write(data.subarray(0, 1));
   };
 }
+
+/** Promises `data` and sends a byte of it every so many milliseconds. */
+export function trickle(data: Uint8Array, pause: number): Fault {
+  return (_request, response) => {
+    response.writeHead(200, { 'content-length': data.length });
+    let sent = 0;
+    const timer = setInterval(() => response.write(data.subarray(sent, ++sent)), pause);
+    response.on('close', () => clearInterval(timer));
+  };
+}

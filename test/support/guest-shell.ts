@@ -1,4 +1,4 @@
-import type { MachineConfigInput } from '../../engine/machine/config';
+import type { MachineConfigInput } from '../../engine/settings/settings';
 import { VirtualMachine, type VirtualMachineOptions } from '../../engine/machine/virtual-machine';
 
 /** The shell's prompt, with what colours it. */

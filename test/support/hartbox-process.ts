@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { endWithUs } from '../../resources/setup/child-processes.mjs';
 
-const CLI = fileURLToPath(new URL('../../out/main/cli.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../out/main/cli.js', import.meta.url));
 
 const running = new Set<ChildProcess>();
 
@@ -29,24 +30,28 @@ export function startHartbox(args: string[], env: Record<string, string> = {}, n
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal, stdout: Buffer.concat(output), stderr: Buffer.concat(errors).toString() }));
   });
-  /** What it has printed so far, without colours and other escape sequences. */
-  const text = (): string =>
-    Buffer.concat(output)
+  /** Without colours and other escape sequences. */
+  const text = (chunks: Buffer[]): string =>
+    Buffer.concat(chunks)
       .toString()
       .replace(/\x1b\[[\d;?]*[A-Za-z]|\r/g, '');
-  /** Resolves once the output so far matches. */
-  const says = (pattern: RegExp): Promise<void> =>
+  /** Resolves once what came on a stream so far matches. */
+  const matches = (stream: Readable, chunks: Buffer[], pattern: RegExp): Promise<void> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        if (!pattern.test(text())) return;
-        child.stdout.off('data', look);
+        if (!pattern.test(text(chunks))) return;
+        stream.off('data', look);
         resolve();
       };
-      child.stdout.on('data', look);
-      child.on('close', () => reject(new Error(`it ended before it said ${pattern}: ${text()}${Buffer.concat(errors).toString()}`)));
+      stream.on('data', look);
+      child.on('close', () => reject(new Error(`it ended before it said ${pattern}: ${text(output)}${text(errors)}`)));
       look();
     });
-  return { child, ended, says };
+  /** Resolves once its standard output matches. */
+  const says = (pattern: RegExp): Promise<void> => matches(child.stdout, output, pattern);
+  /** Resolves once its standard error matches. */
+  const tells = (pattern: RegExp): Promise<void> => matches(child.stderr, errors, pattern);
+  return { child, ended, says, tells };
 }
 
 /** Run a `hartbox` command to its end; nothing on its standard input unless `input` is given. */

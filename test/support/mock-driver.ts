@@ -156,6 +156,12 @@ export const MOCK_VARIANTS: ({ name: string } & MockOptions)[] = [
   { name: 'MMIO, packed rings', bus: 'mmio', ringFeatures: [...RING_FEATURES, VIRTIO_F_RING_PACKED, VIRTIO_F_NOTIFICATION_DATA] },
   { name: 'PCI, split rings in order', bus: 'pci', ringFeatures: [...RING_FEATURES, VIRTIO_F_IN_ORDER, VIRTIO_F_NOTIFICATION_DATA] },
   { name: 'PCI, packed rings', bus: 'pci', ringFeatures: [...RING_FEATURES, VIRTIO_F_RING_PACKED], message: () => undefined },
+  {
+    name: 'PCI, packed rings in order',
+    bus: 'pci',
+    ringFeatures: [...RING_FEATURES, VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER, VIRTIO_F_NOTIFICATION_DATA],
+    message: () => undefined,
+  },
 ];
 
 export const QUEUE_FEATURES = [VIRTIO_F_VERSION_1, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX];

@@ -41,6 +41,10 @@ export class MockWires extends WiredController {
 export interface PlaceOptions {
   /** Feature bits of queues and transport to offer. */
   ringFeatures?: readonly number[];
+  /** Refuse drivers that break rules. */
+  strict?: boolean;
+  /** Be a device of before virtio 1.0; MMIO only. */
+  legacy?: boolean;
   trace?: (line: string) => void;
   /** Takes PCI's message-signalled interrupts; without it there are none. */
   message?: (address: number, data: number) => void;
@@ -67,6 +71,10 @@ const REGISTERS = {
   QueueSizeMax: { mmio: 0x034, pci: [0x18, 2] },
   QueueSize: { mmio: 0x038, pci: [0x18, 2] },
   QueueReady: { mmio: 0x044, pci: [0x1c, 2] },
+  // Legacy only.
+  GuestPageSize: { mmio: 0x028 },
+  QueueAlign: { mmio: 0x03c },
+  QueuePFN: { mmio: 0x040 },
   QueueNotify: { mmio: 0x050, pci: [0x3000, 4] },
   InterruptStatus: { mmio: 0x060, pci: [0x1000, 1] },
   InterruptACK: { mmio: 0x064 },

@@ -1,12 +1,12 @@
 import { MmioBus } from '../../engine/bus/mmio-bus';
-import type { VmError } from '../../engine/bus/vm-error';
+import type { VmError } from '../../engine/errors/vm-error';
 import type { HostMemory } from '../../engine/host/host-memory';
 import { GuestMemory } from '../../engine/memory/guest-memory';
 import { createMemory, planMemory } from '../../engine/memory/memory-plan';
-import type { HartBoard } from '../../engine/process/hart-board';
-import { HartThreads } from '../../engine/process/hart-threads';
-import { HartPool } from '../../engine/process/harts';
-import { v8Verdict } from '../../engine/process/v8-verdict';
+import type { HartBoard } from '../../engine/threads/hart-board';
+import { HartThreads } from '../../engine/threads/hart-threads';
+import { HartPool } from '../../engine/threads/harts';
+import { v8Verdict } from '../../engine/threads/v8-verdict';
 import { Assembler, Label } from './assembler';
 import { bType, iType, jType, sType, uType } from './riscv-encoding';
 
@@ -117,6 +117,7 @@ export function threadedMachine(
     virtioMmio: { base: 0x1000_1000, stride: 0x1000, count: 8, firstSource: 1 },
     ranges: bus.ranges(),
     jit,
+    hostSleep: 'run',
     ...board,
   };
   const pool = new HartPool(memory.memory, plan, bus, hartBoard, threads);

@@ -5,15 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ElectronApplication, type Page, _electron } from '@playwright/test';
-import { dataDirectory } from '../../../engine/images/data-directory';
+import { dataDirectory } from '../../../engine/host/data-directory';
 import { endWithUs } from '../../../resources/setup/child-processes.mjs';
 import { electronArguments, electronPath } from '../../../resources/setup/electron.mjs';
 import { LibraryPage } from './library-page';
 import { MachinePage } from './machine-page';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-/** Software rendering, also for WebGL; and the accessibility tree, from which tests read what the terminal shows. */
-const testArguments = ['--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--force-renderer-accessibility', '--lang=en-US'];
+/** Software rendering, also for WebGL. */
+const softwareRendering = ['--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--lang=en-US'];
+/** And the accessibility tree, from which tests read what the terminal shows. */
+const testArguments = [...softwareRendering, '--force-renderer-accessibility'];
 
 /** A data directory of one test's own. */
 export class TestHome {
@@ -49,10 +51,15 @@ export class HartboxApp {
     this.machine = new MachinePage(page);
   }
 
-  static async launch(home: TestHome, env: Record<string, string> = {}): Promise<HartboxApp> {
+  /** `assistive`: with the accessibility tree, as for a screen reader. `switches`: more of Chromium's. */
+  static async launch(
+    home: TestHome,
+    env: Record<string, string> = {},
+    { assistive = true, switches = [] as string[] } = {},
+  ): Promise<HartboxApp> {
     const electron = await _electron.launch({
       executablePath: await electronPath(),
-      args: ['.', ...(await electronArguments()), ...testArguments],
+      args: ['.', ...(await electronArguments()), ...(assistive ? testArguments : softwareRendering), ...switches],
       cwd: root,
       env: { ...definedEnvironment(), ...env, HARTBOX_HOME: home.path },
     });

@@ -5,11 +5,11 @@ export class LibraryPage {
   readonly heading: Locator;
 
   constructor(private readonly page: Page) {
-    this.heading = page.getByRole('heading', { name: 'Machines' });
+    this.heading = page.getByRole('heading', { name: 'Boxes' });
   }
 
   card(name: string): MachineCard {
-    return new MachineCard(this.page.getByRole('article', { name }));
+    return new MachineCard(this.page.getByRole('article', { name, exact: true }));
   }
 }
 
@@ -17,10 +17,13 @@ export class LibraryPage {
 export class MachineCard {
   readonly state: Locator;
   readonly error: Locator;
+  /** All of the card but its other buttons. */
+  readonly open: Locator;
 
   constructor(readonly element: Locator) {
     this.state = element.getByRole('status').first();
     this.error = element.getByRole('alert');
+    this.open = element.getByRole('button', { name: /^Open ./ });
   }
 
   button(name: string): Locator {

@@ -13,7 +13,7 @@ export class MachinePage {
 
   constructor(private readonly page: Page) {
     this.state = page.getByRole('banner').getByRole('status');
-    this.back = page.getByRole('button', { name: 'All machines' });
+    this.back = page.getByRole('button', { name: 'All boxes' });
     this.shutDown = page.getByRole('banner').getByRole('button', { name: 'Shut down' });
     this.startButton = page.getByRole('main').getByRole('button', { name: /^Start/ });
     this.error = page.getByRole('alert');

@@ -1,0 +1,47 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AxeBuilder } from '@axe-core/playwright';
+import { expect } from '@playwright/test';
+import type { HartboxApp } from './support/hartbox-app';
+import { test } from './support/test';
+
+const NAME = 'Hartbox Linux';
+
+async function choose(app: HartboxApp, command: string): Promise<void> {
+  await expect(app.library.card(NAME).state).toHaveText('Off');
+  await app.page.getByRole('button', { name: `More actions for ${NAME}`, exact: true }).click();
+  await app.page.getByRole('menuitem', { name: command, exact: true }).click();
+}
+
+test('deletes a box, and brings it back', async ({ app, home }) => {
+  const { page } = app;
+  await choose(app, 'Delete');
+  await expect(page.getByText(`“${NAME}” was deleted.`)).toBeVisible();
+  await expect(page.getByRole('article')).toHaveCount(0);
+  expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(page.getByText(`“${NAME}” is back.`)).toBeVisible();
+  await expect(app.library.card(NAME).state).toHaveText('Off');
+  await access(home.machineFile('hartbox-linux'));
+});
+
+test('copies a box', async ({ app }) => {
+  await choose(app, 'Clone');
+  await expect(app.page.getByText(`“${NAME}” was cloned.`)).toBeVisible();
+  await expect(app.page.getByRole('article')).toHaveCount(2);
+});
+
+test('writes a box into a file, and makes one of it', async ({ app, home }) => {
+  const { page } = app;
+  const file = join(home.path, 'box.hartbox');
+  await app.electron.evaluate(({ dialog }, path) => {
+    dialog.showSaveDialog = async () => ({ canceled: false, filePath: path });
+    dialog.showOpenDialog = async () => ({ canceled: false, filePaths: [path] });
+  }, file);
+  await choose(app, 'Export…');
+  await expect(page.getByText(`“${NAME}” was exported to ${file}.`)).toBeVisible();
+  await access(file);
+  await page.getByRole('button', { name: 'Import…' }).click();
+  await expect(page.getByText('The box was imported.')).toBeVisible();
+  await expect(page.getByRole('article')).toHaveCount(2);
+});

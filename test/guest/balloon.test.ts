@@ -1,0 +1,39 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { hostPages } from '../../engine/backend/host-pages';
+import type { MachineConfigInput } from '../../engine/settings/settings';
+import { GuestShell } from '../support/guest-shell';
+
+const MiB = 2 ** 20;
+
+const canMeasure = hostPages() !== undefined && process.platform === 'linux';
+
+let shell: GuestShell;
+afterEach(() => shell?.machine.stop());
+
+/** Until it is so. */
+async function eventually(what: () => boolean | Promise<boolean>, milliseconds: number): Promise<boolean> {
+  for (const end = performance.now() + milliseconds; performance.now() < end; await delay(200)) if (await what()) return true;
+  return what();
+}
+
+describe('the memory balloon', { timeout: 300_000 }, () => {
+  it.each(['mmio', 'pci'] as const)('takes memory from the guest and gives it back to it, on %s', async (bus) => {
+    shell = await GuestShell.boot({ memory: 256 * MiB, bus } satisfies MachineConfigInput);
+    const { machine } = shell;
+    machine.setMemoryTarget(156 * MiB);
+    expect(await eventually(async () => (await machine.memoryUse()).usable === 156 * MiB, 60_000)).toBe(true);
+    const use = await machine.memoryUse();
+    expect(use).toMatchObject({ total: 256 * MiB, target: 156 * MiB, usable: 156 * MiB, isDriven: true });
+    if (canMeasure) expect(use.released).toBeGreaterThanOrEqual(100 * MiB);
+    machine.setMemoryTarget(256 * MiB);
+    expect(await eventually(async () => (await machine.memoryUse()).usable === 256 * MiB, 60_000)).toBe(true);
+  });
+
+  it('is not there where the machine is made without it', async () => {
+    shell = await GuestShell.boot({ balloon: false });
+    await expect(shell.machine.memoryUse()).rejects.toThrow(/has no memory balloon/);
+    expect((await shell.run('cat /sys/bus/virtio/devices/*/device | grep 0005')).output).toBe('');
+    expect(() => shell.machine.setMemoryTarget(2 ** 28)).toThrow(/has no memory balloon/);
+  });
+});

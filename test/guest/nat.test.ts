@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { type Server, createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GuestShell } from '../support/guest-shell';
+
+const SIZE = 20_000_000;
+const payload = Buffer.alloc(SIZE);
+for (let at = 0, state = 1; at < SIZE; at += 4) {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  payload.writeUInt32LE(state, at);
+}
+const md5 = createHash('md5').update(payload).digest('hex');
+
+let server: Server;
+let port: number;
+const uploads: string[] = [];
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    if (request.method === 'POST') {
+      const hash = createHash('md5');
+      request.on('data', (bytes: Buffer) => hash.update(bytes));
+      request.on('end', () => {
+        uploads.push(hash.digest('hex'));
+        response.end('taken');
+      });
+    } else response.end(payload);
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  port = (server.address() as AddressInfo).port;
+});
+afterAll(() => void server.close());
+
+async function run(shell: GuestShell, command: string): Promise<string> {
+  const { status, output } = await shell.run(command);
+  expect(status, `${command}: ${output}`).toBe(0);
+  return output;
+}
+
+describe('the default guest behind NAT', () => {
+  it('gets an address, names, the host, refusals as they are, and forwarded ports', async () => {
+    const shell = await GuestShell.boot({
+      network: [{ connection: 'nat', hostAccess: true, subnet: '10.0.2.0/24', forward: ['0:7000'] }],
+    });
+    try {
+      // By DHCP, without a word.
+      await run(shell, 'i=0; until ip addr show eth0 | grep -q 10.0.2.15; do sleep 1; i=$((i+1)); [ $i -lt 30 ] || exit 1; done');
+      expect(await run(shell, 'cat /etc/resolv.conf')).toContain('nameserver 10.0.2.3');
+      expect(await run(shell, 'nslookup host.hartbox 10.0.2.3')).toContain('10.0.2.2');
+      await run(shell, 'ping -c 2 -W 5 10.0.2.2');
+      await run(shell, `wget -q -O /tmp/got http://10.0.2.2:${port}/`);
+      expect(await run(shell, 'md5sum /tmp/got')).toContain(md5);
+      // Up again.
+      await run(
+        shell,
+        `{ printf 'POST / HTTP/1.0\\r\\nContent-Length: ${SIZE}\\r\\n\\r\\n'; cat /tmp/got; } | nc 10.0.2.2 ${port} | grep -q taken`,
+      );
+      expect(uploads).toEqual([md5]);
+      const refused = await shell.run('wget -T 5 -q -O /dev/null http://10.0.2.2:9/');
+      expect(refused.output).toContain('refused');
+      // A forwarded port.
+      const [forward] = shell.machine.forwards;
+      expect(forward).toMatchObject({ protocol: 'tcp', hostAddress: '127.0.0.1', guestPort: 7000 });
+      await run(shell, '(echo from the guest | nc -l -p 7000 > /tmp/forwarded) & sleep 1');
+      const socket = connect(forward.hostPort, '127.0.0.1');
+      const heard = await new Promise<string>((resolve, reject) => {
+        socket.once('data', (bytes) => resolve(bytes.toString()));
+        socket.once('error', reject);
+      });
+      expect(heard).toContain('from the guest');
+      socket.destroy();
+      expect(shell.machine.flows.some(({ protocol, remote }) => protocol === 'tcp' && remote.startsWith('10.0.2.2'))).toBe(true);
+    } finally {
+      await shell.machine.stop();
+    }
+  });
+});

@@ -1,0 +1,93 @@
+import { EventEmitter } from 'node:events';
+import { VmError } from '../../engine/errors/vm-error';
+import { ConsoleHub } from '../../engine/runner/console-hub';
+import type { ConsoleConnection } from '../../engine/runner/console-channel';
+import type { EventData, Status } from '../../engine/runner/control';
+import type { Controlled, Operations } from '../../engine/runner/control-server';
+
+/** A box without a machine, for tests of those who control one: it notes what it is asked to do, and its console is an echo. */
+export class FakeBox
+  extends EventEmitter<{ status: [Status]; warning: [Error]; full: [Error]; exit: [EventData<'exit'>] }>
+  implements Controlled
+{
+  readonly asked: unknown[] = [];
+  readonly typed: string[] = [];
+  readonly statistics = { seconds: 1, harts: [] };
+  status: Status = {
+    box: 'one',
+    state: 'running',
+    pid: process.pid,
+    program: 'a test',
+    since: 1,
+    pending: [],
+    columns: 80,
+    rows: 24,
+  };
+  readonly operations: Operations = {
+    status: () => this.status,
+    pause: () => this.note('pause'),
+    resume: () => this.note('resume'),
+    reset: () => {
+      throw new VmError('State', 'It cannot be reset now.', { code: 'no-reset', params: { why: 'test' } });
+    },
+    'power-off': () => new Promise((resolve) => this.once('exit', () => resolve({}))),
+    'force-off': () => this.note('force-off'),
+    'reload-settings': () => ({ live: ['priority'], restart: [] }),
+    'drive-resize': (args) => this.note(args),
+    'drive-medium': (args) => this.note(args),
+    networks: () => ({ adapters: [] }),
+    'network-flows': () => ({ flows: [] }),
+    'network-forwards': () => ({ forwards: [] }),
+    'network-forward': (args) => {
+      this.note(args);
+      return args;
+    },
+    'network-unforward': (args) => this.note(args),
+    'network-link': (args) => this.note(args),
+    'capture-start': (args) => this.note(args),
+    'capture-end': (args) => {
+      this.note(args);
+      return { frames: 1, dropped: 0 };
+    },
+    input: () => ({ isHeard: true, lamps: [] }),
+    memory: ({ target = 2 ** 30 }) => ({ total: 2 ** 30, target, usable: target, released: 0, isDriven: true }),
+    statistics: () => this.statistics,
+    debug: ({ address }) => ({ address: address ?? '127.0.0.1:1234', symbols: [] }),
+    log: () => ({ lines: [{ at: 1, level: 'info', text: 'x'.repeat(100_000) }] }),
+  };
+  /** Output of its console. */
+  output: (data: Uint8Array) => void | Promise<void> = () => undefined;
+  private readonly hub = new ConsoleHub((columns, rows) => this.change({ columns, rows }));
+
+  constructor() {
+    super();
+    this.setMaxListeners(0);
+    this.hub.attach({
+      write: (data) => {
+        this.typed.push(Buffer.from(data).toString());
+        void this.output(data);
+        return true;
+      },
+      onData: (listener) => {
+        this.output = listener;
+        return () => undefined;
+      },
+      onDrain: () => () => undefined,
+      resize: () => undefined,
+    });
+  }
+
+  connectConsole(console: ConsoleConnection): void {
+    this.hub.connect(console);
+  }
+
+  change(change: Partial<Status>): void {
+    this.status = { ...this.status, ...change };
+    this.emit('status', this.status);
+  }
+
+  private note(what: unknown): Record<string, never> {
+    this.asked.push(what);
+    return {};
+  }
+}

@@ -1,0 +1,29 @@
+// What kernel and programs agree on. Also for assembly.
+#define SYS_exit 1
+#define SYS_fork 2
+#define SYS_wait 3
+#define SYS_exec 4
+#define SYS_open 5
+#define SYS_close 6
+#define SYS_read 7
+#define SYS_write 8
+#define SYS_unlink 9
+#define SYS_sbrk 10
+#define SYS_sleep 11
+#define SYS_getpid 12
+#define SYS_kill 13
+#define SYS_uptime 14
+#define SYS_pipe 15
+#define SYS_dup 16
+#define SYS_halt 17
+#define SYS_hart 18
+#define SYS_free_pages 19
+#define SYS_lost 20
+#define SYS_harts 21
+
+#define OPEN_READ 1
+#define OPEN_WRITE 2
+#define OPEN_CREATE 4
+#define OPEN_EMPTY 8
+#define NAME_LENGTH 24
+#define ARGUMENTS 16

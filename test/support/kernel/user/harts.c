@@ -1,0 +1,6 @@
+#include "user.h"
+
+int main(void) {
+  say("harts: %d\n", harts());
+  return 0;
+}

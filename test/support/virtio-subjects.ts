@@ -1,0 +1,298 @@
+import { RamDisk } from '../../engine/backend/disk/ram';
+import type { Activation, VirtioDevice } from '../../engine/virtio/device';
+import { VirtioBalloon } from '../../engine/virtio/devices/balloon';
+import { VirtioBlock } from '../../engine/virtio/devices/block';
+import { VirtioConsole } from '../../engine/virtio/devices/console';
+import { VirtioNet } from '../../engine/virtio/devices/net/device';
+import { HumanInput } from '../../engine/virtio/devices/human-input';
+import { PowerButton } from '../../engine/virtio/devices/power-button';
+import { VirtioRng } from '../../engine/virtio/devices/rng';
+import { VirtioScsi } from '../../engine/virtio/devices/scsi/device';
+import type { VirtioKind } from '../../engine/virtio/registry';
+import type { MockQueue } from './mock-queue';
+import { EchoBackend, numberedFrame, TalkativeBackend } from './net-frames';
+
+/** One queue of a kind of device, as the life-cycle tests work on it. */
+export interface LifecycleSubject {
+  /** What the requests are; nothing where there is one sort. */
+  what?: string;
+  create: () => VirtioDevice;
+  queue: number;
+  /** Make `count` requests that the device can answer. */
+  request: (queue: MockQueue, count: number) => void;
+}
+
+export interface VirtioSubjects {
+  lifecycle: readonly LifecycleSubject[];
+  /** Devices for hostile drivers, with something to say, by what is special about them. */
+  hostile: Readonly<Record<string, () => VirtioDevice>>;
+}
+
+/** A RAM disk whose operations take a while, as a file's do. */
+class SlowDisk extends RamDisk {
+  override async readv(offset: number, buffers: Uint8Array[]): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await super.readv(offset, buffers);
+  }
+}
+
+const MAC = '02:48:42:00:00:01';
+
+/** A button that is pressed whenever a driver has come up. */
+class PressedButton extends PowerButton {
+  protected override onActivate(): void {
+    for (let times = 0; times < 20; times++) this.press();
+  }
+}
+
+/** Fingers that come and go whenever a driver has come up. */
+class BusyTouchscreen extends HumanInput {
+  constructor() {
+    super('touchscreen');
+  }
+  protected override onActivate(): void {
+    for (let i = 0; i < 100; i++)
+      this.report([
+        { type: 3, code: 0x2f, value: i % 10 },
+        { type: 3, code: 0x39, value: i },
+      ]);
+  }
+}
+
+/** Takes pages and does nothing with them. */
+const noPages = { pageBytes: 4096, release: () => true };
+
+/** A balloon that wants all that its driver can tell whenever one has come up. */
+class WantingBalloon extends VirtioBalloon {
+  protected override onActivate(activation: Activation): void {
+    super.onActivate(activation);
+    // Once it is active.
+    queueMicrotask(() => {
+      void this.readStatistics();
+      void this.reclaimFree();
+    });
+  }
+}
+
+/** How tests make the devices of each row of the registry. */
+export const virtioSubjects: Readonly<Record<VirtioKind, VirtioSubjects>> = {
+  console: {
+    lifecycle: [
+      {
+        what: 'output',
+        create: () => new VirtioConsole({ console: { columns: 80, rows: 24 } }),
+        queue: 1,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [new Uint8Array(100)] });
+        },
+      },
+      {
+        what: 'input',
+        create: () => {
+          const device = new VirtioConsole({ console: { columns: 80, rows: 24 }, ports: [] });
+          device.console.write(new Uint8Array(1000).fill(7));
+          return device;
+        },
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ writable: [10] });
+        },
+      },
+    ],
+    hostile: { alone: () => new VirtioConsole({ console: { columns: 80, rows: 24 } }) },
+  },
+  ports: {
+    lifecycle: [
+      {
+        what: 'control',
+        create: () => new VirtioConsole({ ports: ['one', 'two'] }),
+        queue: 3,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [Uint8Array.of(1, 0, 0, 0, 3, 0, 1, 0)] });
+        },
+      },
+    ],
+    hostile: {
+      'with an echo': () => {
+        const device = new VirtioConsole({ console: { columns: 80, rows: 24 }, ports: ['one', 'two'] });
+        // So that both directions work.
+        for (const port of [device.console, device.port('one')])
+          port.onData((data) => void (port.isOpen && data.length < 4096 && port.write(data)));
+        device.console.write(new Uint8Array(5000));
+        device.port('two').write(new Uint8Array(500));
+        device.port('two').end();
+        return device;
+      },
+    },
+  },
+  rng: {
+    lifecycle: [
+      {
+        create: () => new VirtioRng(),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ writable: [64] });
+        },
+      },
+    ],
+    hostile: { plain: () => new VirtioRng() },
+  },
+  block: {
+    lifecycle: [
+      {
+        create: () => new VirtioBlock({ disk: new SlowDisk(1 << 20) }),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) {
+            const header = new Uint8Array(16);
+            header[8] = i;
+            queue.add({ readable: [header], writable: [4096, 1] });
+          }
+        },
+      },
+    ],
+    hostile: {
+      plain: () => new VirtioBlock({ disk: new RamDisk(64 << 10) }),
+      readonly: () => new VirtioBlock({ disk: Object.assign(new RamDisk(64 << 10), { readonly: true }) }),
+    },
+  },
+  scsi: {
+    lifecycle: [
+      {
+        what: 'commands',
+        create: () => {
+          const device = new VirtioScsi();
+          device.attach({ medium: new SlowDisk(1 << 20) });
+          return device;
+        },
+        queue: 2,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) {
+            // READ(10) of eight blocks.
+            const command = new Uint8Array(19 + 32);
+            command.set([1, 0, 0x40, 0]);
+            command.set([0x28, 0, 0, 0, 0, i, 0, 0, 8, 0], 19);
+            queue.add({ readable: [command], writable: [12 + 96, 4096] });
+          }
+        },
+      },
+      {
+        what: 'task management',
+        create: () => new VirtioScsi(),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [new Uint8Array(24)], writable: [1] });
+        },
+      },
+    ],
+    hostile: {
+      'with a disk and a disc': () => {
+        const device = new VirtioScsi();
+        device.attach({ medium: new RamDisk(64 << 10) });
+        device.attach({ kind: 'cdrom', medium: new RamDisk(64 << 10) });
+        return device;
+      },
+    },
+  },
+  net: {
+    lifecycle: [
+      {
+        what: 'frames of the guest',
+        create: () => new VirtioNet({ mac: MAC }),
+        queue: 1,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [new Uint8Array(12), numberedFrame(i)] });
+        },
+      },
+      {
+        what: 'frames for the guest',
+        create: () => new VirtioNet({ mac: MAC, backend: new TalkativeBackend(1000) }),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ writable: [256] });
+        },
+      },
+      {
+        what: 'commands',
+        create: () => new VirtioNet({ mac: MAC, queues: 2 }),
+        queue: 4,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [Uint8Array.of(0, i & 1, 1)], writable: [1] });
+        },
+      },
+    ],
+    hostile: {
+      'with an echo': () => new VirtioNet({ mac: MAC, queues: 3, backend: new EchoBackend() }),
+      'with much to say': () => new VirtioNet({ mac: MAC, backend: new TalkativeBackend(100) }),
+    },
+  },
+  input: {
+    lifecycle: [
+      {
+        what: 'events',
+        create: () => new BusyTouchscreen(),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ writable: [8] });
+        },
+      },
+      {
+        what: 'states of lamps',
+        create: () => new HumanInput('keyboard'),
+        queue: 1,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [Uint8Array.of(0x11, 0, i % 5, 0, 1, 0, 0, 0)] });
+        },
+      },
+    ],
+    hostile: { 'a touch screen': () => new BusyTouchscreen(), 'a keyboard': () => new HumanInput('keyboard') },
+  },
+  powerButton: {
+    lifecycle: [
+      {
+        what: 'events',
+        create: () => new PressedButton(),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ writable: [8] });
+        },
+      },
+      {
+        what: 'states of lamps',
+        create: () => new PowerButton(),
+        queue: 1,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [Uint8Array.of(0x11, 0, i, 0, 1, 0, 0, 0)] });
+        },
+      },
+    ],
+    hostile: { plain: () => new PressedButton() },
+  },
+  balloon: {
+    lifecycle: [
+      {
+        what: 'pages given up',
+        create: () => new VirtioBalloon({ memoryBytes: 1 << 20, pages: noPages }),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [new Uint8Array(Uint32Array.of(0x80000 + i).buffer)] });
+        },
+      },
+      {
+        what: 'reports of free pages',
+        create: () => new VirtioBalloon({ memoryBytes: 1 << 20, pages: noPages }),
+        queue: 4,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ writable: [4096] });
+        },
+      },
+    ],
+    hostile: {
+      'asked for everything all the time': () => {
+        const device = new WantingBalloon({ memoryBytes: 1 << 20, pages: noPages });
+        device.inflateTo(1 << 19);
+        return device;
+      },
+    },
+  },
+};
