@@ -22,6 +22,9 @@ function setUp(inputToVirtio = false): MachineConsole {
       toUart = '';
       return unread;
     },
+    receiveBreak: () => {
+      toUart += '(break)';
+    },
   };
   return new MachineConsole({ virtio, uart, inputToVirtio, warn: (error) => warnings.push(error) });
 }
@@ -62,6 +65,18 @@ describe('MachineConsole', () => {
     void console.deliver(bytes('!'));
     virtio.deliver(bytes('!'));
     expect(seen).toBe('kernel shell bye');
+  });
+
+  it('breaks the serial line, unless somebody else has its input', () => {
+    const console = setUp();
+    virtio.deliver(bytes('login: '));
+    console.sendBreak();
+    console.divert({ receive: () => true });
+    console.sendBreak();
+    expect(toUart).toBe('');
+    console.divert(undefined);
+    console.sendBreak();
+    expect(toUart).toBe('(break)');
   });
 
   it('sends input to the UART until the guest speaks on the virtio console', () => {

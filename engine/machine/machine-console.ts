@@ -10,6 +10,7 @@ export interface SerialInput {
 /** The UART, whose unread input can be taken back. */
 interface UartInput extends SerialInput {
   takeBack(): Uint8Array;
+  receiveBreak(): void;
 }
 
 export interface MachineConsoleOptions {
@@ -65,6 +66,11 @@ export class MachineConsole implements ConsolePort {
     this.ahead.push(data);
     this.aheadBytes += data.length;
     return this.aheadBytes < INPUT_HIGH_WATER;
+  }
+
+  /** Break the serial line, which Linux takes for its "magic SysRq" key: the next character typed is the command. */
+  sendBreak(): void {
+    if (!this.taker) this.uart.receiveBreak();
   }
 
   /** A terminal has no end of file: the guest just gets no more input. */

@@ -144,7 +144,7 @@ test('says so when another process already runs the machine', async ({ app, home
 
 test('says what is wrong with a corrupt kernel', async ({ app, home }) => {
   const kernel = `${home.path}/broken-kernel`;
-  await writeFile(kernel, 'this is no kernel');
+  await writeFile(kernel, 'this is no kernel\n');
   await new Library(home.path).save('broken-kernel', { name: 'Broken kernel', kernel });
   await app.page.reload();
   await app.library.card('Broken kernel').button('Start').click();

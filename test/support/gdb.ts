@@ -17,13 +17,14 @@ export async function gdb(address: string, elf: string | undefined, commands: re
   const script = commands.flatMap((command, i) => ['-ex', command, '-ex', `echo \\n${marker(i)}\\n`]);
   const setUp = ['set pagination off', 'set confirm off', 'set width 0', 'set debuginfod enabled off', 'set tcp connect-timeout 10'];
   const args = ['-nx', '-q', '-batch', ...setUp.flatMap((command) => ['-ex', command]), ...(elf === undefined ? [] : [elf])];
-  const child = spawn(GDB, [...args, '-ex', `target remote ${address}`, '-ex', 'echo \\n@@start@@\\n', ...script]);
+  // What `monitor` prints goes to standard error: only in one pipe do both keep their order.
+  const command = [GDB, ...args, '-ex', `target remote ${address}`, '-ex', 'echo \\n@@start@@\\n', ...script];
+  const child = spawn('sh', ['-c', 'exec "$@" 2>&1', 'sh', ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
   const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
   let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (data: Buffer) => {
-      output += data.toString();
-    });
+  child.stdout.on('data', (data: Buffer) => {
+    output += data.toString();
+  });
   await new Promise((resolve) => child.on('close', resolve));
   clearTimeout(timer);
   const [, rest] = output.split('@@start@@\n', 2);

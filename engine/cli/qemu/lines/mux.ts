@@ -4,6 +4,8 @@ import type { ConsolePort } from '../../../index';
 export interface Input extends Pick<ConsolePort, 'write' | 'onDrain'> {
   /** Somebody is at the other end now, or turned to this end of a shared line. */
   opened?(): void;
+  /** A serial line is broken; other ends have none. */
+  sendBreak?(): void;
 }
 /** Takes output; a promise asks to wait. */
 export type Output = (data: Uint8Array) => Promise<void> | undefined;
@@ -19,6 +21,7 @@ ${key} h    print this help
 ${key} x    exit emulator
 ${key} s    save disk data back to file (if -snapshot)
 ${key} t    toggle console timestamps
+${key} b    send break (magic sysrq)
 ${key} c    switch between console and monitor
 ${key} ${key}  sends ${key}
 `;
@@ -92,7 +95,8 @@ export class Mux implements Input {
       this.ends[this.focus].opened?.();
       // Who has the input now may have room where the other had none.
       for (const listener of [...this.drainListeners]) listener();
-    } else if (key === 't') this.hasStamps = !this.hasStamps;
+    } else if (key === 'b') this.ends[this.focus].sendBreak?.();
+    else if (key === 't') this.hasStamps = !this.hasStamps;
   }
 
   private say(text: string): void {
