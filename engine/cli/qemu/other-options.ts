@@ -73,7 +73,6 @@ export const REFUSED: readonly QemuOption[] = [
   refused(['-usbdevice'], 'WHAT', 'there is no USB: use virtio devices'),
   refused(['-spice'], 'WHAT', 'there is no SPICE: the console is this terminal'),
   refused(['-vnc'], 'DISPLAY', 'there is no display yet: use -nographic'),
-  refused(['-vga'], 'CARD', 'there is no display yet: use -nographic, and leave it out'),
   refused(['-curses', '-sdl', '-gtk'], undefined, 'there is no display yet: use -nographic'),
   refused(['-tpmdev'], 'WHAT', 'there is no TPM: leave it out'),
   refused(

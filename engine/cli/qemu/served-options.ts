@@ -36,6 +36,10 @@ const readDisplay: Read = (wanted, argument, where) => {
   wanted.isBlind = true;
 };
 
+const readVga: Read = (_wanted, argument, where) => {
+  if (argument !== 'none') throw new QemuError(where, 'there is no display yet: use -nographic, and leave it out');
+};
+
 const readMonitor: Read = (wanted, argument, where) => {
   const properties = Properties.of('-mon', argument, 'chardev');
   const line = properties.take('chardev');
@@ -159,6 +163,7 @@ export const SERVED: readonly QemuOption[] = [
     },
   ),
   served(['-display'], 'none', 'there is no window', readDisplay),
+  served(['-vga'], 'none', 'there is no graphics card', readVga),
   served(['-nographic'], undefined, 'this terminal is the serial line and, after Ctrl-A c, the monitor', (wanted) => {
     wanted.isGraphic = false;
   }),
