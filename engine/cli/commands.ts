@@ -35,8 +35,13 @@ const THIS_RUN = {
     type: 'value',
     multiple: true,
     value: 'TOPIC[,…]',
-    choices: ['mmio', 'virtio', 'trap'],
-    help: 'print what happens on stderr: mmio, virtio, trap',
+    choices: ['mmio', 'virtio', 'trap', 'exec'],
+    help: 'print what happens on stderr: mmio, virtio, trap, or exec for each instruction with the registers that it changes',
+  },
+  'trace-from': {
+    type: 'value',
+    value: 'ADDRESS|SYMBOL',
+    help: 'begin the trace exec where a hart first comes to this instruction (0x…) or function; up to there it runs at full speed',
   },
   check: {
     type: 'value',
@@ -61,7 +66,7 @@ const THIS_RUN = {
     multiple: true,
     value: 'FILE[@ADDRESS]',
     isFile: true,
-    help: "names for the profile: vmlinux or another ELF file, or a copy of the guest's /proc/kallsyms; where it was loaded, if not where it was linked. May be given more than once",
+    help: "names for the profile and the trace exec: vmlinux or another ELF file, or a copy of the guest's /proc/kallsyms; where it was loaded, if not where it was linked. May be given more than once",
   },
   gdb: {
     type: 'optional',
@@ -127,6 +132,8 @@ export const START = command({
     cdrom: CDROM_ROW,
     timeout: THIS_RUN.timeout,
     trace: THIS_RUN.trace,
+    'trace-from': THIS_RUN['trace-from'],
+    symbols: THIS_RUN.symbols,
     check: THIS_RUN.check,
     gdb: THIS_RUN.gdb,
     paused: THIS_RUN.paused,

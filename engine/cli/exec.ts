@@ -43,6 +43,8 @@ export async function exec(args: string[]): Promise<number> {
       program: 'hartbox exec',
       dataDirectory: dataDirectory(),
       trace: options.trace,
+      traceFrom: options.traceFrom,
+      symbols: options.symbols,
       checkJit: options.checkJit,
       profile: profile !== undefined,
       gdb: options.gdb,

@@ -12,14 +12,17 @@ export interface MachineOptions {
   /** Milliseconds. */
   timeout: number | undefined;
   trace: string[];
+  /** Where the trace `exec` begins: an address or a symbol. */
+  traceFrom: string | undefined;
   /** Compare translated code with the interpreter as it runs. */
   checkJit: boolean;
   /** Whether to report statistics, and every how many milliseconds besides the end. */
   stats: { every: number | undefined } | undefined;
   /** Where to write them as JSON. */
   statsJson: string | undefined;
-  /** Where to write a profile of the guest, and the symbols for it: files, and where they were loaded. */
+  /** Where to write a profile of the guest. */
   profile: string | undefined;
+  /** Symbols for the profile and the trace: files, and where they were loaded. */
   symbols: { file: string; base: bigint }[];
   /** Where to listen for a debugger; empty for the usual address. */
   gdb: string | undefined;
@@ -37,12 +40,17 @@ export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: str
   for (const name of ['stats-json', 'profile'] as const) {
     if (values[name] === '') throw wrong(`--${name} expects a file.`);
   }
-  if (values.symbols && values.profile === undefined) throw wrong('--symbols is of use only together with --profile.');
+  const trace = (values.trace ?? []).flatMap((topics) => topics.split(',')).filter((topic) => topic !== '');
+  const isExecuted = trace.includes('exec');
+  if (values.symbols && values.profile === undefined && !isExecuted)
+    throw wrong('--symbols is of use only together with --profile or --trace exec.');
+  if (values['trace-from'] !== undefined && !isExecuted) throw wrong('--trace-from is of use only together with --trace exec.');
   if (values.check !== undefined && values.check !== 'jit') throw wrong(`--check expects jit, not '${values.check}'.`);
   const options: MachineOptions = {
     config: givenValues(settings, values.cdrom, command),
     timeout: values.timeout === undefined ? undefined : parseSeconds('--timeout', values.timeout),
-    trace: (values.trace ?? []).flatMap((topics) => topics.split(',')).filter((topic) => topic !== ''),
+    trace,
+    traceFrom: values['trace-from'],
     stats: values.stats === undefined ? undefined : { every: parseInterval(values.stats) },
     statsJson: values['stats-json'],
     checkJit: values.check !== undefined,

@@ -83,6 +83,8 @@ async function runMachine({ box, config }: Subject, options: MachineOptions, nam
       program: 'hartbox run',
       dataDirectory: dataDirectory(),
       trace: options.trace,
+      traceFrom: options.traceFrom,
+      symbols: options.symbols,
       checkJit: options.checkJit,
       profile: profile !== undefined,
       gdb: options.gdb,

@@ -91,6 +91,8 @@ export async function runInBackground(args: string[]): Promise<number> {
       program: 'hartbox start',
       dataDirectory: dataDirectory(),
       trace: options.trace,
+      traceFrom: options.traceFrom,
+      symbols: options.symbols,
       checkJit: options.checkJit,
       gdb: options.gdb,
       paused: options.paused,

@@ -1,3 +1,4 @@
+import { FunctionNames, type NamedFunction } from '../hart/function-names';
 import { type ElfFunction, isElf, readElfFunctions } from '../images/elf';
 import { imageError, readImageFile } from '../images/image-file';
 
@@ -5,8 +6,8 @@ const SIZE_MAX = 2 ** 31;
 
 /** Functions by address, from any number of files. */
 export class SymbolTable {
-  private functions: ElfFunction[] = [];
-  private sorted = true;
+  private readonly all: NamedFunction[] = [];
+  private names: FunctionNames | undefined;
 
   /**
    * Take in the functions of an ELF file (a vmlinux, a program) or of a list as the kernel gives it in /proc/kallsyms and System.map.
@@ -25,44 +26,26 @@ export class SymbolTable {
   }
 
   add(functions: ElfFunction[], base = 0n): void {
-    for (const { name, address, size } of functions) this.functions.push({ name, address: BigInt.asUintN(64, address + base), size });
-    this.sorted = false;
+    for (const { name, address, size } of functions) this.all.push({ name, address: BigInt.asUintN(64, address + base), size });
+    this.names = undefined;
+  }
+
+  /** All that were taken in. */
+  get functions(): readonly NamedFunction[] {
+    return this.all;
   }
 
   /** The name of the function that holds an address; undefined where none does. */
   nameOf(address: bigint): string | undefined {
-    if (!this.sorted) this.sort();
-    let low = 0;
-    let high = this.functions.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.functions[middle].address <= address) low = middle + 1;
-      else high = middle;
-    }
-    const found = low > 0 ? this.functions[low - 1] : undefined;
-    if (!found || address - found.address >= (found.size || FUNCTION_MAX)) return undefined;
-    return found.name;
+    this.names ??= new FunctionNames(this.all);
+    return this.names.at(address)?.name;
   }
 
-  /**
-   * By address; of several names for one function the last counts: the one that says its size, and of those the first in its file. Labels
-   * within a function are none.
-   */
-  private sort(): void {
-    this.functions.reverse();
-    this.functions.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : Number(a.size > 0n) - Number(b.size > 0n)));
-    let end = 0n;
-    this.functions = this.functions.filter(({ address, size }) => {
-      if (size === 0n) return address >= end;
-      end = address + size;
-      return true;
-    });
-    this.sorted = true;
+  /** Where the first function of that name begins; undefined where there is none. */
+  addressOf(name: string): bigint | undefined {
+    return this.all.find((one) => one.name === name)?.address;
   }
 }
-
-/** A function whose size is not known is no longer than that. */
-const FUNCTION_MAX = 0x10000n;
 
 /** `ffffffff80002000 T _start`, and `[module]` behind the functions of a module. */
 function parseMap(text: string): ElfFunction[] {

@@ -127,6 +127,11 @@ export const HART_WATCH_PASS = HART_PRIVATE + 1036;
 /** u32: 1 while the hart takes samples for a profile; u64: guest time of the next one. */
 export const HART_PROFILING = HART_PRIVATE + 1048;
 export const HART_SAMPLE_AT = HART_PRIVATE + 1056;
+/** u32: whether instructions are traced (TRACE_*), one by one; u64: the virtual address of the one from which on they are to be. */
+export const HART_TRACING = HART_PRIVATE + 1112;
+export const TRACE_ALL = 1;
+export const TRACE_FROM = 2;
+export const HART_TRACE_FROM = HART_PRIVATE + 1120;
 /** u32: the last MACHINE_MAP_EPOCH that the hart's TLBs know of. */
 export const HART_MAP_SEEN = HART_PRIVATE + 1064;
 

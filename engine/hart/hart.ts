@@ -15,6 +15,7 @@ import { Lockstep, type CheckHelpers } from './check/lockstep';
 import { CheckedLoop, ReplayLoop } from './check/loops';
 import { DebugPoints, type HartStop } from './debug-points';
 import { Decoder } from './decoder';
+import { type ExecTrace, ExecTracer } from './exec-tracer';
 import { EXTENSION_SVADU, EXTENSION_SVPBMT } from './extension-bits';
 import {
   CSR_MCOUNTEREN,
@@ -43,6 +44,9 @@ import {
   HART_STOP,
   HART_STOP_ADDRESS,
   HART_STOP_RECORD,
+  HART_TRACE_FROM,
+  HART_TRACING,
+  HART_TRAP,
   HART_TVAL,
   HART_WATCH_PASS,
   REGIONS_MAX,
@@ -51,6 +55,8 @@ import {
   STOP_STEP,
   STOP_WRITE,
   STAT_EARLIER,
+  TRACE_ALL,
+  TRACE_FROM,
 } from './hart-layout';
 import { STOP, STRADDLE } from './handlers';
 import { helperNames } from './helper-table';
@@ -76,6 +82,8 @@ export interface HartEnvironment {
   traceTrap?(cause: number, interrupt: boolean): void;
   /** Translates hot code; without it the hart only interprets. */
   translator?: Translator;
+  /** What of the instructions to trace, and where the lines go, several in one text. */
+  execTrace?: ExecTrace & { deliver(lines: string): void };
   /** Takes samples for a profile, some thousand a second in bundles; without it none are taken. */
   samples?(samples: Samples): void;
   /** Its semihosting calls; without it they are not served. */
@@ -145,6 +153,8 @@ export class Hart {
   /** Until the next reset. */
   private ended = false;
   private readonly sampler: Sampler | undefined;
+  private readonly tracer: ExecTracer | undefined;
+  private readonly traceFrom: bigint | undefined;
   private readonly calls: SemihostingCalls | undefined;
   /** Instructions that were illegal since the last reset, with the privilege. */
   private readonly illegal = new Set<number>();
@@ -179,6 +189,7 @@ export class Hart {
         page_decoded: (slot: number) => this.regions?.revive(slot),
         mail: () => this.regions?.receive(),
         sample: () => this.sampler?.sample(),
+        trace_exec: () => this.tracer?.instruction(),
         replay: () => this.lockstep?.replay(),
         differs: (what: number, region: bigint, interpreter: bigint) => this.lockstep?.differs(what, region, interpreter),
         time: () => environment.time(),
@@ -212,6 +223,18 @@ export class Hart {
         () => environment.time(),
         (samples) => environment.samples?.(samples),
       );
+    }
+
+    const { execTrace } = environment;
+    if (execTrace) {
+      this.traceFrom = execTrace.from;
+      const fetch = (offset: number): number => {
+        const at = this.helpers.fetch_at_pc(offset);
+        // The instruction will raise that by itself.
+        this.data.setInt32(base + HART_TRAP, 0, true);
+        return at;
+      };
+      this.tracer = new ExecTracer(memory, id, base, fetch, execTrace.functions ?? [], (lines) => execTrace.deliver(lines));
     }
 
     if (environment.semihosting) {
@@ -288,6 +311,10 @@ export class Hart {
     data.setUint32(base + HART_BUDGET, slice, true);
     data.setUint32(base + HART_SLICE_MOST, slice, true);
     data.setUint32(base + HART_PROFILING, this.sampler ? 1 : 0, true);
+    if (this.tracer) {
+      data.setUint32(base + HART_TRACING, this.traceFrom === undefined ? TRACE_ALL : TRACE_FROM, true);
+      data.setBigUint64(base + HART_TRACE_FROM, this.traceFrom ?? 0n, true);
+    }
     data.setBigUint64(base + HART_ID, BigInt(this.id), true);
     data.setBigUint64(base + CSR_MSTATUS, MSTATUS_UXL_SXL, true);
     // As in QEMU: what firmware does not know of is on.
@@ -375,6 +402,11 @@ export class Hart {
     return { reason, pc, address: data.getBigUint64(base + HART_STOP_ADDRESS, true) };
   }
 
+  /** Lines of the execution trace that are kept back go before what is traced next. */
+  flushTrace(): void {
+    this.tracer?.flush();
+  }
+
   /** Say of an instruction why it is illegal, the first time that it is. A guest may emulate what its hart does not have, again and again. */
   private tellOfIllegal(environment: HartEnvironment): void {
     if (!environment.illegalInstruction || this.illegal.size >= ILLEGAL_MOST) return;
@@ -405,6 +437,8 @@ export class Hart {
       }
       if (cause instanceof VmError) throw cause;
       throw new VmError('Internal', `Hart ${this.id} stopped at pc 0x${this.pc.toString(16)}: ${String(cause)}`, { cause });
+    } finally {
+      this.tracer?.flush();
     }
   }
 

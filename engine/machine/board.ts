@@ -211,7 +211,7 @@ export class Board {
   }
 
   /** What the harts have to know. */
-  hartBoard({ trace, profile, semihosting }: Pick<HartBoard, 'trace' | 'profile' | 'semihosting'>): HartBoard {
+  hartBoard({ trace, execTrace, profile, semihosting }: Pick<HartBoard, 'trace' | 'execTrace' | 'profile' | 'semihosting'>): HartBoard {
     // What the harts serve themselves.
     const { bus } = this;
     const local = [this.clint, ...this.interrupts.devices].map(({ base }) => base);
@@ -230,6 +230,7 @@ export class Board {
       hostSleep: this.options.config.hostSleep,
       ...(semihosting && { semihosting }),
       trace,
+      execTrace,
       profile,
     };
   }

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import type { HartStop } from '../hart/debug-points';
+import type { ExecTrace } from '../hart/exec-tracer';
 import { extensionBits } from '../hart/isa/extensions';
 import { HartRegisters } from '../hart/registers';
 import { CHECK_BYTES } from '../hart/check/check-layout';
@@ -86,8 +87,8 @@ export interface MachineExit {
   error?: VmError;
 }
 
-/** What can be traced: device accesses, virtio registers, traps of the harts. */
-export const TRACES = ['mmio', 'virtio', 'trap'] as const;
+/** What can be traced: device accesses, virtio registers, traps of the harts, each instruction that they execute. */
+export const TRACES = ['mmio', 'virtio', 'trap', 'exec'] as const;
 
 export interface VirtualMachineOptions {
   /** Where the default guest is kept; the platform's usual place unless given. */
@@ -96,6 +97,8 @@ export interface VirtualMachineOptions {
   box?: string | undefined;
   /** Names out of TRACES. Lines go to the `trace` event; while nobody listens to that to stderr, and the guest waits for who reads it. */
   trace?: string[];
+  /** Of the trace `exec`: from where on, and with what names. */
+  execTrace?: ExecTrace;
   /** Do everything that translated code does once more in the interpreter and compare; a difference ends the machine. One hart only. */
   checkJit?: boolean;
   /** Take samples of what the harts execute, about 1000 a second each, for the `samples` event. */
@@ -235,6 +238,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     threads: HartThreads,
     {
       trace = [],
+      execTrace,
       dataDirectory,
       box,
       onProgress,
@@ -298,7 +302,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
         })
       : undefined;
     if (semihosting) memory.data.setUint32(MACHINE_SEMIHOSTING, config.semihostingUser ? 2 : 1, true);
-    const hartBoard = board.hartBoard({ trace, profile, semihosting: semihosting?.facts });
+    const hartBoard = board.hartBoard({ trace, execTrace, profile, semihosting: semihosting?.facts });
     const serve = semihosting && ((request: SemihostingRequest) => semihosting.host.serve(request));
     const harts = new HartPool(memory.memory, plan, board.bus, hartBoard, threads, traced, serve);
     const machine: VirtualMachine = new VirtualMachine(config, boot, memory, board, harts, semihosting?.host);

@@ -136,7 +136,7 @@ export const HART_MTIMECMP = 584;
 export const HART_FLUSH_ACK = 592;
 /** u32: 1 while the hart sleeps in WFI. */
 export const HART_SLEEPING = 596;
-/** u32: count of this hart's trace lines that have found a reader; futex for the hart, which waits before it is too far ahead. */
+/** u32: count of this hart's messages with lines of a trace that have found a reader; futex for the hart, which waits before it is too far ahead. */
 export const HART_TRACE_TAKEN = 600;
 /** u32: how often the hart has had to wait for a device since its last poll; only its own thread's. */
 export const HART_DEVICE_WAITS = 604;

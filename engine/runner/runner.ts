@@ -16,7 +16,7 @@ import type { Arguments, Progress, Result, RunState, Status } from './control';
 import type { Controlled, Operations } from './control-server';
 import { type ControlSocket, listenControl } from './control-socket';
 import { reportError } from './error-report';
-import { symbolFiles } from './symbol-files';
+import { executionTrace, type SymbolFile, symbolFiles } from './symbol-files';
 import { changesOfDrives } from './drive-changes';
 import type { Library } from './library';
 import { MessageLog } from './message-log';
@@ -43,6 +43,9 @@ export interface RunnerOptions extends Pick<VirtualMachineOptions, 'v8' | 'ports
   dataDirectory: string;
   /** Where a debugger is listened for from before the first instruction on: see parseGdbAddress(). Others can have that begin later. */
   gdb?: string | undefined;
+  /** Of the trace `exec`: the address or the symbol from which on, and files with symbols and where they were loaded; else kernel and firmware. */
+  traceFrom?: string | undefined;
+  symbols?: readonly SymbolFile[];
   /** Whether start() leaves it paused before the first instruction. */
   paused?: boolean;
 }
@@ -263,8 +266,10 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     const config = checkSettings(machineConfigSchema, machineConfig(this.values), "The box's settings are wrong. ");
     this.size = { ...config.console };
     if (config.priority === 'low') this.prioritise(config.priority);
+    const execTrace = options.trace?.includes('exec') ? await executionTrace(config, options) : undefined;
     const machine = await VirtualMachine.create(config, {
       ...options,
+      ...(execTrace && { execTrace }),
       box: box?.library.folder(box.id),
       ports: options.ports ?? [CONTROL_PORT],
       onProgress: (progress) => this.report(progress),

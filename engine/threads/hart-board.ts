@@ -1,5 +1,6 @@
 import type { InterruptLine } from '../bus/device';
 import { MmioBus, type MmioRange } from '../bus/mmio-bus';
+import type { ExecTrace } from '../hart/exec-tracer';
 import type { SemihostingFacts } from '../hart/semihosting';
 import { Clint } from '../interrupt/clint';
 import { InterruptControllers, type InterruptPlan } from '../interrupt/interrupt-controllers';
@@ -27,8 +28,9 @@ export interface HartBoard {
   profile?: boolean;
   /** What harts know of semihosting by themselves; without it they do not serve it. */
   semihosting?: SemihostingFacts;
-  /** What to trace: `trap`, `mmio`, … */
+  /** What to trace: `trap`, `mmio`, `exec`, … */
   trace?: string[];
+  execTrace?: ExecTrace | undefined;
 }
 
 const INTERRUPT_STATUS = 0x60;

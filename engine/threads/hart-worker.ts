@@ -84,7 +84,7 @@ function rangeOf(address: number, bytes: number): MmioRange | undefined {
   return range && bytes >= range.sizes.min && bytes <= range.sizes.max ? range : undefined;
 }
 
-/** Trace lines that may be on their way to their reader; then the hart waits for it, unless it is to stop. */
+/** Messages with lines of a trace that may be on their way to their reader; then the hart waits for it, unless it is to stop. */
 const TRACE_AHEAD = 128;
 const TRACE_WAIT_MS = 20;
 const words = new Int32Array(memory.buffer);
@@ -94,7 +94,14 @@ let traceSent = Atomics.load(words, traceTaken);
 const runState = (): number => Atomics.load(words, MACHINE_RUN_STATE >>> 2);
 
 function trace(line: string): void {
-  report({ trace: line });
+  // What was executed before comes before.
+  hart.flushTrace();
+  traceLines(line);
+}
+
+/** Several are one message. */
+function traceLines(lines: string): void {
+  report({ trace: lines });
   traceSent = (traceSent + 1) | 0;
   for (;;) {
     const taken = Atomics.load(words, traceTaken);
@@ -178,6 +185,7 @@ const hart = new Hart(memory, plan, id, helpers, {
       }
     : {}),
   ...(board.profile ? { samples: (samples) => report({ samples }) } : {}),
+  ...(board.trace?.includes('exec') ? { execTrace: { ...board.execTrace, deliver: traceLines } } : {}),
   ...(traceTraps
     ? {
         traceTrap: (cause: number, interrupt: boolean) => {

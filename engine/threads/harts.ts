@@ -301,13 +301,14 @@ export class HartPool extends EventEmitter<HartPoolEvents> {
     member.answer.catch(() => {});
   }
 
-  private passTrace(hart: number, line: string): void {
+  private passTrace(hart: number, lines: string): void {
     const taken = (HARTS_BASE + hart * HART_STRIDE + HART_TRACE_TAKEN) >>> 2;
     const take = (): void => {
       Atomics.add(this.words, taken, 1);
       Atomics.notify(this.words, taken);
     };
-    const held = this.trace(line);
+    let held: Promise<void> | undefined;
+    for (const line of lines.split('\n')) held = this.trace(line) ?? held;
     if (held) void held.then(take);
     else take();
   }

@@ -52,6 +52,7 @@ const VARIATIONS: Record<VariationName, () => Variation> = {
     stderr: 'slow',
     pause: true,
   }),
+  'a trace of instructions that is read slowly': () => ({ harts: 2, args: ['--trace', 'exec,trap'], end: 'SIGINT', stderr: 'slow' }),
 };
 
 /** In the long mode every storm sees all of them; else its worst, and one more by turns. */

@@ -25,6 +25,7 @@ export const VARIATION_NAMES = [
   'a trace of traps that is read slowly',
   'a trace of all that nobody reads',
   'a trace of device accesses that is read slowly',
+  'a trace of instructions that is read slowly',
 ] as const;
 export type VariationName = (typeof VARIATION_NAMES)[number];
 
@@ -269,6 +270,6 @@ export const STORMS: readonly Storm[] = [
   { name: 'flash commands', write: stores(4, FLASH, [0x20, 0xd0, 0xff, 0x40]) },
   { name: 'accesses that fault', write: loads(4, 0x18000000), worst: 'a trace of all that nobody reads' },
   { name: 'new code', write: newCode, worst: 'four harts, MMIO, a pause, all statistics' },
-  { name: 'flushes', write: flushes },
+  { name: 'flushes', write: flushes, worst: 'a trace of instructions that is read slowly' },
   { name: 'interrupts between harts', write: interProcessor },
 ];

@@ -221,7 +221,7 @@ export const SERVED: readonly QemuOption[] = [
   served(
     ['-d'],
     'ITEM[,…]',
-    'log on stderr: int (traps); guest_errors and unimp are told in any case',
+    'log on stderr: int (traps), in_asm, exec or cpu (each instruction, and what it changes); guest_errors and unimp are told in any case',
     (wanted, argument) => {
       wanted.logItems.push(...argument.split(','));
     },

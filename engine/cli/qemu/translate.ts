@@ -34,6 +34,9 @@ export interface Plan {
 /** Items of `-d`, and the topic of our trace that shows them; what has none is told in any case. */
 export const LOG_ITEMS: Readonly<Record<string, { topic?: (typeof TRACES)[number]; does: string }>> = {
   int: { topic: 'trap', does: 'show interrupts and exceptions' },
+  in_asm: { topic: 'exec', does: 'show each instruction each time that it is executed' },
+  exec: { topic: 'exec', does: 'show each instruction that is executed' },
+  cpu: { topic: 'exec', does: 'show each instruction with the registers that it changes' },
   guest_errors: { does: 'tell of what guests do wrong; devices warn of it in any case' },
   unimp: { does: 'tell of what there is not; devices warn of it in any case' },
   nochain: { does: 'translated code goes on as it does' },

@@ -7,11 +7,15 @@ import {
   HART_STEPS,
   HART_STOP,
   HART_STOP_ADDRESS,
+  HART_TRACE_FROM,
+  HART_TRACING,
   HART_WATCH_PASS,
   STOP_BREAKPOINT,
   STOP_READ,
   STOP_STEP,
   STOP_WRITE,
+  TRACE_ALL,
+  TRACE_FROM,
 } from '../hart-layout';
 import {
   MACHINE_BREAKPOINTS,
@@ -23,7 +27,7 @@ import {
   WATCH_FIRST,
   WATCH_LAST,
 } from '../../memory/layout';
-import { sample } from './env';
+import { sample, trace_exec } from './env';
 import { ACCESS_WRITE } from './pmp';
 import { CAUSE_STOP, hart, raise } from './state';
 import { triggersData, triggersExecution } from './triggers';
@@ -40,7 +44,8 @@ export const WATCH_HIT: i32 = 2;
 
 /** Whether fetch_miss() has more to do than to miss. */
 export function debugging(): bool {
-  return (load<u32>(hart + HART_STEPS) | load<u32>(hart + HART_STOP) | load<u32>(MACHINE_BREAKPOINT_COUNT)) != 0 || triggersExecution();
+  const stops = load<u32>(hart + HART_STEPS) | load<u32>(hart + HART_STOP) | load<u32>(MACHINE_BREAKPOINT_COUNT);
+  return (stops | load<u32>(hart + HART_TRACING)) != 0 || triggersExecution();
 }
 
 /** Whether resolve() has more to do than to miss: watchpoints, triggers. */
@@ -55,7 +60,7 @@ export function halting(): bool {
 
 /** The fetch TLB in force, where `ordinary` is that of the present privilege. */
 export function fetchTlb(ordinary: u32): u32 {
-  return halting() ? hart + HART_NO_FETCH_TLB : ordinary;
+  return halting() || load<u32>(hart + HART_TRACING) == TRACE_ALL ? hart + HART_NO_FETCH_TLB : ordinary;
 }
 
 function stop(reason: i32): void {
@@ -95,11 +100,25 @@ export function stopsAt(va: u64): bool {
 /** Whether the instruction at `va` is to be fetched alone, because its page is not to be in the TLB. */
 export function runsAlone(va: u64): bool {
   if (load<u32>(hart + HART_STEPS)) return true;
+  const tracing = load<u32>(hart + HART_TRACING);
+  if (tracing == TRACE_ALL) return true;
+  if (tracing == TRACE_FROM && (load<u64>(hart + HART_TRACE_FROM) ^ va) >> 12 == 0) return true;
   const count = load<u32>(MACHINE_BREAKPOINT_COUNT);
   for (let i: u32 = 0; i < count; i++) {
     if ((load<u64>(MACHINE_BREAKPOINTS + i * 8) ^ va) >> 12 == 0) return true;
   }
   return false;
+}
+
+/** The instruction at `va` can be fetched, and is to be executed. */
+export function traceExecution(va: u64): void {
+  const tracing = load<u32>(hart + HART_TRACING);
+  if (tracing == 0 || (tracing == TRACE_FROM && load<u64>(hart + HART_TRACE_FROM) != va)) return;
+  if (tracing == TRACE_FROM) {
+    store<u32>(hart + HART_TRACING, TRACE_ALL);
+    store<u32>(hart + HART_FETCH_TLB, hart + HART_NO_FETCH_TLB);
+  }
+  trace_exec();
 }
 
 /** How watchpoints concern an access of `bytes` bytes at `va`, within one page; `access` as in pmp.ts. A hit raises CAUSE_STOP. */

@@ -7,6 +7,8 @@ export declare function time(): f64;
 /** Device registers at guest-physical addresses; HART_MMIO_FAULT tells of access faults. */
 export declare function mmio_read(address: f64, bytes: i32): i32;
 export declare function mmio_write(address: f64, bytes: i32, value: i32): void;
+/** The instruction at HART_PC is about to be executed. */
+export declare function trace_exec(): void;
 export declare function trace_trap(cause: i32, interrupt: i32): void;
 /** The semihosting call that the registers describe: 1 when it is done; 0 while it waits for the host, which will wake the hart. */
 export declare function semihosting(): i32;

@@ -30,7 +30,7 @@ import {
   HOST_ALIGNED,
   HOST_WRITE,
 } from '../hart-layout';
-import { debugging, NOT_WATCHED, runsAlone, stopsAt, watch, WATCHED_PAGE, WATCH_HIT, watching } from './debug';
+import { debugging, NOT_WATCHED, runsAlone, stopsAt, traceExecution, watch, WATCHED_PAGE, WATCH_HIT, watching } from './debug';
 import { noteWriter, recordsAt, slotAt, slotFor } from './decoded-pages';
 import { mmio_read, mmio_write } from './env';
 import { ACCESS_FETCH, ACCESS_PARTIAL, ACCESS_READ, ACCESS_WRITE, pmpRights } from './pmp';
@@ -366,7 +366,10 @@ export function fetch_miss(va: u64): u32 {
   count(STAT_FETCH_MISSES);
   const host = fetch_address(va);
   if (host == 0) return 0;
-  if (alone) return hart + HART_SINGLE_RECORD;
+  if (alone) {
+    traceExecution(va);
+    return hart + HART_SINGLE_RECORD;
+  }
   const pa = fetchPhysical;
   const index = <u32>(va >> 12) & (FETCH_ENTRIES - 1);
   if ((pmpRights(pa & ~PAGE_MASK, pa | PAGE_MASK, load<i32>(hart + HART_PRIV)) & ACCESS_FETCH) == 0) return hart + HART_SINGLE_RECORD;
