@@ -11,6 +11,7 @@ import {
   type MmioDevice,
   Plic,
   VirtioConsole,
+  VirtioCrypto,
   VirtioNet,
   VirtioRng,
   VmError,
@@ -50,8 +51,10 @@ describe('virtio devices', () => {
     expect(terminal.console.isOpen).toBe(false);
     const rng = new VirtioRng();
     expect(rng.deviceId).toBe(4);
-    const statuses: DeviceStatus[] = [terminal.status, rng.status];
-    expect(statuses).toEqual([{ kind: 'Initialized' }, { kind: 'Initialized' }]);
+    const crypto = new VirtioCrypto();
+    expect(crypto.deviceId).toBe(20);
+    const statuses: DeviceStatus[] = [terminal.status, rng.status, crypto.status];
+    expect(statuses).toEqual(statuses.map(() => ({ kind: 'Initialized' })));
   });
 });
 

@@ -63,6 +63,8 @@ export { VirtioInput } from './virtio/devices/input';
 export type { InputEvent, InputProfile, VirtioInputOptions } from './virtio/devices/input';
 export { VirtioConsole } from './virtio/devices/console';
 export type { VirtioConsoleOptions } from './virtio/devices/console';
+export { VirtioCrypto } from './virtio/devices/crypto/device';
+export type { VirtioCryptoOptions } from './virtio/devices/crypto/device';
 export { VirtioNet } from './virtio/devices/net/device';
 export type { NetStatistics, VirtioNetOptions } from './virtio/devices/net/device';
 export type { Frame, GuestPort, NetworkBackend, PacketPort } from './backend/net/packet-port';

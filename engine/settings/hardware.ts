@@ -176,6 +176,14 @@ export const hardwareSchema = z.strictObject({
     choices: { keyboard: 'keyboard', mouse: 'mouse', tablet: 'tablet', touchscreen: 'touch screen' },
     advanced: true,
   }),
+  crypto: option(z.boolean().default(false), {
+    label: 'Crypto device',
+    help: 'has this computer encrypt, decrypt and sign for the guest (AES-CBC and RSA with Linux): faster than the guest by itself, with large pieces',
+    page: 'system',
+    kind: 'switch',
+    effect: 'restart',
+    advanced: true,
+  }),
   powerButton: option(z.boolean().default(true), {
     label: 'Power button',
     help: 'a button that asks guests without our agent to shut down; programs in machine mode have none',

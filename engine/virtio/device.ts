@@ -205,7 +205,7 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
     const queue = this.#activation?.queues[index];
     if (!queue) return undefined;
     if (this.#chainsLeft <= 0 || this.#bytesLeft <= 0) {
-      this.#continueLater(index);
+      this.continueLater(index);
       return undefined;
     }
     const chain = queue.take();
@@ -272,7 +272,8 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
     );
   }
 
-  #continueLater(index: number): void {
+  /** Serve a queue again in the next turn of the event loop: what takes long is done a little at a time. */
+  protected continueLater(index: number): void {
     if (this.#continuing.has(index)) return;
     this.#continuing.add(index);
     const activation = this.#activation;

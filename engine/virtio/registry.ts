@@ -4,6 +4,7 @@ import type { VirtioDevice } from './device';
 import { VirtioBalloon } from './devices/balloon';
 import type { VirtioBlock } from './devices/block';
 import { VirtioConsole } from './devices/console';
+import { VirtioCrypto } from './devices/crypto/device';
 import type { VirtioNet } from './devices/net/device';
 import { HumanInput } from './devices/human-input';
 import { PowerButton } from './devices/power-button';
@@ -73,6 +74,10 @@ export const virtioRegistry = {
     guestModules: ['virtio_input', 'evdev'],
     create: ({ config }) => [...new Set(config.input)].map((kind) => ({ device: new HumanInput(kind) })),
   } satisfies VirtioRow<HumanInput>,
+  crypto: {
+    guestModules: ['virtio_crypto', 'algif_skcipher'],
+    create: ({ config }) => (config.crypto ? [{ device: new VirtioCrypto() }] : []),
+  } satisfies VirtioRow<VirtioCrypto>,
   /** The terminal. */
   console: {
     guestModules: [],

@@ -105,6 +105,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
     good: [good('keyboard', ['keyboard']), good('mouse,touchscreen', ['mouse', 'touchscreen'])],
     bad: [['joystick'], ['mouse,pen']],
   },
+  crypto: SWITCH,
   powerButton: SWITCH,
   balloon: SWITCH,
   fwCfg: {

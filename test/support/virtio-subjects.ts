@@ -3,6 +3,7 @@ import type { Activation, VirtioDevice } from '../../engine/virtio/device';
 import { VirtioBalloon } from '../../engine/virtio/devices/balloon';
 import { VirtioBlock } from '../../engine/virtio/devices/block';
 import { VirtioConsole } from '../../engine/virtio/devices/console';
+import { VirtioCrypto } from '../../engine/virtio/devices/crypto/device';
 import { VirtioNet } from '../../engine/virtio/devices/net/device';
 import { HumanInput } from '../../engine/virtio/devices/human-input';
 import { PowerButton } from '../../engine/virtio/devices/power-button';
@@ -70,6 +71,46 @@ class WantingBalloon extends VirtioBalloon {
     queueMicrotask(() => {
       void this.readStatistics();
       void this.reclaimFree();
+    });
+  }
+}
+
+/** So that requests are served at once, however slow the machine is. */
+const timeless = (): number => 0;
+
+/** The fixed part of a control request for a session that encrypts with AES-CBC and a key of 16 bytes. */
+function cipherSession(): Uint8Array {
+  const request = new DataView(new ArrayBuffer(72));
+  for (const [at, value] of [
+    [0, 2],
+    [16, 3],
+    [20, 16],
+    [24, 1],
+    [64, 1],
+  ])
+    request.setUint32(at, value, true);
+  return new Uint8Array(request.buffer);
+}
+
+/** A crypto device whose driver has a session of every number that it may guess. */
+class SessionsOpen extends VirtioCrypto {
+  protected override onActivate(): void {
+    const session = { key: '', resultBytes: 16, isPrivate: false, isPadded: false, hash: 0 };
+    const aes = Buffer.alloc(16).toString('base64');
+    this.state.restore({
+      version: 1,
+      state: {
+        next: 8,
+        sessions: [
+          { ...session, id: 1, service: 'cipher', algorithm: 3, key: aes },
+          { ...session, id: 2, service: 'cipher', algorithm: 13, key: Buffer.alloc(64).toString('base64') },
+          { ...session, id: 3, service: 'hash', algorithm: 12 },
+          { ...session, id: 4, service: 'mac', algorithm: 26, key: aes },
+          { ...session, id: 5, service: 'aead', algorithm: 2, key: aes },
+          { ...session, id: 6, service: 'aead', algorithm: 1, key: aes },
+          { ...session, id: 7, service: 'aead', algorithm: 3, key: Buffer.alloc(32).toString('base64') },
+        ],
+      },
     });
   }
 }
@@ -246,6 +287,28 @@ export const virtioSubjects: Readonly<Record<VirtioKind, VirtioSubjects>> = {
       },
     ],
     hostile: { 'a touch screen': () => new BusyTouchscreen(), 'a keyboard': () => new HumanInput('keyboard') },
+  },
+  crypto: {
+    lifecycle: [
+      {
+        what: 'requests',
+        create: () => new VirtioCrypto({ clock: timeless }),
+        queue: 0,
+        request: (queue, count) => {
+          // Of sessions that there are not: answered all the same.
+          for (let i = 0; i < count; i++) queue.add({ readable: [new Uint8Array(72), new Uint8Array(100)], writable: [64, 1] });
+        },
+      },
+      {
+        what: 'sessions',
+        create: () => new VirtioCrypto({ clock: timeless }),
+        queue: 1,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [cipherSession(), new Uint8Array(16).fill(i)], writable: [16] });
+        },
+      },
+    ],
+    hostile: { plain: () => new VirtioCrypto(), 'with a session of each kind': () => new SessionsOpen() },
   },
   powerButton: {
     lifecycle: [
