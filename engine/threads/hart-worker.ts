@@ -3,7 +3,7 @@ import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from '
 import type { MmioRange } from '../bus/mmio-bus';
 import { DeviceError } from '../errors/vm-error';
 import type { HartStop } from '../hart/debug-points';
-import { compileLoop, Hart, RunEnded } from '../hart/hart';
+import { compileLoop, Hart, type HartEnvironment, RunEnded } from '../hart/hart';
 import type { HostMemory } from '../host/host-memory';
 import type { Samples } from '../hart/sampler';
 import type { Translation } from '../hart/jit/compiler';
@@ -87,6 +87,8 @@ function rangeOf(address: number, bytes: number): MmioRange | undefined {
 /** Messages with lines of a trace that may be on their way to their reader; then the hart waits for it, unless it is to stop. */
 const TRACE_AHEAD = 128;
 const TRACE_WAIT_MS = 20;
+/** Instructions between two looks at requests while each may have something to say: who is to stop says little more. */
+const TRACED_SLICE = 128;
 const words = new Int32Array(memory.buffer);
 const traceTaken = (HARTS_BASE + id * HART_STRIDE + HART_TRACE_TAKEN) >>> 2;
 let traceSent = Atomics.load(words, traceTaken);
@@ -119,7 +121,7 @@ let start = 0;
 /** What of semihosting was refused since the last start: told once each. */
 const refusals = new Set<string>();
 
-const hart = new Hart(memory, plan, id, helpers, {
+const environment: HartEnvironment = {
   host,
   loop,
   time: () => clock.now(),
@@ -193,7 +195,8 @@ const hart = new Hart(memory, plan, id, helpers, {
         },
       }
     : {}),
-});
+};
+const hart: Hart = new Hart(memory, plan, id, helpers, environment, board.trace?.length ? { slice: TRACED_SLICE } : {});
 
 port.on('message', (command: HartCommand) => {
   try {

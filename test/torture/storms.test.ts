@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { VirtualMachine } from '../../engine/machine/virtual-machine';
 import { writeBareMetal } from '../support/bare-metal';
 import { attack, type AttackOptions, prepareBox } from './attack';
 import { STORMS, VARIATION_NAMES, type VariationName } from './storms';
@@ -68,5 +70,24 @@ describe.each(cases)('$storm', ({ storm, variation }) => {
     const outcome = await attack({ storm: isLong ? 20_000 : 1000, home, ...options, args: ['--kernel', kernelOf(storm), ...args] });
     console.log(storm, variation, JSON.stringify({ ...outcome, stderr: outcome.stderr.slice(-200), memory: (outcome.memory ?? 0) >> 20 }));
     expect(outcome.faults).toEqual([]);
+  });
+});
+
+describe('a hart that says what it does', () => {
+  it('says little more once it is to stop', async () => {
+    const machine = await VirtualMachine.create(
+      { memory: 32 << 20, harts: 2, kernel: kernelOf('flash commands'), source: 'elf', firmware: 'none' },
+      { trace: ['mmio'] },
+    );
+    let lines = 0;
+    machine.on('trace', () => void lines++);
+    await machine.start();
+    while (lines < 2000) await delay(5);
+    const before = lines;
+    await machine.pause();
+    const after = lines - before;
+    await machine.stop();
+    // Of each hart, what was on its way and what it did up to its next look: some hundreds at most.
+    expect(after).toBeLessThan(1000);
   });
 });
