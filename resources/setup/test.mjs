@@ -27,8 +27,8 @@ const checks = [
  * one; of those that it `uses` it can, and skips what needs them. What is `long` runs when it is asked for, by its name or what it is `partOf`.
  */
 const suites = [
-  { name: 'unit', minutes: 20, command: vitest('unit', 'renderer'), read: readVitest },
-  { name: 'conformance', minutes: 6, needs: ['qemu', 'compiler'], built: true, command: vitest('conformance'), read: readVitest },
+  { name: 'unit', minutes: 25, command: vitest('unit', 'renderer'), read: readVitest },
+  { name: 'conformance', minutes: 15, needs: ['qemu', 'compiler'], built: true, command: vitest('conformance'), read: readVitest },
   // The first time, it also makes a disk with Debian, which takes some minutes.
   {
     name: 'guest',
@@ -40,9 +40,9 @@ const suites = [
     command: vitest('guest'),
     read: readVitest,
   },
-  { name: 'torture', minutes: 15, built: true, command: vitest('torture'), read: readVitest },
-  { name: 'matrix', minutes: 12, uses: ['browser'], built: true, guest: true, command: vitest('matrix'), read: readVitest },
-  { name: 'e2e', minutes: 20, built: true, guest: true, electron: true, command: playwright(), read: readPlaywright },
+  { name: 'torture', minutes: 20, built: true, command: vitest('torture'), read: readVitest },
+  { name: 'matrix', minutes: 20, uses: ['browser'], built: true, guest: true, command: vitest('matrix'), read: readVitest },
+  { name: 'e2e', minutes: 35, built: true, guest: true, electron: true, command: playwright(), read: readPlaywright },
   // Only what those files add for it.
   {
     name: 'long',
