@@ -18,6 +18,7 @@ import { reportStatistics } from './statistics-report';
 import { UsageError } from './usage-error';
 
 const PORTS = { stdin: 'hartbox.stdin', stdout: 'hartbox.stdout', stderr: 'hartbox.stderr', status: 'hartbox.status' };
+const ONLINE = { type: 'file', path: 'hartbox/online', mode: 0o644, data: new Uint8Array() } as const;
 
 /** `hartbox exec`: one command in the default guest, with this process's streams. Returns the command's exit status. */
 export async function exec(args: string[]): Promise<number> {
@@ -27,17 +28,19 @@ export async function exec(args: string[]): Promise<number> {
   const terminal = new HostTerminal(process.stdin, process.stdout);
   const ending = new Ending(terminal.tell);
   const script = new TextEncoder().encode(`#!/bin/sh\n${shellQuote(rest)}\n`);
-  const extraInitrd = writeCpio([
-    { type: 'directory', path: 'hartbox' },
-    { type: 'file', path: 'hartbox/exec', mode: 0o755, data: script },
-  ]);
   // Nobody reads the kernel's messages unless something goes wrong, so there should be few to print.
   const config = { ...options.config, append: ['quiet', options.config.append].filter(Boolean).join(' ') };
   let stopInput = (): void => undefined;
   try {
     const profile = await prepareProfile(options);
     const statsFile = options.statsJson === undefined ? undefined : await ReportFile.named('--stats-json', options.statsJson);
-    checkConfig('exec', config);
+    const { network } = checkConfig('exec', config);
+    const extraInitrd = writeCpio([
+      { type: 'directory', path: 'hartbox' },
+      { type: 'file', path: 'hartbox/exec', mode: 0o755, data: script },
+      // The command is not to come before the address, where there will be one.
+      ...(network.some(({ connection, link }) => connection === 'nat' && link) ? [ONLINE] : []),
+    ]);
     const runner = new Runner({
       config,
       program: 'hartbox exec',

@@ -1,5 +1,5 @@
 import { checkSettings } from '../settings/problem';
-import { machineConfigSchema, type MachineConfigInput } from '../settings/settings';
+import { type MachineConfig, machineConfigSchema, type MachineConfigInput } from '../settings/settings';
 import type { VirtualMachine } from '../machine/virtual-machine';
 import type { Status } from '../runner/control';
 import type { Runner } from '../runner/runner';
@@ -18,9 +18,9 @@ export async function prepareDefaultGuest(): Promise<Awaited<ReturnType<typeof d
   }
 }
 
-/** Throws UsageError for values that do not go together. */
-export function checkConfig(command: string, config: MachineConfigInput): void {
-  usable(command, () => checkSettings(machineConfigSchema, config, ''));
+/** With what is not given filled in. Throws UsageError for values that do not go together. */
+export function checkConfig(command: string, config: MachineConfigInput): MachineConfig {
+  return usable(command, () => checkSettings(machineConfigSchema, config, ''));
 }
 
 /** A box's machine ready to start, with progress on stderr. */

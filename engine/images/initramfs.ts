@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import inittab from '../../resources/guest/inittab?raw';
+import network from '../../resources/guest/network.sh?raw';
 import ports from '../../resources/guest/ports.sh?raw';
 import profile from '../../resources/guest/profile.sh?raw';
 import rc from '../../resources/guest/rc.sh?raw';
@@ -41,7 +42,7 @@ export const guestModules: readonly string[] = [
   ],
 ];
 
-const scripts = { inittab, ports, profile, rc, session, udhcpc };
+const scripts = { inittab, network, ports, profile, rc, session, udhcpc };
 
 /** Identifies how the initramfs is made: another value means that it is to be made anew from the same parts. */
 export const initramfsRecipe: string = createHash('sha256').update(JSON.stringify({ FORMAT, scripts })).digest('hex').slice(0, 16);
@@ -86,6 +87,7 @@ export function buildInitramfs(parts: InitramfsParts): Uint8Array {
     text('etc/inittab', inittab),
     text('etc/profile', profile),
     text('etc/rc', rc, 0o755),
+    text('etc/network', network, 0o755),
     text('etc/ports', ports, 0o755),
     text('etc/session', session, 0o755),
     text('etc/udhcpc.sh', udhcpc, 0o755),

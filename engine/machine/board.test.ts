@@ -89,7 +89,8 @@ describe('Board', () => {
     const { board, requests } = await setUp({ harts: 2 });
     expect(board.bus.read(0x10000005, 1)).toBe(0x60);
     expect(board.bus.read(0x10001000, 4)).toBe(0x74726976);
-    expect(board.bus.read(0x10001008, 4)).toBe(3);
+    expect(board.bus.read(0x10001008, 4)).toBe(1);
+    expect(board.bus.read(0x10002008, 4)).toBe(3);
     expect(board.bus.read(0x10008008, 4)).toBe(0);
     board.bus.write(0x100000, 4, 0x33333);
     expect(requests).toEqual([{ kind: 'exit', code: 3 }]);
@@ -117,12 +118,14 @@ describe('Board', () => {
       return found;
     };
     const drives = [{ file }, { file: other, slot: 7 }];
-    expect(await types({ drives })).toEqual([2, 3, 4, 18, 5, 0, 0, 2]);
-    expect(await types({ drives, virtioConsole: 'off', entropy: 'off', powerButton: false, balloon: false })).toEqual([
+    expect(await types({ drives })).toEqual([2, 1, 3, 4, 18, 5, 0, 2]);
+    expect(await types({ drives, network: [] })).toEqual([2, 3, 4, 18, 5, 0, 0, 2]);
+    expect(await types({ drives, network: [], virtioConsole: 'off', entropy: 'off', powerButton: false, balloon: false })).toEqual([
       2, 0, 0, 0, 0, 0, 0, 2,
     ]);
     const elf = { drives, source: 'elf', kernel: file } as const;
     expect(await types(elf)).toEqual([2, 0, 0, 0, 0, 0, 0, 2]);
+    expect(await types({ ...elf, network: [{ connection: 'nat' }] })).toEqual([2, 1, 0, 0, 0, 0, 0, 2]);
     expect(await types({ ...elf, virtioConsole: 'on', entropy: 'on' })).toEqual([2, 3, 4, 0, 0, 0, 0, 2]);
     expect(await types({ drives: [{ file, bus: 'pci', slot: 5 }], bus: 'pci' })).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
     const twice = [

@@ -7,7 +7,7 @@ import type { MachineStatistics } from '../hart/statistics';
 import type { FileLock } from '../host/file-lock';
 import type { SetupProgress } from '../images/default-guest';
 import { type MachineExit, VirtualMachine, type VirtualMachineOptions } from '../machine/virtual-machine';
-import { impliedSource, keepingVariables } from '../settings/boot';
+import { impliedNetwork, impliedSource, keepingVariables } from '../settings/boot';
 import { checkSettings } from '../settings/problem';
 import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machineConfigSchema } from '../settings/settings';
 import type { ConsoleConnection } from './console-channel';
@@ -292,9 +292,10 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private async wanted(): Promise<Partial<BoxValues>> {
     const { box, config: given = {} } = this.options;
     if (!box) return given as Partial<BoxValues>;
-    const { values } = await box.library.settings(box.id);
+    const { set, values } = await box.library.settings(box.id);
     const source = impliedSource(given) ?? values.source;
-    return keepingVariables({ ...values, ...given, source } as BoxValues, box.library.flashFile(box.id));
+    const network = given.network ?? set.network ?? impliedNetwork({ source }) ?? values.network;
+    return keepingVariables({ ...values, ...given, source, network } as BoxValues, box.library.flashFile(box.id));
   }
 
   /** Listen for a debugger, unless that is done already, and say where, and what holds the symbols. */

@@ -107,6 +107,11 @@ export function impliedSource({ source, kernel, firmware, load }: BootInput): Bo
   return undefined;
 }
 
+/** The network adapters where none are given, if those are not the usual ones: programs in machine mode find what they find on QEMU. */
+export function impliedNetwork(values: BootInput): readonly [] | undefined {
+  return impliedSource(values) === 'elf' ? [] : undefined;
+}
+
 /** The firmware that `auto` stands for. */
 export function firmwareFor({ source, firmware }: { source: BootSource; firmware: string }): string {
   if (firmware !== 'auto') return firmware;

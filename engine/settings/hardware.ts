@@ -82,9 +82,9 @@ export const hardwareSchema = z.strictObject({
     effect: 'live',
     cli: { name: 'drive' },
   }),
-  network: option(networksSchema.default([]), {
+  network: option(networksSchema.prefault([{ connection: 'nat' }]), {
     label: 'Network adapters',
-    help: 'network adapters, and what each is connected to; none for no network',
+    help: 'network adapters, and what each is connected to; none for no network. Programs in machine mode have none unless given',
     page: 'network',
     kind: 'networks',
     effect: 'restart',

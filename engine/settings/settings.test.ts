@@ -115,10 +115,14 @@ describe('settings as text', () => {
     append: fc.string(),
     fwCfg: fc.array(fc.record({ name: fc.constantFrom('opt/a', 'opt/b/c'), text: fc.string() }), { maxLength: 3 }),
   };
+  /** What a text says of drives: all but what each has in any case. */
+  const told = (drives: object[]): object[] =>
+    drives.map((one) => Object.fromEntries(Object.entries(one).filter(([key, value]) => value !== usual[key as keyof typeof usual])));
+  const usual = { readonly: false, blockSize: 512 };
   it.each(Object.entries(values))('%s comes back from its text as it was', (key, arbitrary) => {
     fc.assert(
       fc.property(arbitrary, (value) => {
-        expect(parseTexts(option(key), formatTexts(option(key), value))).toEqual(value);
+        expect(parseTexts(option(key), formatTexts(option(key), value))).toEqual(key === 'drives' ? told(value as object[]) : value);
       }),
     );
   });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { appSchema } from './app';
-import { bootSchema, firmwareFor, impliedSource } from './boot';
+import { bootSchema, firmwareFor, impliedNetwork, impliedSource } from './boot';
 import { hardwareSchema } from './hardware';
 import { hostSchema } from './host';
 import { type Option, optionsOf } from './option';
@@ -62,20 +62,21 @@ function checkTogether(values: z.output<typeof machineShape>, context: z.Refinem
 
 const machineShape = z.strictObject({ ...hardwareSchema.shape, ...bootSchema.shape, ...hostSchema.shape, name: appSchema.shape.name });
 
-/** A kernel that is named is meant to be started. */
-function withSource(input: unknown): unknown {
+/** What is not given, but plain from what is: a kernel that is named is meant to be started. */
+function withImplied(input: unknown): unknown {
   if (typeof input !== 'object' || input === null) return input;
-  const source = impliedSource(input);
-  return source === undefined ? input : { ...input, source };
+  const values: z.input<typeof machineShape> = input;
+  const [source, network] = [impliedSource(values), values.network ?? impliedNetwork(values)];
+  return { ...input, ...(source && { source }), ...(network && { network }) };
 }
 
 /** What an engine needs to know to make a machine: the options of a box without those of the app. */
-export const machineConfigSchema = z.preprocess(withSource, machineShape.superRefine(checkTogether));
+export const machineConfigSchema = z.preprocess(withImplied, machineShape.superRefine(checkTogether));
 export type MachineConfig = z.output<typeof machineShape>;
 export type MachineConfigInput = z.input<typeof machineShape>;
 
 /** All options of a box by key. */
-export const boxValuesSchema = z.preprocess(withSource, flatSchema.superRefine(checkTogether));
+export const boxValuesSchema = z.preprocess(withImplied, flatSchema.superRefine(checkTogether));
 
 /** The part of a box's values that a machine is made from. */
 export function machineConfig(values: BoxValuesInput): MachineConfigInput {

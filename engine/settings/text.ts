@@ -147,9 +147,12 @@ function splitAtCommas(text: string): string[] {
 }
 
 function formatItem({ options, first }: Items, item: Readonly<Record<string, unknown>>): string {
-  const parts = Object.entries(item).filter(([key, value]) => value !== undefined && key !== first?.key);
+  const optionOf = (key: string): Option | undefined => options.find((one) => one.key === key);
+  // What each has unless given need not be said.
+  const isTold = (key: string, value: unknown): boolean => value !== undefined && value !== optionOf(key)?.default;
+  const parts = Object.entries(item).filter(([key, value]) => isTold(key, value) && key !== first?.key);
   const texts = parts.map(([key, value]) => {
-    const option = options.find((one) => one.key === key);
+    const option = optionOf(key);
     const [text] = option ? formatTexts(option, value) : [plain(value)];
     return `${option ? commandLineName(option) : key}=${text.replaceAll(',', ',,')}`;
   });

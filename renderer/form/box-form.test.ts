@@ -25,6 +25,14 @@ describe('form of a box', () => {
     expect(form.recommended(optionOf('priority')!)).toBe('normal');
   });
 
+  it('shows the adapter that a box has by itself, and none for a program in machine mode', () => {
+    const network = optionOf('network')!;
+    const form = createBoxForm();
+    expect(form.value(network)).toMatchObject([{ connection: 'nat' }]);
+    form.set('source', 'elf');
+    expect(form.value(network)).toEqual([]);
+  });
+
   it('says what is wrong, at the value', () => {
     const form = createBoxForm({ harts: 'many' });
     expect(form.problemAt('harts')?.code).toBe('setting-count');

@@ -1,4 +1,5 @@
 import { type ComputedRef, type InjectionKey, type Ref, computed, inject, ref } from 'vue';
+import { impliedNetwork } from '../../engine/settings/boot';
 import type { HostFacts, Option } from '../../engine/settings/option';
 import { type SettingProblem, problemsOf } from '../../engine/settings/problem';
 import { OPTIONS, boxValuesSchema } from '../../engine/settings/settings';
@@ -60,7 +61,8 @@ export function createBoxForm(initial: Values = {}, { complete = (draft) => draf
   const running = ref(false);
   const shown = ref<Set<string>>();
 
-  const valueIn = (values: Values, option: Option): unknown => values[option.key] ?? option.default;
+  const valueIn = (values: Values, option: Option): unknown =>
+    values[option.key] ?? (option.key === 'network' ? impliedNetwork(values) : undefined) ?? option.default;
   const differs = (option: Option, a: Values, b: Values): boolean => !sameValue(valueIn(a, option), valueIn(b, option));
   const changed = computed(() => OPTIONS.filter((option) => differs(option, saved.value, draft.value)).map((option) => option.key));
   const problems = computed(() => {

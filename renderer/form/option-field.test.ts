@@ -157,6 +157,10 @@ describe('field of an option', () => {
     const { form, wrapper } = field('network');
     const button = (name: string): ReturnType<typeof wrapper.get> =>
       wrapper.findAll('button').find((one) => one.text() === name || one.attributes('aria-label') === name)!;
+    // There is one unless it is taken away.
+    expect(wrapper.text()).toContain('Adapter 1');
+    await button('Remove Adapter 1').trigger('click');
+    expect(form.draft.value['network']).toEqual([]);
     expect(wrapper.text()).toContain('No network adapter');
     await button('Add adapter').trigger('click');
     expect(form.draft.value['network']).toEqual([{ connection: 'nat' }]);

@@ -12,18 +12,21 @@ echo hartbox > /proc/sys/kernel/hostname
 modprobe virtio_mmio
 # The drivers of the virtio devices that this machine has, by the aliases that the modules declare.
 set --
+network=
 for modalias in /sys/bus/virtio/devices/*/modalias; do
-  [ -e "$modalias" ] && read -r alias < "$modalias" && set -- "$@" "$alias"
+  [ -e "$modalias" ] && read -r alias < "$modalias" || continue
+  case $alias in
+    virtio:d00000001v*) network=$alias ;;
+    *) set -- "$@" "$alias" ;;
+  esac
 done
 [ $# -gt 0 ] && modprobe -a "$@" 2> /dev/null
 
 ip link set lo up
-for interface in /sys/class/net/*; do
-  interface=${interface##*/}
-  [ "$interface" = lo ] && continue
-  # -S: to the system log, so that nothing is written over the prompt. It goes on trying in the background.
-  udhcpc -i "$interface" -b -S -t 3 -T 1 -A 10 -s /etc/udhcpc.sh > /dev/null 2>&1 &
-done
+if [ -n "$network" ]; then
+  # The shell need not wait for it; a command that the host has put here may ask for it at once.
+  if [ -e /hartbox/online ]; then /etc/network "$network"; else /etc/network "$network" later & fi
+fi
 
 # The power button is an input device that says nothing until somebody presses it.
 for event in /sys/class/input/event*; do

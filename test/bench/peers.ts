@@ -48,13 +48,13 @@ export function hartbox({ node, build, v8Flags, options = [] }: HartboxOptions =
   // A comma within a file's name is written twice.
   const drive = (file: string, format: string): string[] => ['--drive', `file=${file.replaceAll(',', ',,')},format=${format}`];
   const args = ({ kernel, initrd, firmware, append, disk, data = [] }: LinuxMachine): string[] => [
-    ...['run', ...options, '--kernel', kernel, '--initrd', initrd, '--firmware', firmware],
+    ...['run', '--network', 'none', ...options, '--kernel', kernel, '--initrd', initrd, '--firmware', firmware],
     ...[`--append=${append}`, '--memory', `${MEMORY_MIB}M`],
     ...(disk === undefined ? [] : drive(disk, 'raw')),
     ...data.flatMap(({ file, format }) => drive(file, format)),
   ];
   const bootArgs = ({ next, disk, format, interface: kind, bus, aia, opensbi }: BootMachine): string[] => [
-    ...['run', '--memory', `${MEMORY_MIB}M`, '--bus', bus, '--aia', aia],
+    ...['run', '--network', 'none', '--memory', `${MEMORY_MIB}M`, '--bus', bus, '--aia', aia],
     ...('kernel' in next
       ? ['--kernel', next.kernel, '--initrd', next.initrd, '--append', next.append, '--firmware', opensbi]
       : 'uboot' in next

@@ -109,11 +109,12 @@ describe('hartbox exec', () => {
     expect(stderr).toMatch(/no-such-command.*not found/);
   });
 
-  it('gives the guest the memory, harts and disks that were asked for', async () => {
+  it('gives the guest the memory, harts and disks that were asked for, and an address that nobody asked for', async () => {
     const disk = join(folder, 'disk.img');
     writeFileSync(disk, '');
     truncateSync(disk, 8 << 20);
-    const command = 'nproc; cat /sys/block/vda/size /sys/block/vda/ro; grep MemTotal /proc/meminfo';
+    const command =
+      'nproc; cat /sys/block/vda/size /sys/block/vda/ro; grep MemTotal /proc/meminfo; grep -c nameserver /etc/resolv.conf; ip route show default';
     const { code, stdout } = await hartbox([
       'exec',
       '--harts',
@@ -128,11 +129,14 @@ describe('hartbox exec', () => {
       command,
     ]);
     expect(code).toBe(0);
-    const [harts, sectors, readonly, memory] = stdout.split('\n');
+    const [harts, sectors, readonly, memory, nameServers, route] = stdout.split('\n');
     expect([harts, sectors, readonly]).toEqual(['2', '16384', '1']);
     const kilobytes = Number(/(\d+) kB/.exec(memory)?.[1]);
     expect(kilobytes).toBeGreaterThan(180_000);
     expect(kilobytes).toBeLessThan(256 * 1024);
+    // It is there from the first moment.
+    expect(nameServers).toBe('1');
+    expect(route).toMatch(/^default via 10\.\d+\.\d+\.2 dev eth0/);
   });
 
   it('ends with 124 when the time is up', async () => {

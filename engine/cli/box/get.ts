@@ -1,6 +1,5 @@
 import { dataDirectory } from '../../host/data-directory';
 import { Library } from '../../runner/library';
-import { itemsOf } from '../../settings/items';
 import { nearest } from '../../settings/nearest';
 import { OPTIONS, PART_NAMES } from '../../settings/settings';
 import { formatTexts } from '../../settings/text';
@@ -23,14 +22,12 @@ export async function get(args: string[]): Promise<number> {
     default: one.default,
     set: Object.hasOwn(set, one.key),
   });
-  // Of drives and adapters what was said of each, not all that could be.
-  const texts = (one: Setting, value: unknown): string[] =>
-    formatTexts(one, itemsOf(one) && describe(one).set ? set[one.key as keyof typeof set] : value);
   if (option) {
     const { value, set: isSet } = describe(option);
     if (given.json) print({ key: option.key, ...describe(option) });
     // A script wants the value alone, a person also where it comes from.
-    else process.stdout.write(`${texts(option, value).join('\n')}${process.stdout.isTTY ? `  (${isSet ? 'set' : 'default'})` : ''}\n`);
+    else
+      process.stdout.write(`${formatTexts(option, value).join('\n')}${process.stdout.isTTY ? `  (${isSet ? 'set' : 'default'})` : ''}\n`);
     return 0;
   }
   if (given.json) {
@@ -40,7 +37,7 @@ export async function get(args: string[]): Promise<number> {
   for (const part of PART_NAMES) {
     const rows = OPTIONS.filter((one) => one.part === part).flatMap((one) => {
       const { value, set: isSet } = describe(one);
-      const [first = '', ...more] = texts(one, value).flatMap((text) => text.split('\n'));
+      const [first = '', ...more] = formatTexts(one, value).flatMap((text) => text.split('\n'));
       return [[`  ${one.key}`, isSet ? 'set' : 'default', first], ...more.map((text) => ['', '', text])];
     });
     process.stdout.write(`${part}\n${formatTable(rows)}`);
