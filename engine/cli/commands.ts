@@ -330,6 +330,32 @@ export const CAPTURE = command({
   arguments: ['box'],
 });
 
+const SSH_PORT = { type: 'value', value: 'PORT', help: 'where the server in the box listens  [22]' } as const;
+const SSH_OPTION = { type: 'value', short: 'o', multiple: true, value: 'NAME=VALUE', help: 'an option of ssh_config(5)' } as const;
+export const SSH = command({
+  name: 'ssh',
+  summary: 'a shell or a command in a box that runs, where an SSH server runs in it',
+  usage: ['[OPTIONS] [USER@]BOX [COMMAND…]'],
+  about:
+    "It is this computer's own ssh that does it, by a port that leads into the box and is made where there is none. The keys by which the box is known stay in its folder. Without USER it is root.",
+  options: { port: SSH_PORT, option: SSH_OPTION },
+  arguments: ['box', 'word'],
+  endsAtFirst: true,
+});
+export const COPY = command({
+  name: 'cp',
+  summary: 'copy files to and from a box that runs, where an SSH server runs in it',
+  usage: ['[OPTIONS] FILE… [USER@]BOX:PATH', '[OPTIONS] [USER@]BOX:PATH… FILE'],
+  about: "It is this computer's own scp that does it; see hartbox ssh. A file whose name has a colon is written with its folder: ./a:b",
+  options: {
+    port: SSH_PORT,
+    option: SSH_OPTION,
+    recursive: { type: 'flag', short: 'r', help: 'folders with all that is in them' },
+    legacy: { type: 'flag', help: 'by the old protocol of scp, for servers that have no SFTP' },
+  },
+  arguments: ['file'],
+});
+
 export const DRIVE = command({
   name: 'drive',
   summary: 'show and change the drives of a box, running or not',
@@ -715,6 +741,8 @@ export const COMMANDS = [
   NETWORK_UP,
   NETWORK_DOWN,
   CAPTURE,
+  SSH,
+  COPY,
   DRIVE,
   DRIVE_LIST,
   DRIVE_ATTACH,

@@ -30,6 +30,8 @@ const HANDLERS: Record<string, () => Promise<Handler>> = {
   'network up': async () => (await import('./network')).networkLink(true),
   'network down': async () => (await import('./network')).networkLink(false),
   capture: async () => (await import('./capture')).capture,
+  ssh: async () => (await import('./ssh')).ssh,
+  cp: async () => (await import('./ssh')).copy,
   'drive list': async () => (await import('./drive')).drive('list'),
   'drive attach': async () => (await import('./drive')).drive('attach'),
   'drive detach': async () => (await import('./drive')).drive('detach'),
