@@ -14,6 +14,7 @@ import {
   VirtioCrypto,
   VirtioNet,
   VirtioRng,
+  VirtioSound,
   VmError,
 } from './index';
 
@@ -53,7 +54,9 @@ describe('virtio devices', () => {
     expect(rng.deviceId).toBe(4);
     const crypto = new VirtioCrypto();
     expect(crypto.deviceId).toBe(20);
-    const statuses: DeviceStatus[] = [terminal.status, rng.status, crypto.status];
+    const sound = new VirtioSound();
+    expect(sound.streams.map(({ direction }) => direction)).toEqual(['playback', 'playback', 'recording']);
+    const statuses: DeviceStatus[] = [terminal.status, rng.status, crypto.status, sound.status];
     expect(statuses).toEqual(statuses.map(() => ({ kind: 'Initialized' })));
   });
 });

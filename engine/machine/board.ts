@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { AudioBackend } from '../backend/audio/audio-backend';
 import { FlashFile } from '../backend/flash-file';
 import { CACHE_BLOCK_SHIFT } from '../hart/extension-bits';
 import { type HartProfile, isaExtensions, isaString } from '../hart/isa/extensions';
@@ -20,6 +21,7 @@ import type { HumanInput, InputKind } from '../virtio/devices/human-input';
 import type { VirtioBalloon } from '../virtio/devices/balloon';
 import type { PowerButton } from '../virtio/devices/power-button';
 import type { VirtioConsole } from '../virtio/devices/console';
+import type { VirtioSound } from '../virtio/devices/sound/device';
 import { createVirtioDevices, type PlacedDevice, type VirtioBus, type VirtioPlace } from '../virtio/registry';
 import { type AcpiMachine, acpiTables } from '../board/acpi/acpi-tables';
 import { acpiFiles } from '../board/acpi/table-loader';
@@ -49,6 +51,7 @@ import { readImageFile } from '../images/image-file';
 import type { MachineConfig } from '../settings/settings';
 import type { DeviceTreeNode } from '../bus/device-tree';
 import { deviceTreeBlob } from '../board/device-tree-blob';
+import { openAudio } from './audio';
 import { Drives } from './drives';
 import { Networks, type NetworksOptions } from './networks';
 import { FLASH_BANK_BYTES, FlashBank } from '../board/flash/flash-bank';
@@ -95,6 +98,8 @@ export class Board {
   private readonly namedPorts: VirtioConsole | undefined;
   private readonly powerButton: PowerButton | undefined;
   private readonly memoryBalloon: VirtioBalloon | undefined;
+  /** Undefined for a machine without. */
+  readonly soundCard: VirtioSound | undefined;
   private readonly inputs: ReadonlyMap<InputKind, HumanInput>;
 
   private constructor(
@@ -102,6 +107,7 @@ export class Board {
     readonly drives: Drives,
     readonly networks: Networks,
     private readonly flashFile: FlashFile | undefined,
+    private readonly audio: AudioBackend | undefined,
     fwCfgFiles: ReadonlyMap<string, Uint8Array>,
   ) {
     const { config, memory, boot } = options;
@@ -112,10 +118,11 @@ export class Board {
     this.finisher = new TestFinisher(FINISHER_BASE, options.finisher);
     this.rtc = new GoldfishRtc({ base: RTC_BASE, line: wires.line(RTC_SOURCE) });
 
-    const devices = createVirtioDevices({ config, ports: options.ports, drives, networks: networks.placed });
+    const devices = createVirtioDevices({ config, ports: options.ports, drives, networks: networks.placed, audio });
     this.namedPorts = devices.ports[0]?.device;
     this.powerButton = devices.powerButton[0]?.device;
     this.memoryBalloon = devices.balloon[0]?.device;
+    this.soundCard = devices.sound[0]?.device;
     this.inputs = new Map(devices.input.map(({ device }) => [device.kind, device]));
     this.uart = new Uart({
       base: UART_BASE,
@@ -190,10 +197,11 @@ export class Board {
   private static async withFirmware(options: BoardOptions, drives: Drives, networks: Networks): Promise<Board> {
     const { config, boot } = options;
     const files = await readFwCfgFiles(config);
+    const audio = await openAudio(config, options.warn);
     const template = boot.flashTemplate;
     const flash = config.flashVars === undefined ? undefined : await FlashFile.open(config.flashVars, { size: FLASH_BANK_BYTES, template });
     try {
-      return new Board(options, drives, networks, flash, files);
+      return new Board(options, drives, networks, flash, audio, files);
     } catch (error) {
       await flash?.close();
       throw error;
@@ -307,6 +315,7 @@ export class Board {
       transport.reset();
       await transport.drained();
     }
+    this.audio?.close();
     await this.networks.close();
     await this.drives.close();
     await this.flashFile?.close();

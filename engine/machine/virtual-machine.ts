@@ -27,6 +27,7 @@ import type { BalloonStatistics } from '../virtio/devices/balloon';
 import type { InputKind } from '../virtio/devices/human-input';
 import type { InputEvent } from '../virtio/devices/input';
 import type { ConsolePort } from '../virtio/devices/console-port';
+import type { VirtioSound } from '../virtio/devices/sound/device';
 import { Board } from './board';
 import { Debugger } from './debugger';
 import type { Drives } from './drives';
@@ -406,6 +407,15 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     return this.currentState === 'running' ? soon(balloon.reclaimFree(), RECLAIM_MS, 0) : 0;
   }
 
+  /**
+   * The sound card: what its streams do, and its jacks. Throws VmError 'Config' if the machine was made without it.
+   */
+  get sound(): VirtioSound {
+    const { soundCard } = this.usableBoard('show its sound card');
+    if (soundCard) return soundCard;
+    throw VmError.config('The machine has no sound card: its configuration says sound: false.', { code: 'no-sound-card' });
+  }
+
   /** One of the extra console ports. Throws VmError 'Config' if the machine was made without it. */
   port(name: string): ConsolePort {
     return this.board.port(name);
@@ -517,6 +527,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       await this.harts.pause();
       clearInterval(this.htifTimer);
       this.board.networks.setPaused(true);
+      this.board.soundCard?.setPaused(true);
       this.enter('paused');
     });
   }
@@ -530,6 +541,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     this.held.retry();
     return this.step('resume', ['paused'], async () => {
       this.board.networks.setPaused(false);
+      this.board.soundCard?.setPaused(false);
       this.harts.resume(actions);
       this.pollHtif();
       this.enter('running');

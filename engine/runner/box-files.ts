@@ -88,7 +88,7 @@ export async function filesOf(folder: string, { set, values }: SettingsFile, { a
   }
 
   const others: string[] = [];
-  mapPaths({ ...set, drives: undefined, flashVars: undefined, semihostingFolder: undefined }, (path) => {
+  mapPaths({ ...set, drives: undefined, flashVars: undefined, semihostingFolder: undefined, soundFile: undefined }, (path) => {
     if (all || isInside(folder, path)) others.push(path);
     return path;
   });
@@ -110,8 +110,8 @@ export async function filesOf(folder: string, { set, values }: SettingsFile, { a
   return {
     files,
     settings: (copy) =>
-      // A folder of this computer is no other's: to whom the box is given has to allow one.
-      mapPaths(all ? { ...set, semihostingFolder: undefined } : set, (path) => {
+      // What may be written to of this computer is no other's: to whom the box is given has to allow that.
+      mapPaths(all ? { ...set, semihostingFolder: undefined, soundFile: undefined } : set, (path) => {
         const name = names.get(path) ?? (isInside(folder, path) ? insideOf(folder, path) : undefined);
         return name === undefined ? path : join(copy, name);
       }),

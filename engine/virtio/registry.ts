@@ -1,3 +1,4 @@
+import type { AudioBackend } from '../backend/audio/audio-backend';
 import { hostPages } from '../backend/host-pages';
 import type { MachineConfig } from '../settings/settings';
 import type { VirtioDevice } from './device';
@@ -10,6 +11,7 @@ import { HumanInput } from './devices/human-input';
 import { PowerButton } from './devices/power-button';
 import { VirtioRng } from './devices/rng';
 import type { VirtioScsi } from './devices/scsi/device';
+import { VirtioSound } from './devices/sound/device';
 
 /** The buses that a virtio device can sit on. */
 export type VirtioBus = MachineConfig['bus'];
@@ -34,6 +36,8 @@ export interface VirtioMachine {
   drives: { readonly disks: readonly PlacedDevice<VirtioBlock>[]; readonly adapters: readonly PlacedDevice<VirtioScsi>[] };
   /** Its network adapters, whose back ends are open already. */
   networks: readonly PlacedDevice<VirtioNet>[];
+  /** Where its sound goes and comes from; undefined for a machine without. */
+  audio?: AudioBackend | undefined;
 }
 
 /** A kind of virtio device. What it is to the guest (device type, PCI class, queues, features) its class says. */
@@ -78,6 +82,10 @@ export const virtioRegistry = {
     guestModules: ['virtio_crypto', 'algif_skcipher'],
     create: ({ config }) => (config.crypto ? [{ device: new VirtioCrypto() }] : []),
   } satisfies VirtioRow<VirtioCrypto>,
+  sound: {
+    guestModules: ['virtio_snd'],
+    create: ({ audio }) => (audio ? [{ device: new VirtioSound({ backend: audio }) }] : []),
+  } satisfies VirtioRow<VirtioSound>,
   /** The terminal. */
   console: {
     guestModules: [],

@@ -106,6 +106,9 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
     bad: [['joystick'], ['mouse,pen']],
   },
   crypto: SWITCH,
+  sound: SWITCH,
+  soundFile: { good: [good(file('sound.wav'))], bad: [['']] },
+  microphoneFile: { good: [good(file('voice.wav'))], bad: [['']] },
   powerButton: SWITCH,
   balloon: SWITCH,
   fwCfg: {

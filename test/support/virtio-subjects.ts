@@ -9,6 +9,7 @@ import { HumanInput } from '../../engine/virtio/devices/human-input';
 import { PowerButton } from '../../engine/virtio/devices/power-button';
 import { VirtioRng } from '../../engine/virtio/devices/rng';
 import { VirtioScsi } from '../../engine/virtio/devices/scsi/device';
+import { VirtioSound } from '../../engine/virtio/devices/sound/device';
 import type { VirtioKind } from '../../engine/virtio/registry';
 import type { MockQueue } from './mock-queue';
 import { EchoBackend, numberedFrame, TalkativeBackend } from './net-frames';
@@ -112,6 +113,20 @@ class SessionsOpen extends VirtioCrypto {
         ],
       },
     });
+  }
+}
+
+/** Little-endian words. */
+function wordsOf(...words: number[]): Uint8Array {
+  return new Uint8Array(Uint32Array.from(words).buffer);
+}
+
+/** A sound device all of whose streams run whenever a driver has come up: 48,000 frames of two samples of 16 bits a second. */
+class PlayingSound extends VirtioSound {
+  protected override onActivate(): void {
+    const stream = { state: 'running', parameters: { format: 5, rate: 7, channels: 2 } };
+    this.state.restore({ version: 1, state: { streams: [stream, stream, stream], plugged: [true, false] } });
+    this.plug('loudspeakers', false);
   }
 }
 
@@ -309,6 +324,36 @@ export const virtioSubjects: Readonly<Record<VirtioKind, VirtioSubjects>> = {
       },
     ],
     hostile: { plain: () => new VirtioCrypto(), 'with a session of each kind': () => new SessionsOpen() },
+  },
+  sound: {
+    lifecycle: [
+      {
+        what: 'questions',
+        create: () => new VirtioSound(),
+        queue: 0,
+        request: (queue, count) => {
+          // VIRTIO_SND_R_PCM_INFO of all three streams.
+          for (let i = 0; i < count; i++) queue.add({ readable: [wordsOf(0x100, 0, 3, 32)], writable: [100] });
+        },
+      },
+      {
+        what: 'buffers of a stream that plays',
+        create: () => new PlayingSound(),
+        queue: 2,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [wordsOf(0), new Uint8Array(480)], writable: [8] });
+        },
+      },
+      {
+        what: 'buffers of a stream that records',
+        create: () => new PlayingSound(),
+        queue: 3,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [wordsOf(2)], writable: [480, 8] });
+        },
+      },
+    ],
+    hostile: { plain: () => new VirtioSound(), 'with streams that run': () => new PlayingSound() },
   },
   powerButton: {
     lifecycle: [
