@@ -5,6 +5,8 @@ export const RAM_BASE = 0x80000000;
 export const FINISHER_BASE = 0x100000;
 export const RTC_BASE = 0x101000;
 export const RTC_SOURCE = 11;
+/** Nothing is there on QEMU's board, and none here unless it is asked for. */
+export const WATCHDOG_BASE = 0x102000;
 export const CLINT_BASE = 0x2000000;
 export const PLIC_BASE = 0xc000000;
 export const PLIC_SOURCES = 95;

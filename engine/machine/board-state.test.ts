@@ -42,7 +42,16 @@ async function setUp(input: MachineConfigInput): Promise<Setup> {
     isDefaultGuest: false,
   };
   const nothing = (): void => undefined;
-  const board = await Board.create({ config, memory, ports: ['agent'], boot, finisher: nothing, full: async () => false, warn: nothing });
+  const board = await Board.create({
+    config,
+    memory,
+    ports: ['agent'],
+    boot,
+    finisher: nothing,
+    watchdog: nothing,
+    full: async () => false,
+    warn: nothing,
+  });
   await board.powerOn();
   // A guest that waits: what the UART gets is in its FIFO at once, not after a while.
   for (let hart = 0; hart < HARTS; hart++) memory.words[(HARTS_BASE + hart * HART_STRIDE + HART_SLEEPING) >>> 2] = 1;

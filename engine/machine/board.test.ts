@@ -51,6 +51,7 @@ async function setUp(input: MachineConfigInput = {}, ports: string[] = []) {
       isDefaultGuest: false,
     },
     finisher: (request) => requests.push(request),
+    watchdog: () => undefined,
     full: async () => false,
     warn: (warning) => warnings.push(warning),
   });

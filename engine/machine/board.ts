@@ -45,6 +45,7 @@ import {
   VIRTIO_FIRST_SOURCE,
   VIRTIO_SLOTS,
   VIRTIO_STRIDE,
+  WATCHDOG_BASE,
 } from '../board/board-map';
 import type { Boot } from './boot/boot-files';
 import { readImageFile } from '../images/image-file';
@@ -62,6 +63,7 @@ import { machineTree, withChosen } from '../board/machine-tree';
 import { RESET_ROM_BASE, resetRom } from '../board/reset-rom';
 import { type FinisherRequest, TestFinisher } from '../board/test-finisher';
 import { type GuestProgress, Uart, UART_CLOCK } from '../board/uart';
+import { Watchdog } from '../board/watchdog';
 import { VirtioPlaces } from './virtio-places';
 
 /** Bytes of a file that the user puts into fw_cfg. */
@@ -75,6 +77,8 @@ export interface BoardOptions {
   ports: string[];
   network?: NetworksOptions;
   finisher: (request: FinisherRequest) => void;
+  /** The guest has not been heard of by its watchdog in time. */
+  watchdog: () => void;
   warn: (error: VmError) => void;
   /** The host has no space for a write to a disk image, which waits: resolve with whether to try it again. */
   full: (error: VmError) => Promise<boolean>;
@@ -98,6 +102,7 @@ export class Board {
   private readonly namedPorts: VirtioConsole | undefined;
   private readonly powerButton: PowerButton | undefined;
   private readonly memoryBalloon: VirtioBalloon | undefined;
+  private readonly watchdog: Watchdog | undefined;
   /** Undefined for a machine without. */
   readonly soundCard: VirtioSound | undefined;
   private readonly inputs: ReadonlyMap<InputKind, HumanInput>;
@@ -116,6 +121,7 @@ export class Board {
     const { wires } = this.interrupts;
     this.clint = new Clint({ memory: memory.memory, base: CLINT_BASE, harts: config.harts, time: new GuestClock(memory.memory, TIMEBASE) });
     this.finisher = new TestFinisher(FINISHER_BASE, options.finisher);
+    this.watchdog = config.watchdog === 'off' ? undefined : new Watchdog({ base: WATCHDOG_BASE, bite: options.watchdog });
     this.rtc = new GoldfishRtc({ base: RTC_BASE, line: wires.line(RTC_SOURCE) });
 
     const devices = createVirtioDevices({ config, ports: options.ports, drives, networks: networks.placed, audio });
@@ -165,6 +171,7 @@ export class Board {
     };
     // Interrupt controllers come first, as what is restored last.
     register(this.clint, ...this.interrupts.devices, this.finisher, this.rtc, this.uart, ...bridge.devices);
+    if (this.watchdog) register(this.watchdog);
     const placed: readonly PlacedDevice[] = Object.values(devices).flat();
     // Who has to sit somewhere comes first, so that nobody else sits there.
     for (const { device, bus, slot } of placed.filter(({ slot }) => slot !== undefined)) this.devices.register(device, { bus, slot });
@@ -302,6 +309,13 @@ export class Board {
     for (const transport of this.virtio.transports) transport.wake();
   }
 
+  /** The machine is paused, or goes on: for what keeps time by itself. */
+  setPaused(isPaused: boolean): void {
+    this.networks.setPaused(isPaused);
+    this.soundCard?.setPaused(isPaused);
+    this.watchdog?.setPaused(isPaused);
+  }
+
   /** Hands on output that is still gathered. */
   flush(): void {
     this.uart.flush();
@@ -310,6 +324,7 @@ export class Board {
   /** Releases timers and files. No hart may be running; the board is not used afterwards. */
   async close(): Promise<void> {
     this.rtc.close();
+    this.watchdog?.close();
     this.uart.close();
     for (const transport of this.virtio.transports) {
       transport.reset();

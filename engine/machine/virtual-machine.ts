@@ -284,6 +284,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       ports,
       network: { box, dataDirectory },
       finisher: (request) => machine.finish(request),
+      watchdog: () => machine.watchdogBites(),
       warn: (error) => machine.warnings.warn(error),
       full: (error) => machine.held.hold(error),
       traceVirtio: trace.includes('virtio') ? traceVirtio : undefined,
@@ -526,8 +527,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     return this.step('pause', ['running'], async () => {
       await this.harts.pause();
       clearInterval(this.htifTimer);
-      this.board.networks.setPaused(true);
-      this.board.soundCard?.setPaused(true);
+      this.board.setPaused(true);
       this.enter('paused');
     });
   }
@@ -540,8 +540,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private go(actions?: readonly HartAction[]): Promise<void> {
     this.held.retry();
     return this.step('resume', ['paused'], async () => {
-      this.board.networks.setPaused(false);
-      this.board.soundCard?.setPaused(false);
+      this.board.setPaused(false);
       this.harts.resume(actions);
       this.pollHtif();
       this.enter('running');
@@ -642,6 +641,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       if (this.currentState === 'running') {
         await this.harts.pause();
         clearInterval(this.htifTimer);
+        this.board.setPaused(true);
         this.enter('paused');
       }
       this.emit('stopped', hart, stop);
@@ -657,6 +657,19 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       // Also where somebody has paused it meanwhile.
       this.restart('reboot', ['running', 'paused']).catch(() => undefined);
     }
+  }
+
+  private watchdogBites(): void {
+    const { watchdog } = this.config;
+    this.warnings.warn(
+      new VmError('Guest', `The guest was not heard of by its watchdog in time. What it is set to do then: ${watchdog}.`, {
+        code: 'watchdog-bit',
+        params: { action: watchdog },
+      }),
+    );
+    if (watchdog === 'reset') this.reset().catch(() => undefined);
+    else if (watchdog === 'pause') this.pause().catch(() => undefined);
+    else if (watchdog === 'power-off') this.end({ reason: 'poweroff', code: 0 });
   }
 
   /** By semihosting. */

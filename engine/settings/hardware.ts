@@ -208,6 +208,21 @@ export const hardwareSchema = z.strictObject({
     effect: 'restart',
     advanced: true,
   }),
+  watchdog: option(z.enum(['off', 'reset', 'power-off', 'pause', 'notify']).default('off'), {
+    label: 'Watchdog',
+    help: 'a watchdog, and what happens where the guest has switched it on and is not heard of in time; the driver of Linux is sunxi_wdt',
+    page: 'system',
+    kind: 'choice',
+    effect: 'restart',
+    choices: {
+      off: 'none',
+      reset: 'the box is reset',
+      'power-off': 'the box is switched off',
+      pause: 'the box is paused',
+      notify: 'a message',
+    },
+    advanced: true,
+  }),
   powerButton: option(z.boolean().default(true), {
     label: 'Power button',
     help: 'a button that asks guests without our agent to shut down; programs in machine mode have none',

@@ -109,6 +109,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
   sound: SWITCH,
   soundFile: { good: [good(file('sound.wav'))], bad: [['']] },
   microphoneFile: { good: [good(file('voice.wav'))], bad: [['']] },
+  watchdog: { good: choices('off', 'reset', 'power-off', 'pause', 'notify'), bad: [['bark'], ['']] },
   powerButton: SWITCH,
   balloon: SWITCH,
   fwCfg: {
