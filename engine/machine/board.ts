@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AudioBackend } from '../backend/audio/audio-backend';
 import { FlashFile } from '../backend/flash-file';
+import { Scanout } from '../gpu/scanout';
 import { CACHE_BLOCK_SHIFT } from '../hart/extension-bits';
 import { type HartProfile, isaExtensions, isaString } from '../hart/isa/extensions';
 import type { BoardDevice } from '../bus/device';
@@ -92,6 +93,8 @@ export class Board {
   readonly console: MachineConsole;
   readonly dma: DirectMemoryAccess;
   readonly devices: DeviceManager<VirtioDevice, VirtioBus | VirtioPlace>;
+  /** What its screens show. */
+  readonly scanouts: readonly Scanout[];
   private readonly clint: Clint;
   private readonly interrupts: InterruptControllers;
   private readonly finisher: TestFinisher;
@@ -124,7 +127,9 @@ export class Board {
     this.watchdog = config.watchdog === 'off' ? undefined : new Watchdog({ base: WATCHDOG_BASE, bite: options.watchdog });
     this.rtc = new GoldfishRtc({ base: RTC_BASE, line: wires.line(RTC_SOURCE) });
 
-    const devices = createVirtioDevices({ config, ports: options.ports, drives, networks: networks.placed, audio });
+    this.scanouts = createScanouts(config);
+    const { scanouts } = this;
+    const devices = createVirtioDevices({ config, ports: options.ports, drives, networks: networks.placed, audio, scanouts });
     this.namedPorts = devices.ports[0]?.device;
     this.powerButton = devices.powerButton[0]?.device;
     this.memoryBalloon = devices.balloon[0]?.device;
@@ -418,6 +423,11 @@ export class Board {
       new FlashBank({ memory, warn, base: FLASH_BASE + FLASH_BANK_BYTES, ...variables }),
     ];
   }
+}
+
+function createScanouts({ screens, screenSize }: MachineConfig): Scanout[] {
+  const [width, height] = screenSize.split('x').map(Number);
+  return Array.from({ length: screens }, () => new Scanout({ width, height }));
 }
 
 /** How far the harts have come, as far as they have told. */

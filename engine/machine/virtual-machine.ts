@@ -3,6 +3,7 @@ import { systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import type { HartStop } from '../hart/debug-points';
 import type { ExecTrace } from '../hart/exec-tracer';
+import type { Scanout } from '../gpu/scanout';
 import { extensionBits } from '../hart/isa/extensions';
 import { HartRegisters } from '../hart/registers';
 import { CHECK_BYTES } from '../hart/check/check-layout';
@@ -370,6 +371,18 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** The lamps that the guest has switched on at an input device: LED_NUML (0), LED_CAPSL (1), … Throws as `input` does. */
   lamps(device: InputKind): number[] {
     return this.usableBoard('show lamps').input(device).lamps;
+  }
+
+  /** What one of its screens shows, the first is 0. Throws VmError 'Config' if there is none of that number. */
+  scanout(index = 0): Scanout {
+    const { scanouts } = this.board;
+    if (Object.hasOwn(scanouts, index)) return scanouts[index];
+    throw VmError.config(
+      scanouts.length === 0
+        ? 'The machine has no screen: its configuration says screens: 0.'
+        : `The machine has no screen ${index}; the last one is ${scanouts.length - 1}.`,
+      { code: scanouts.length === 0 ? 'no-screens' : 'no-such-screen', params: { screen: index, last: scanouts.length - 1 } },
+    );
   }
 
   /**

@@ -35,6 +35,20 @@ const EXTENSIONS = {
 };
 type Extension = keyof typeof EXTENSIONS;
 
+/** Pixels of a screen. */
+const SCREEN_SIZES = {
+  '640x480': '640 × 480',
+  '800x600': '800 × 600',
+  '1024x768': '1024 × 768',
+  '1280x800': '1280 × 800',
+  '1366x768': '1366 × 768',
+  '1600x900': '1600 × 900',
+  '1920x1080': '1920 × 1080',
+  '2560x1440': '2560 × 1440',
+  '3840x2160': '3840 × 2160',
+};
+type ScreenSize = keyof typeof SCREEN_SIZES;
+
 /** What the guest finds. */
 export const hardwareSchema = z.strictObject({
   memory: option(
@@ -165,6 +179,23 @@ export const hardwareSchema = z.strictObject({
     page: 'system',
     kind: 'size',
     effect: 'restart',
+    advanced: true,
+  }),
+  screens: option(z.number().int().min(0).max(4).default(0), {
+    label: 'Screens',
+    help: 'how many screens the box has, on a virtio graphics adapter without 3D; 0 for none. With one, the box has a keyboard and a tablet too, unless input devices are named',
+    page: 'system',
+    kind: 'count',
+    effect: 'restart',
+    cli: { value: 'N' },
+  }),
+  screenSize: option(z.enum(Object.keys(SCREEN_SIZES) as [ScreenSize, ...ScreenSize[]]).default('1280x800'), {
+    label: 'Size of screens',
+    help: 'pixels of each screen as the guest finds it at start; a window asks for its own size',
+    page: 'system',
+    kind: 'choice',
+    effect: 'restart',
+    choices: SCREEN_SIZES,
     advanced: true,
   }),
   input: option(z.array(z.enum(['keyboard', 'mouse', 'tablet', 'touchscreen'])).default([]), {

@@ -215,6 +215,11 @@ export abstract class VirtioDevice extends EventEmitter<{ warning: [VmError] }> 
     return chain;
   }
 
+  /** Bytes that serving a chain moves, or takes, beside those of its own buffers count for what one turn may take as well. */
+  protected spend(bytes: number): void {
+    this.#bytesLeft -= bytes;
+  }
+
   /**
    * Complete a chain when `work`, which resolves with the number of bytes written, has ended. If it rejects, the device fails;
    * a request's ordinary failure is an answer, not a rejection.

@@ -1,5 +1,6 @@
 import type { AudioBackend } from '../backend/audio/audio-backend';
 import { hostPages } from '../backend/host-pages';
+import type { Scanout } from '../gpu/scanout';
 import type { MachineConfig } from '../settings/settings';
 import type { VirtioDevice } from './device';
 import { VirtioBalloon } from './devices/balloon';
@@ -7,7 +8,8 @@ import type { VirtioBlock } from './devices/block';
 import { VirtioConsole } from './devices/console';
 import { VirtioCrypto } from './devices/crypto/device';
 import type { VirtioNet } from './devices/net/device';
-import { HumanInput } from './devices/human-input';
+import { VirtioGpu } from './devices/gpu/device';
+import { HumanInput, type InputKind } from './devices/human-input';
 import { PowerButton } from './devices/power-button';
 import { VirtioRng } from './devices/rng';
 import type { VirtioScsi } from './devices/scsi/device';
@@ -38,6 +40,8 @@ export interface VirtioMachine {
   networks: readonly PlacedDevice<VirtioNet>[];
   /** Where its sound goes and comes from; undefined for a machine without. */
   audio?: AudioBackend | undefined;
+  /** Its screens. */
+  scanouts: readonly Scanout[];
 }
 
 /** A kind of virtio device. What it is to the guest (device type, PCI class, queues, features) its class says. */
@@ -54,6 +58,12 @@ export interface VirtioRow<Device extends VirtioDevice = VirtioDevice> {
 /** Whether a machine has a device that nobody asked for: programs in machine mode find what they find on QEMU. */
 function hasExtra(choice: 'auto' | 'on' | 'off', { config }: VirtioMachine): boolean {
   return choice === 'auto' ? config.source !== 'elf' : choice === 'on';
+}
+
+/** What was asked for, each once. A screen is of no use without something to type and point with. */
+function inputKinds({ input, screens }: MachineConfig): InputKind[] {
+  if (input.length === 0 && screens > 0) return ['keyboard', 'tablet'];
+  return [...new Set(input)];
 }
 
 /**
@@ -73,10 +83,14 @@ export const virtioRegistry = {
     guestModules: ['virtio_net'],
     create: ({ networks }) => networks,
   } satisfies VirtioRow<VirtioNet>,
-  /** What was asked for. */
+  /** On PCI, whatever the others are on: Mesa and Xorg look for it there alone. */
+  gpu: {
+    guestModules: ['virtio_gpu'],
+    create: ({ scanouts }) => (scanouts.length > 0 ? [{ device: new VirtioGpu({ scanouts }), bus: 'pci' }] : []),
+  } satisfies VirtioRow<VirtioGpu>,
   input: {
     guestModules: ['virtio_input', 'evdev'],
-    create: ({ config }) => [...new Set(config.input)].map((kind) => ({ device: new HumanInput(kind) })),
+    create: ({ config }) => inputKinds(config).map((kind) => ({ device: new HumanInput(kind) })),
   } satisfies VirtioRow<HumanInput>,
   crypto: {
     guestModules: ['virtio_crypto', 'algif_skcipher'],

@@ -1,9 +1,11 @@
 import { RamDisk } from '../../engine/backend/disk/ram';
+import { Scanout } from '../../engine/gpu/scanout';
 import type { Activation, VirtioDevice } from '../../engine/virtio/device';
 import { VirtioBalloon } from '../../engine/virtio/devices/balloon';
 import { VirtioBlock } from '../../engine/virtio/devices/block';
 import { VirtioConsole } from '../../engine/virtio/devices/console';
 import { VirtioCrypto } from '../../engine/virtio/devices/crypto/device';
+import { VirtioGpu } from '../../engine/virtio/devices/gpu/device';
 import { VirtioNet } from '../../engine/virtio/devices/net/device';
 import { HumanInput } from '../../engine/virtio/devices/human-input';
 import { PowerButton } from '../../engine/virtio/devices/power-button';
@@ -11,6 +13,7 @@ import { VirtioRng } from '../../engine/virtio/devices/rng';
 import { VirtioScsi } from '../../engine/virtio/devices/scsi/device';
 import { VirtioSound } from '../../engine/virtio/devices/sound/device';
 import type { VirtioKind } from '../../engine/virtio/registry';
+import { gpuRequest } from './gpu-requests';
 import type { MockQueue } from './mock-queue';
 import { EchoBackend, numberedFrame, TalkativeBackend } from './net-frames';
 
@@ -129,6 +132,9 @@ class PlayingSound extends VirtioSound {
     this.plug('loudspeakers', false);
   }
 }
+
+/** Counts on, so that no two requests of a test make the same resource. */
+let resources = 0;
 
 /** How tests make the devices of each row of the registry. */
 export const virtioSubjects: Readonly<Record<VirtioKind, VirtioSubjects>> = {
@@ -280,6 +286,32 @@ export const virtioSubjects: Readonly<Record<VirtioKind, VirtioSubjects>> = {
     hostile: {
       'with an echo': () => new VirtioNet({ mac: MAC, queues: 3, backend: new EchoBackend() }),
       'with much to say': () => new VirtioNet({ mac: MAC, backend: new TalkativeBackend(100) }),
+    },
+  },
+  gpu: {
+    lifecycle: [
+      {
+        what: 'resources',
+        create: () => new VirtioGpu({ scanouts: [new Scanout({ width: 640, height: 480 })] }),
+        queue: 0,
+        request: (queue, count) => {
+          // RESOURCE_CREATE_2D, each request of another resource.
+          for (let i = 0; i < count; i++) queue.add({ readable: [gpuRequest(0x101, ++resources, 1, 8, 8)], writable: [24] });
+        },
+      },
+      {
+        what: 'pointers',
+        create: () => new VirtioGpu({ scanouts: [new Scanout({ width: 640, height: 480 })] }),
+        queue: 1,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [gpuRequest(0x301, 0, i, i, 0, 0, 0, 0, 0)] });
+        },
+      },
+    ],
+    hostile: {
+      plain: () => new VirtioGpu({ scanouts: [new Scanout({ width: 640, height: 480 })], memoryBytes: 1 << 20 }),
+      'with four scanouts': () =>
+        new VirtioGpu({ scanouts: [1, 2, 3, 4].map(() => new Scanout({ width: 640, height: 480 })), memoryBytes: 1 << 20 }),
     },
   },
   input: {

@@ -98,7 +98,7 @@ describe('a command line of QEMU', () => {
     [`${KERNEL} -cpu rv32`, "there is no 'rv32'"],
     [`${KERNEL} -M virt,aclint=on`, 'aclint'],
     [`${KERNEL} -device e1000`, 'there is no e1000 here'],
-    [`${KERNEL} -device virtio-gpu-pci`, 'there is no display yet'],
+    [`${KERNEL} -device virtio-gpu-pci`, 'see hartbox run --screens'],
     [`${KERNEL} -drive file=/x,if=ide`, 'machine type does not support if=ide'],
     [`${KERNEL} -drive file=/x,nonsense=1`, "takes no 'nonsense' here"],
     [`${KERNEL} -drive file=/x,format=vmdk`, "Unknown driver 'vmdk'"],

@@ -138,9 +138,12 @@ const MISSING: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /^(virtio-gpu|virtio-vga|VGA|ramfb|bochs|qxl|secondary-vga|ati|cirrus)/,
-    'there is no display yet: leave it out, and use the serial console',
+    'screens of QEMU command lines are not here yet: leave it out; see hartbox run --screens',
   ],
-  [/^(virtio-(keyboard|mouse|tablet|input|multitouch))/, 'there are no keys and no mouse without a display: leave it out'],
+  [
+    /^(virtio-(keyboard|mouse|tablet|input|multitouch))/,
+    'keys and pointers of QEMU command lines are not here yet: leave it out; see hartbox run --input',
+  ],
   [/^(virtio-9p|vhost-user-fs|virtio-fs)/, 'folders of the host cannot be shared yet: put the files into an image'],
   [/^(virtio-balloon|virtio-mem|virtio-pmem|pc-dimm|nvdimm)/, 'memory stays as it is: leave it out'],
   [/^virtio-crypto/, 'QEMU command lines cannot have it here yet: leave it out; see hartbox run --crypto'],

@@ -1,0 +1,38 @@
+/** Something to look at, wherever its pixels are. */
+export interface Picture {
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Copy pixels of row `y`, from column `x` on, to `target` from index `at` on: RGBA words, opaque. They have to lie inside. */
+  readRow(x: number, y: number, width: number, target: Uint32Array, at: number): void;
+}
+
+/** Where the parts of a pixel are in its 32-bit little-endian word, as shifts; without `alpha` a pixel is opaque. */
+export interface PixelFormat {
+  red: number;
+  green: number;
+  blue: number;
+  alpha?: number;
+}
+
+/** Words of a format → opaque RGBA words. Source and target may be the same. */
+export function toOpaque(format: PixelFormat, source: Uint32Array, from: number, count: number, target: Uint32Array, at: number): void {
+  const { red, green, blue } = format;
+  for (let i = 0; i < count; i++) {
+    const word = source[from + i];
+    target[at + i] = ((word >>> red) & 0xff) | (((word >>> green) & 0xff) << 8) | (((word >>> blue) & 0xff) << 16) | 0xff000000;
+  }
+}
+
+/** Words of a format whose colours are premultiplied by alpha, as Linux's cursor planes have them → RGBA bytes that are not. */
+export function toStraight(format: PixelFormat, source: Uint32Array): Uint8Array<ArrayBuffer> {
+  const { red, green, blue, alpha } = format;
+  const bytes = new Uint8Array(4 * source.length);
+  for (const [i, word] of source.entries()) {
+    const opacity = alpha === undefined ? 255 : (word >>> alpha) & 0xff;
+    if (opacity === 0) continue;
+    const straight = (shift: number): number => Math.min(255, Math.round((((word >>> shift) & 0xff) * 255) / opacity));
+    bytes.set([straight(red), straight(green), straight(blue), opacity], 4 * i);
+  }
+  return bytes;
+}
