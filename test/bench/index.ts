@@ -14,8 +14,9 @@ import { cpu } from './suites/cpu';
 import { debian } from './suites/debian';
 import { disk } from './suites/disk';
 import { firmware } from './suites/firmware';
+import { net } from './suites/net';
 
-const SUITES: Record<string, BenchSuite> = { boot, cpu, debian, disk, firmware };
+const SUITES: Record<string, BenchSuite> = { boot, cpu, debian, disk, firmware, net };
 
 const HELP = `Usage: npm run bench -- [SUITE…] [OPTIONS]
        npm run bench -- soak [--minutes N]

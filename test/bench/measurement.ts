@@ -24,10 +24,10 @@ export interface Measurement {
   unit: Unit;
 }
 
-/** What mainly decides: integer code, calls and indirect jumps, floating point, memory, the kernel with traps and processes; code that runs once; the way of disk requests. */
-export type Kind = 'integer' | 'calls' | 'float' | 'memory' | 'kernel' | 'cold' | 'idle' | 'disk';
-export type Unit = 's' | '% of a core' | 'MB/s' | 'MIPS' | 'IOPS';
-const MORE_IS_BETTER: readonly Unit[] = ['MB/s', 'MIPS', 'IOPS'];
+/** What mainly decides: integer code, calls and indirect jumps, floating point, memory, the kernel with traps and processes; code that runs once; the way of disk requests; that of packets. */
+export type Kind = 'integer' | 'calls' | 'float' | 'memory' | 'kernel' | 'cold' | 'idle' | 'disk' | 'net';
+export type Unit = 's' | '% of a core' | 'MB/s' | 'MIPS' | 'IOPS' | 'packets/s';
+const MORE_IS_BETTER: readonly Unit[] = ['MB/s', 'MIPS', 'IOPS', 'packets/s'];
 
 export interface BenchSuite {
   /** For --help. */

@@ -47,8 +47,19 @@ export function hartbox({ node, build, v8Flags, options = [] }: HartboxOptions =
   const env = v8Flags === undefined ? process.env : { ...process.env, HARTBOX_V8_FLAGS: v8Flags };
   // A comma within a file's name is written twice.
   const drive = (file: string, format: string): string[] => ['--drive', `file=${file.replaceAll(',', ',,')},format=${format}`];
-  const args = ({ kernel, initrd, firmware, append, disk, data = [] }: LinuxMachine): string[] => [
-    ...['run', '--network', 'none', ...options, '--kernel', kernel, '--initrd', initrd, '--firmware', firmware],
+  const args = ({ kernel, initrd, firmware, append, disk, data = [], network }: LinuxMachine): string[] => [
+    ...[
+      'run',
+      '--network',
+      network ? 'nat,host-access,subnet=10.0.2.0/24' : 'none',
+      ...options,
+      '--kernel',
+      kernel,
+      '--initrd',
+      initrd,
+      '--firmware',
+      firmware,
+    ],
     ...[`--append=${append}`, '--memory', `${MEMORY_MIB}M`],
     ...(disk === undefined ? [] : drive(disk, 'raw')),
     ...data.flatMap(({ file, format }) => drive(file, format)),

@@ -8,6 +8,8 @@ export interface LinuxMachine {
   disk?: string;
   /** Further virtio disks: /dev/vdb and so on. */
   data?: { file: string; format: 'raw' | 'qcow2' }[];
+  /** A network adapter with NAT, by which the guest reaches this computer as 10.0.2.2. */
+  network?: boolean;
 }
 
 /**
@@ -32,7 +34,8 @@ export function qemuArguments(machine: LinuxMachine, memory: number): string[] {
     ...['-drive', `file=${file.replaceAll(',', ',,')},format=${format},if=none,id=disk${i},discard=unmap`],
     ...['-device', `virtio-blk-device,drive=disk${i},bus=virtio-mmio-bus.${7 - i}`],
   ]);
-  return [...board, ...files, ...virtio, ...console, ...drives];
+  const network = machine.network ? ['-netdev', 'user,id=net', '-device', 'virtio-net-device,netdev=net,bus=virtio-mmio-bus.2'] : [];
+  return [...board, ...files, ...virtio, ...console, ...network, ...drives];
 }
 
 /** How a machine comes to its operating system, and where its disk sits. */
