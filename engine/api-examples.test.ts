@@ -1,6 +1,9 @@
 /**
  * The examples of the devices' API reference, in the idiom of TypeScript: what someone who embeds the engine writes.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MockDriver } from '../test/support/mock-driver';
 import {
@@ -10,6 +13,7 @@ import {
   type DeviceStatus,
   type MmioDevice,
   Plic,
+  Virtio9p,
   VirtioConsole,
   VirtioCrypto,
   VirtioNet,
@@ -17,6 +21,23 @@ import {
   VirtioSound,
   VmError,
 } from './index';
+
+describe.skipIf(process.platform !== 'linux')('a shared folder', () => {
+  it('is made of its path and a tag, by which the guest mounts it', async () => {
+    const path = mkdtempSync(join(tmpdir(), 'hartbox-api-'));
+    const share = await Virtio9p.open({ path, tag: 'work', readonly: true });
+    expect(share.status).toEqual({ kind: 'Initialized' });
+    const driver = MockDriver.for(share);
+    driver.start();
+    expect(share.status).toEqual({ kind: 'Running' });
+    // The tag's length, then the tag.
+    expect(Array.from({ length: 6 }, (_, at) => share.readConfig(at, 1))).toEqual([4, 0, ...Buffer.from('work')]);
+    driver.write('Status', 0);
+    await share.close();
+    rmSync(path, { recursive: true });
+    await expect(Virtio9p.open({ path, tag: 'work' })).rejects.toThrow(/does not exist/);
+  });
+});
 
 describe('interrupt controllers', () => {
   it('are made, set and asked like this', () => {

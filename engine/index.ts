@@ -77,6 +77,10 @@ export type { AudioFormat, SampleFormatName } from './backend/audio/sample-forma
 export { VirtioNet } from './virtio/devices/net/device';
 export type { NetStatistics, VirtioNetOptions } from './virtio/devices/net/device';
 export type { Frame, GuestPort, NetworkBackend, PacketPort } from './backend/net/packet-port';
+export { Virtio9p } from './virtio/devices/nine-p/device';
+export type { Virtio9pOptions } from './virtio/devices/nine-p/device';
+export { SharedFolder } from './backend/share/shared-folder';
+export type { SharedFolderOptions } from './backend/share/shared-folder';
 export { VirtioRng } from './virtio/devices/rng';
 export type { VirtioRngOptions } from './virtio/devices/rng';
 export { Runner } from './runner/runner';

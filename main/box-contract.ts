@@ -44,6 +44,7 @@ export const FILE_PURPOSES = [
   'load',
   'dtb',
   'semihostingFolder',
+  'folder',
 ] as const;
 export type FilePurpose = (typeof FILE_PURPOSES)[number];
 

@@ -122,7 +122,7 @@ export function boxRequests({ library, dialog, window, locale, tell, recovery, t
   async function pick(purpose: FilePurpose | 'box'): Promise<string | null> {
     const offered = filtersFor(purpose);
     const anyFile: FileFilter = { name: messages[locale()].files.any, extensions: ['*'] };
-    const isFolder = purpose === 'semihostingFolder';
+    const isFolder = purpose === 'semihostingFolder' || purpose === 'folder';
     const options: Electron.OpenDialogOptions = {
       properties: [isFolder ? 'openDirectory' : 'openFile'],
       filters: offered.length > 0 ? [...offered, anyFile] : [],

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { expectation } from '../engine/settings/problem';
 import { OPTIONS } from '../engine/settings/settings';
 import { newDiskOption } from './form/new-disk-option';
-import { driveOptions, networkOptions, englishOptionTexts } from './option-texts';
+import { driveOptions, englishOptionTexts, networkOptions, shareOptions } from './option-texts';
 import { optionLocales } from './translations';
 
 const others = Object.entries(optionLocales).filter(([name]) => name !== 'en') as [
@@ -20,8 +20,8 @@ function paths(texts: object, prefix = ''): string[] {
 
 /** The codes that checking settings can end with: of each kind of value, of the rules between values, and of unknown names. */
 function codes(): string[] {
-  const kinds = [...OPTIONS, ...driveOptions, ...networkOptions, newDiskOption].map((option) => expectation(option).code);
-  const source = ['settings', 'network']
+  const kinds = [...OPTIONS, ...driveOptions, ...networkOptions, ...shareOptions, newDiskOption].map((option) => expectation(option).code);
+  const source = ['settings', 'network', 'share']
     .map((name) => readFileSync(join(import.meta.dirname, `../engine/settings/${name}.ts`), 'utf8'))
     .join('');
   const rules = [...source.matchAll(/report\((?:\s*'\w+',)?\s*'([\w-]+)'/g)].map(([, rule]) => `setting-${rule}`);
@@ -52,7 +52,7 @@ describe('words for options', () => {
 
   it.each(others)('use in %s only what comes with the problem', (_locale, { error }) => {
     const known = new Map(
-      [...OPTIONS, ...driveOptions, ...networkOptions].map((option) => {
+      [...OPTIONS, ...driveOptions, ...networkOptions, ...shareOptions].map((option) => {
         const { code, params } = expectation(option);
         return [code, Object.keys(params)];
       }),

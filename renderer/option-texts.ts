@@ -8,11 +8,11 @@ export interface OptionTexts {
   label: string;
   help: string;
   choice?: Record<string, string>;
-  /** Those of a drive stand below `drives`, those of an adapter below `network`. */
+  /** Those of a drive stand below `drives`, those of an adapter below `network`, those of a share below `shares`. */
   [nested: string]: string | Record<string, string> | OptionTexts | undefined;
 }
 
-/** The options of each thing in such a list, by the key of the list: `drives`, `network`. */
+/** The options of each thing in such a list, by the key of the list: `drives`, `network`, `shares`. */
 export const itemOptions: Readonly<Record<string, readonly Option[]>> = Object.fromEntries(
   OPTIONS.flatMap((option) => {
     const list = itemsOf(option);
@@ -21,6 +21,7 @@ export const itemOptions: Readonly<Record<string, readonly Option[]>> = Object.f
 );
 export const driveOptions: readonly Option[] = itemOptions['drives'];
 export const networkOptions: readonly Option[] = itemOptions['network'];
+export const shareOptions: readonly Option[] = itemOptions['shares'];
 
 /** The English words for all options, as messages under `option`: the description is their one home. */
 export function englishOptionTexts(): Record<string, OptionTexts> {

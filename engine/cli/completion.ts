@@ -215,13 +215,15 @@ function valuesOf(option: Option, text: string): Candidates {
   const { options, first } = list;
   const one = options.find((each) => commandLineName(each) === name);
   if (value === undefined) {
-    const words = options.find((each) => done === '' && each.key === first?.key)?.choices;
+    const words = options.find((each) => done === '' && each.key === first?.keys[0])?.choices;
     return only([
       ...Object.keys(words ?? {}),
-      ...options.filter((each) => each.key !== first?.key).map((each) => `${done}${commandLineName(each)}=`),
+      ...options
+        .filter((each) => first === undefined || each.key !== first.keys[0] || each.kind === 'folder')
+        .map((each) => `${done}${commandLineName(each)}=`),
     ]);
   }
-  if (!one || one.kind === 'file') return { words: [], files: one !== undefined };
+  if (!one || one.kind === 'file' || one.kind === 'folder') return { words: [], files: one !== undefined };
   return only(valuesOf(one, value).words.map((word) => `${done}${name}=${word}`));
 }
 

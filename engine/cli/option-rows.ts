@@ -14,7 +14,7 @@ export function optionRow(option: Option): OptionRow {
   return {
     type: option.kind === 'switch' ? 'switch' : 'value',
     ...(option.cli?.short !== undefined && { short: option.cli.short }),
-    ...(['drives', 'networks', 'fw-cfg', 'load', 'words', 'choices'].includes(option.kind) && { multiple: true }),
+    ...(['drives', 'networks', 'shares', 'fw-cfg', 'load', 'words', 'choices'].includes(option.kind) && { multiple: true }),
     value: placeholder(option),
     help: helpOf(option),
     ...(choices.length > 0 && { choices }),
@@ -35,11 +35,9 @@ export function itemSection(option: Option): ItemSection | undefined {
   const name = `--${rowName(option)}`;
   const { first } = list;
   return {
-    title: `What ${name} takes, with commas between (a comma within a value is written twice)${first ? `; the first word is ${first.key}` : ''}:`,
+    title: `What ${name} takes, with commas between (a comma within a value is written twice)${first ? `; the first is the ${first.what}` : ''}:`,
     rows: list.options.map((one) => [
-      one.key === first?.key
-        ? Object.keys(one.choices ?? {}).join('|')
-        : `${rowName(one)}${one.kind === 'switch' ? '[=on|off]' : `=${placeholder(one)}`}`,
+      one.key === first?.keys[0] ? first.placeholder : `${rowName(one)}${one.kind === 'switch' ? '[=on|off]' : `=${placeholder(one)}`}`,
       helpOf(one),
     ]),
   };
@@ -72,6 +70,8 @@ export function placeholder(option: Option): string {
       return 'file=FILE[,…]';
     case 'networks':
       return 'WHAT[=NAME][,…]';
+    case 'shares':
+      return 'PATH[:/PLACE][,…]';
     case 'fw-cfg':
       return 'name=opt/NAME,file=FILE|string=TEXT';
     case 'load':
@@ -89,7 +89,7 @@ function helpOf(option: Option): string {
   const range = rangeOf(option);
   const usual = defaultOf(option);
   // Whose values have no commas between them.
-  const repeated = ['drives', 'networks', 'fw-cfg', 'load'].includes(option.kind) ? '; may be given more than once' : '';
+  const repeated = ['drives', 'networks', 'shares', 'fw-cfg', 'load'].includes(option.kind) ? '; may be given more than once' : '';
   return `${option.help}${repeated}${range && ` (${range})`}${usual && `  [${usual}]`}`;
 }
 

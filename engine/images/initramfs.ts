@@ -24,7 +24,7 @@ const drivers = Object.values(virtioRegistry).map(({ guestModules: [driver, ...c
  */
 export const guestModules: readonly string[] = [
   ...Object.values(virtioRegistry).flatMap((row): readonly string[] => row.guestModules),
-  ...['virtio_mmio', '9pnet_virtio', 'loop', 'qemu_fw_cfg', 'sunxi_wdt', 'watchdog'],
+  ...['virtio_mmio', 'loop', 'qemu_fw_cfg', 'sunxi_wdt', 'watchdog'],
   ...['ext4', 'vfat', 'isofs', 'squashfs', 'overlay', '9p', 'nls_cp437', 'nls_iso8859_1', 'nls_ascii', 'nls_utf8'],
   ...[
     'failover',

@@ -56,6 +56,7 @@ import { deviceTreeBlob } from '../board/device-tree-blob';
 import { openAudio } from './audio';
 import { Drives } from './drives';
 import { Networks, type NetworksOptions } from './networks';
+import { Shares } from './shares';
 import { FLASH_BANK_BYTES, FlashBank } from '../board/flash/flash-bank';
 import { FW_CFG, FW_CFG_BYTES, FwCfg } from '../board/fw-cfg';
 import { GoldfishRtc } from '../board/goldfish-rtc';
@@ -114,6 +115,7 @@ export class Board {
     private readonly options: BoardOptions,
     readonly drives: Drives,
     readonly networks: Networks,
+    private readonly shares: Shares,
     private readonly flashFile: FlashFile | undefined,
     private readonly audio: AudioBackend | undefined,
     fwCfgFiles: ReadonlyMap<string, Uint8Array>,
@@ -129,7 +131,15 @@ export class Board {
 
     this.scanouts = createScanouts(config);
     const { scanouts } = this;
-    const devices = createVirtioDevices({ config, ports: options.ports, drives, networks: networks.placed, audio, scanouts });
+    const devices = createVirtioDevices({
+      config,
+      ports: options.ports,
+      drives,
+      networks: networks.placed,
+      shares: shares.placed,
+      audio,
+      scanouts,
+    });
     this.namedPorts = devices.ports[0]?.device;
     this.powerButton = devices.powerButton[0]?.device;
     this.memoryBalloon = devices.balloon[0]?.device;
@@ -185,7 +195,7 @@ export class Board {
     register(this.fwCfg, ...this.fillFlash(), ...this.virtio.emptySlots());
   }
 
-  /** Opens drives and networks. Throws VmError if one of them cannot be used. */
+  /** Opens drives, networks and shares. Throws VmError if one of them cannot be used. */
   static async create(options: BoardOptions): Promise<Board> {
     const drives = await Drives.open(options.config, options.full);
     try {
@@ -199,21 +209,31 @@ export class Board {
   private static async withNetworks(options: BoardOptions, drives: Drives): Promise<Board> {
     const networks = await Networks.open(options.config, options.network);
     try {
-      return await Board.withFirmware(options, drives, networks);
+      return await Board.withShares(options, drives, networks);
     } catch (error) {
       await networks.close();
       throw error;
     }
   }
 
-  private static async withFirmware(options: BoardOptions, drives: Drives, networks: Networks): Promise<Board> {
+  private static async withShares(options: BoardOptions, drives: Drives, networks: Networks): Promise<Board> {
+    const shares = await Shares.open(options.config);
+    try {
+      return await Board.withFirmware(options, drives, networks, shares);
+    } catch (error) {
+      await shares.close();
+      throw error;
+    }
+  }
+
+  private static async withFirmware(options: BoardOptions, drives: Drives, networks: Networks, shares: Shares): Promise<Board> {
     const { config, boot } = options;
     const files = await readFwCfgFiles(config);
     const audio = await openAudio(config, options.warn);
     const template = boot.flashTemplate;
     const flash = config.flashVars === undefined ? undefined : await FlashFile.open(config.flashVars, { size: FLASH_BANK_BYTES, template });
     try {
-      return new Board(options, drives, networks, flash, audio, files);
+      return new Board(options, drives, networks, shares, flash, audio, files);
     } catch (error) {
       await flash?.close();
       throw error;
@@ -337,6 +357,7 @@ export class Board {
     }
     this.audio?.close();
     await this.networks.close();
+    await this.shares.close();
     await this.drives.close();
     await this.flashFile?.close();
   }

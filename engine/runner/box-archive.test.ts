@@ -299,6 +299,16 @@ describe('an archive', () => {
       'archive-outside',
     ],
     [
+      'whose settings share a folder of this computer',
+      hostile(() => undefined, withSettings({ shares: [{ folder: '/tmp' }] })),
+      'archive-outside',
+    ],
+    [
+      'whose settings share the folder of the box',
+      hostile(() => undefined, withSettings({ shares: [{ folder: '.' }] })),
+      'archive-outside',
+    ],
+    [
       'whose settings have the guest talk to a program of this computer',
       hostile(() => undefined, withSettings({ network: [{ connection: 'stream', connect: 'unix:/run/docker.sock' }] })),
       'archive-outside',

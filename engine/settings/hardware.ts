@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { driveSchema } from './drive';
 import { networksSchema } from './network';
 import { option } from './option';
+import { sharesSchema } from './share';
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
@@ -102,6 +103,14 @@ export const hardwareSchema = z.strictObject({
     page: 'network',
     kind: 'networks',
     effect: 'restart',
+  }),
+  shares: option(sharesSchema.default([]), {
+    label: 'Shared folders',
+    help: 'folders of this computer that the guest reads and writes; the built-in Linux mounts them by itself',
+    page: 'shares',
+    kind: 'shares',
+    effect: 'restart',
+    cli: { name: 'share' },
   }),
   scsi: option(z.boolean().default(false), {
     label: 'SCSI adapter',

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 
 /** The settings page on which an option stands. */
-export const PAGES = ['general', 'start', 'system', 'drives', 'network', 'terminal', 'host'] as const;
+export const PAGES = ['general', 'start', 'system', 'drives', 'shares', 'network', 'terminal', 'host'] as const;
 export type Page = (typeof PAGES)[number];
 
 /**
  * What kind of value an option has. It decides how the value is written on a command line (text.ts) and by what a form shows it.
  * size: bytes. grid: columns × rows. choice, choices: of those in `choices`; with `orFile` a path too. words: short texts without order.
- * lines: text of several lines. file, folder: a path. address: of the guest, as text, 0x… drives, networks, fw-cfg, load: lists of objects.
+ * lines: text of several lines. file, folder: a path. address: of the guest, as text, 0x… drives, networks, shares, fw-cfg, load: lists of objects.
  */
 export type Kind =
   | 'size'
@@ -24,6 +24,7 @@ export type Kind =
   | 'address'
   | 'drives'
   | 'networks'
+  | 'shares'
   | 'fw-cfg'
   | 'load';
 

@@ -153,6 +153,8 @@ export function expectation(option: Option): { code: string; params: Record<stri
       return say('drives', 'drives such as file=disk.qcow2, at most 64');
     case 'networks':
       return say('networks', 'network adapters such as switch=lan, at most 8');
+    case 'shares':
+      return say('shares', 'folders such as .:/mnt/here, at most 16');
     case 'fw-cfg':
       return say('fw-cfg', 'name=opt/NAME,file=FILE or name=opt/NAME,string=TEXT, at most 64');
     case 'load':

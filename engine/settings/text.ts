@@ -41,7 +41,8 @@ export function parseTexts(option: Option, texts: readonly string[]): unknown {
     case 'words':
       return texts.flatMap((one) => one.split(',').map((word) => word.trim())).filter((word) => word !== '');
     case 'drives':
-    case 'networks': {
+    case 'networks':
+    case 'shares': {
       const list = itemsOf(option) as Items;
       return texts.filter((one) => one !== '' && one !== list.none).map((one) => parseItem(list, one));
     }
@@ -73,7 +74,8 @@ export function formatTexts(option: Option, value: unknown): string[] {
     case 'words':
       return [Array.isArray(value) ? value.map(plain).join(',') : plain(value)];
     case 'drives':
-    case 'networks': {
+    case 'networks':
+    case 'shares': {
       const list = itemsOf(option) as Items;
       const texts = items(value).map((one) => (isObject(one) ? formatItem(list, one) : plain(one)));
       return texts.length === 0 && list.none !== undefined ? [list.none] : texts;
@@ -126,8 +128,7 @@ function parseItem({ options, first }: Items, text: string): unknown {
     const [, name = '', value] = /^([^=]*)(?:=(.*))?$/s.exec(part) ?? [];
     const option = options.find((one) => commandLineName(one) === name);
     if (at === 0 && first && !option) {
-      set(first.key, name);
-      if (value !== undefined) set(first.value, value);
+      for (const [key, given] of Object.entries(first.parse(part))) set(key, given);
       continue;
     }
     // So does a key that there is not.
@@ -150,14 +151,14 @@ function formatItem({ options, first }: Items, item: Readonly<Record<string, unk
   const optionOf = (key: string): Option | undefined => options.find((one) => one.key === key);
   // What each has unless given need not be said.
   const isTold = (key: string, value: unknown): boolean => value !== undefined && value !== optionOf(key)?.default;
-  const parts = Object.entries(item).filter(([key, value]) => isTold(key, value) && key !== first?.key);
+  const word = first?.format(item);
+  const parts = Object.entries(item).filter(([key, value]) => isTold(key, value) && !(word !== undefined && first?.keys.includes(key)));
   const texts = parts.map(([key, value]) => {
     const option = optionOf(key);
     const [text] = option ? formatTexts(option, value) : [plain(value)];
     return `${option ? commandLineName(option) : key}=${text.replaceAll(',', ',,')}`;
   });
-  if (first && item[first.key] !== undefined) texts.unshift(plain(item[first.key]));
-  return texts.join(',');
+  return [...(word === undefined ? [] : [word.replaceAll(',', ',,')]), ...texts].join(',');
 }
 
 /** `name=opt/…,file=FILE` or `name=opt/…,string=TEXT`, as in QEMU; all behind the second `=` belongs to the value. */

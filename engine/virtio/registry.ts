@@ -10,6 +10,7 @@ import { VirtioCrypto } from './devices/crypto/device';
 import type { VirtioNet } from './devices/net/device';
 import { VirtioGpu } from './devices/gpu/device';
 import { HumanInput, type InputKind } from './devices/human-input';
+import type { Virtio9p } from './devices/nine-p/device';
 import { PowerButton } from './devices/power-button';
 import { VirtioRng } from './devices/rng';
 import type { VirtioScsi } from './devices/scsi/device';
@@ -42,6 +43,8 @@ export interface VirtioMachine {
   audio?: AudioBackend | undefined;
   /** Its screens. */
   scanouts: readonly Scanout[];
+  /** Its shared folders, which are open already. */
+  shares: readonly PlacedDevice<Virtio9p>[];
 }
 
 /** A kind of virtio device. What it is to the guest (device type, PCI class, queues, features) its class says. */
@@ -88,6 +91,11 @@ export const virtioRegistry = {
     guestModules: ['virtio_gpu'],
     create: ({ scanouts }) => (scanouts.length > 0 ? [{ device: new VirtioGpu({ scanouts }), bus: 'pci' }] : []),
   } satisfies VirtioRow<VirtioGpu>,
+  /** The kernel loads 9p itself, when something is mounted. */
+  nineP: {
+    guestModules: ['9pnet_virtio'],
+    create: ({ shares }) => shares,
+  } satisfies VirtioRow<Virtio9p>,
   input: {
     guestModules: ['virtio_input', 'evdev'],
     create: ({ config }) => inputKinds(config).map((kind) => ({ device: new HumanInput(kind) })),

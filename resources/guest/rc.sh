@@ -22,6 +22,14 @@ for modalias in /sys/bus/virtio/devices/*/modalias; do
 done
 [ $# -gt 0 ] && modprobe -a "$@" 2> /dev/null
 
+# Folders of the host, if it shares any.
+if [ -e /hartbox/shares ]; then
+  while read -r type options tag folder; do
+    mkdir -p "$folder"
+    mount -t "$type" -o "$options" "$tag" "$folder" || echo "The shared folder $tag could not be mounted at $folder." > /dev/console
+  done < /hartbox/shares
+fi
+
 ip link set lo up
 if [ -n "$network" ]; then
   # The shell need not wait for it; a command that the host has put here may ask for it at once.

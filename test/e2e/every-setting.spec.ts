@@ -84,6 +84,7 @@ async function enter(page: Page, option: Option, texts: readonly string[], value
       break;
     case 'drives':
     case 'networks':
+    case 'shares':
       break;
   }
 }

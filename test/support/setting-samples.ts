@@ -85,6 +85,30 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
       Array.from({ length: 9 }, () => 'switch=a'),
     ],
   },
+  shares: {
+    good: [
+      good('none', []),
+      good(`${file('data')}:/mnt/here`, [{ folder: file('data'), mount: '/mnt/here' }]),
+      {
+        texts: [`${file('a,,b')},ro,tag=data,owners=passed,bus=pci`, `${file('c')}:/srv,user=1000,group=100`],
+        value: [
+          { folder: file('a,b'), readonly: true, tag: 'data', owners: 'passed', bus: 'pci' },
+          { folder: file('c'), mount: '/srv', user: 1000, group: 100 },
+        ],
+      },
+      good(`path=${file('a=b')}`, [{ folder: file('a=b') }]),
+    ],
+    bad: [
+      ['path='],
+      [`${file('a')}:/a b`],
+      [`${file('a')},tag=a b`],
+      [`${file('a')},type=nfs`],
+      [`${file('a')},user=70000`],
+      [`${file('a')},tag=x`, `${file('b')},tag=x`],
+      [`${file('a')}:/mnt/x`, `${file('b')}:/mnt/x`],
+      Array.from({ length: 17 }, () => file('a')),
+    ],
+  },
   scsi: SWITCH,
   aia: { good: choices('none', 'aplic', 'aplic-imsic'), bad: [['plic'], ['']] },
   bus: { good: choices('mmio', 'pci'), bad: [['usb']] },

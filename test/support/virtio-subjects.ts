@@ -1,3 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { SharedFolder } from '../../engine/backend/share/shared-folder';
 import { RamDisk } from '../../engine/backend/disk/ram';
 import { Scanout } from '../../engine/gpu/scanout';
 import type { Activation, VirtioDevice } from '../../engine/virtio/device';
@@ -7,6 +12,7 @@ import { VirtioConsole } from '../../engine/virtio/devices/console';
 import { VirtioCrypto } from '../../engine/virtio/devices/crypto/device';
 import { VirtioGpu } from '../../engine/virtio/devices/gpu/device';
 import { VirtioNet } from '../../engine/virtio/devices/net/device';
+import { Virtio9p } from '../../engine/virtio/devices/nine-p/device';
 import { HumanInput } from '../../engine/virtio/devices/human-input';
 import { PowerButton } from '../../engine/virtio/devices/power-button';
 import { VirtioRng } from '../../engine/virtio/devices/rng';
@@ -15,6 +21,7 @@ import { VirtioSound } from '../../engine/virtio/devices/sound/device';
 import type { VirtioKind } from '../../engine/virtio/registry';
 import { gpuRequest } from './gpu-requests';
 import type { MockQueue } from './mock-queue';
+import { NinePMessage } from './nine-p-message';
 import { EchoBackend, numberedFrame, TalkativeBackend } from './net-frames';
 
 /** One queue of a kind of device, as the life-cycle tests work on it. */
@@ -135,6 +142,14 @@ class PlayingSound extends VirtioSound {
 
 /** Counts on, so that no two requests of a test make the same resource. */
 let resources = 0;
+
+/** What shares in tests share. */
+const sharedPath = mkdtempSync(join(tmpdir(), 'hartbox-share-'));
+const sharedFolder = await SharedFolder.open({ path: sharedPath });
+afterAll(async () => {
+  await sharedFolder.close();
+  rmSync(sharedPath, { recursive: true, force: true });
+});
 
 /** How tests make the devices of each row of the registry. */
 export const virtioSubjects: Readonly<Record<VirtioKind, VirtioSubjects>> = {
@@ -313,6 +328,18 @@ export const virtioSubjects: Readonly<Record<VirtioKind, VirtioSubjects>> = {
       'with four scanouts': () =>
         new VirtioGpu({ scanouts: [1, 2, 3, 4].map(() => new Scanout({ width: 640, height: 480 })), memoryBytes: 1 << 20 }),
     },
+  },
+  nineP: {
+    lifecycle: [
+      {
+        create: () => new Virtio9p({ tag: 'test', folder: sharedFolder }),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [NinePMessage.attach(i, i)], writable: [64] });
+        },
+      },
+    ],
+    hostile: { plain: () => new Virtio9p({ tag: 'test', folder: sharedFolder }) },
   },
   input: {
     lifecycle: [

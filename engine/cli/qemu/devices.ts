@@ -144,7 +144,7 @@ const MISSING: readonly (readonly [RegExp, string])[] = [
     /^(virtio-(keyboard|mouse|tablet|input|multitouch))/,
     'keys and pointers of QEMU command lines are not here yet: leave it out; see hartbox run --input',
   ],
-  [/^(virtio-9p|vhost-user-fs|virtio-fs)/, 'folders of the host cannot be shared yet: put the files into an image'],
+  [/^(virtio-9p|vhost-user-fs|virtio-fs)/, 'shared folders of QEMU command lines are not here yet: leave it out; see hartbox run --share'],
   [/^(virtio-balloon|virtio-mem|virtio-pmem|pc-dimm|nvdimm)/, 'memory stays as it is: leave it out'],
   [/^virtio-crypto/, 'QEMU command lines cannot have it here yet: leave it out; see hartbox run --crypto'],
   [/^virtio-sound/, 'QEMU command lines cannot have it here yet: leave it out; see hartbox run --sound'],

@@ -68,7 +68,7 @@ export const REFUSED: readonly QemuOption[] = [
     'FILE',
     'the virt board has no SD card, in QEMU neither: use -drive file=FILE,if=none,id=d -device virtio-blk-device,drive=d',
   ),
-  refused(['-fsdev', '-virtfs'], 'WHAT', 'folders of the host cannot be shared yet: put the files into an image'),
+  refused(['-fsdev', '-virtfs'], 'WHAT', 'shared folders of QEMU command lines are not here yet: leave it out; see hartbox run --share'),
   refused(['-iscsi'], 'WHAT', 'drives are files of this host'),
   refused(['-usbdevice'], 'WHAT', 'there is no USB: use virtio devices'),
   refused(['-spice'], 'WHAT', 'there is no SPICE: the console is this terminal'),

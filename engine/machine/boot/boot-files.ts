@@ -5,6 +5,7 @@ import { FLASH_BASE } from '../../board/board-map';
 import { firmwareFor } from '../../settings/boot';
 import type { MachineConfig } from '../../settings/settings';
 import { FLASH_BANK_BYTES } from '../../board/flash/flash-bank';
+import { sharesArchive } from '../shares';
 import { type BootPlan, isBareMetal, type LoadedFile, planBoot } from './boot-plan';
 import { type FileNode, readDeviceTree } from '../../images/device-tree-file';
 import { type ImageFile, readImageFile, unpack } from '../../images/image-file';
@@ -73,7 +74,7 @@ export async function loadBoot(config: MachineConfig, options: BootOptions): Pro
     firmware,
     kernel: wrapped?.kernel,
     kernelPlace: { address: wrapped?.address, entry: wrapped?.entry, given: numberOf(config.kernelAddress) },
-    initrd: joinInitrds(initrd, options.extraInitrd),
+    initrd: joinInitrds(initrd, options.extraInitrd, isDefaultGuest ? sharesArchive(config) : undefined),
     load: await readLoaded(config, ram.size),
   };
   return { ...planBoot(files, ram), append, isDefaultGuest, ...(await readTree(config, wrapped)) };
@@ -138,12 +139,17 @@ async function loadFirmware(which: StockFirmware, config: MachineConfig, options
 }
 
 /** The kernel takes several archives in a row, each on a 4-byte boundary. */
-function joinInitrds(initrd: ImageFile | undefined, extra: Uint8Array | undefined): ImageFile | undefined {
-  if (!extra) return initrd;
-  if (!initrd) return { what: 'initrd', path: '(built in)', bytes: extra };
-  const extraAt = Math.ceil(initrd.bytes.length / 4) * 4;
-  const bytes = new Uint8Array(extraAt + extra.length);
-  bytes.set(initrd.bytes);
-  bytes.set(extra, extraAt);
-  return { ...initrd, bytes };
+function joinInitrds(initrd: ImageFile | undefined, ...more: (Uint8Array | undefined)[]): ImageFile | undefined {
+  const archives = [initrd?.bytes, ...more].filter((one) => one !== undefined);
+  if (archives.length === 0 || (initrd && archives.length === 1)) return initrd;
+  const starts: number[] = [];
+  let end = 0;
+  for (const { length } of archives) {
+    const start = Math.ceil(end / 4) * 4;
+    starts.push(start);
+    end = start + length;
+  }
+  const bytes = new Uint8Array(end);
+  for (const [at, archive] of archives.entries()) bytes.set(archive, starts[at]);
+  return { ...(initrd ?? { what: 'initrd', path: '(built in)' }), bytes };
 }
