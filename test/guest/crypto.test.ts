@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 afterEach(() => shell?.machine.stop());
 
-describe('the crypto device', { timeout: 120_000 }, () => {
+describe('the crypto device', { timeout: 300_000 }, () => {
   it.each(['mmio', 'pci'] as const)("passes the kernel's self-tests, and encrypts for programs, on %s", async (bus) => {
     const extraInitrd = writeCpio([{ type: 'file', path: 'bin/crypto-user', mode: 0o755, data: program }]);
     shell = await GuestShell.boot({ crypto: true, bus, balloon: false }, { extraInitrd });

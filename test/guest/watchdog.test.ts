@@ -9,7 +9,7 @@ afterEach(() => shell?.machine.stop());
 /** What is written is no farewell: it goes on watching. */
 const LEAVE = 'modprobe sunxi_wdt timeout=1 && echo 1 > /dev/watchdog';
 
-describe('the watchdog', { timeout: 120_000 }, () => {
+describe('the watchdog', { timeout: 300_000 }, () => {
   it("resets the box when Linux's driver does not calm it, and not when that takes its leave", async () => {
     shell = await GuestShell.boot({ watchdog: 'reset', balloon: false });
     const warnings: VmError[] = [];

@@ -1,5 +1,6 @@
 // Plays and records by ALSA's own interface of the kernel: sound-user play|record RATE CHANNELS FRAMES, samples of 16 bits. What is played is a
-// saw that rises by 1000 with each sample; what is recorded goes to the standard output. Ends with 3 where the stream ran dry or over.
+// saw that rises by 1000 with each sample; what is recorded goes to the standard output. Ends with 3 where the stream ran dry or over, or
+// did not end in time.
 #include <errno.h>
 #include <fcntl.h>
 #include <sound/asound.h>
@@ -23,7 +24,7 @@ static void choose(struct snd_pcm_hw_params *params, int which, unsigned value) 
 
 static void must(int result, const char *what) {
   if (result >= 0) return;
-  int code = errno == EPIPE ? 3 : 1;
+  int code = errno == EPIPE || errno == EIO ? 3 : 1;
   perror(what);
   exit(code);
 }
