@@ -108,7 +108,7 @@ module.exports = {
     ]),
     mayUse(
       'runner',
-      ['backend', 'debug', 'errors', 'hart', 'host', 'images', 'machine', 'settings', 'threads', 'virtio'],
+      ['backend', 'debug', 'errors', 'gpu', 'hart', 'host', 'images', 'machine', 'settings', 'threads', 'virtio'],
       'One running box, and the boxes on disk.',
     ),
     mayUse('cli', ['errors', 'host', 'images', 'machine', 'runner', 'settings', 'index\\.ts'], 'The CLI uses the same API as the app.'),

@@ -247,6 +247,34 @@ export const RAM = command({
   arguments: ['box'],
 });
 
+export const SCREENSHOT = command({
+  name: 'screenshot',
+  summary: 'write what a screen of a box that runs shows to a PNG file',
+  usage: ['BOX FILE.png [OPTIONS]'],
+  options: { screen: { type: 'value', value: 'N', help: 'which of its screens; the first is 0 (default: 0)' } },
+  arguments: ['box'],
+});
+
+export const TYPE = command({
+  name: 'type',
+  summary: 'type on the keyboard of a box that runs',
+  usage: ['BOX TEXT [OPTIONS]'],
+  about: 'As on a US keyboard. What the guest makes of it depends on the keyboard that it is set to.',
+  options: { enter: { type: 'flag', help: 'press Enter behind it' } },
+  arguments: ['box'],
+});
+
+export const CLICK = command({
+  name: 'click',
+  summary: 'click at a pixel of the screen of a box that runs',
+  usage: ['BOX X Y [OPTIONS]'],
+  options: {
+    button: { type: 'value', value: 'BUTTON', help: 'left, right or middle (default: left)' },
+    double: { type: 'flag', help: 'twice' },
+  },
+  arguments: ['box'],
+});
+
 export const LOGS = command({
   name: 'logs',
   summary: 'show what a box that runs has reported: warnings, and what was asked of it',
@@ -731,6 +759,9 @@ export const COMMANDS = [
   DEBUG,
   STATS,
   RAM,
+  SCREENSHOT,
+  TYPE,
+  CLICK,
   LOGS,
   NETWORK,
   NETWORK_LIST,

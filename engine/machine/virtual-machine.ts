@@ -373,6 +373,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     return this.usableBoard('show lamps').input(device).lamps;
   }
 
+  /** Its screens. */
+  get scanouts(): readonly Scanout[] {
+    return this.board.scanouts;
+  }
+
   /** What one of its screens shows, the first is 0. Throws VmError 'Config' if there is none of that number. */
   scanout(index = 0): Scanout {
     const { scanouts } = this.board;

@@ -165,6 +165,13 @@ export const OPERATIONS = {
     }),
     z.object({ isHeard: z.boolean(), lamps: z.array(z.number().int()) }),
   ),
+  /** Its screens, and the pixels of what each shows; neither where it shows nothing. */
+  screens: row(none, z.object({ screens: z.array(z.object({ width: z.number().optional(), height: z.number().optional() })) })),
+  /** Write what a screen shows to a PNG file. */
+  screenshot: row(
+    z.object({ file: z.string(), screen: z.number().int().nonnegative() }),
+    z.object({ width: z.number(), height: z.number() }),
+  ),
   /** What the harts have done since the machine was switched on. */
   statistics: row(none, machineStatisticsSchema),
   /** From now on tell `statistics` to this client every so many milliseconds; 0: no more. */

@@ -20,6 +20,7 @@ import { executionTrace, type SymbolFile, symbolFiles } from './symbol-files';
 import { changesOfDrives } from './drive-changes';
 import type { Library } from './library';
 import { MessageLog } from './message-log';
+import { saveScreenshot } from './screenshot';
 import { setProcessPriority } from './process-priority';
 
 /** The port on which the built-in guest's agent takes orders, one a line: `poweroff`. */
@@ -138,6 +139,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
         isHeard: reports.every((events) => this.running.input(device, events)),
         lamps: this.running.lamps(device),
       }),
+      screens: () => ({ screens: (this.machine?.scanouts ?? []).map(({ size }) => ({ ...size })) }),
+      screenshot: ({ file, screen }) => saveScreenshot(this.running.scanout(screen), file),
       statistics: () => this.statistics,
       debug: ({ address }) => this.debug(address),
       log: () => ({ lines: this.log.lines }),

@@ -51,6 +51,11 @@ export class FakeBox
     },
     input: () => ({ isHeard: true, lamps: [] }),
     memory: ({ target = 2 ** 30 }) => ({ total: 2 ** 30, target, usable: target, released: 0, isDriven: true }),
+    screens: () => ({ screens: [{ width: 640, height: 480 }] }),
+    screenshot: (args) => {
+      this.note(args);
+      return { width: 640, height: 480 };
+    },
     statistics: () => this.statistics,
     debug: ({ address }) => ({ address: address ?? '127.0.0.1:1234', symbols: [] }),
     log: () => ({ lines: [{ at: 1, level: 'info', text: 'x'.repeat(100_000) }] }),

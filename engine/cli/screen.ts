@@ -1,0 +1,99 @@
+import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { VmError } from '../errors/vm-error';
+import type { ControlClient } from '../runner/control-client';
+import type { Arguments } from '../runner/control';
+import { CLICK, SCREENSHOT, TYPE } from './commands';
+import { nothingMore, parseBoxCommand, runningBox } from './running-box';
+import { UsageError } from './usage-error';
+import { KEY_LEFTSHIFT, keyFor } from './us-keyboard';
+
+// Of Linux's input-event-codes.h.
+const [EV_KEY, EV_ABS] = [1, 3];
+const [ABS_X, ABS_Y] = [0, 1];
+const BUTTONS: Readonly<Record<string, number>> = { left: 0x110, right: 0x111, middle: 0x112 };
+/** As far as the tablet's axes go, across the whole screen. */
+const ACROSS = 32767;
+/** Characters that are typed at once, and the milliseconds after which the guest has surely taken them. */
+const BURST = 16;
+const BURST_MS = 40;
+
+/** `hartbox screenshot`. */
+export async function screenshot(args: string[]): Promise<number> {
+  const { values, name, rest } = parseBoxCommand(SCREENSHOT, args);
+  const [file, ...surplus] = rest;
+  if (file === undefined) throw new UsageError('Which file is the picture to be written to?', 'screenshot');
+  nothingMore('screenshot', surplus);
+  const { client } = await runningBox(name);
+  await client.call('screenshot', { file: resolve(file), screen: numberOf('screen', values.screen ?? '0') });
+  client.close();
+  return 0;
+}
+
+/** `hartbox type`. */
+export async function type(args: string[]): Promise<number> {
+  const { values, name, rest } = parseBoxCommand(TYPE, args);
+  const [text, ...surplus] = rest;
+  if (text === undefined) throw new UsageError('Which text is to be typed?', 'type');
+  nothingMore('type', surplus);
+  const reports = [...text, ...(values.enter ? ['\n'] : [])].map(reportsFor);
+  const { client } = await runningBox(name);
+  for (let at = 0; at < reports.length; at += BURST) {
+    if (at > 0) await delay(BURST_MS);
+    await report(client, 'keyboard', reports.slice(at, at + BURST).flat());
+  }
+  client.close();
+  return 0;
+}
+
+/** `hartbox click`. */
+export async function click(args: string[]): Promise<number> {
+  const { values, name, rest } = parseBoxCommand(CLICK, args);
+  const [x, y, ...surplus] = rest;
+  if (x === undefined || y === undefined)
+    throw new UsageError('Where to? Name the pixel: how far from the left, and how far down.', 'click');
+  nothingMore('click', surplus);
+  const button = BUTTONS[values.button ?? 'left'];
+  if (button === undefined)
+    throw new UsageError(`There is no button '${values.button}'; there are ${Object.keys(BUTTONS).join(', ')}.`, 'click');
+  const [column, row] = [numberOf('X', x), numberOf('Y', y)];
+  const { id, client } = await runningBox(name);
+  const { screens } = await client.call('screens', {});
+  const { width, height } = screens[0] ?? {};
+  if (width === undefined || height === undefined)
+    throw new VmError('State', `The guest of ${id} shows nothing on a screen: there is nothing to click at.`);
+  if (column >= width || row >= height)
+    throw new UsageError(`The screen has ${width} × ${height} pixels: ${x}, ${y} is beyond it.`, 'click');
+  const along = (at: number, size: number): number => Math.round((at * ACROSS) / Math.max(size - 1, 1));
+  const press = (value: number): Reports[number] => [{ type: EV_KEY, code: button, value }];
+  const at: Reports[number] = [
+    { type: EV_ABS, code: ABS_X, value: along(column, width) },
+    { type: EV_ABS, code: ABS_Y, value: along(row, height) },
+  ];
+  const once = [press(1), press(0)];
+  await report(client, 'tablet', [at, ...once, ...(values.double ? once : [])]);
+  client.close();
+  return 0;
+}
+
+type Reports = Arguments<'input'>['reports'];
+
+async function report(client: ControlClient, device: 'keyboard' | 'tablet', reports: Reports): Promise<void> {
+  const { isHeard } = await client.call('input', { device, reports });
+  if (!isHeard)
+    throw new VmError('State', `Nothing in the guest listens to its ${device}: it has not started that far, or does not keep up.`);
+}
+
+/** What a keyboard reports of a character: keys go down and up. */
+function reportsFor(character: string): Reports {
+  const key = keyFor(character);
+  if (!key) throw new UsageError(`A US keyboard cannot type '${character}'.`, 'type');
+  const event = (code: number, value: number): Reports[number] => [{ type: EV_KEY, code, value }];
+  const stroke = [event(key.code, 1), event(key.code, 0)];
+  return key.isShifted ? [event(KEY_LEFTSHIFT, 1), ...stroke, event(KEY_LEFTSHIFT, 0)] : stroke;
+}
+
+function numberOf(what: string, text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw new UsageError(`${what} is a whole number, not '${text}'.`);
+  return Number(text);
+}
