@@ -115,7 +115,7 @@ export class VirtioCrypto extends VirtioDevice {
     if (readable.length < CONTROL_FIXED_BYTES)
       throw DeviceError.InvalidParameter(`A control request has at least ${CONTROL_FIXED_BYTES} bytes, not ${readable.length}.`);
     const opcode = readable.readU32(0);
-    const service = SERVICES.at(opcode >>> 8) as Service | undefined;
+    const service = SERVICES.at(opcode >>> 8);
     const operation = opcode & 0xff;
     const [create, destroy] =
       service === 'akcipher' ? [AKCIPHER_CREATE_SESSION, AKCIPHER_DESTROY_SESSION] : [CREATE_SESSION, DESTROY_SESSION];
@@ -147,7 +147,7 @@ export class VirtioCrypto extends VirtioDevice {
     let length = 0;
     try {
       const opcode = readable.readU32(0);
-      const service = SERVICES.at(opcode >>> 8) as Service | undefined;
+      const service = SERVICES.at(opcode >>> 8);
       const session = service && this.#sessions.find(service, readable.readU64(8));
       if (service === undefined) status = NOTSUPP;
       else if (!session) status = INVSESS;
