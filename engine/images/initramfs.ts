@@ -10,9 +10,10 @@ import { VmError } from '../errors/vm-error';
 import { virtioRegistry } from '../virtio/registry';
 import { type CpioEntry, writeCpio } from './cpio';
 import { moduleName, readModuleInfo, withoutSignature } from './kernel-module';
+import { withoutUnusedLabels } from './strip-module';
 
 /** Counts changes of this file that change what it builds; the rest of the recipe is counted by its contents. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** The drivers of virtio devices, each with what it needs beside what it depends on. */
 const drivers = Object.values(virtioRegistry).map(({ guestModules: [driver, ...companions] }) => ({ driver, companions }));
@@ -114,7 +115,7 @@ function moduleEntries({ kernelVersion, modules }: InitramfsParts): CpioEntry[] 
   const root = `lib/modules/${kernelVersion}`;
   const members = modules.map(({ path, data }) => {
     const info = readModuleInfo(data, path);
-    return { ...info, path, data: withoutSignature(data) };
+    return { ...info, path, data: withoutUnusedLabels(withoutSignature(data), path) };
   });
   const byName = new Map(members.map((member) => [moduleName(member.path), member]));
 
