@@ -57,7 +57,7 @@ function makeRelocatable(): Buffer {
   header.writeUInt16LE(64, 58);
   header.writeUInt16LE(sections.length, 60);
   header.writeUInt16LE(6, 62);
-  const pieces = [header];
+  const pieces: Uint8Array[] = [header];
   let end = 64;
   const headers = sections.map(([type, data, link, info, alignment]) => {
     const padding = (8 - (end % 8)) % 8;

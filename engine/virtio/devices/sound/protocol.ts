@@ -5,7 +5,6 @@ import type { SampleFormatName } from '../../../backend/audio/sample-format';
 export const CONTROL_QUEUE = 0;
 export const EVENT_QUEUE = 1;
 export const TX_QUEUE = 2;
-const RX_QUEUE = 3;
 
 // Requests, events and answers (§5.14.6).
 export const JACK_INFO = 1;
