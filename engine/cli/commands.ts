@@ -99,7 +99,11 @@ Where standard input is a pipe or a file, all of it goes to the guest as it is.`
   more: `
 The exit code is the guest's own: 0 after a poweroff, the code of the test finisher, or what a bare-metal program wrote to \`tohost\`; 255 stands for all that do not fit into a byte.
 ${EXIT_CODES}`,
-  options: { cdrom: CDROM_ROW, ...THIS_RUN },
+  options: {
+    cdrom: CDROM_ROW,
+    ...THIS_RUN,
+    'dump-dtb': { type: 'value', value: 'FILE', isFile: true, help: 'write the device tree that the guest would get to FILE, and end' },
+  },
   settings: MACHINE_SETTINGS,
   arguments: ['box'],
 });
@@ -233,6 +237,18 @@ export const STATS = command({
   summary: 'show what the harts of a box have done since it was switched on',
   usage: ['BOX [OPTIONS]'],
   options: { json: { type: 'flag', help: 'as JSON, in the form of `hartbox run --stats-json`' } },
+  arguments: ['box'],
+});
+
+export const INFO = command({
+  name: 'info',
+  summary: 'show what lies where in the memory of a box, or its device tree, whether it runs or is off',
+  usage: ['BOX [OPTIONS]'],
+  options: {
+    dts: { type: 'flag', help: 'the device tree that the guest gets, as source text' },
+    'dump-dtb': { type: 'value', value: 'FILE', isFile: true, help: 'write the device tree to FILE, as firmware and kernels take it' },
+    json: { type: 'flag', help: 'the memory as JSON' },
+  },
   arguments: ['box'],
 });
 
@@ -758,6 +774,7 @@ export const COMMANDS = [
   RESET,
   DEBUG,
   STATS,
+  INFO,
   RAM,
   SCREENSHOT,
   TYPE,

@@ -20,6 +20,7 @@ const HANDLERS: Record<string, () => Promise<Handler>> = {
   reset: async () => (await import('./box-power')).reset,
   debug: async () => (await import('./debug')).debug,
   stats: async () => (await import('./stats')).stats,
+  info: async () => (await import('./info')).info,
   ram: async () => (await import('./ram')).ram,
   screenshot: async () => (await import('./screen')).screenshot,
   type: async () => (await import('./screen')).type,

@@ -59,6 +59,7 @@ describe('parseMachineOptions', () => {
       'My VM',
       '-S',
       '--gdb=unix:/tmp/gdb',
+      '--dump-dtb=a.dtb',
     );
     expect(options).toEqual({
       config: {
@@ -92,6 +93,7 @@ describe('parseMachineOptions', () => {
         { file: 'me@home', base: 0x2a000n },
       ],
       gdb: 'unix:/tmp/gdb',
+      dumpDtb: 'a.dtb',
       paused: true,
       help: false,
     });

@@ -26,6 +26,8 @@ export interface MachineOptions {
   symbols: { file: string; base: bigint }[];
   /** Where to listen for a debugger; empty for the usual address. */
   gdb: string | undefined;
+  /** Write the device tree there, and end. */
+  dumpDtb: string | undefined;
   /** Wait before the first instruction. */
   paused: boolean;
   help: boolean;
@@ -37,7 +39,7 @@ const ROWS: Record<'run' | 'exec' | 'start', Command> = { run: RUN, exec: EXEC, 
 export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: string[]): { options: MachineOptions; rest: string[] } {
   const { values, settings, names, help } = parseArguments(ROWS[command] as Command<(typeof RUN)['options']>, args);
   const wrong = (message: string): UsageError => new UsageError(message, command);
-  for (const name of ['stats-json', 'profile'] as const) {
+  for (const name of ['stats-json', 'profile', 'dump-dtb'] as const) {
     if (values[name] === '') throw wrong(`--${name} expects a file.`);
   }
   const trace = (values.trace ?? []).flatMap((topics) => topics.split(',')).filter((topic) => topic !== '');
@@ -57,6 +59,7 @@ export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: str
     profile: values.profile,
     symbols: (values.symbols ?? []).map(parseSymbols),
     gdb: values.gdb,
+    dumpDtb: values['dump-dtb'],
     paused: values.paused ?? false,
     help,
   };

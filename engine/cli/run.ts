@@ -12,6 +12,7 @@ import { tellOfFullDisk } from './full-disk';
 import { pacedWriter } from '../host/paced-writer';
 import { readFrom } from './host-streams';
 import { HostTerminal } from './host-terminal';
+import { writeDeviceTree } from './info';
 import { type MachineOptions, parseMachineOptions } from './machine-options';
 import { checkConfig, prepare } from './machine-setup';
 import { prepareProfile, writeProfile } from './profile-file';
@@ -93,6 +94,14 @@ async function runMachine({ box, config }: Subject, options: MachineOptions, nam
     runner.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
     tellOfFullDisk(runner, terminal.tell, terminal.isInteractive ? ', or when you press Ctrl-A c' : '');
     const machine = await prepare(runner);
+    if (options.dumpDtb !== undefined) {
+      try {
+        await writeDeviceTree(options.dumpDtb, machine.deviceTree());
+      } finally {
+        await runner.forceOff();
+      }
+      return 0;
+    }
     reportStatistics(machine, options, statsFile, terminal.tell);
     if (profile) writeProfile(machine, profile, terminal.tell);
     machine.console.onData(pacedWriter(process.stdout));

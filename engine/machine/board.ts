@@ -88,6 +88,14 @@ export interface BoardOptions {
   traceVirtio?: (line: string) => void;
 }
 
+/** A range of physical addresses: memory, or a device's registers. */
+export interface MemoryMapEntry {
+  base: number;
+  size: number;
+  kind: 'ram' | 'rom' | 'device';
+  name: string;
+}
+
 /** The devices of a machine on their bus: those of QEMU's `virt` board, at the same places. */
 export class Board {
   readonly bus = new MmioBus();
@@ -398,6 +406,25 @@ export class Board {
         others: [...this.finisher.systemControlNodes(), this.fwCfg.rootNode(), flashNode()],
       }),
     );
+  }
+
+  memoryMap(): MemoryMapEntry[] {
+    const { memory } = this.options;
+    const devices = this.devices.all().flatMap((device): MemoryMapEntry[] => {
+      if (!('base' in device && 'size' in device)) return [];
+      return [{ base: Number(device.base), size: Number(device.size), kind: 'device', name: device.name }];
+    });
+    const ranges = memory.plan.regions
+      .filter(({ base }) => !devices.some((one) => one.base === base))
+      .map(
+        ({ base, size, readonly }): MemoryMapEntry => ({
+          base,
+          size,
+          kind: readonly ? 'rom' : 'ram',
+          name: readonly ? 'reset ROM' : 'RAM',
+        }),
+      );
+    return [...devices, ...ranges].sort((a, b) => a.base - b.base);
   }
 
   private get profile(): HartProfile {

@@ -29,7 +29,7 @@ import type { InputKind } from '../virtio/devices/human-input';
 import type { InputEvent } from '../virtio/devices/input';
 import type { ConsolePort } from '../virtio/devices/console-port';
 import type { VirtioSound } from '../virtio/devices/sound/device';
-import { Board } from './board';
+import { Board, type MemoryMapEntry } from './board';
 import { Debugger } from './debugger';
 import type { Drives } from './drives';
 import type { Networks } from './networks';
@@ -333,6 +333,16 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** The terminal: output of UART and virtio console in one, input for the one that the guest uses. */
   get console(): ConsolePort {
     return this.board.console;
+  }
+
+  /** The tree that the guest gets, flattened; its random seed is another each time. Whether or not the machine is on. */
+  deviceTree(): Uint8Array {
+    return this.board.deviceTree();
+  }
+
+  /** What lies where in the physical address space, by address: memory and the registers of devices. */
+  get memoryMap(): MemoryMapEntry[] {
+    return this.board.memoryMap();
   }
 
   /** The guest's memory, to be read and written from outside: best while the machine is paused. */

@@ -172,6 +172,14 @@ export const OPERATIONS = {
     z.object({ file: z.string(), screen: z.number().int().nonnegative() }),
     z.object({ width: z.number(), height: z.number() }),
   ),
+  /** What lies where in the guest's physical address space, and the device tree that it gets: a flattened one, in base64. */
+  board: row(
+    none,
+    z.object({
+      memoryMap: z.array(z.object({ base: z.number(), size: z.number(), kind: z.enum(['ram', 'rom', 'device']), name: z.string() })),
+      deviceTree: z.string(),
+    }),
+  ),
   /** What the harts have done since the machine was switched on. */
   statistics: row(none, machineStatisticsSchema),
   /** From now on tell `statistics` to this client every so many milliseconds; 0: no more. */

@@ -141,6 +141,10 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       }),
       screens: () => ({ screens: (this.machine?.scanouts ?? []).map(({ size }) => ({ ...size })) }),
       screenshot: ({ file, screen }) => saveScreenshot(this.running.scanout(screen), file),
+      board: () => {
+        const { running } = this;
+        return { memoryMap: running.memoryMap, deviceTree: Buffer.from(running.deviceTree()).toString('base64') };
+      },
       statistics: () => this.statistics,
       debug: ({ address }) => this.debug(address),
       log: () => ({ lines: this.log.lines }),

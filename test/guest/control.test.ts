@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { ControlClient } from '../../engine/runner/control-client';
 import { findRunning } from '../../engine/runner/control-socket';
 import { Library } from '../../engine/runner/library';
+import { readDeviceTree } from '../support/device-tree-reader';
 import { freshHome, hartbox, killHartboxes, startHartbox } from '../support/hartbox-process';
 
 const BOX = 'hartbox-linux';
@@ -44,6 +45,23 @@ async function running(): Promise<ControlClient> {
 }
 
 describe('a box that another process runs', () => {
+  it('says what lies where, and shows and writes the device tree, whether it runs or not', async () => {
+    const file = join(folder, 'box.dtb');
+    const look = async (...options: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await hartbox(['info', BOX, ...options], { env });
+      expect(code, stderr).toBe(0);
+      return stdout;
+    };
+    const map = await look();
+    expect(map).toMatch(/^0080000000-00\w+ +ram +RAM$/m);
+    expect(map).toMatch(/^0010000000-0010000007 +device +serial@10000000$/m);
+    expect(await look('--dts')).toMatch(/^\tmemory@80000000 \{\n\t\tdevice_type = "memory";/m);
+    await hartbox(['start', BOX], { env });
+    expect(await look()).toBe(map);
+    await look('--dump-dtb', file);
+    expect(readDeviceTree(readFileSync(file)).children.map(({ name }) => name)).toContain('memory@80000000');
+  });
+
   it('is listed, paused, resumed, reset, looked at by two, and shut down', async () => {
     const host = startHartbox(['run', BOX], env);
     await host.says(/root@hartbox/);

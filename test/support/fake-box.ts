@@ -56,6 +56,7 @@ export class FakeBox
       this.note(args);
       return { width: 640, height: 480 };
     },
+    board: () => ({ memoryMap: [], deviceTree: '' }),
     statistics: () => this.statistics,
     debug: ({ address }) => ({ address: address ?? '127.0.0.1:1234', symbols: [] }),
     log: () => ({ lines: [{ at: 1, level: 'info', text: 'x'.repeat(100_000) }] }),

@@ -6,6 +6,7 @@ import type { MachineExit, VirtualMachine } from '../../machine/virtual-machine'
 import { Runner } from '../../runner/runner';
 import { Ending } from '../ending';
 import { tellOfFullDisk } from '../full-disk';
+import { writeDeviceTree } from '../info';
 import { HostTerminal } from '../host-terminal';
 import { prepare } from '../machine-setup';
 import type { LineSpec } from './lines/line-spec';
@@ -17,8 +18,6 @@ import { withSnapshots } from './snapshot';
 import { standardLine } from './standard-line';
 import type { Plan } from './translate';
 
-/** Where the reset ROM holds the address of the device tree, as QEMU's does. */
-const DEVICE_TREE_WORD = 0x1020;
 const NO_COMMIT = 'what -snapshot keeps apart is not written back here: leave -snapshot out to keep it\n';
 
 /** Run a machine by its plan, as QEMU would. Returns the exit code. Throws VmError. */
@@ -48,15 +47,17 @@ async function run(plan: Plan): Promise<number> {
       dataDirectory: dataDirectory(),
       trace: plan.trace,
       gdb: plan.gdb,
-      paused: plan.isFrozen || plan.dumpDeviceTree !== undefined,
+      paused: plan.isFrozen,
     });
     runner.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
     tellOfFullDisk(runner, terminal.tell);
     const machine = await prepare(runner);
     if (plan.dumpDeviceTree !== undefined) {
-      await runner.start();
-      writeDeviceTree(machine, plan.dumpDeviceTree);
-      await machine.stop();
+      try {
+        await writeDeviceTree(plan.dumpDeviceTree, machine.deviceTree());
+      } finally {
+        await runner.forceOff();
+      }
       return 0;
     }
     if (plan.logFile !== undefined) {
@@ -142,13 +143,4 @@ function lineNames(plan: Plan): [string, string][] {
     ...plan.monitors.map((line, at): [string, string] => [`compat_monitor${at}`, what(line)]),
     ...plan.ports.map(({ name, line }): [string, string] => [name, what(line)]),
   ];
-}
-
-/** As the guest would find it. */
-function writeDeviceTree({ memory }: VirtualMachine, file: string): void {
-  const word = memory.view(DEVICE_TREE_WORD, 8);
-  const address = Number(new DataView(word.buffer, word.byteOffset, 8).getBigUint64(0, true));
-  const head = memory.view(address, 8);
-  const size = new DataView(head.buffer, head.byteOffset, 8).getUint32(4);
-  writeFileSync(file, memory.view(address, size));
 }
