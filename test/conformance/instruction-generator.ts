@@ -89,6 +89,8 @@ export interface GeneratorOptions {
   readonly reserving?: boolean;
   /** Whether code is drawn that writes over code. */
   readonly selfModifying?: boolean;
+  /** Whether sfence.w.inval and sfence.inval.ir are drawn. */
+  readonly splitFences?: boolean;
 }
 
 /** Draws units, one at a time. */
@@ -98,10 +100,12 @@ export class InstructionGenerator {
   readonly #kinds: readonly (readonly [number, () => Unit])[];
   readonly #total: number;
   readonly #kept: readonly number[];
+  readonly #splitFences: boolean;
   #depth = 0;
 
-  constructor(random: Random, { kept = [], reserving = true, selfModifying = true }: GeneratorOptions = {}) {
+  constructor(random: Random, { kept = [], reserving = true, selfModifying = true, splitFences = true }: GeneratorOptions = {}) {
     this.#random = random;
+    this.#splitFences = splitFences;
     this.#kept = [SP, LOOP, BASE, ...kept];
     this.#kinds = [
       [10, () => this.#register(REGISTER)],
@@ -517,8 +521,7 @@ export class InstructionGenerator {
         0x12000073,
         code.rType(0x73, 0, 9, 0, this.#any(), this.#any()),
         code.rType(0x73, 0, 11, 0, this.#any(), this.#any()),
-        0x18000073,
-        0x18100073,
+        ...(this.#splitFences ? [0x18000073, 0x18100073] : []),
         0x00d00073,
         0x01d00073,
       ]),

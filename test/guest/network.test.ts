@@ -34,6 +34,10 @@ async function run(shell: GuestShell, command: string): Promise<string> {
   return output;
 }
 
+/** Gives the adapter an address, once the guest has its driver: it loads that beside its first shell. */
+const address = (it: string): string =>
+  `i=0; until ip addr add ${it} dev eth0 2> /dev/null || [ $i -gt 200 ]; do usleep 100000; i=$((i+1)); done; ip link set eth0 up`;
+
 /** One sends so many MB to the other, which finds them whole. netcat ends when its own input does. */
 async function transfer(from: GuestShell, to: GuestShell, address: string, megabytes: number): Promise<void> {
   await run(from, `head -c ${megabytes}000000 /dev/urandom > /tmp/sent`);
@@ -56,8 +60,8 @@ describe('two guests on one switch', () => {
       boot({ network, harts: 2 }, options),
       boot({ network, bus: 'pci', virtio: ['packed'], aia: 'aplic-imsic' }, options),
     ]);
-    await run(a, 'ip addr add 10.9.0.1/24 dev eth0');
-    await run(b, 'ip addr add 10.9.0.2/24 dev eth0');
+    await run(a, address('10.9.0.1/24'));
+    await run(b, address('10.9.0.2/24'));
     const file = join(folder, 'switch.pcapng');
     await a.machine.startCapture(file);
     await run(a, 'ping -c 2 -W 5 10.9.0.2');
@@ -118,9 +122,9 @@ describe('a guest of ours and one of QEMU', () => {
       }
     };
     await says(PROMPT);
-    qemu.stdin.write('ip addr add 10.9.0.2/24 dev eth0; (sleep 100 | nc -l -p 5000 > /tmp/got) & echo rea\\dy\n');
+    qemu.stdin.write(`${address('10.9.0.2/24')}; (sleep 100 | nc -l -p 5000 > /tmp/got) & echo rea\\dy\n`);
     await says(/^ready/m);
-    await run(ours, 'ip addr add 10.9.0.1/24 dev eth0');
+    await run(ours, address('10.9.0.1/24'));
     await run(ours, 'i=0; until ping -c 1 -W 2 10.9.0.2 || [ $i -gt 20 ]; do i=$((i+1)); done; [ $i -le 20 ]');
     await run(ours, 'head -c 2000000 /dev/urandom > /tmp/sent; (nc -w 20 10.9.0.2 5000 < /tmp/sent) & sleep 3');
     const sum = /[0-9a-f]{32}/.exec(await run(ours, 'md5sum < /tmp/sent'))![0];
