@@ -89,7 +89,7 @@ export interface GeneratorOptions {
   readonly reserving?: boolean;
   /** Whether code is drawn that writes over code. */
   readonly selfModifying?: boolean;
-  /** Whether sfence.w.inval and sfence.inval.ir are drawn. */
+  /** Whether the instructions of Svinval are drawn. */
   readonly splitFences?: boolean;
 }
 
@@ -520,8 +520,7 @@ export class InstructionGenerator {
         0x0000100f,
         0x12000073,
         code.rType(0x73, 0, 9, 0, this.#any(), this.#any()),
-        code.rType(0x73, 0, 11, 0, this.#any(), this.#any()),
-        ...(this.#splitFences ? [0x18000073, 0x18100073] : []),
+        ...(this.#splitFences ? [code.rType(0x73, 0, 11, 0, this.#any(), this.#any()), 0x18000073, 0x18100073] : []),
         0x00d00073,
         0x01d00073,
       ]),

@@ -115,7 +115,7 @@ class PrivilegedGenerator {
       kept: [TABLE, LARGE],
       // Where LR faults QEMU's SC fails without looking at its address, which is allowed but not what we do.
       reserving: false,
-      // QEMU lets user mode execute them, against the privileged ISA §12.6.
+      // QEMU lets user mode execute two of them, against the privileged ISA §12.6, and has no mtval where it refuses the third.
       splitFences: false,
       // QEMU 7.2 remembers what M-mode may do to the page of the code when mret makes MPRV lend it less.
       selfModifying: environment.mode !== 3,
