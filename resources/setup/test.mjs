@@ -32,7 +32,7 @@ const suites = [
   // The first time, it also makes a disk with Debian, which takes some minutes.
   {
     name: 'guest',
-    minutes: 30,
+    minutes: 45,
     needs: ['compiler'],
     uses: ['debugger'],
     built: true,
