@@ -186,7 +186,8 @@ export class Uart implements BoardDevice {
   /** Input for the guest. All of it is kept; false asks the sender to wait for `drained` before it sends more. */
   receive(data: Uint8Array): boolean {
     if (data.length > 0) {
-      this.waiting.push(data.slice());
+      // Not slice(), which of a Buffer is no copy.
+      this.waiting.push(new Uint8Array(data));
       this.waitingBytes += data.length;
       this.refill();
       this.update();

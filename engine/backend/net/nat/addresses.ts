@@ -114,7 +114,7 @@ export function overlap(one: Net, other: Net): boolean {
 
 /** The n-th address of a net. */
 export function addressIn({ address, prefix }: Net, n: number): IpAddress {
-  const bytes = address.slice();
+  const bytes = new Uint8Array(address);
   let carry = n;
   for (let index = bytes.length - 1; index >= prefix >> 3 && carry > 0; index--) {
     carry += bytes[index];
