@@ -9,6 +9,8 @@ export default defineConfig({
   outputDir: 'test-results',
   // Each test has machines of its own to run, and two cores are few.
   workers: 1,
+  // As vitest.config.ts has it.
+  retries: process.env['CI'] === 'true' ? 1 : 0,
   fullyParallel: false,
   timeout: 120_000,
   expect: { timeout: 20_000 },

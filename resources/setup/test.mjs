@@ -193,6 +193,7 @@ async function runSuite(suite) {
     counts.failed = 1;
     note ||= `${suite.name} ended with exit code ${code}`;
   }
+  for (const test of counts.retried ?? []) note += `${note && '\n'}passed only at the second try: ${test}`;
   report(suite.name, counts, Date.now() - start, note);
 }
 
@@ -220,10 +221,15 @@ function readVitest(report) {
   const broken = report.testResults.filter(
     (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
   );
+  const tests = report.testResults.flatMap((file) => file.assertionResults);
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests + broken.length,
     skipped: report.numPendingTests + report.numTodoTests,
+    // The error of the first try is kept.
+    retried: tests
+      .filter((test) => test.status === 'passed' && test.failureMessages?.length > 0)
+      .map((test) => `${test.fullName}: ${test.failureMessages[0]}`),
   };
 }
 
@@ -250,6 +256,8 @@ function readPlaywright({ stats, errors }) {
     passed: stats.expected + stats.flaky,
     failed: stats.unexpected + (errors.length > 0 && stats.unexpected === 0 ? 1 : 0),
     skipped: stats.skipped,
+    // Which ones, its list says.
+    retried: Array.from({ length: stats.flaky }, () => 'see above'),
   };
 }
 
