@@ -26,7 +26,7 @@ describe.skipIf(missing !== undefined)(`random instructions${missing === undefin
 
   it.each(['translated', 'checked'] as const)('do so when they are %s too', (tier) => {
     for (const kind of ['machine', 'privileged'] as const) {
-      const { failures, translated } = runCampaign(helpers, kind, tier === 'checked' ? 3 : 2, 100, { tier });
+      const { failures, translated } = runCampaign(helpers, kind, tier === 'checked' ? 3 : 2, 40, { tier });
       expect(failures).toEqual([]);
       expect(translated).toBeGreaterThan(10_000);
     }
