@@ -79,6 +79,7 @@ module.exports = {
     mayUse('pci', ['bus', 'errors', 'interrupt', 'memory']),
     mayUse('backend', ['errors', 'host', 'memory'], 'Back ends know no virtio.'),
     mayUse('gpu', [], 'What screens show: knows neither Electron nor virtio.'),
+    mayUse('display', ['errors', 'gpu', 'host'], 'Shows screens to those who are not the window.'),
     mayUse(
       'virtio',
       ['backend', 'bus', 'errors', 'gpu', 'interrupt', 'memory', 'pci', 'settings'],
@@ -88,7 +89,7 @@ module.exports = {
     mayUse('hart', ['bus', 'errors', 'host', 'memory', 'wasm'], 'A hart knows memory and bus interfaces, never a device.'),
     mayUse('threads', ['bus', 'errors', 'hart', 'host', 'interrupt', 'memory', 'pci'], 'What runs harts in threads of their own.'),
     mayUse('images', ['errors', 'host', 'virtio'], 'The built-in guest has drivers for what the registry of virtio devices has.'),
-    mayUse('debug', ['errors', 'hart', 'images', 'memory']),
+    mayUse('debug', ['errors', 'hart', 'host', 'images', 'memory']),
     mayUse('settings', ['errors'], 'Runs in the window too: no Node, no machine.'),
     mayUse('machine', [
       'backend',
@@ -108,10 +109,10 @@ module.exports = {
     ]),
     mayUse(
       'runner',
-      ['backend', 'debug', 'errors', 'gpu', 'hart', 'host', 'images', 'machine', 'settings', 'threads', 'virtio'],
+      ['backend', 'debug', 'display', 'errors', 'gpu', 'hart', 'host', 'images', 'machine', 'settings', 'threads', 'virtio'],
       'One running box, and the boxes on disk.',
     ),
-    mayUse('cli', ['errors', 'host', 'images', 'machine', 'runner', 'settings', 'index\\.ts'], 'The CLI uses the same API as the app.'),
+    mayUse('cli', ['display', 'errors', 'host', 'images', 'machine', 'runner', 'settings', 'index\\.ts'], 'The CLI uses the same API as the app.'),
     {
       name: 'settings-without-node',
       comment: 'The window shows and checks settings by the same description.',

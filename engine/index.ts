@@ -30,8 +30,9 @@ export {
 } from './backend/disk/disk-images';
 export type { CreateDiskOptions, DiskCheck, DiskInfo } from './backend/disk/disk-images';
 export { type CpuProfile, GuestProfile } from './debug/profile';
-export { formatGdbAddress, parseGdbAddress } from './debug/gdb/address';
-export type { GdbAddress } from './debug/gdb/address';
+export { parseGdbAddress } from './debug/gdb/address';
+export { formatListenAddress, type ListenAddress } from './host/listen-address';
+export { parseVncAddress } from './display/vnc/server';
 export { GdbServer } from './debug/gdb/server';
 export type { GdbServerOptions } from './debug/gdb/server';
 export type { DebugTarget } from './debug/gdb/target';

@@ -28,6 +28,13 @@ HARTBOX_DEBUG=1 in the environment shows where an error came from.`;
 const DISK_CODES = `
 Exit codes: 0 done, 2 the command line is wrong, 125 it could not be done: the message says why.`;
 
+const VNC_PASSWORD = {
+  type: 'value',
+  value: 'FILE',
+  isFile: true,
+  help: 'its password is the first line of FILE, of which VNC looks at 8 characters; "none": everybody who reaches the address may come in  [one that is made; none for unix:PATH]',
+} as const;
+
 /** Options of one run of a machine, which no box keeps. */
 const THIS_RUN = {
   timeout: { type: 'value', value: 'SECONDS', help: 'switch the box off after so long' },
@@ -74,6 +81,12 @@ const THIS_RUN = {
     value: 'ADDRESS',
     help: 'let a debugger attach at ADDRESS: PORT, HOST:PORT or unix:PATH  [127.0.0.1:1234]',
   },
+  vnc: {
+    type: 'optional',
+    value: 'ADDRESS',
+    help: 'show the screen by VNC at ADDRESS: PORT, HOST:PORT, :DISPLAY or unix:PATH  [127.0.0.1:5900]; a box without a screen gets one',
+  },
+  'vnc-password': VNC_PASSWORD,
   paused: {
     type: 'flag',
     short: 'S',
@@ -140,6 +153,8 @@ export const START = command({
     symbols: THIS_RUN.symbols,
     check: THIS_RUN.check,
     gdb: THIS_RUN.gdb,
+    vnc: THIS_RUN.vnc,
+    'vnc-password': THIS_RUN['vnc-password'],
     paused: THIS_RUN.paused,
   },
   settings: MACHINE_SETTINGS,
@@ -268,6 +283,19 @@ export const SCREENSHOT = command({
   summary: 'write what a screen of a box that runs shows to a PNG file',
   usage: ['BOX FILE.png [OPTIONS]'],
   options: { screen: { type: 'value', value: 'N', help: 'which of its screens; the first is 0 (default: 0)' } },
+  arguments: ['box'],
+});
+
+export const VNC = command({
+  name: 'vnc',
+  summary: 'show the screen of a box that runs to VNC viewers, and say where',
+  usage: ['BOX [OPTIONS]'],
+  about: `Any viewer will do. VNC is not encrypted: to look from another computer, forward the port by ssh -L.
+The guest's resolution follows the viewer's window, where both can do that.`,
+  options: {
+    address: { type: 'value', value: 'ADDRESS', help: 'where: PORT, HOST:PORT, :DISPLAY or unix:PATH  [127.0.0.1:5900, or a free port]' },
+    password: VNC_PASSWORD,
+  },
   arguments: ['box'],
 });
 
@@ -777,6 +805,7 @@ export const COMMANDS = [
   INFO,
   RAM,
   SCREENSHOT,
+  VNC,
   TYPE,
   CLICK,
   LOGS,

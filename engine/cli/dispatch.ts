@@ -23,6 +23,7 @@ const HANDLERS: Record<string, () => Promise<Handler>> = {
   info: async () => (await import('./info')).info,
   ram: async () => (await import('./ram')).ram,
   screenshot: async () => (await import('./screen')).screenshot,
+  vnc: async () => (await import('./vnc')).vnc,
   type: async () => (await import('./screen')).type,
   click: async () => (await import('./screen')).click,
   logs: async () => (await import('./logs')).logs,

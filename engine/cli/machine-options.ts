@@ -26,6 +26,9 @@ export interface MachineOptions {
   symbols: { file: string; base: bigint }[];
   /** Where to listen for a debugger; empty for the usual address. */
   gdb: string | undefined;
+  /** Where to show the screen by VNC; empty for the usual address. And the file with its password. */
+  vnc: string | undefined;
+  vncPassword: string | undefined;
   /** Write the device tree there, and end. */
   dumpDtb: string | undefined;
   /** Wait before the first instruction. */
@@ -47,6 +50,7 @@ export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: str
   if (values.symbols && values.profile === undefined && !isExecuted)
     throw wrong('--symbols is of use only together with --profile or --trace exec.');
   if (values['trace-from'] !== undefined && !isExecuted) throw wrong('--trace-from is of use only together with --trace exec.');
+  if (values['vnc-password'] !== undefined && values.vnc === undefined) throw wrong('--vnc-password is of use only together with --vnc.');
   if (values.check !== undefined && values.check !== 'jit') throw wrong(`--check expects jit, not '${values.check}'.`);
   const options: MachineOptions = {
     config: givenValues(settings, values.cdrom, command),
@@ -59,6 +63,8 @@ export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: str
     profile: values.profile,
     symbols: (values.symbols ?? []).map(parseSymbols),
     gdb: values.gdb,
+    vnc: values.vnc,
+    vncPassword: values['vnc-password'],
     dumpDtb: values['dump-dtb'],
     paused: values.paused ?? false,
     help,

@@ -20,6 +20,7 @@ import { recoverLibrary } from './recovery';
 import { ReportFile } from './report-file';
 import { reportStatistics, statisticsTable } from './statistics-report';
 import { UsageError } from './usage-error';
+import { describeVnc, vncWish } from './vnc';
 
 const KEYS = `
 Ctrl-A x       switch the machine off and leave
@@ -89,6 +90,7 @@ async function runMachine({ box, config }: Subject, options: MachineOptions, nam
       checkJit: options.checkJit,
       profile: profile !== undefined,
       gdb: options.gdb,
+      vnc: await vncWish(options),
       paused: options.paused,
     });
     runner.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
@@ -123,6 +125,7 @@ async function runMachine({ box, config }: Subject, options: MachineOptions, nam
     if (terminal.isInteractive) terminal.tell('Ctrl-A x leaves, Ctrl-A h helps.');
     await runner.start();
     tellOfDebugger(runner, options, name, terminal.tell);
+    if (options.vnc !== undefined) terminal.tell(describeVnc(await runner.operations.vnc({})));
     ending.watch(machine, options.timeout);
     terminal.lend();
     let hasInput = terminal.isInteractive;

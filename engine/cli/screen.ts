@@ -6,7 +6,7 @@ import type { Arguments } from '../runner/control';
 import { CLICK, SCREENSHOT, TYPE } from './commands';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
 import { UsageError } from './usage-error';
-import { KEY_LEFTSHIFT, keyFor } from './us-keyboard';
+import { KEY_LEFTSHIFT, keyFor } from '../display/us-keyboard';
 
 // Of Linux's input-event-codes.h.
 const [EV_KEY, EV_ABS] = [1, 3];

@@ -16,11 +16,12 @@ import { parseMachineOptions } from './machine-options';
 import { ProgressLine } from './progress-line';
 import { savedBox } from './run';
 import { UsageError } from './usage-error';
+import { describeVnc, vncWish } from './vnc';
 
 /** What the process in the background tells the one that started it, until the box runs. */
 const messageSchema = z.union([
   z.object({ progress: progressSchema }),
-  z.object({ started: z.literal(true), debugger: z.string().optional() }),
+  z.object({ started: z.literal(true), debugger: z.string().optional(), vnc: z.string().optional() }),
   z.object({ error: errorReportSchema }),
 ]);
 type Message = z.output<typeof messageSchema>;
@@ -68,6 +69,7 @@ function untilItRuns(child: ChildProcess, logFile: string): Promise<void> {
       if ('progress' in message.data) line.update(message.data.progress);
       else if ('error' in message.data) reject(errorOf(message.data.error));
       else {
+        if (message.data.vnc !== undefined) process.stderr.write(`${message.data.vnc}\n`);
         if (message.data.debugger !== undefined) process.stderr.write(`gdb: target remote ${message.data.debugger}\n`);
         resolve();
       }
@@ -95,6 +97,7 @@ export async function runInBackground(args: string[]): Promise<number> {
       symbols: options.symbols,
       checkJit: options.checkJit,
       gdb: options.gdb,
+      vnc: await vncWish(options),
       paused: options.paused,
     });
     runner.on('warning', (warning) => process.stderr.write(`warning: ${warning.message}\n`));
@@ -109,7 +112,8 @@ export async function runInBackground(args: string[]): Promise<number> {
     await runner.start();
     process.off('disconnect', breakOff);
     ending.watch(machine, options.timeout);
-    await send({ started: true, debugger: runner.status.debugger?.address });
+    const shown = options.vnc === undefined ? undefined : describeVnc(await runner.operations.vnc({}));
+    await send({ started: true, debugger: runner.status.debugger?.address, vnc: shown });
     const exit = await runner.wait();
     if (exit.error) process.stderr.write(`${exit.error.message}\n`);
     return ending.code ?? exit.code;

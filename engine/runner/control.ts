@@ -51,6 +51,8 @@ export const statusSchema = z.object({
   pauseReason: errorReportSchema.optional(),
   /** Where a debugger can attach, as GDB takes it behind `target remote`, and whether one has. */
   debugger: z.object({ address: z.string(), isAttached: z.boolean() }).optional(),
+  /** Where its screen is shown by VNC, and to how many. */
+  vnc: z.object({ address: z.string(), clients: z.number().int() }).optional(),
   /** Keys of settings whose change waits for a restart. */
   pending: z.array(z.string()),
   /** Size of the terminal. */
@@ -189,6 +191,14 @@ export const OPERATIONS = {
    * symbols of what the box boots.
    */
   debug: row(z.object({ address: z.string().max(4096).optional() }), z.object({ address: z.string(), symbols: z.array(z.string()) })),
+  /**
+   * Show the first screen by VNC, if that is not done yet: at this address (display/vnc/server.ts), or a usual one, with this password (none
+   * where it is empty), or one that is made; and say where, and which password is asked for.
+   */
+  vnc: row(
+    z.object({ address: z.string().max(4096).optional(), password: z.string().max(256).optional() }),
+    z.object({ address: z.string(), password: z.string().optional() }),
+  ),
   /** What was told by `warning` and other messages so far, oldest first; the last thousand. */
   log: row(none, z.object({ lines: z.array(z.object({ at: z.number(), level: z.enum(['info', 'warning', 'error']), text: z.string() })) })),
 } as const;

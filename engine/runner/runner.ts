@@ -1,6 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { parseGdbAddress } from '../debug/gdb/address';
 import { GdbServer } from '../debug/gdb/server';
+import { makePassword } from '../display/vnc/password';
+import type { Seat } from '../display/vnc/seat';
+import { parseVncAddress, VncServer } from '../display/vnc/server';
 import { asVmError, reasonCode } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import type { MachineStatistics } from '../hart/statistics';
@@ -44,6 +47,8 @@ export interface RunnerOptions extends Pick<VirtualMachineOptions, 'v8' | 'ports
   dataDirectory: string;
   /** Where a debugger is listened for from before the first instruction on: see parseGdbAddress(). Others can have that begin later. */
   gdb?: string | undefined;
+  /** Where its first screen is shown by VNC from the beginning: see parseVncAddress(). A box without a screen gets one. Others can have that begin later. */
+  vnc?: VncWish | undefined;
   /** Of the trace `exec`: the address or the symbol from which on, and files with symbols and where they were loaded; else kernel and firmware. */
   traceFrom?: string | undefined;
   symbols?: readonly SymbolFile[];
@@ -55,6 +60,17 @@ export interface RunnerOptions extends Pick<VirtualMachineOptions, 'v8' | 'ports
 export interface RunExit {
   code: number;
   error?: VmError | undefined;
+}
+
+/** `password` empty: everybody who can reach the address may come in; undefined: one is made, but for Unix sockets, which only their owner can open. */
+export interface VncWish {
+  address: string;
+  password?: string | undefined;
+}
+
+interface VncShown {
+  server: VncServer;
+  password: string | undefined;
 }
 
 interface RunnerEvents {
@@ -88,6 +104,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private debugServer: Promise<GdbServer> | undefined;
   private debugAddress: string | undefined;
   private isDebugged = false;
+  private vnc: Promise<VncShown> | undefined;
+  private vncStatus: Status['vnc'];
   private letDebuggersIn: () => void = () => undefined;
   private readonly switchedOn = new Promise<void>((resolve) => {
     this.letDebuggersIn = resolve;
@@ -147,6 +165,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       },
       statistics: () => this.statistics,
       debug: ({ address }) => this.debug(address),
+      vnc: (wish) => this.showByVnc(this.running, wish),
       log: () => ({ lines: this.log.lines }),
     };
   }
@@ -163,6 +182,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       pauseReason: machine?.pauseReason && reportError(machine.pauseReason),
       pending: this.pending,
       debugger: this.debugAddress === undefined ? undefined : { address: this.debugAddress, isAttached: this.isDebugged },
+      vnc: this.vncStatus,
       ...this.size,
     };
   }
@@ -206,6 +226,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       this.machine = machine;
       this.preparation.signal.throwIfAborted();
       if (this.options.gdb !== undefined) await this.listenForDebugger(machine, this.options.gdb);
+      if (this.options.vnc) await this.showByVnc(machine, this.options.vnc);
       this.follow(machine);
       return machine;
     } catch (error) {
@@ -270,6 +291,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       await this.listen(dataDirectory, box.library.folder(box.id));
     }
     this.values = await this.wanted();
+    if (options.vnc && !this.values.screens) this.values = { ...this.values, screens: 1 };
     const config = checkSettings(machineConfigSchema, machineConfig(this.values), "The box's settings are wrong. ");
     this.size = { ...config.console };
     if (config.priority === 'low') this.prioritise(config.priority);
@@ -335,6 +357,45 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     }
     this.log.add('info', `Debuggers can attach at ${this.debugAddress}.`);
     this.note();
+  }
+
+  /** Show the first screen by VNC, unless that is done already, and say where. */
+  private async showByVnc(machine: VirtualMachine, { address, password }: Partial<VncWish>): Promise<Result<'vnc'>> {
+    const listen = (where: string): Promise<VncShown> => this.listenForVnc(machine, { address: where, password });
+    // The usual port may be another box's.
+    this.vnc ??= address === undefined ? listen('').catch(() => listen('0')) : listen(address);
+    try {
+      const { server, password: asked } = await this.vnc;
+      return { address: server.address, password: asked };
+    } catch (error) {
+      this.vnc = undefined;
+      throw error;
+    }
+  }
+
+  private async listenForVnc(machine: VirtualMachine, wish: VncWish): Promise<VncShown> {
+    const { input } = machine.config;
+    const has = (kind: 'keyboard' | 'tablet'): boolean => input.length === 0 || input.includes(kind);
+    const scanout = machine.scanout(0);
+    const address = parseVncAddress(wish.address);
+    const password = (wish.password ?? ('path' in address ? '' : makePassword())) || undefined;
+    const seat: Seat = {
+      name: this.values.name ?? 'box',
+      scanout,
+      hasKeyboard: has('keyboard'),
+      hasTablet: has('tablet'),
+      input: (device, report) => {
+        if (machine.state === 'running') machine.input(device, report);
+      },
+    };
+    const tell = (server: VncServer): void => {
+      this.vncStatus = { address: server.address, clients: server.clients };
+      this.note();
+    };
+    const server: VncServer = await VncServer.listen(seat, address, { password, onChange: () => tell(server) });
+    tell(server);
+    this.log.add('info', `The screen is shown by VNC at ${server.address}.`);
+    return { server, password };
   }
 
   private prioritise(priority: BoxValues['priority']): void {
@@ -515,6 +576,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     clearTimeout(this.full?.timer);
     if (exit.error) this.log.add('error', exit.error.message);
     await this.debugServer?.then((server) => server.close()).catch(() => undefined);
+    await this.vnc?.then(({ server }) => server.close()).catch(() => undefined);
     await this.socket?.close();
     await this.lock?.release();
     this.isOff = true;

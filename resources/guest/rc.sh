@@ -36,6 +36,9 @@ if [ -n "$network" ]; then
   if [ -e /hartbox/online ]; then /etc/network "$network"; else /etc/network "$network" later & fi
 fi
 
+# A shell on the screen too, if there is one.
+[ -e /sys/class/graphics/fb0 ] && while :; do ON_SCREEN=1 setsid /etc/session /dev/tty1; done &
+
 # The power button is an input device that says nothing until somebody presses it.
 for event in /sys/class/input/event*; do
   [ -e "$event" ] && read -r name < "$event/device/name" && [ "$name" = 'Hartbox Power Button' ] &&

@@ -1,8 +1,11 @@
 #!/bin/sh
 # The console session: `hartbox exec`'s command when the host has put one into the initramfs, else a shell.
+# With the name of a terminal: a shell there.
 export HOME=/root USER=root LOGNAME=root SHELL=/bin/sh TERM=xterm-256color LANG=C.UTF-8
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd /root
+
+[ $# -gt 0 ] && exec /bin/sh -l <> "$1" >&0 2>&1
 
 # Waits until all these files are there; fails after ten seconds.
 await() {

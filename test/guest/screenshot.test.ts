@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -33,9 +34,12 @@ it('shows its screen in a file, and takes what is typed and clicked on the comma
     light = pixels.filter((word) => word === 0xffaaaaaa).length;
   }
 
-  host.child.stdin.write('echo \'rea\'dy; read -r line < /dev/tty1; echo "got $line."\n');
-  await host.says(/ready/);
-  expect(await hartbox(['type', BOX, 'Hello, World! a|b ~"42"', '--enter'], { env })).toMatchObject({ code: 0, stderr: '' });
+  // The screen has a shell of its own.
+  expect(await hartbox(['type', BOX, `echo 'Hello, World! a|b ~"42"' > /tmp/typed`, '--enter'], { env })).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
+  host.child.stdin.write('until [ -s /tmp/typed ]; do usleep 100000; done; echo "got $(cat /tmp/typed)."\n');
   await host.says(/got Hello, World! a\|b ~"42"\./);
 
   host.child.stdin.write(
@@ -52,6 +56,16 @@ it('shows its screen in a file, and takes what is typed and clicked on the comma
     await hartbox(['click', BOX, '0', '0', '--button', 'right'], { env });
   }
   await done;
+
+  const shown = await hartbox(['vnc', BOX, '--address', '0', '--password', 'none'], { env });
+  expect(shown).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(/^vnc: 127\.0\.0\.1:\d+\n$/) });
+  const viewer = connect(Number(/:(\d+)\n/.exec(shown.stdout)?.[1]), '127.0.0.1');
+  const received: Buffer[] = [];
+  viewer.on('data', (data: Buffer) => received.push(data));
+  // Its version, no password, and that others may look too; then the size of the screen comes.
+  viewer.write('RFB 003.008\n\x01\x01');
+  await expect.poll(() => Buffer.concat(received).subarray(12).toString('hex'), { timeout: 20_000 }).toMatch(/^010100000000028001e0/);
+  viewer.destroy();
 
   expect(await hartbox(['click', BOX, '640', '0'], { env })).toMatchObject({ code: 2, stderr: expect.stringContaining('640 × 480') });
   expect(await hartbox(['type', BOX, 'ü'], { env })).toMatchObject({ code: 2 });

@@ -59,6 +59,7 @@ export class FakeBox
     board: () => ({ memoryMap: [], deviceTree: '' }),
     statistics: () => this.statistics,
     debug: ({ address }) => ({ address: address ?? '127.0.0.1:1234', symbols: [] }),
+    vnc: () => ({ address: '127.0.0.1:5900' }),
     log: () => ({ lines: [{ at: 1, level: 'info', text: 'x'.repeat(100_000) }] }),
   };
   /** Output of its console. */

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { reasonCode } from '../../errors/system-error';
 import { VmError } from '../../errors/vm-error';
-import { type GdbAddress, formatGdbAddress } from './address';
+import { formatListenAddress, type ListenAddress, listenAt } from '../../host/listen-address';
 import { encodePacket, textToHex } from './packet';
 import { GdbSession } from './session';
 import type { DebugTarget } from './target';
@@ -34,19 +34,11 @@ export class GdbServer {
   }
 
   /** Throws VmError 'Resource' where the address cannot be listened at. */
-  static async listen(target: DebugTarget, address: GdbAddress, options: GdbServerOptions = {}): Promise<GdbServer> {
+  static async listen(target: DebugTarget, address: ListenAddress, options: GdbServerOptions = {}): Promise<GdbServer> {
     const server = createServer({ noDelay: true });
     server.maxConnections = MOST_CONNECTIONS;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(address, () => {
-        server.off('error', reject);
-        // A connection that cannot be taken is the one who connects' trouble.
-        server.on('error', () => undefined);
-        resolve();
-      });
-    }).catch((cause: unknown) => {
-      const where = formatGdbAddress(address);
+    const bound = await listenAt(server, address).catch((cause: unknown) => {
+      const where = formatListenAddress(address);
       const reason = reasonCode(cause);
       const how = reason === 'EADDRINUSE' ? 'something else listens there, perhaps another box' : (cause as Error).message;
       throw new VmError(
@@ -59,9 +51,7 @@ export class GdbServer {
         },
       );
     });
-    const bound = server.address();
-    const actual = typeof bound === 'object' && bound && 'host' in address ? { host: address.host, port: bound.port } : address;
-    return new GdbServer(server, target, options, formatGdbAddress(actual));
+    return new GdbServer(server, target, options, formatListenAddress(bound));
   }
 
   get isAttached(): boolean {
