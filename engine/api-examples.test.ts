@@ -16,6 +16,7 @@ import {
   Virtio9p,
   VirtioConsole,
   VirtioCrypto,
+  VirtioFs,
   VirtioNet,
   VirtioRng,
   VirtioSound,
@@ -36,6 +37,21 @@ describe.skipIf(process.platform !== 'linux')('a shared folder', () => {
     await share.close();
     rmSync(path, { recursive: true });
     await expect(Virtio9p.open({ path, tag: 'work' })).rejects.toThrow(/does not exist/);
+  });
+
+  it('is the same by virtio-fs', async () => {
+    const path = mkdtempSync(join(tmpdir(), 'hartbox-api-'));
+    const share = await VirtioFs.open({ path, tag: 'work', readonly: true });
+    const driver = MockDriver.for(share);
+    driver.start();
+    expect(share.status).toEqual({ kind: 'Running' });
+    // The tag, then how many queues there are for requests.
+    expect(Array.from({ length: 6 }, (_, at) => share.readConfig(at, 1))).toEqual([...Buffer.from('work'), 0, 0]);
+    expect(share.readConfig(36, 4)).toBe(1);
+    driver.write('Status', 0);
+    await share.close();
+    rmSync(path, { recursive: true });
+    await expect(VirtioFs.open({ path, tag: 'work' })).rejects.toThrow(/does not exist/);
   });
 });
 

@@ -78,6 +78,8 @@ export type { AudioFormat, SampleFormatName } from './backend/audio/sample-forma
 export { VirtioNet } from './virtio/devices/net/device';
 export type { NetStatistics, VirtioNetOptions } from './virtio/devices/net/device';
 export type { Frame, GuestPort, NetworkBackend, PacketPort } from './backend/net/packet-port';
+export { VirtioFs } from './virtio/devices/fs/device';
+export type { VirtioFsOptions } from './virtio/devices/fs/device';
 export { Virtio9p } from './virtio/devices/nine-p/device';
 export type { Virtio9pOptions } from './virtio/devices/nine-p/device';
 export { SharedFolder } from './backend/share/shared-folder';

@@ -18,6 +18,8 @@ export interface FileCalls {
   allocate(fd: number, mode: number, offset: number, length: number): Promise<void>;
   /** Where the next data or hole is: SEEK_DATA (3), SEEK_HOLE (4). */
   seek(fd: number, offset: number, whence: number): Promise<number>;
+  /** copy_file_range(2) from a place in one file to one in another: bytes copied, which may be fewer. */
+  copyRange(from: number, offset: number, to: number, toOffset: number, length: number): Promise<number>;
   getAttribute(path: string, name: string): Promise<Uint8Array>;
   setAttribute(path: string, name: string, value: Uint8Array, flags: number): Promise<void>;
   /** Names, each with a NUL behind it. */
@@ -68,6 +70,10 @@ function linuxCalls(): FileCalls | undefined {
   const renameat2 = call('renameat2', 'int renameat2(int at, const uint8_t *from, int to_at, const uint8_t *to, uint32_t flags)');
   const fallocate = call('fallocate', 'int fallocate64(int fd, int mode, int64_t offset, int64_t length)');
   const lseek = call('lseek', 'int64_t lseek64(int fd, int64_t offset, int whence)');
+  const copyFileRange = call(
+    'copy_file_range',
+    'intptr_t copy_file_range(int from, int64_t *offset, int to, int64_t *to_offset, size_t length, uint32_t flags)',
+  );
   const getxattr = call('getxattr', 'intptr_t getxattr(const uint8_t *path, const uint8_t *name, _Out_ uint8_t *value, size_t size)');
   const setxattr = call('setxattr', 'int setxattr(const uint8_t *path, const uint8_t *name, const uint8_t *value, size_t size, int flags)');
   const listxattr = call('listxattr', 'intptr_t listxattr(const uint8_t *path, _Out_ uint8_t *list, size_t size)');
@@ -84,6 +90,8 @@ function linuxCalls(): FileCalls | undefined {
     rename: async (from, to, flags) => void (await renameat2(AT_FDCWD, text(from), AT_FDCWD, text(to), flags)),
     allocate: async (fd, mode, offset, length) => void (await fallocate(fd, mode, offset, length)),
     seek: (fd, offset, whence) => lseek(fd, offset, whence),
+    copyRange: (from, offset, to, toOffset, length) =>
+      copyFileRange(from, BigInt64Array.of(BigInt(offset)), to, BigInt64Array.of(BigInt(toOffset)), length, 0),
     getAttribute: (path, name) => fill((buffer) => getxattr(text(path), text(name), buffer, buffer.length)),
     setAttribute: async (path, name, value, flags) => void (await setxattr(text(path), text(name), value, value.length, flags)),
     listAttributes: (path) => fill((buffer) => listxattr(text(path), buffer, buffer.length)),

@@ -31,6 +31,7 @@ export const guestModules: readonly string[] = [
     'failover',
     'net_failover',
     '9pnet',
+    'fuse',
     'netfs',
     'jbd2',
     'mbcache',

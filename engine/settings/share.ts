@@ -30,6 +30,22 @@ export const shareSchema = z.strictObject({
     effect: 'restart',
     cli: { name: 'ro' },
   }),
+  protocol: option(z.enum(['9p', 'virtio-fs']).default('9p'), {
+    label: 'Protocol',
+    help: '9p: the guest sees at once what changes here; virtio-fs: it remembers what it has seen for a second, and is faster with many files. The built-in Linux mounts both; other guests need the driver',
+    page: 'shares',
+    kind: 'choice',
+    effect: 'restart',
+    choices: { '9p': '9P', 'virtio-fs': 'virtio-fs' },
+  }),
+  writeback: option(z.boolean().default(false), {
+    label: 'Write later',
+    help: 'by virtio-fs, the guest keeps what it writes for a while, and takes no notice of changes of the same files by others: for a folder that nobody else uses meanwhile',
+    page: 'shares',
+    kind: 'switch',
+    effect: 'restart',
+    advanced: true,
+  }),
   tag: option(
     z
       .string()
@@ -37,7 +53,7 @@ export const shareSchema = z.strictObject({
       .optional(),
     {
       label: 'Tag',
-      help: 'by what the guest mounts it, as mount -t 9p -o trans=virtio TAG /mnt: letters, digits, dots and dashes; share0, share1 and so on unless given',
+      help: 'by what the guest mounts it, as mount -t 9p -o trans=virtio TAG /mnt, or mount -t virtiofs TAG /mnt: letters, digits, dots and dashes; share0, share1 and so on unless given',
       page: 'shares',
       kind: 'text',
       effect: 'restart',

@@ -7,10 +7,11 @@ import { VirtioBalloon } from './devices/balloon';
 import type { VirtioBlock } from './devices/block';
 import { VirtioConsole } from './devices/console';
 import { VirtioCrypto } from './devices/crypto/device';
+import { VirtioFs } from './devices/fs/device';
 import type { VirtioNet } from './devices/net/device';
 import { VirtioGpu } from './devices/gpu/device';
 import { HumanInput, type InputKind } from './devices/human-input';
-import type { Virtio9p } from './devices/nine-p/device';
+import { Virtio9p } from './devices/nine-p/device';
 import { PowerButton } from './devices/power-button';
 import { VirtioRng } from './devices/rng';
 import type { VirtioScsi } from './devices/scsi/device';
@@ -44,7 +45,7 @@ export interface VirtioMachine {
   /** Its screens. */
   scanouts: readonly Scanout[];
   /** Its shared folders, which are open already. */
-  shares: readonly PlacedDevice<Virtio9p>[];
+  shares: readonly PlacedDevice<Virtio9p | VirtioFs>[];
 }
 
 /** A kind of virtio device. What it is to the guest (device type, PCI class, queues, features) its class says. */
@@ -67,6 +68,13 @@ function hasExtra(choice: 'auto' | 'on' | 'off', { config }: VirtioMachine): boo
 function inputKinds({ input, screens }: MachineConfig): InputKind[] {
   if (input.length === 0 && screens > 0) return ['keyboard', 'tablet'];
   return [...new Set(input)];
+}
+
+function ofKind<Device extends VirtioDevice>(
+  placed: readonly PlacedDevice[],
+  kind: abstract new (...args: never[]) => Device,
+): PlacedDevice<Device>[] {
+  return placed.filter((one): one is PlacedDevice<Device> => one.device instanceof kind);
 }
 
 /**
@@ -94,8 +102,12 @@ export const virtioRegistry = {
   /** The kernel loads 9p itself, when something is mounted. */
   nineP: {
     guestModules: ['9pnet_virtio'],
-    create: ({ shares }) => shares,
+    create: ({ shares }) => ofKind(shares, Virtio9p),
   } satisfies VirtioRow<Virtio9p>,
+  fs: {
+    guestModules: ['virtiofs'],
+    create: ({ shares }) => ofKind(shares, VirtioFs),
+  } satisfies VirtioRow<VirtioFs>,
   input: {
     guestModules: ['virtio_input', 'evdev'],
     create: ({ config }) => inputKinds(config).map((kind) => ({ device: new HumanInput(kind) })),

@@ -15,8 +15,9 @@ import { debian } from './suites/debian';
 import { disk } from './suites/disk';
 import { firmware } from './suites/firmware';
 import { net } from './suites/net';
+import { share } from './suites/share';
 
-const SUITES: Record<string, BenchSuite> = { boot, cpu, debian, disk, firmware, net };
+const SUITES: Record<string, BenchSuite> = { boot, cpu, debian, disk, firmware, net, share };
 
 const HELP = `Usage: npm run bench -- [SUITE…] [OPTIONS]
        npm run bench -- soak [--minutes N]

@@ -24,8 +24,8 @@ export interface Measurement {
   unit: Unit;
 }
 
-/** What mainly decides: integer code, calls and indirect jumps, floating point, memory, the kernel with traps and processes; code that runs once; the way of disk requests; that of packets. */
-export type Kind = 'integer' | 'calls' | 'float' | 'memory' | 'kernel' | 'cold' | 'idle' | 'disk' | 'net';
+/** What mainly decides: integer code, calls and indirect jumps, floating point, memory, the kernel with traps and processes; code that runs once; the way of disk requests; that of packets; that of files of a shared folder. */
+export type Kind = 'integer' | 'calls' | 'float' | 'memory' | 'kernel' | 'cold' | 'idle' | 'disk' | 'net' | 'share';
 export type Unit = 's' | '% of a core' | 'MB/s' | 'MIPS' | 'IOPS' | 'packets/s';
 const MORE_IS_BETTER: readonly Unit[] = ['MB/s', 'MIPS', 'IOPS', 'packets/s'];
 

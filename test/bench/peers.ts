@@ -9,6 +9,8 @@ import { ConsoleSession } from './console-session';
 export interface Peer {
   /** Heads its column. */
   name: string;
+  /** By which it shares folders. */
+  protocols: readonly ('9p' | 'virtio-fs')[];
   /** Start a machine, its console on the process's standard streams. One hart, and the same devices. */
   start(machine: LinuxMachine): ConsoleSession;
   /** The same for one whose console is the first UART. */
@@ -20,6 +22,7 @@ const MEMORY_MIB = 512;
 
 export const qemu: Peer = {
   name: 'QEMU',
+  protocols: ['9p'],
   start: (machine) => new ConsoleSession('QEMU', spawn('qemu-system-riscv64', qemuArguments(machine, MEMORY_MIB))),
   boot: (machine) => new ConsoleSession('QEMU', spawn('qemu-system-riscv64', bootArguments(machine, MEMORY_MIB))),
 };
@@ -47,7 +50,7 @@ export function hartbox({ node, build, v8Flags, options = [] }: HartboxOptions =
   const env = v8Flags === undefined ? process.env : { ...process.env, HARTBOX_V8_FLAGS: v8Flags };
   // A comma within a file's name is written twice.
   const drive = (file: string, format: string): string[] => ['--drive', `file=${file.replaceAll(',', ',,')},format=${format}`];
-  const args = ({ kernel, initrd, firmware, append, disk, data = [], network }: LinuxMachine): string[] => [
+  const args = ({ kernel, initrd, firmware, append, disk, data = [], network, shares = [] }: LinuxMachine): string[] => [
     ...[
       'run',
       '--network',
@@ -63,6 +66,10 @@ export function hartbox({ node, build, v8Flags, options = [] }: HartboxOptions =
     ...[`--append=${append}`, '--memory', `${MEMORY_MIB}M`],
     ...(disk === undefined ? [] : drive(disk, 'raw')),
     ...data.flatMap(({ file, format }) => drive(file, format)),
+    ...shares.flatMap(({ folder, tag, protocol }) => [
+      '--share',
+      `${folder.replaceAll(',', ',,')},tag=${tag},protocol=${protocol},bus=pci`,
+    ]),
   ];
   const bootArgs = ({ next, disk, format, interface: kind, bus, aia, opensbi }: BootMachine): string[] => [
     ...['run', '--network', 'none', '--memory', `${MEMORY_MIB}M`, '--bus', bus, '--aia', aia],
@@ -74,7 +81,12 @@ export function hartbox({ node, build, v8Flags, options = [] }: HartboxOptions =
     ...['--drive', `file=${disk.replaceAll(',', ',,')},format=${format},if=${kind}`],
   ];
   const session = (all: string[]) => new ConsoleSession(name, spawn(node ?? process.execPath, [cli, ...all], { env }));
-  return { name, start: (machine) => session(args(machine)), boot: (machine) => session(bootArgs(machine)) };
+  return {
+    name,
+    protocols: ['9p', 'virtio-fs'],
+    start: (machine) => session(args(machine)),
+    boot: (machine) => session(bootArgs(machine)),
+  };
 }
 
 function versionOf(node: string): string {

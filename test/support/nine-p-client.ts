@@ -1,26 +1,16 @@
 import { NinePSession } from '../../engine/virtio/devices/nine-p/session';
 import type { SharedFolder } from '../../engine/backend/share/shared-folder';
-import { ScatterGatherList } from '../../engine/memory/scatter-gather-list';
-import { TEST_RAM_BASE, testGuestMemory } from './guest-memory';
+import { MessageSlots } from './message-slots';
 import { type NinePField, NinePMessage, u16, u32, u64 } from './nine-p-message';
+import { type GivenAttributes, type ShareClient, ShareError } from './share-client';
 
 /** What each request has for its message, and for the answer. */
 const SLOT_BYTES = 16 << 10;
-const SLOTS = 32;
-
-/** The answer is an error. */
-export class NinePError extends Error {
-  constructor(readonly errno: number) {
-    super(`the server answered with error ${errno}`);
-  }
-}
 
 /** Speaks with a session as a guest's driver does, by messages in guest memory. */
-export class NinePClient {
+export class NinePClient implements ShareClient {
   readonly session: NinePSession;
-  readonly #memory = testGuestMemory(2 * SLOTS * SLOT_BYTES);
-  readonly #free = Array.from({ length: SLOTS }, (_, at) => at);
-  readonly #waiting: (() => void)[] = [];
+  readonly #slots = new MessageSlots(SLOT_BYTES);
   #fid = 1;
 
   constructor(folder: SharedFolder) {
@@ -40,29 +30,17 @@ export class NinePClient {
   }
 
   /** The whole answer to a whole message. */
-  async raw(message: Uint8Array): Promise<Buffer> {
-    while (this.#free.length === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    const slot = this.#free.pop() as number;
-    try {
-      const at = TEST_RAM_BASE + 2 * slot * SLOT_BYTES;
-      const readable = new ScatterGatherList(this.#memory, false).add(at, Math.max(1, message.length));
-      const writable = new ScatterGatherList(this.#memory, true).add(at + SLOT_BYTES, SLOT_BYTES);
-      this.#memory.view(at, message.length).set(message);
-      const length = await this.session.serve(message.length === 0 ? readable.slice(0, 0) : readable, writable, () => true);
-      return Buffer.from(writable.slice(0, length).toBytes());
-    } finally {
-      this.#free.push(slot);
-      this.#waiting.shift()?.();
-    }
+  raw(message: Uint8Array): Promise<Buffer> {
+    return this.#slots.serve(message, (readable, writable) => this.session.serve(readable, writable, () => true));
   }
 
-  /** The fields of the answer. Throws NinePError. */
+  /** The fields of the answer. Throws ShareError. */
   async call(type: number, ...fields: NinePField[]): Promise<Buffer> {
     const answer = await this.raw(NinePMessage.of(type, 1, ...fields));
     if (answer.readUInt32LE(0) !== answer.length)
       throw new Error(`An answer of ${answer.length} bytes says that it has ${answer.readUInt32LE(0)}.`);
     const what = answer.readUInt8(4);
-    if (what === 7) throw new NinePError(answer.readUInt32LE(7));
+    if (what === 7) throw new ShareError(answer.readUInt32LE(7));
     if (what !== type + 1) throw new Error(`The answer to ${type} is ${what}.`);
     return answer.subarray(7);
   }
@@ -71,7 +49,7 @@ export class NinePClient {
   async walk(fid: number, ...names: string[]): Promise<number> {
     const to = this.newFid();
     const answer = await this.call(110, u32(fid), u32(to), u16(names.length), ...names);
-    if (answer.readUInt16LE(0) !== names.length) throw new NinePError(2);
+    if (answer.readUInt16LE(0) !== names.length) throw new ShareError(2);
     return to;
   }
 
@@ -97,11 +75,7 @@ export class NinePClient {
     await this.call(120, u32(fid));
   }
 
-  /** What is given; times in seconds. */
-  async setattr(
-    fid: number,
-    given: { mode?: number; uid?: number; gid?: number; size?: number; accessed?: number; modified?: number },
-  ): Promise<void> {
+  async setattr(fid: number, given: GivenAttributes): Promise<void> {
     const { mode, uid, gid, size, accessed, modified } = given;
     const bits = [mode, uid, gid, size, accessed, modified].reduce<number>(
       (set, one, at) => (one === undefined ? set : set | (1 << at)),
@@ -110,6 +84,75 @@ export class NinePClient {
     const valid = bits | ((bits & 0x30) << 3);
     const times = [accessed, modified].flatMap((time = 0) => [u64(Math.floor(time)), u64(Math.round((time % 1) * 1e9))]);
     await this.call(26, u32(fid), u32(valid), u32(mode ?? 0), u32(uid ?? 0), u32(gid ?? 0), u64(size ?? 0), ...times);
+  }
+
+  async getattr(fid: number): Promise<{ mode: number; size: number; uid: number; gid: number; modified: number }> {
+    const answer = await this.call(24, u32(fid), u64(0x7ff));
+    return {
+      mode: answer.readUInt32LE(21),
+      uid: answer.readUInt32LE(25),
+      gid: answer.readUInt32LE(29),
+      size: Number(answer.readBigUInt64LE(49)),
+      modified: Number(answer.readBigUInt64LE(89)) + Number(answer.readBigUInt64LE(97)) / 1e9,
+    };
+  }
+
+  mkdir(parent: number, name: string): Promise<unknown> {
+    return this.call(72, u32(parent), name, u32(0o777), u32(0));
+  }
+
+  symlink(parent: number, name: string, target: string): Promise<unknown> {
+    return this.call(16, u32(parent), name, target, u32(0));
+  }
+
+  mknod(parent: number, name: string, mode: number): Promise<unknown> {
+    return this.call(18, u32(parent), name, u32(mode), u32(1), u32(3), u32(0));
+  }
+
+  unlink(parent: number, name: string): Promise<unknown> {
+    return this.call(76, u32(parent), name, u32(0));
+  }
+
+  rmdir(parent: number, name: string): Promise<unknown> {
+    return this.call(76, u32(parent), name, u32(0x200));
+  }
+
+  rename(from: number, name: string, to: number, newName: string): Promise<unknown> {
+    return this.call(74, u32(from), name, u32(to), newName);
+  }
+
+  link(fid: number, parent: number, name: string): Promise<unknown> {
+    return this.call(70, u32(parent), u32(fid), name);
+  }
+
+  async list(fid: number): Promise<Buffer> {
+    await this.open(fid);
+    return this.call(40, u32(fid), u64(0), u32(4096));
+  }
+
+  async attributes(fid: number): Promise<string[]> {
+    return (await this.attribute(fid, '')).toString('latin1').split('\0').slice(0, -1);
+  }
+
+  async attribute(fid: number, name: string): Promise<Buffer> {
+    const value = this.newFid();
+    await this.call(30, u32(fid), u32(value), name);
+    try {
+      return await this.read(value);
+    } finally {
+      await this.clunk(value);
+    }
+  }
+
+  async setAttribute(fid: number, name: string, value: Uint8Array): Promise<void> {
+    const writing = await this.walk(fid);
+    await this.call(32, u32(writing), name, u64(value.length), u32(0));
+    if (value.length > 0) await this.write(writing, value);
+    await this.clunk(writing);
+  }
+
+  removeAttribute(fid: number, name: string): Promise<void> {
+    return this.setAttribute(fid, name, new Uint8Array(0));
   }
 
   /** Opens, reads from the start, lets go. */
@@ -139,5 +182,9 @@ export class NinePClient {
     }
     await this.clunk(fid);
     return names;
+  }
+
+  close(): Promise<void> {
+    return this.session.close();
   }
 }

@@ -10,6 +10,8 @@ export interface LinuxMachine {
   data?: { file: string; format: 'raw' | 'qcow2' }[];
   /** A network adapter with NAT, by which the guest reaches this computer as 10.0.2.2. */
   network?: boolean;
+  /** Folders of this computer, on PCI, which QEMU shares by 9P whatever is said here. */
+  shares?: { folder: string; tag: string; protocol: '9p' | 'virtio-fs' }[];
 }
 
 /**
@@ -35,7 +37,11 @@ export function qemuArguments(machine: LinuxMachine, memory: number): string[] {
     ...['-device', `virtio-blk-device,drive=disk${i},bus=virtio-mmio-bus.${7 - i}`],
   ]);
   const network = machine.network ? ['-netdev', 'user,id=net', '-device', 'virtio-net-device,netdev=net,bus=virtio-mmio-bus.2'] : [];
-  return [...board, ...files, ...virtio, ...console, ...network, ...drives];
+  const shares = (machine.shares ?? []).flatMap(({ folder, tag }, i) => [
+    ...['-fsdev', `local,id=share${i},path=${folder.replaceAll(',', ',,')},security_model=none`],
+    ...['-device', `virtio-9p-pci,fsdev=share${i},mount_tag=${tag}`],
+  ]);
+  return [...board, ...files, ...virtio, ...console, ...network, ...drives, ...shares];
 }
 
 /** How a machine comes to its operating system, and where its disk sits. */

@@ -10,6 +10,7 @@ import { VirtioBalloon } from '../../engine/virtio/devices/balloon';
 import { VirtioBlock } from '../../engine/virtio/devices/block';
 import { VirtioConsole } from '../../engine/virtio/devices/console';
 import { VirtioCrypto } from '../../engine/virtio/devices/crypto/device';
+import { VirtioFs } from '../../engine/virtio/devices/fs/device';
 import { VirtioGpu } from '../../engine/virtio/devices/gpu/device';
 import { VirtioNet } from '../../engine/virtio/devices/net/device';
 import { Virtio9p } from '../../engine/virtio/devices/nine-p/device';
@@ -19,9 +20,10 @@ import { VirtioRng } from '../../engine/virtio/devices/rng';
 import { VirtioScsi } from '../../engine/virtio/devices/scsi/device';
 import { VirtioSound } from '../../engine/virtio/devices/sound/device';
 import type { VirtioKind } from '../../engine/virtio/registry';
+import { fuseInit, fuseRequest } from './fuse-message';
 import { gpuRequest } from './gpu-requests';
 import type { MockQueue } from './mock-queue';
-import { NinePMessage } from './nine-p-message';
+import { NinePMessage, u64 } from './nine-p-message';
 import { EchoBackend, numberedFrame, TalkativeBackend } from './net-frames';
 
 /** One queue of a kind of device, as the life-cycle tests work on it. */
@@ -340,6 +342,30 @@ export const virtioSubjects: Readonly<Record<VirtioKind, VirtioSubjects>> = {
       },
     ],
     hostile: { plain: () => new Virtio9p({ tag: 'test', folder: sharedFolder }) },
+  },
+  fs: {
+    lifecycle: [
+      {
+        what: 'requests',
+        create: () => new VirtioFs({ tag: 'test', folder: sharedFolder }),
+        queue: 1,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [i === 0 ? fuseInit() : fuseRequest(3, 1, i)], writable: [128] });
+        },
+      },
+      {
+        what: 'things to forget',
+        create: () => new VirtioFs({ tag: 'test', folder: sharedFolder }),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [fuseRequest(2, 2 + i, i, u64(1))] });
+        },
+      },
+    ],
+    hostile: {
+      plain: () => new VirtioFs({ tag: 'test', folder: sharedFolder }),
+      'with all that it may keep': () => new VirtioFs({ tag: 'test', folder: sharedFolder, writeback: true }),
+    },
   },
   input: {
     lifecycle: [

@@ -31,6 +31,14 @@ const S_IFMT = 0o170000;
 const S_IFIFO = 0o010000;
 const S_IFREG = 0o100000;
 const S_IFSOCK = 0o140000;
+const S_ISUID = 0o4000;
+const S_ISGID = 0o2000;
+const S_IXGRP = 0o010;
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+/** Bytes that the host copies at once; whoever asks for more asks again. */
+const COPY_MAX = 64 << 20;
 
 /** Files that the guest of a share has open. */
 const FILES_MAX = 4096;
@@ -307,6 +315,30 @@ export class SharedFolder {
     const calls = fileCalls();
     if (!calls) throw refusal('EOPNOTSUPP');
     await file.use((fd) => calls.allocate(fd, mode, offset, length));
+  }
+
+  /** Where in an open file the next data (`whence` 3) or hole (4) is. ENOSYS where the host cannot be asked. */
+  async seek(file: OpenFile, offset: number, whence: number): Promise<number> {
+    const calls = fileCalls();
+    if (!calls) throw refusal('ENOSYS');
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw refusal('EINVAL');
+    return file.use((fd) => calls.seek(fd, offset, whence));
+  }
+
+  /** Copy from one open file to another, or within one; bytes copied. ENOSYS where the host cannot be asked. */
+  async copyRange(from: OpenFile, offset: number, to: OpenFile, toOffset: number, length: number): Promise<number> {
+    this.#mustBeWritable();
+    const calls = fileCalls();
+    if (!calls) throw refusal('ENOSYS');
+    return from.use((source) => to.use((target) => calls.copyRange(source, offset, target, toOffset, Math.min(length, COPY_MAX))));
+  }
+
+  /** A regular file makes nobody who runs it somebody else any more: as Linux does when others than root write to it. */
+  async dropPrivileges(node: ShareNode): Promise<void> {
+    const status = await this.status(node);
+    const mode = Number(status.mode) & 0o7777;
+    const kept = mode & ~(mode & S_IXGRP ? S_ISUID | S_ISGID : S_ISUID);
+    if (status.isFile() && kept !== mode) await this.#atFile(node, (path) => host.chmod(path, kept), mustBeFile);
   }
 
   async sync(file: OpenFile, dataOnly: boolean): Promise<void> {

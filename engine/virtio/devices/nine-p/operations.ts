@@ -1,4 +1,5 @@
 import type { BigIntStats } from 'node:fs';
+import { splitTime } from '../../../backend/share/file-numbers';
 import { refusal } from '../../../backend/share/linux-errors';
 import type { FileTime, Found, SharedFolder } from '../../../backend/share/shared-folder';
 import type { Owner } from '../../../backend/share/owners';
@@ -188,8 +189,8 @@ const getattr: Operation = async ({ fids, folder, qids }, request, answer) => {
   answer.u32(Number(status.mode)).u32(owner.uid).u32(owner.gid).u64(status.nlink).u64(status.rdev);
   answer.u64(status.size).u64(status.blksize).u64(status.blocks);
   for (const time of [status.atimeNs, status.mtimeNs, status.ctimeNs]) {
-    const nanoseconds = BigInt.asUintN(64, ((time % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n);
-    answer.u64((time - nanoseconds) / 1_000_000_000n).u64(nanoseconds);
+    const { seconds, nanoseconds } = splitTime(time);
+    answer.u64(seconds).u64(nanoseconds);
   }
   // Time of birth, generation and data version: not told.
   answer.u64(0).u64(0).u64(0).u64(0);

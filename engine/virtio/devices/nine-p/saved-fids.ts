@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { z } from 'zod';
 import { unsigned } from '../../../bus/device-state';
+import { findByNames, namesOf } from '../../../backend/share/saved-names';
 import type { ShareNode } from '../../../backend/share/share-node';
 import type { SharedFolder } from '../../../backend/share/shared-folder';
 import { Fid, type FidTable } from './fid';
@@ -29,30 +30,17 @@ export function saveFids(fids: FidTable, root: ShareNode): SavedFids {
   }));
 }
 
-function namesOf(node: ShareNode, root: ShareNode): string[] | null {
-  const names: string[] = [];
-  const seen = new Set<ShareNode>();
-  for (let at = node; at !== root; ) {
-    const place = at.places.at(0);
-    if (!place || seen.has(at)) return null;
-    seen.add(at);
-    names.unshift(place.name);
-    at = place.parent;
-  }
-  return names;
-}
-
 /** Finds the files again. What is gone is a fid that is none. */
 export async function loadFids(saved: SavedFids, fids: FidTable, folder: SharedFolder): Promise<void> {
   for (const { fid: number, uid, names, open } of saved) {
     if (names === null) continue;
-    let node = folder.hold(folder.root);
+    let node: ShareNode;
     try {
-      for (const name of names) {
-        const found = await folder.lookup(node, name);
-        folder.release(node);
-        node = found.node;
-      }
+      node = await findByNames(folder, names);
+    } catch {
+      continue;
+    }
+    try {
       const fid = new Fid(node, uid);
       if (open !== null && node.isFolder) {
         fid.listing = folder.listing();

@@ -42,19 +42,22 @@ export class NinePSession {
 
   /** Until then the fids of a snapshot are looked for. */
   #ready: Promise<void> | undefined;
+  /** That snapshot, meanwhile. */
+  #loading: SavedSession | undefined;
 
   constructor(readonly folder: SharedFolder) {
     this.fids = new FidTable(folder);
   }
 
   save(): SavedSession {
-    return { msize: this.msize, fids: saveFids(this.fids, this.folder.root) };
+    return this.#loading ?? { msize: this.msize, fids: saveFids(this.fids, this.folder.root) };
   }
 
   /** Of a new session; requests wait until it is done. */
-  load({ msize, fids }: SavedSession): void {
-    this.msize = msize;
-    this.#ready = loadFids(fids, this.fids, this.folder).finally(() => (this.#ready = undefined));
+  load(saved: SavedSession): void {
+    this.msize = saved.msize;
+    this.#loading = saved;
+    this.#ready = loadFids(saved.fids, this.fids, this.folder).finally(() => (this.#ready = this.#loading = undefined));
   }
 
   /** Everything that the client holds. */
