@@ -1,3 +1,4 @@
+import type { ChannelKind } from '../engine/runner/channel';
 import type { ErrorReport, Progress } from '../engine/runner/control';
 import { type BoxNotices, type BoxRequests, boxNoticeNames, boxRequestNames } from './box-contract';
 import type { BoxValues } from '../engine/settings/settings';
@@ -28,6 +29,8 @@ export interface VmView {
   autostart: boolean;
   /** What the guest may do in the terminal. */
   terminal: Pick<BoxValues, 'bell' | 'guestTitle' | 'guestClipboard'>;
+  /** How many screens it has. */
+  screens: number;
   state: VmState;
   /** What runs it, where that is not this app: `hartbox run`. */
   program?: string | undefined;
@@ -59,12 +62,21 @@ export interface LibraryLook {
   order: 'name' | 'used' | 'state';
 }
 
+/** How a box's screen is shown. */
+export interface ScreenLook {
+  /** native: a pixel of the guest is one of this computer's screen. fit: as large as the window allows. whole: each is as many by as many as fit. */
+  scale: 'native' | 'fit' | 'whole';
+  /** The guest is asked for as many pixels as the window has room for. */
+  follow: boolean;
+}
+
 export interface AppInfo {
   version: string;
   platform: string;
   theme: Theme;
   language: Language;
   look: LibraryLook;
+  screen: ScreenLook;
   /** A screen reader or the like is at work. */
   assistive: boolean;
 }
@@ -78,6 +90,8 @@ export interface Requests extends BoxRequests {
   'app.set-theme'(theme: Theme): void;
   'app.set-language'(language: Language): void;
   'app.set-look'(look: LibraryLook): void;
+  'app.set-screen'(look: ScreenLook): void;
+  'app.set-full-screen'(on: boolean): void;
   /** Open a web address that a guest wrote, once the user has confirmed it. */
   'app.open-link'(url: string): void;
   'app.close'(choice: CloseChoice): void;
@@ -96,8 +110,10 @@ export interface Requests extends BoxRequests {
   'vm.debug'(vm: string): { address: string; symbols: string[] };
   /** Shut down and start again. */
   'vm.restart'(vm: string): void;
-  /** The answer is a MessagePort, posted to the window as `{ type: 'hartbox.console', vm }`. */
-  'vm.console'(vm: string): void;
+  /** The answer is a MessagePort, posted to the window as a ChannelPortMessage. */
+  'vm.connect'(vm: string, kind: ChannelKind): void;
+  /** Write what a screen shows into a file that the user picks; answers its path, null if none was picked. */
+  'vm.screenshot'(vm: string, screen: number): string | null;
 }
 export type RequestName = keyof Requests;
 
@@ -107,6 +123,8 @@ export interface Notices extends BoxNotices {
   'vm.changed': VmView;
   /** A VM is no longer in the library. */
   'vm.removed': string;
+  /** Whether the window can be seen at all, and whether it fills the screen. */
+  'app.window': { visible: boolean; fullScreen: boolean };
   /** The window was asked to close while these VMs run: ask the user, then request `app.close`. */
   'app.close-requested': VmView[];
 }
@@ -121,6 +139,8 @@ const requestNames: Record<RequestName, true> = {
   'app.set-theme': true,
   'app.set-language': true,
   'app.set-look': true,
+  'app.set-screen': true,
+  'app.set-full-screen': true,
   'app.open-link': true,
   'app.close': true,
   'clipboard.write': true,
@@ -136,12 +156,14 @@ const requestNames: Record<RequestName, true> = {
   'vm.reset': true,
   'vm.debug': true,
   'vm.restart': true,
-  'vm.console': true,
+  'vm.connect': true,
+  'vm.screenshot': true,
 };
 const noticeNames: Record<NoticeName, true> = {
   ...boxNoticeNames,
   'vm.changed': true,
   'vm.removed': true,
+  'app.window': true,
   'app.close-requested': true,
 };
 
@@ -154,11 +176,12 @@ export function isNoticeName(name: string): name is NoticeName {
 
 /** Prefix of all channels of ours in Electron's IPC. */
 export const CHANNEL_PREFIX = 'hartbox:';
-/** The channel on which main hands console ports to the preload script, and the message it passes on to the page. */
-export const CONSOLE_CHANNEL = `${CHANNEL_PREFIX}console`;
-export interface ConsolePortMessage {
-  type: 'hartbox.console';
+/** The channel on which main hands ports to boxes to the preload script, and the message it passes on to the page. */
+export const PORT_CHANNEL = `${CHANNEL_PREFIX}port`;
+export interface ChannelPortMessage {
+  type: 'hartbox.port';
   vm: string;
+  kind: ChannelKind;
 }
 
 /** What the preload script puts on `window.hartbox`. */

@@ -167,7 +167,7 @@ describe('EngineHost', () => {
     await child.spawn(4711);
     child.exit(0);
     const close = vi.fn();
-    await expect(host.client.lendConsole({ close } as unknown as MessagePortMain)).rejects.toThrow('no longer to be reached');
+    await expect(host.client.lend('console', { close } as unknown as MessagePortMain)).rejects.toThrow('no longer to be reached');
     host.end();
     expect(child.calls).toEqual(['start']);
     expect(close).toHaveBeenCalledOnce();

@@ -30,10 +30,10 @@ import { boxRequests } from './box-requests';
 import { CloseGuard } from './close-guard';
 import {
   CHANNEL_PREFIX,
-  CONSOLE_CHANNEL,
   type Locale,
   type NoticeName,
   type Notices,
+  PORT_CHANNEL,
   type RequestName,
   type VmView,
   localeFor,
@@ -128,6 +128,7 @@ function run(): void {
       theme: preferences.get('theme'),
       language: preferences.get('language'),
       look: preferences.get('look'),
+      screen: preferences.get('screen'),
       assistive: app.accessibilitySupportEnabled,
     }),
     'app.set-theme': async (theme) => {
@@ -136,6 +137,8 @@ function run(): void {
     },
     'app.set-language': (language) => preferences.set({ language }),
     'app.set-look': (look) => preferences.set({ look }),
+    'app.set-screen': (screen) => preferences.set({ screen }),
+    'app.set-full-screen': (on) => openWindow()?.setFullScreen(on),
     'app.open-link': linkOpener({ dialog, shell, window: openWindow, locale }),
     'app.close': (choice) => guard.choose(choice),
     'clipboard.write': (text) => clipboard.writeText(text),
@@ -151,10 +154,15 @@ function run(): void {
     'vm.reset': (vm) => machines.reset(vm),
     'vm.debug': (vm) => machines.debug(vm),
     'vm.restart': (vm) => machines.restart(vm),
-    'vm.console': async (vm) => {
+    'vm.connect': async (vm, kind) => {
       const { port1, port2 } = new MessageChannelMain();
-      await machines.connectConsole(vm, port1);
-      window?.webContents.postMessage(CONSOLE_CHANNEL, vm, [port2]);
+      await machines.connect(vm, kind, port1);
+      window?.webContents.postMessage(PORT_CHANNEL, { vm, kind }, [port2]);
+    },
+    'vm.screenshot': async (vm, screen) => {
+      const file = await pickPng(openWindow(), `${vm}.png`, messages[locale()].files.picture);
+      if (file !== undefined) await machines.screenshot(vm, screen, file);
+      return file ?? null;
     },
   };
   for (const name of Object.keys(handlers) as RequestName[]) {
@@ -163,6 +171,16 @@ function run(): void {
       return answerRequest(handlers, name, { url: frame?.url, isMainFrame: frame !== null && frame === event.sender.mainFrame }, args);
     });
   }
+
+  /** The page does not see for itself whether it is seen: it is not throttled when it is not (window.ts). */
+  const tellOfWindow = (of: BrowserWindow): void => {
+    const tell = (): void => {
+      notify('app.window', { visible: of.isVisible() && !of.isMinimized(), fullScreen: of.isFullScreen() });
+    };
+    for (const event of ['show', 'hide', 'minimize', 'restore', 'enter-full-screen', 'leave-full-screen'] as const)
+      of.on(event as 'show', tell);
+    of.webContents.on('did-finish-load', tell);
+  };
 
   const open = (): void => {
     // macOS and a second start may ask before there can be a window; the first one comes by itself.
@@ -175,6 +193,7 @@ function run(): void {
     }
     window = createWindow(preferences);
     guard.guard(window);
+    tellOfWindow(window);
     window.webContents.on('render-process-gone', (_event, details) => {
       log.error('The window crashed and is loaded again.', details);
       if (details.reason !== 'clean-exit' && !window?.isDestroyed()) window?.reload();
@@ -216,6 +235,13 @@ function run(): void {
       guard.end('shutdown');
     });
   });
+}
+
+/** Where the user wants a picture to be; undefined if nowhere. */
+async function pickPng(parent: BrowserWindow | undefined, name: string, kind: string): Promise<string | undefined> {
+  const options = { defaultPath: name, filters: [{ name: kind, extensions: ['png'] }] };
+  const { filePath } = await (parent ? dialog.showSaveDialog(parent, options) : dialog.showSaveDialog(options));
+  return filePath || undefined;
 }
 
 // Before anything touches it: everything that the app keeps lies in the one data directory.

@@ -73,6 +73,8 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'app.set-theme': ['dark'],
   'app.set-language': ['de'],
   'app.set-look': [{ layout: 'list', order: 'name' }],
+  'app.set-screen': [{ scale: 'fit', follow: true }],
+  'app.set-full-screen': [true],
   'app.open-link': ['https://example.org/'],
   'app.close': ['cancel'],
   'clipboard.write': ['text'],
@@ -88,7 +90,8 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'vm.reset': ['a'],
   'vm.debug': ['a'],
   'vm.restart': ['a'],
-  'vm.console': ['a'],
+  'vm.connect': ['a', 'screen'],
+  'vm.screenshot': ['a', 0],
 };
 const channels = Object.entries(valid) as [RequestName, unknown[]][];
 /** What may be null. */

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { vmIdSchema } from '../engine/runner/library';
+import { CHANNEL_KINDS } from '../engine/runner/channel';
 import { VmError } from '../engine/errors/vm-error';
 import { reportError } from '../engine/runner/error-report';
 import { APP_ORIGIN } from './asset-protocol';
 import { boxArguments } from './box-requests';
 import type { Answer, RequestName, Requests } from './contract';
 import { LONGEST_LINK } from './link';
-import { languageSchema, lookSchema, themeSchema } from './preferences';
+import { languageSchema, lookSchema, screenLookSchema, themeSchema } from './preferences';
 
 const vm = z.tuple([vmIdSchema]);
 
@@ -17,6 +18,8 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'app.set-theme': z.tuple([themeSchema]),
   'app.set-language': z.tuple([languageSchema]),
   'app.set-look': z.tuple([lookSchema]),
+  'app.set-screen': z.tuple([screenLookSchema]),
+  'app.set-full-screen': z.tuple([z.boolean()]),
   'app.open-link': z.tuple([z.string().max(LONGEST_LINK)]),
   'app.close': z.tuple([z.enum(['keep-running', 'shut-down', 'force-off', 'cancel'])]),
   'clipboard.write': z.tuple([z.string().max(16 << 20)]),
@@ -32,7 +35,8 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'vm.reset': vm,
   'vm.debug': vm,
   'vm.restart': vm,
-  'vm.console': vm,
+  'vm.connect': z.tuple([vmIdSchema, z.enum(CHANNEL_KINDS)]),
+  'vm.screenshot': z.tuple([vmIdSchema, z.number().int().min(0).max(15)]),
 };
 
 /** Whoever sent a request: the parts of Electron's event that decide whether to listen. */

@@ -4,6 +4,7 @@ import type { MessagePortMain } from 'electron';
 import { reasonCode } from '../engine/errors/system-error';
 import { VmError } from '../engine/errors/vm-error';
 import { reloadSettings } from '../engine/runner/reload-settings';
+import type { ChannelKind } from '../engine/runner/channel';
 import type { ErrorReport, EventData, Status } from '../engine/runner/control';
 import type { ControlClient } from '../engine/runner/control-client';
 import { reportError } from '../engine/runner/error-report';
@@ -227,15 +228,20 @@ export class Machines extends EventEmitter<MachinesEvents> {
       .catch(() => undefined);
   }
 
-  /** Give a running box's console to the holder of the other end of `port`. */
-  async connectConsole(id: string, port: MessagePortMain): Promise<void> {
+  /** Give a running box's console, or its screens, to the holder of the other end of `port`. */
+  async connect(id: string, kind: ChannelKind, port: MessagePortMain): Promise<void> {
     const running = this.running.get(id);
     if (!running)
-      throw new VmError('State', `"${this.view(id).name}" is not running, so it has no console.`, {
+      throw new VmError('State', `"${this.view(id).name}" is not running, so there is nothing to look at.`, {
         code: 'box-off',
         params: { name: this.view(id).name },
       });
-    await running.client.lendConsole(port);
+    await running.client.lend(kind, port);
+  }
+
+  /** Write what a screen shows to a PNG file. */
+  async screenshot(id: string, screen: number, file: string): Promise<void> {
+    await this.required(id, ['running', 'paused', 'stopping'], 'photographed').client.call('screenshot', { screen, file });
   }
 
   /** Resolves when no engine process of this app is left. */
@@ -251,7 +257,13 @@ export class Machines extends EventEmitter<MachinesEvents> {
     const { state: before } = this.view(id);
     // A guest that was asked to shut down is still shutting down, until it is found paused.
     const state = before === 'stopping' && status.state === 'running' ? before : status.state;
-    this.update(id, { state, progress: status.progress, pending: status.pending, program });
+    this.update(id, {
+      state,
+      progress: status.progress,
+      pending: status.pending,
+      program,
+      ...(status.screens !== undefined && { screens: status.screens }),
+    });
   }
 
   private startEngine(id: string, fresh: Partial<VmView>): Engine {
@@ -325,8 +337,8 @@ export class Machines extends EventEmitter<MachinesEvents> {
 /** What a card says about settings. */
 function described(entry: BoxEntry): Partial<VmView> {
   if (entry.error) return {};
-  const { memory, harts, source, kernel } = entry.values;
-  return { ...appearance(entry), memory, harts, source, kernel: kernel === undefined ? undefined : basename(kernel) };
+  const { memory, harts, source, kernel, screens } = entry.values;
+  return { ...appearance(entry), memory, harts, source, screens, kernel: kernel === undefined ? undefined : basename(kernel) };
 }
 
 /** The app's own part of that, which may change while the box runs. */
@@ -340,6 +352,7 @@ const unknown = {
   memory: 0,
   harts: 0,
   source: 'linux',
+  screens: 0,
   icon: 'box',
   tags: [],
   autostart: false,

@@ -13,7 +13,7 @@ interface Messages {
   dataFolderDetail: (folder: string, reason: string) => string;
   quit: string;
   /** Kinds of files that a dialog offers to show. */
-  files: Record<'iso' | 'drive' | 'box' | 'any', string>;
+  files: Record<'iso' | 'drive' | 'box' | 'picture' | 'any', string>;
 }
 
 export const messages: Record<Locale, Messages> = {
@@ -28,7 +28,7 @@ export const messages: Record<Locale, Messages> = {
     dataFolder: 'Hartbox cannot use its data folder',
     dataFolderDetail: (folder, reason) => `${folder}\n\n${reason}\n\nMake the folder writable, or set HARTBOX_HOME to another one.`,
     quit: 'Quit',
-    files: { iso: 'ISO images', drive: 'Disk images', box: 'Hartbox boxes', any: 'All files' },
+    files: { iso: 'ISO images', drive: 'Disk images', box: 'Hartbox boxes', picture: 'PNG pictures', any: 'All files' },
   },
   de: {
     openLink: (host) => `${host} im Browser öffnen?`,
@@ -42,7 +42,7 @@ export const messages: Record<Locale, Messages> = {
     dataFolderDetail: (folder, reason) =>
       `${folder}\n\n${reason}\n\nDen Ordner beschreibbar machen oder mit HARTBOX_HOME einen anderen angeben.`,
     quit: 'Beenden',
-    files: { iso: 'ISO-Abbilder', drive: 'Festplattenabbilder', box: 'Hartbox-Boxen', any: 'Alle Dateien' },
+    files: { iso: 'ISO-Abbilder', drive: 'Festplattenabbilder', box: 'Hartbox-Boxen', picture: 'PNG-Bilder', any: 'Alle Dateien' },
   },
   'zh-CN': {
     openLink: (host) => `要在浏览器中打开 ${host} 吗？`,
@@ -55,6 +55,6 @@ export const messages: Record<Locale, Messages> = {
     dataFolder: 'Hartbox 无法使用其数据文件夹',
     dataFolderDetail: (folder, reason) => `${folder}\n\n${reason}\n\n请将该文件夹设为可写，或通过 HARTBOX_HOME 指定其他文件夹。`,
     quit: '退出',
-    files: { iso: 'ISO 映像', drive: '磁盘映像', box: 'Hartbox 虚拟机', any: '所有文件' },
+    files: { iso: 'ISO 映像', drive: '磁盘映像', box: 'Hartbox 虚拟机', picture: 'PNG 图片', any: '所有文件' },
   },
 };

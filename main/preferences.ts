@@ -9,6 +9,8 @@ export const themeSchema = z.enum(['system', 'light', 'dark']);
 export const languageSchema = z.enum(['system', 'en', 'de', 'zh-CN']);
 export const lookSchema = z.object({ layout: z.enum(['cards', 'list']), order: z.enum(['name', 'used', 'state']) });
 
+export const screenLookSchema = z.object({ scale: z.enum(['native', 'fit', 'whole']), follow: z.boolean() });
+
 /** Where the window is. `x` and `y` are missing until it has been somewhere. */
 const placeSchema = z.object({
   x: z.number().int().min(-100_000).max(100_000).optional(),
@@ -23,6 +25,7 @@ const schema = z.object({
   theme: themeSchema.catch('system'),
   language: languageSchema.catch('system'),
   look: lookSchema.catch({ layout: 'cards', order: 'name' }),
+  screen: screenLookSchema.catch({ scale: 'fit', follow: true }),
   /** When each box was last started, in milliseconds since 1970. */
   lastUsed: z.record(z.string(), z.number()).catch({}),
   window: placeSchema.catch({ width: 1120, height: 760, maximized: false }),

@@ -1,13 +1,5 @@
 import { contextBridge, ipcRenderer, webUtils } from 'electron';
-import {
-  type Answer,
-  type Bridge,
-  CHANNEL_PREFIX,
-  CONSOLE_CHANNEL,
-  type ConsolePortMessage,
-  isNoticeName,
-  isRequestName,
-} from './contract';
+import { type Answer, type Bridge, CHANNEL_PREFIX, type ChannelPortMessage, PORT_CHANNEL, isNoticeName, isRequestName } from './contract';
 
 const bridge: Bridge = {
   async request(name, ...args) {
@@ -26,7 +18,7 @@ const bridge: Bridge = {
 contextBridge.exposeInMainWorld('hartbox', bridge);
 
 // Ports cannot cross the context bridge; the page receives them as a message from its own origin.
-ipcRenderer.on(CONSOLE_CHANNEL, (event, vm: string) => {
-  const message: ConsolePortMessage = { type: 'hartbox.console', vm };
+ipcRenderer.on(PORT_CHANNEL, (event, port: Omit<ChannelPortMessage, 'type'>) => {
+  const message: ChannelPortMessage = { type: 'hartbox.port', vm: port.vm, kind: port.kind };
   window.postMessage(message, window.location.origin, event.ports);
 });

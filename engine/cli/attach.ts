@@ -28,7 +28,7 @@ export async function attach(args: string[]): Promise<number> {
     exit = data;
   });
   client.on('warning', ({ message }) => terminal.tell(`warning: ${message}`));
-  const stream = new ConsoleStream(await client.connectConsole(), pacedWriter(process.stdout));
+  const stream = new ConsoleStream(await client.connect('console'), pacedWriter(process.stdout));
 
   let leave: (code: number | undefined) => void = () => undefined;
   const left = new Promise<number | undefined>((resolve) => {

@@ -1,5 +1,6 @@
 import type { ConsolePort } from '../virtio/devices/console-port';
-import { type ConsoleConnection, consoleMessageSchema } from './console-channel';
+import type { Connection } from './channel';
+import { type ConsoleMessage, consoleMessageSchema } from './console-channel';
 import { CONSOLE_LIMITS, ConsoleSender } from './console-sender';
 import { LastBytes } from './last-bytes';
 
@@ -44,7 +45,7 @@ export class ConsoleHub {
   }
 
   /** Somebody comes to look, and stays until the connection closes. */
-  connect(connection: ConsoleConnection): void {
+  connect(connection: Connection<ConsoleMessage>): void {
     const viewer = new Viewer(connection);
     this.viewers.add(viewer);
     connection.on('message', ({ data }) => {
@@ -105,7 +106,7 @@ class Viewer {
   private outstanding = 0;
   private isBehind = false;
 
-  constructor(private readonly connection: ConsoleConnection) {
+  constructor(private readonly connection: Connection<ConsoleMessage>) {
     this.sender = this.newSender();
   }
 

@@ -1,5 +1,6 @@
 import type { ConsolePort, DataListener } from '../virtio/devices/console-port';
-import { type ConsoleConnection, consoleMessageSchema } from './console-channel';
+import type { Connection } from './channel';
+import { type ConsoleMessage, consoleMessageSchema } from './console-channel';
 import { CONSOLE_LIMITS, ConsoleSender } from './console-sender';
 
 /** The console of a box that another process runs, for programs: bytes both ways at the pace of the slower side. */
@@ -8,7 +9,7 @@ export class ConsoleStream implements Pick<ConsolePort, 'write' | 'onDrain' | 'r
   private readonly drainListeners = new Set<() => void>();
 
   constructor(
-    private readonly connection: ConsoleConnection,
+    private readonly connection: Connection<ConsoleMessage>,
     /** Gets the output; a promise holds back what follows. */
     listener: DataListener,
   ) {

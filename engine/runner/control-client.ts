@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { VmError } from '../errors/vm-error';
-import { ChannelConsole } from './channel-console';
-import { type ConsoleConnection, joinConsoles } from './console-channel';
+import { type ChannelKind, type Connection, joinChannels } from './channel';
 import {
   type Arguments,
   EVENTS,
@@ -14,6 +13,7 @@ import {
 } from './control';
 import { type ClientMessage, type ServerMessage, serverMessageSchema } from './control-message';
 import { errorOf } from './error-report';
+import { LineChannel } from './line-channel';
 import type { Line } from './transport';
 
 export interface ControlEvents extends Record<EventName, unknown[]> {
@@ -37,10 +37,10 @@ export interface ControlClient {
   /** The newest; undefined until the first has come. */
   readonly status: Status | undefined;
   readonly isClosed: boolean;
-  /** The box's console, from its remembered output on. Throws as call() does. */
-  connectConsole(): Promise<ConsoleConnection>;
-  /** Give the box's console to whoever holds the other end of `port`, without a detour through this process where that can be. */
-  lendConsole(port: ConsoleConnection): Promise<void>;
+  /** The box's console, from its remembered output on, or its screens. Throws as call() does. */
+  connect(kind: ChannelKind): Promise<Connection>;
+  /** Give such a channel to whoever holds the other end of `port`, without a detour through this process where that can be. */
+  lend(kind: ChannelKind, port: Connection): Promise<void>;
   /** Let go of the box; it goes on. */
   close(): void;
 }
@@ -51,7 +51,7 @@ export class LineClient implements ControlClient {
   isClosed = false;
   private readonly events = new EventEmitter<ControlEvents>();
   private readonly calls = new Map<number, { settle: (ok: unknown) => void; fail: (error: Error) => void }>();
-  private readonly channels = new Map<number, ChannelConsole>();
+  private readonly channels = new Map<number, LineChannel>();
   private lastId = 0;
 
   constructor(private readonly line: Line) {
@@ -73,39 +73,39 @@ export class LineClient implements ControlClient {
     });
   }
 
-  async connectConsole(): Promise<ConsoleConnection> {
+  async connect(kind: ChannelKind): Promise<Connection> {
     const channel = ++this.lastId;
-    const console = new ChannelConsole(
+    const connection = new LineChannel(
       (message) => this.send({ channel, message }),
       () => {
         this.channels.delete(channel);
         this.send({ shut: channel });
       },
     );
-    this.channels.set(channel, console);
+    this.channels.set(channel, connection);
     try {
-      await this.ask((id) => ({ id, open: 'console', channel }));
+      await this.ask((id) => ({ id, open: kind, channel }));
     } catch (error) {
       this.channels.delete(channel);
       throw error;
     }
-    return console;
+    return connection;
   }
 
-  async lendConsole(port: ConsoleConnection): Promise<void> {
-    if (this.line.carriesPorts) await this.ask((id) => ({ id, open: 'console', channel: 0 }), port);
-    else joinConsoles(await this.connectConsole(), port);
+  async lend(kind: ChannelKind, port: Connection): Promise<void> {
+    if (this.line.carriesPorts) await this.ask((id) => ({ id, open: kind, channel: 0 }), port);
+    else joinChannels(kind, await this.connect(kind), port);
   }
 
   close(): void {
     this.line.close();
   }
 
-  private send(message: ClientMessage, port?: ConsoleConnection): void {
+  private send(message: ClientMessage, port?: Connection): void {
     this.line.send(message, port);
   }
 
-  private ask(request: (id: number) => ClientMessage, port?: ConsoleConnection): Promise<unknown> {
+  private ask(request: (id: number) => ClientMessage, port?: Connection): Promise<unknown> {
     if (this.isClosed) {
       port?.close();
       return Promise.reject(closed());
@@ -124,9 +124,9 @@ export class LineClient implements ControlClient {
     else if ('id' in message.data) this.settle(message.data);
     else if ('shut' in message.data) {
       const { shut } = message.data;
-      const console = this.channels.get(shut);
+      const channel = this.channels.get(shut);
       this.channels.delete(shut);
-      console?.end();
+      channel?.end();
     } else this.channels.get(message.data.channel)?.deliver(message.data.message);
   }
 
@@ -155,7 +155,7 @@ export class LineClient implements ControlClient {
     this.isClosed = true;
     for (const { fail } of this.calls.values()) fail(closed());
     this.calls.clear();
-    for (const console of this.channels.values()) console.end();
+    for (const channel of this.channels.values()) channel.end();
     this.channels.clear();
     this.events.emit('closed');
   }

@@ -12,6 +12,7 @@ import { CONSOLE_LIMITS } from './console-sender';
 import { ConsoleStream } from './console-stream';
 import { LineClient } from './control-client';
 import { serveControl } from './control-server';
+import type { ScreenMessage } from './screen-channel';
 import { FRAME_LIMITS, SocketLine } from './socket-line';
 import { type Line, directLines, portLine } from './transport';
 
@@ -164,7 +165,7 @@ describe.each(Object.entries(LINES))('a control line %s', (_, makeLines) => {
   it('carries a console, bytes as they are, with the size of who said so last', async () => {
     let text = '';
     void box.output(Buffer.from('boot\n'));
-    const console = new ConsoleStream(await client.connectConsole(), (data) => {
+    const console = new ConsoleStream(await client.connect('console'), (data) => {
       text += Buffer.from(data).toString('latin1');
     });
     await vi.waitFor(() => expect(text).toBe('boot\n'));
@@ -176,7 +177,7 @@ describe.each(Object.entries(LINES))('a control line %s', (_, makeLines) => {
 
   it('carries much more than a window of output to one who reads, and much input', async () => {
     let length = 0;
-    const console = new ConsoleStream(await client.connectConsole(), (data) => {
+    const console = new ConsoleStream(await client.connect('console'), (data) => {
       length += data.length;
     });
     for (let i = 0; i < 16; i++) await box.output(new Uint8Array(64 * 1024));
@@ -193,8 +194,30 @@ describe.each(Object.entries(LINES))('a control line %s', (_, makeLines) => {
     await vi.waitFor(() => expect(box.typed.join('')).toHaveLength(1 << 20));
   });
 
+  it('carries a screen, and what is typed at it', async () => {
+    const screen = await client.connect('screen');
+    const got: ScreenMessage[] = [];
+    screen.on('message', ({ data }) => {
+      got.push(data as ScreenMessage);
+      screen.postMessage({ type: 'shown' });
+    });
+    screen.start();
+    screen.postMessage({ type: 'look', screen: 0 });
+    box.scanout.show({ width: 300, height: 200, readRow: (_x, y, width, target, at) => target.fill(0xff000000 + y, at, at + width) });
+    const pixels = (): number => got.reduce((sum, message) => sum + (message.type === 'tiles' ? message.data.length / 4 : 0), 0);
+    await vi.waitFor(() => expect(pixels()).toBe(300 * 200));
+    expect(got).toContainEqual({ type: 'size', width: 300, height: 200 });
+    const first = got.find((message) => message.type === 'tiles');
+    expect([...(first?.data.subarray(4 * 300, 4 * 301) ?? [])]).toEqual([1, 0, 0, 255]);
+    const events = [{ type: 1, code: 30, value: 1 }];
+    screen.postMessage({ type: 'input', device: 'keyboard', reports: [events] });
+    await vi.waitFor(() => expect(box.asked).toContainEqual({ device: 'keyboard', events }));
+    screen.close();
+    await vi.waitFor(() => expect(box.scanout.listenerCount('damage')).toBe(0));
+  });
+
   it('ends the console with the box, and the box does not mind a client that leaves', async () => {
-    const connection = await client.connectConsole();
+    const connection = await client.connect('console');
     const closed = vi.fn();
     connection.on('close', closed);
     client.close();
@@ -206,8 +229,8 @@ describe.each(Object.entries(LINES))('a control line %s', (_, makeLines) => {
   it('takes only so many requests and consoles at once', async () => {
     const waiting = Array.from({ length: 64 }, () => client.call('power-off', {}));
     await expect(client.call('pause', {})).rejects.toMatchObject({ code: 'control-busy' });
-    for (let i = 0; i < 8; i++) await client.connectConsole();
-    await expect(client.connectConsole()).rejects.toThrow('8 consoles');
+    for (let i = 0; i < 8; i++) await client.connect('console');
+    await expect(client.connect('console')).rejects.toThrow('8 consoles');
     box.emit('exit', { code: 0 });
     await Promise.all(waiting);
   });

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { consoleMessageSchema } from './console-channel';
+import { CHANNEL_KINDS, channelMessageSchema } from './channel';
 import { errorReportSchema } from './control';
 
 /**
- * What travels on a control line (transport.ts) beside the rows of the control table: calls and their answers, events, and channels, each
- * of which is a console of its own. Both sides check what they receive by these.
+ * What travels on a control line (transport.ts) beside the rows of the control table: calls and their answers, events, and channels
+ * (channel.ts). Both sides check what they receive by these.
  */
 
 const id = z.number().int().nonnegative();
@@ -15,8 +15,8 @@ const channel = z.number().int().min(0).max(0xffff_ffff);
 export const clientMessageSchema = z.union([
   z.strictObject({ id, call: z.string().max(64), args: values }),
   /** A MessagePort may come along; then that is the channel, and the line carries none of its messages. */
-  z.strictObject({ id, open: z.literal('console'), channel }),
-  z.strictObject({ channel, message: consoleMessageSchema }),
+  z.strictObject({ id, open: z.enum(CHANNEL_KINDS), channel }),
+  z.strictObject({ channel, message: channelMessageSchema }),
   z.strictObject({ shut: channel }),
 ]);
 export type ClientMessage = z.output<typeof clientMessageSchema>;
@@ -25,7 +25,7 @@ export const serverMessageSchema = z.union([
   z.strictObject({ id, ok: values }),
   z.strictObject({ id, error: errorReportSchema }),
   z.strictObject({ event: z.string().max(64), data: values }),
-  z.strictObject({ channel, message: consoleMessageSchema }),
+  z.strictObject({ channel, message: channelMessageSchema }),
   z.strictObject({ shut: channel }),
 ]);
 export type ServerMessage = z.output<typeof serverMessageSchema>;

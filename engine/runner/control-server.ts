@@ -1,8 +1,7 @@
 import type { z } from 'zod';
 import { VmError } from '../errors/vm-error';
 import { type MachineStatistics, between } from '../hart/statistics';
-import { ChannelConsole } from './channel-console';
-import type { ConsoleConnection } from './console-channel';
+import type { ChannelKind, Connection } from './channel';
 import {
   type Arguments,
   type EventData,
@@ -15,6 +14,7 @@ import {
 } from './control';
 import { type ClientMessage, type ServerMessage, clientMessageSchema } from './control-message';
 import { reportError } from './error-report';
+import { LineChannel } from './line-channel';
 import type { Line } from './transport';
 
 /** What each row of the control table does. Whom `watch-statistics` tells is the server's business. */
@@ -27,7 +27,8 @@ export interface Controlled {
   readonly status: Status;
   readonly statistics: MachineStatistics;
   readonly operations: Operations;
-  connectConsole(console: ConsoleConnection): void;
+  /** Somebody comes to look, and stays until the connection closes. */
+  connect(kind: ChannelKind, connection: Connection): void;
   on(event: 'status', listener: () => void): unknown;
   on(event: 'warning' | 'full', listener: (warning: Error) => void): unknown;
   on(event: 'exit', listener: (exit: EventData<'exit'>) => void): unknown;
@@ -41,7 +42,7 @@ const BEHIND_MS = 10_000;
 const BEHIND_MOST = 8 * 1024 * 1024;
 /** Milliseconds from one status to the next: whatever changes as often as a guest or another client likes, a person sees no more. */
 const STATUS_MS = 50;
-/** Calls of one client that may be under way, and consoles that it may have open. */
+/** Calls of one client that may be under way, and channels that it may have open. */
 const MOST_CALLS = 64;
 const MOST_CHANNELS = 8;
 /** Malformed messages for which a client is let go: nobody sends them by mistake so often. */
@@ -64,7 +65,7 @@ class ControlServer implements ServedClient {
   readonly closed: Promise<void>;
   private resolveClosed: () => void = () => undefined;
   private readonly underWay = new Set<Promise<void>>();
-  private readonly channels = new Map<number, ChannelConsole>();
+  private readonly channels = new Map<number, LineChannel>();
   private readonly heartbeat: NodeJS.Timeout;
   private statisticsTimer: NodeJS.Timeout | undefined;
   private behindTimer: NodeJS.Timeout | undefined;
@@ -101,7 +102,7 @@ class ControlServer implements ServedClient {
     });
   }
 
-  private receive(received: unknown, port: ConsoleConnection | undefined): void {
+  private receive(received: unknown, port: Connection | undefined): void {
     if (this.isOver) {
       port?.close();
       return;
@@ -175,36 +176,36 @@ class ControlServer implements ServedClient {
     return result;
   }
 
-  private open({ id, channel }: Extract<ClientMessage, { open: string }>, port: ConsoleConnection | undefined): void {
+  private open({ id, open, channel }: Extract<ClientMessage, { open: string }>, port: Connection | undefined): void {
     if (port) {
-      this.box.connectConsole(port);
+      this.box.connect(open, port);
       this.send({ id, ok: {} });
       return;
     }
     if (this.channels.size >= MOST_CHANNELS || this.channels.has(channel)) {
-      const error = VmError.config(`A client may have ${MOST_CHANNELS} consoles open, each under a number of its own.`, {
+      const error = VmError.config(`A client may have ${MOST_CHANNELS} consoles and screens open, each under a number of its own.`, {
         code: 'control-consoles',
         params: { most: MOST_CHANNELS },
       });
       this.send({ id, error: reportError(error) });
       return;
     }
-    const console = new ChannelConsole(
+    const connection = new LineChannel(
       (message) => this.send({ channel, message }),
       () => {
         this.channels.delete(channel);
         this.send({ shut: channel });
       },
     );
-    this.channels.set(channel, console);
+    this.channels.set(channel, connection);
     this.send({ id, ok: {} });
-    this.box.connectConsole(console);
+    this.box.connect(open, connection);
   }
 
   private shut(channel: number): void {
-    const console = this.channels.get(channel);
+    const connection = this.channels.get(channel);
     this.channels.delete(channel);
-    console?.end();
+    connection?.end();
   }
 
   private watchStatistics(every: number): void {
@@ -289,7 +290,7 @@ class ControlServer implements ServedClient {
     this.box.off('warning', this.onWarning);
     this.box.off('full', this.onWarning);
     this.box.off('exit', this.onExit);
-    for (const console of this.channels.values()) console.end();
+    for (const connection of this.channels.values()) connection.end();
     this.channels.clear();
     this.endCapture();
     this.resolveClosed();

@@ -55,6 +55,8 @@ export const statusSchema = z.object({
   vnc: z.object({ address: z.string(), clients: z.number().int() }).optional(),
   /** Keys of settings whose change waits for a restart. */
   pending: z.array(z.string()),
+  /** How many it has; undefined while it is being prepared. */
+  screens: z.number().int().nonnegative().optional(),
   /** Size of the terminal. */
   columns: z.number().int(),
   rows: z.number().int(),
@@ -91,6 +93,15 @@ const forwardSchema = z.object({
   hostPort: z.number().int().min(0).max(65535),
   guestPort: z.number().int().min(1).max(65535),
 });
+
+/** Something happens at an input device at one moment, and another at the next; codes are those of Linux's input-event-codes.h. */
+export const inputSchema = z.object({
+  device: z.enum(['keyboard', 'mouse', 'tablet', 'touchscreen']),
+  reports: z
+    .array(z.array(z.object({ type: z.number().int().min(0).max(31), code: z.number().int().min(0).max(1023), value: z.int32() })).max(64))
+    .max(64),
+});
+export type Input = z.output<typeof inputSchema>;
 
 /** A flow through NAT: bytes, and seconds. */
 const flowSchema = z.object({
@@ -152,21 +163,8 @@ export const OPERATIONS = {
       guest: z.record(z.string(), z.number()).optional(),
     }),
   ),
-  /**
-   * Something happens at an input device at one moment, and another at the next; codes are those of Linux's input-event-codes.h. Tells
-   * whether all got to the guest's driver, and which lamps are on.
-   */
-  input: row(
-    z.object({
-      device: z.enum(['keyboard', 'mouse', 'tablet', 'touchscreen']),
-      reports: z
-        .array(
-          z.array(z.object({ type: z.number().int().min(0).max(31), code: z.number().int().min(0).max(1023), value: z.int32() })).max(64),
-        )
-        .max(64),
-    }),
-    z.object({ isHeard: z.boolean(), lamps: z.array(z.number().int()) }),
-  ),
+  /** Tells whether all got to the guest's driver, and which lamps are on. */
+  input: row(inputSchema, z.object({ isHeard: z.boolean(), lamps: z.array(z.number().int()) })),
   /** Its screens, and the pixels of what each shows; neither where it shows nothing. */
   screens: row(none, z.object({ screens: z.array(z.object({ width: z.number().optional(), height: z.number().optional() })) })),
   /** Write what a screen shows to a PNG file. */

@@ -1,4 +1,4 @@
-import type { ConsoleConnection } from './console-channel';
+import type { Connection } from './channel';
 import { HEARTBEAT_MS } from './control';
 import { clientMessageSchema } from './control-message';
 import { serveControl } from './control-server';
@@ -30,7 +30,7 @@ class EngineProcess {
   }
 
   /** Nothing is there yet: it can be started, or called off. */
-  private receive(received: unknown, port: ConsoleConnection | undefined): void {
+  private receive(received: unknown, port: Connection | undefined): void {
     const start = engineStartSchema.safeParse(received);
     if (start.success) {
       clearInterval(this.heartbeat);

@@ -13,7 +13,7 @@ import { type MachineExit, VirtualMachine, type VirtualMachineOptions } from '..
 import { impliedNetwork, impliedSource, keepingVariables } from '../settings/boot';
 import { checkSettings } from '../settings/problem';
 import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machineConfigSchema } from '../settings/settings';
-import type { ConsoleConnection } from './console-channel';
+import type { ChannelKind, Connection } from './channel';
 import { ConsoleHub } from './console-hub';
 import type { Arguments, Progress, Result, RunState, Status } from './control';
 import type { Controlled, Operations } from './control-server';
@@ -23,6 +23,7 @@ import { executionTrace, type SymbolFile, symbolFiles } from './symbol-files';
 import { changesOfDrives } from './drive-changes';
 import type { Library } from './library';
 import { MessageLog } from './message-log';
+import { ScreenHub } from './screen-hub';
 import { saveScreenshot } from './screenshot';
 import { setProcessPriority } from './process-priority';
 
@@ -93,6 +94,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   readonly operations: Operations;
   private machine: VirtualMachine | undefined;
   private readonly hub: ConsoleHub;
+  private readonly screens = new ScreenHub();
   private readonly log = new MessageLog();
   private readonly preparation = new AbortController();
   private readonly since = Date.now();
@@ -181,6 +183,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       progress,
       pauseReason: machine?.pauseReason && reportError(machine.pauseReason),
       pending: this.pending,
+      screens: machine?.scanouts.length,
       debugger: this.debugAddress === undefined ? undefined : { address: this.debugAddress, isAttached: this.isDebugged },
       vnc: this.vncStatus,
       ...this.size,
@@ -274,8 +277,9 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     if (this.machine?.pauseReason) this.machine.resume().catch(() => undefined);
   }
 
-  connectConsole(console: ConsoleConnection): void {
-    this.hub.connect(console);
+  connect(kind: ChannelKind, connection: Connection): void {
+    if (kind === 'console') this.hub.connect(connection);
+    else this.screens.connect(connection);
   }
 
   /** The terminal has another size. */
@@ -412,6 +416,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
 
   private follow(machine: VirtualMachine): void {
     this.hub.attach(machine.console);
+    this.screens.attach(machine);
     machine.on('warning', (warning) => this.warn(warning));
     machine.on('full', (error) => this.onFull(error));
     machine.on('state', (state) => {

@@ -1,16 +1,17 @@
 import type { Socket } from 'node:net';
-import type { ConsoleMessage } from './console-channel';
 import { CONSOLE_LIMITS } from './console-sender';
 import { BaseLine } from './transport';
 
 /**
  * A line over a local socket. It carries frames: the number of bytes that follow (32 bits, little-endian), one byte that says what they are,
- * then JSON, or for the bytes of a console the number of its channel (32 bits) and the bytes.
+ * then JSON; or for a channel's message with bytes as its `data` the number of the channel (32 bits), how many bytes of JSON follow with the rest of
+ * the message (32 bits), these, and the bytes; or, shorter, for the bytes of a console the number of its channel and the bytes.
  */
 
 const HEADER_BYTES = 5;
 const JSON_FRAME = 0;
 const CONSOLE_FRAME = 1;
+const DATA_FRAME = 2;
 /** How long a closed line's last bytes may take to leave, in milliseconds. */
 const LAST_BYTES_MS = 1000;
 
@@ -46,8 +47,7 @@ export class SocketLine extends BaseLine {
 
   send(message: unknown): void {
     if (this.isClosed || !this.socket.writable) return;
-    const data = consoleData(message);
-    this.socket.write(data ? consoleFrame(data.channel, data.bytes) : frame(JSON_FRAME, [Buffer.from(JSON.stringify(message))]));
+    this.socket.write(dataFrame(message) ?? frame(JSON_FRAME, [Buffer.from(JSON.stringify(message))]));
   }
 
   override hold(hold: boolean): void {
@@ -126,15 +126,21 @@ function frame(kind: number, parts: Uint8Array[]): Buffer {
   return Buffer.concat([head, ...parts]);
 }
 
-function consoleFrame(channel: number, bytes: Uint8Array): Buffer {
-  const number = Buffer.alloc(4);
-  number.writeUInt32LE(channel);
-  return frame(CONSOLE_FRAME, [number, bytes]);
+/** Undefined for what is no message of a channel with bytes. */
+function dataFrame(message: unknown): Buffer | undefined {
+  const { channel, message: inner } = message as { channel?: number; message?: { type?: unknown; data?: unknown } };
+  if (channel === undefined || !(inner?.data instanceof Uint8Array)) return undefined;
+  const { data, ...rest } = inner;
+  const number = littleEndian(channel);
+  if (rest.type === 'data') return frame(CONSOLE_FRAME, [number, data]);
+  const json = Buffer.from(JSON.stringify(rest));
+  return frame(DATA_FRAME, [number, littleEndian(json.length), json, data]);
 }
 
-function consoleData(message: unknown): { channel: number; bytes: Uint8Array } | undefined {
-  const { channel, message: inner } = message as { channel?: number; message?: ConsoleMessage };
-  return channel !== undefined && inner?.type === 'data' ? { channel, bytes: inner.data } : undefined;
+function littleEndian(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
 }
 
 /** Whatever it is, the one who takes the message checks it. */
@@ -142,6 +148,11 @@ function decode(kind: number, payload: Buffer): unknown {
   if (kind === CONSOLE_FRAME && payload.length >= 4)
     return { channel: payload.readUInt32LE(0), message: { type: 'data', data: new Uint8Array(payload.subarray(4)) } };
   try {
+    if (kind === DATA_FRAME && payload.length >= 8) {
+      const end = 8 + payload.readUInt32LE(4);
+      const rest = JSON.parse(payload.toString('utf8', 8, end)) as object;
+      return { channel: payload.readUInt32LE(0), message: { ...rest, data: new Uint8Array(payload.subarray(end)) } };
+    }
     return kind === JSON_FRAME ? (JSON.parse(payload.toString('utf8')) as unknown) : undefined;
   } catch {
     return undefined;

@@ -1,9 +1,9 @@
-import type { ConsoleConnection } from './console-channel';
+import type { Connection } from './channel';
 
 /** Whom a line tells what happens on it. */
 export interface LineListener {
   /** Something came, unchecked; with it a MessagePort where the line carries those. */
-  message(message: unknown, port?: ConsoleConnection): void;
+  message(message: unknown, port?: Connection): void;
   /** The other end is gone, or this one was closed; once, the last. */
   close(): void;
   /** The other end has taken what waited for it. */
@@ -17,11 +17,11 @@ export interface Line {
   /** Bytes that were sent and that the other end has not taken; 0 where nobody can tell. */
   readonly backlog: number;
   /** Nothing happens once the line is closed. */
-  send(message: unknown, port?: ConsoleConnection): void;
+  send(message: unknown, port?: Connection): void;
   /** Take over what comes from now on, and what came while nobody listened. */
   listen(listener: LineListener): void;
   /** Leave something that came to who listens next. */
-  keep(message: unknown, port?: ConsoleConnection): void;
+  keep(message: unknown, port?: Connection): void;
   /** Whether to leave what comes where it is for now; where that cannot be done, it comes all the same. */
   hold(hold: boolean): void;
   /** What was sent still leaves. */
@@ -33,13 +33,13 @@ export abstract class BaseLine implements Line {
   readonly carriesPorts: boolean = false;
   protected isClosed = false;
   private listener: LineListener | undefined;
-  private readonly early: [unknown, ConsoleConnection | undefined][] = [];
+  private readonly early: [unknown, Connection | undefined][] = [];
 
   get backlog(): number {
     return 0;
   }
 
-  abstract send(message: unknown, port?: ConsoleConnection): void;
+  abstract send(message: unknown, port?: Connection): void;
   abstract close(): void;
 
   hold(_hold: boolean): void {
@@ -52,11 +52,11 @@ export abstract class BaseLine implements Line {
     if (this.isClosed) listener.close();
   }
 
-  keep(message: unknown, port?: ConsoleConnection): void {
+  keep(message: unknown, port?: Connection): void {
     this.early.push([message, port]);
   }
 
-  protected deliver(message: unknown, port?: ConsoleConnection): void {
+  protected deliver(message: unknown, port?: Connection): void {
     if (this.isClosed) return;
     if (this.listener) this.listener.message(message, port);
     else this.early.push([message, port]);
@@ -125,7 +125,7 @@ class PortLine extends BaseLine {
     port.start?.();
   }
 
-  send(message: unknown, port?: ConsoleConnection): void {
+  send(message: unknown, port?: Connection): void {
     if (this.isClosed) port?.close();
     else this.port.postMessage(message, port ? [port as never] : []);
   }
@@ -138,7 +138,7 @@ class PortLine extends BaseLine {
 }
 
 /** No message of ours has `ports` of its own. */
-function isPortEvent(received: unknown): received is { data: unknown; ports: ConsoleConnection[] } {
+function isPortEvent(received: unknown): received is { data: unknown; ports: Connection[] } {
   return typeof received === 'object' && received !== null && 'data' in received && 'ports' in received && Array.isArray(received.ports);
 }
 

@@ -1,6 +1,7 @@
 import { defineStore } from 'pinia';
 import { ref } from 'vue';
-import type { ConsolePortMessage, VmView } from '../../main/contract';
+import type { VmView } from '../../main/contract';
+import { onPort } from '../box-ports';
 import { request } from '../bridge';
 import { type TerminalBehaviour, TerminalSession } from '../terminal/terminal-session';
 
@@ -16,10 +17,7 @@ export const useTerminals = defineStore('terminals', () => {
   /** Take the consoles that the main process hands out. `assistive`: make terminals readable for screen readers. */
   function listen(assistive: boolean): void {
     options.assistive = assistive;
-    window.addEventListener('message', (event: MessageEvent<Partial<ConsolePortMessage> | null>) => {
-      if (event.source !== window || event.data?.type !== 'hartbox.console' || event.data.vm === undefined) return;
-      session(event.data.vm).connect(event.ports[0]);
-    });
+    onPort('console', (vm, port) => session(vm).connect(port));
   }
 
   let copied: string | undefined;
@@ -76,7 +74,7 @@ export const useTerminals = defineStore('terminals', () => {
     if (terminal.isConnected) return;
     terminal.expectConnection();
     // If the VM has ended meanwhile there is nothing to connect to, and its state says so.
-    request('vm.console', vm.id).catch(() => terminal.disconnect());
+    request('vm.connect', vm.id, 'console').catch(() => terminal.disconnect());
   }
 
   return { previews, listen, session, follow };

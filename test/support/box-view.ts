@@ -8,6 +8,7 @@ export function boxView(change: Partial<VmView> = {}): VmView {
     memory: 2 ** 29,
     harts: 1,
     source: 'linux',
+    screens: 0,
     icon: 'box',
     tags: [],
     autostart: false,

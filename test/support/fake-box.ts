@@ -1,9 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { VmError } from '../../engine/errors/vm-error';
+import { Scanout } from '../../engine/gpu/scanout';
+import type { ChannelKind, Connection } from '../../engine/runner/channel';
 import { ConsoleHub } from '../../engine/runner/console-hub';
-import type { ConsoleConnection } from '../../engine/runner/console-channel';
 import type { EventData, Status } from '../../engine/runner/control';
 import type { Controlled, Operations } from '../../engine/runner/control-server';
+import { ScreenHub } from '../../engine/runner/screen-hub';
 
 /** A box without a machine, for tests of those who control one: it notes what it is asked to do, and its console is an echo. */
 export class FakeBox
@@ -66,9 +68,13 @@ export class FakeBox
   output: (data: Uint8Array) => void | Promise<void> = () => undefined;
   private readonly hub = new ConsoleHub((columns, rows) => this.change({ columns, rows }));
 
+  readonly scanout = new Scanout({ width: 320, height: 200 });
+  private readonly screens = new ScreenHub();
+
   constructor() {
     super();
     this.setMaxListeners(0);
+    this.screens.attach({ scanouts: [this.scanout], input: (device, events) => this.asked.push({ device, events }) > 0 });
     this.hub.attach({
       write: (data) => {
         this.typed.push(Buffer.from(data).toString());
@@ -84,8 +90,9 @@ export class FakeBox
     });
   }
 
-  connectConsole(console: ConsoleConnection): void {
-    this.hub.connect(console);
+  connect(kind: ChannelKind, connection: Connection): void {
+    if (kind === 'console') this.hub.connect(connection);
+    else this.screens.connect(connection);
   }
 
   change(change: Partial<Status>): void {

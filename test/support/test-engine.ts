@@ -19,10 +19,10 @@ export class TestClient implements ControlClient {
     this.events.on(event, listener);
     return () => this.events.off(event, listener);
   }
-  connectConsole(): Promise<never> {
+  connect(): Promise<never> {
     return Promise.reject(new Error('not here'));
   }
-  async lendConsole(): Promise<void> {
+  async lend(): Promise<void> {
     this.calls.push('status');
   }
   close(): void {

@@ -1,20 +1,20 @@
-import type { ConsoleConnection, ConsoleMessage } from './console-channel';
+import type { ChannelMessage, Connection } from './channel';
 
-/** A console that is one channel of a control line: either end of it. */
-export class ChannelConsole implements ConsoleConnection {
+/** A channel that a control line carries among its other messages: either end of it. */
+export class LineChannel implements Connection {
   private readonly onMessage: ((event: { data: unknown }) => void)[] = [];
   private readonly onClose: (() => void)[] = [];
-  /** What came before start(): at most a window of output. */
+  /** What came before start(): at most a window of it. */
   private early: unknown[] | undefined = [];
   private isOver = false;
 
   constructor(
-    private readonly post: (message: ConsoleMessage) => void,
+    private readonly post: (message: ChannelMessage) => void,
     /** This end was closed; the other is to be told. */
     private readonly shut: () => void,
   ) {}
 
-  postMessage(message: ConsoleMessage): void {
+  postMessage(message: ChannelMessage): void {
     if (!this.isOver) this.post(message);
   }
 

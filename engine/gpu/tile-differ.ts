@@ -1,0 +1,129 @@
+import type { Rectangle } from './scanout';
+
+/** Pixels along a side of what is compared and sent as a whole. */
+const TILE = 64;
+const BLACK = 0xff000000;
+
+/** Parts of a picture as they are now. */
+export interface PictureUpdate {
+  parts: Rectangle[];
+  /** RGBA, opaque: one part after the other, each row by row. */
+  data: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Finds what somebody who looks at a picture has to be sent: of the damage that guests tell of, which is often all of the picture, only the tiles
+ * that are other than what he was sent last. At first that is nothing but black. Pixels are read when they are asked for, so that what changed
+ * twice meanwhile is sent once.
+ */
+export class TileDiffer {
+  /** What he sees once all that was sent has come. */
+  readonly #sent: Uint32Array;
+  /** A row of tiles as it is. */
+  readonly #band: Uint32Array;
+  /** By row of tiles: the first that may have changed and the one behind the last. */
+  readonly #damage: { from: number; to: number }[];
+  /** The row of tiles where the next search begins: those at the bottom get their turn too. */
+  #next = 0;
+
+  constructor(
+    readonly width: number,
+    readonly height: number,
+    /** As Scanout.read() does it. */
+    private readonly read: (part: Rectangle, target: Uint32Array) => void,
+  ) {
+    this.#sent = new Uint32Array(width * height).fill(BLACK);
+    this.#band = new Uint32Array(width * TILE);
+    this.#damage = Array.from({ length: Math.ceil(height / TILE) }, () => ({ from: 0, to: 0 }));
+  }
+
+  /** Something may have changed here; the part has to lie inside. */
+  damage({ x, y, width, height }: Rectangle): void {
+    if (width === 0 || height === 0) return;
+    const from = Math.floor(x / TILE);
+    const to = Math.ceil((x + width) / TILE);
+    const last = Math.ceil((y + height) / TILE);
+    for (let row = Math.floor(y / TILE); row < last; row++) {
+      const damage = this.#damage[row];
+      const isClean = damage.from === damage.to;
+      damage.from = isClean ? from : Math.min(damage.from, from);
+      damage.to = isClean ? to : Math.max(damage.to, to);
+    }
+  }
+
+  /** The next parts that changed, of at most so many bytes (16 KiB at least); undefined once there are none. */
+  next(most: number): PictureUpdate | undefined {
+    const parts: Rectangle[] = [];
+    const pieces: Uint32Array[] = [];
+    let room = Math.floor(most / 4);
+    for (let count = this.#damage.length; count > 0; count--) {
+      const damage = this.#damage[this.#next];
+      if (damage.from < damage.to) {
+        room = this.#search(this.#next, damage, room, parts, pieces);
+        if (damage.from < damage.to) break;
+      }
+      this.#next = (this.#next + 1) % this.#damage.length;
+    }
+    if (parts.length === 0) return undefined;
+    const data = new Uint32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+    let at = 0;
+    for (const piece of pieces) {
+      data.set(piece, at);
+      at += piece.length;
+    }
+    return { parts, data: new Uint8Array(data.buffer) };
+  }
+
+  /** What changed in a row of tiles, as far as there is room (in pixels); what is left stays damaged. Returns the room that is left. */
+  #search(row: number, damage: { from: number; to: number }, room: number, parts: Rectangle[], pieces: Uint32Array[]): number {
+    const y = row * TILE;
+    const height = Math.min(TILE, this.height - y);
+    const x = damage.from * TILE;
+    const width = Math.min(damage.to * TILE, this.width) - x;
+    this.read({ x, y, width, height }, this.#band);
+    while (damage.from < damage.to) {
+      const left = damage.from * TILE;
+      if (!this.#differs(left, y, height, x, width)) {
+        damage.from++;
+        continue;
+      }
+      // Neighbours that changed too make one part.
+      let end = damage.from + 1;
+      while (
+        end < damage.to &&
+        (Math.min((end + 1) * TILE, this.width) - left) * height <= room &&
+        this.#differs(end * TILE, y, height, x, width)
+      )
+        end++;
+      const part = { x: left, y, width: Math.min(end * TILE, this.width) - left, height };
+      if (part.width * height > room) return room;
+      room -= part.width * height;
+      parts.push(part);
+      pieces.push(this.#take(part, x, width));
+      damage.from = end;
+    }
+    damage.from = damage.to = 0;
+    return room;
+  }
+
+  /** Whether the tile at `left` is other than it was, in the band that begins at `x`. */
+  #differs(left: number, y: number, height: number, x: number, width: number): boolean {
+    const end = Math.min(left + TILE, this.width);
+    for (let line = 0; line < height; line++) {
+      let was = (y + line) * this.width + left;
+      for (let is = line * width + left - x; is < line * width + end - x; is++, was++) if (this.#band[is] !== this.#sent[was]) return true;
+    }
+    return false;
+  }
+
+  #take({ x: left, y, width: across, height }: Rectangle, x: number, width: number): Uint32Array {
+    const piece = new Uint32Array(across * height);
+    for (let line = 0; line < height; line++) {
+      const at = line * width + left - x;
+      const pixels = this.#band.subarray(at, at + across);
+      piece.set(pixels, line * across);
+      this.#sent.set(pixels, (y + line) * this.width + left);
+    }
+    return piece;
+  }
+}
