@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia';
 import { ref } from 'vue';
-import type { AppInfo, Language, LibraryLook, Theme } from '../../main/contract';
+import type { AppInfo, Language, LibraryLook, ScreenLook, Theme } from '../../main/contract';
 import { request } from '../bridge';
 
 /** The app itself, and what the user prefers; the main process keeps it. */
@@ -28,5 +28,11 @@ export const useApp = defineStore('app', () => {
     await request('app.set-look', { ...info.value.look });
   }
 
-  return { info, load, setTheme, setLanguage, setLook };
+  async function setScreen(change: Partial<ScreenLook>): Promise<void> {
+    if (!info.value) return;
+    info.value.screen = { ...info.value.screen, ...change };
+    await request('app.set-screen', { ...info.value.screen });
+  }
+
+  return { info, load, setTheme, setLanguage, setLook, setScreen };
 });

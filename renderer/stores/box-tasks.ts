@@ -88,6 +88,12 @@ export const useBoxTasks = defineStore('box-tasks', () => {
       return file === null ? undefined : { text: 'exported', params: { name: vm.name, file } };
     });
 
+  const savePicture = (vm: VmView, screen: number): Promise<void> =>
+    during('photographing', { name: vm.name }, async () => {
+      const file = await request('vm.screenshot', vm.id, screen);
+      return file === null ? undefined : { text: 'photographed', params: { name: vm.name, file } };
+    });
+
   const importBox = (file: string | null): Promise<void> =>
     during('importing', {}, async (task) => ((await request('box.import', file, task)) === null ? undefined : { text: 'imported' }));
 
@@ -116,5 +122,5 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     }
   }
 
-  return { tasks, dismiss, cancel, clone, exportBox, importBox, remove, undo, showRecovered };
+  return { tasks, dismiss, cancel, clone, exportBox, savePicture, importBox, remove, undo, showRecovered };
 });

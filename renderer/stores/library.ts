@@ -3,6 +3,7 @@ import { computed, ref } from 'vue';
 import type { ErrorReport } from '../../engine/runner/control';
 import type { RequestName, VmState, VmView } from '../../main/contract';
 import { errorReport, request } from '../bridge';
+import { useScreens } from './screens';
 import { useTerminals } from './terminals';
 
 type VmRequest = Extract<RequestName, `vm.${string}` | 'library.show-files'>;
@@ -22,6 +23,7 @@ export function isAnswering(vm: VmView): boolean {
 /** The VMs as the main process tells of them. */
 export const useLibrary = defineStore('library', () => {
   const terminals = useTerminals();
+  const screens = useScreens();
   const machines = ref<VmView[]>([]);
   const loading = ref(true);
   /** Why the library could not be read. */
@@ -55,7 +57,7 @@ export const useLibrary = defineStore('library', () => {
     failure.value = undefined;
     try {
       machines.value = await request('library.list');
-      for (const vm of machines.value) terminals.follow(vm, isActive(vm));
+      for (const vm of machines.value) follow(vm);
     } catch (error) {
       failure.value = errorReport(error);
     } finally {
@@ -67,7 +69,13 @@ export const useLibrary = defineStore('library', () => {
     const at = machines.value.findIndex((known) => known.id === vm.id);
     if (at < 0) machines.value.push(vm);
     else machines.value[at] = vm;
+    follow(vm);
+  }
+
+  /** Those who look at it. */
+  function follow(vm: VmView): void {
     terminals.follow(vm, isActive(vm));
+    screens.follow(vm, isActive(vm));
   }
 
   /** Ask something of a VM; a refusal is shown with the VM until it is dismissed or something else is asked. */

@@ -1,0 +1,149 @@
+import { shallowReadonly, shallowRef } from 'vue';
+import type { Input } from '../../engine/runner/control';
+import type { ScreenMessage } from '../../engine/runner/screen-channel';
+
+type Of<T extends ScreenMessage['type']> = Extract<ScreenMessage, { type: T }>;
+
+/** What the guest's pointer looks like. */
+export interface ScreenCursor {
+  picture: HTMLCanvasElement;
+  hotX: number;
+  hotY: number;
+}
+
+/** Widest a small picture of a screen is, in pixels: what a card shows, on a screen of high resolution. */
+const PREVIEW_WIDTH = 640;
+
+/** A box's screen in the window: the picture on one side, the channel to the box on the other. Lives as long as the window. */
+export class ScreenSession {
+  /** As many pixels as the guest shows. It keeps the last picture of a box that is off. */
+  readonly canvas = document.createElement('canvas');
+  readonly #size = shallowRef<{ width: number; height: number }>();
+  /** Undefined until the guest shows something, and once it shows nothing any more. */
+  readonly size = shallowReadonly(this.#size);
+  readonly #cursor = shallowRef<ScreenCursor>();
+  /** Undefined where the guest leaves the pointer to the window. */
+  readonly cursor = shallowReadonly(this.#cursor);
+  readonly #context: CanvasRenderingContext2D | null;
+  #port: MessagePort | undefined;
+  #isExpected = false;
+  /** The screen that is looked at; null: none. */
+  #screen: number | null = null;
+  #wanted: Of<'want'> | undefined;
+
+  constructor() {
+    this.canvas.className = 'block';
+    // Parts of it are written all the time, and read only for small pictures.
+    this.#context = this.canvas.getContext('2d', { alpha: false });
+  }
+
+  /** There is a port, or one has been asked for. */
+  get isConnected(): boolean {
+    return this.#port !== undefined || this.#isExpected;
+  }
+
+  expectConnection(): void {
+    this.#isExpected = true;
+  }
+
+  connect(port: MessagePort): void {
+    // It comes too late: the machine has ended meanwhile.
+    if (!this.#isExpected) {
+      port.close();
+      return;
+    }
+    this.disconnect();
+    this.#port = port;
+    port.onmessage = (event: MessageEvent<ScreenMessage>) => this.#receive(port, event.data);
+    this.#tellLook();
+    if (this.#wanted) this.#post(this.#wanted);
+  }
+
+  disconnect(): void {
+    this.#isExpected = false;
+    this.#port?.close();
+    this.#port = undefined;
+  }
+
+  /** Look at this screen from now on; null: at none, and nothing comes. */
+  look(screen: number | null): void {
+    if (screen === this.#screen) return;
+    this.#screen = screen;
+    this.#tellLook();
+  }
+
+  /** Ask the guest for so many pixels, of so many to an inch. */
+  want(width: number, height: number, density: number): void {
+    const { width: before, height: beforeHeight, density: beforeDensity } = this.#wanted ?? {};
+    if (width === before && height === beforeHeight && density === beforeDensity) return;
+    this.#wanted = { type: 'want', width, height, density };
+    this.#post(this.#wanted);
+  }
+
+  /** The size that the guest has is right, from the next connection on too. */
+  wantNothing(): void {
+    this.#wanted = undefined;
+  }
+
+  input(device: Input['device'], reports: Input['reports']): void {
+    this.#post({ type: 'input', device, reports });
+  }
+
+  /** A small picture of it, as an address; undefined where there is none. */
+  preview(): string | undefined {
+    const { width, height } = this.canvas;
+    if (!this.#size.value) return undefined;
+    const small = document.createElement('canvas');
+    small.width = Math.min(width, PREVIEW_WIDTH);
+    small.height = Math.max(1, Math.round((height * small.width) / width));
+    const context = small.getContext('2d', { alpha: false });
+    if (!context) return undefined;
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(this.canvas, 0, 0, small.width, small.height);
+    return small.toDataURL('image/webp', 0.8);
+  }
+
+  #tellLook(): void {
+    this.#post({ type: 'look', screen: this.#screen });
+  }
+
+  #receive(port: MessagePort, message: ScreenMessage): void {
+    if (message.type === 'size') this.#resize(message);
+    else if (message.type === 'tiles') this.#draw(message);
+    else if (message.type === 'cursor') this.#point(message);
+    port.postMessage({ type: 'shown' } satisfies ScreenMessage);
+  }
+
+  #resize({ width, height }: Of<'size'>): void {
+    const isLit = width > 0 && height > 0;
+    // Also where the size stays: it is black then.
+    if (isLit) [this.canvas.width, this.canvas.height] = [width, height];
+    this.#size.value = isLit ? { width, height } : undefined;
+  }
+
+  #draw({ parts, data }: Of<'tiles'>): void {
+    let at = 0;
+    for (const { x, y, width, height } of parts) {
+      const length = 4 * width * height;
+      const pixels = new Uint8ClampedArray(data.buffer, data.byteOffset + at, length);
+      this.#context?.putImageData(new ImageData(pixels, width, height), x, y);
+      at += length;
+    }
+  }
+
+  #point({ width, height, hotX, hotY, data }: Of<'cursor'>): void {
+    if (width === 0 || height === 0) {
+      this.#cursor.value = undefined;
+      return;
+    }
+    const picture = document.createElement('canvas');
+    [picture.width, picture.height] = [width, height];
+    const pixels = new Uint8ClampedArray(data.buffer, data.byteOffset, 4 * width * height);
+    picture.getContext('2d')?.putImageData(new ImageData(pixels, width, height), 0, 0);
+    this.#cursor.value = { picture, hotX, hotY };
+  }
+
+  #post(message: ScreenMessage): void {
+    this.#port?.postMessage(message);
+  }
+}

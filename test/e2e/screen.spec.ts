@@ -1,0 +1,97 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AxeBuilder } from '@axe-core/playwright';
+import { type Page, expect } from '@playwright/test';
+import { Library } from '../../engine/runner/library';
+import { readPng } from '../support/png-reader';
+import { say } from './support/both-sides';
+import type { HartboxApp, TestHome } from './support/hartbox-app';
+import { test } from './support/test';
+
+const NAME = 'Desk';
+
+interface Shown {
+  width: number;
+  height: number;
+  /** Of the pixels, as hashOf() makes it. */
+  hash: number;
+  /** Pixels that are not black. */
+  light: number;
+}
+
+/** What is in the window. */
+function shownIn(page: Page): Promise<Shown> {
+  return page.evaluate(() => {
+    const canvas = document.querySelector<HTMLCanvasElement>('.screen-stage canvas');
+    const image = canvas?.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height);
+    let [hash, light] = [0, 0];
+    for (const word of new Uint32Array(image?.data.buffer ?? new ArrayBuffer(0))) {
+      hash = (Math.imul(hash, 31) + word) | 0;
+      if (word !== 0xff000000) light++;
+    }
+    return { width: image?.width ?? 0, height: image?.height ?? 0, hash, light };
+  });
+}
+
+function hashOf(pixels: Uint32Array): number {
+  return pixels.reduce((hash, word) => (Math.imul(hash, 31) + word) | 0, 0);
+}
+
+/** Whether the window shows what the box says that it shows. */
+async function expectSame(app: HartboxApp, home: TestHome): Promise<void> {
+  const file = join(home.path, 'screen.png');
+  await expect(async () => {
+    await say(home, 'screenshot', 'desk', file);
+    const { width, height, pixels } = readPng(await readFile(file));
+    expect(await shownIn(app.page)).toMatchObject({ width, height, hash: hashOf(pixels) });
+  }).toPass({ timeout: 20_000 });
+}
+
+test("shows the guest's screen as it is, types and points there, follows the window, and has the picture back after a reload", async ({
+  app,
+  home,
+}) => {
+  const { page, machine } = app;
+  await new Library(home.path).save('desk', { name: NAME, screens: 1, screenSize: '640x480' });
+  await page.reload();
+  await app.library.card(NAME).button('Start').click();
+  const tab = (name: string) => page.getByRole('tab', { name });
+  const picture = page.getByRole('application', { name: `Screen of ${NAME}.` });
+  await expect(tab('Screen')).toHaveAttribute('aria-selected', 'true');
+  await expect.poll(async () => (await shownIn(page)).light).toBeGreaterThan(0);
+  await tab('Serial').click();
+  await machine.shell();
+  // Without the cursor, which blinks.
+  await machine.command(
+    "printf '\\033[?25l\\033[44m\\033[2J\\033[H' > /dev/tty0; echo Hello > /dev/tty0; echo drawn-$((1 + 1))",
+    'drawn-2',
+  );
+  await tab('Screen').click();
+  await expect.poll(async () => (await shownIn(page)).light).toBeGreaterThan(100_000);
+  await expectSame(app, home);
+
+  // What is typed comes from the keys of the guest's own keyboard.
+  await tab('Serial').click();
+  await machine.command('echo wait-$((1 + 1)); read -r line < /dev/tty1; echo "got <$line>"', 'wait-2');
+  await tab('Screen').click();
+  await picture.locator('.screen-stage').click();
+  await expect(picture).toBeFocused();
+  await expect(page.getByText('Keys go to the guest.')).toBeVisible();
+  for (const key of 'Shift+KeyH KeyE KeyL KeyL KeyO Comma Space Digit4 Digit2 Shift+Digit1 Enter'.split(' '))
+    await page.keyboard.press(key);
+  await page.keyboard.press('Control+Alt+KeyG');
+  await expect(tab('Screen')).toBeFocused();
+  await page.keyboard.press('ArrowRight');
+  await expect(tab('Serial')).toBeFocused();
+  await expect(machine.screen).toContainText('got <Hello, 42!>');
+  await page.keyboard.press('ArrowLeft');
+  expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
+
+  await app.electron.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].setSize(760, 560));
+  await expect.poll(async () => (await shownIn(page)).width).toBeLessThan(761);
+  await expectSame(app, home);
+
+  await page.reload();
+  await expect(tab('Screen')).toHaveAttribute('aria-selected', 'true');
+  await expectSame(app, home);
+});
