@@ -39,6 +39,7 @@ export const FILE_PURPOSES = [
   'kernel',
   'initrd',
   'firmware',
+  'flashCode',
   'flashVars',
   'fwCfg',
   'load',

@@ -86,6 +86,14 @@ export const bootSchema = z.strictObject({
     effect: 'restart',
     advanced: true,
   }),
+  flashCode: option(file(), {
+    label: 'Firmware in flash',
+    help: 'the contents of the first flash bank, such as an EDK2 of yours: OpenSBI goes on there, with firmware none the harts start there, and edk2 takes it in place of the usual one',
+    page: 'start',
+    kind: 'file',
+    effect: 'restart',
+    advanced: true,
+  }),
   flashVars: option(file(), {
     label: 'Firmware variables',
     help: 'the file in which the variables of the firmware (the second flash bank) outlast the box; made if it is missing. With edk2 each box has its own unless given',
@@ -99,11 +107,12 @@ type BootInput = z.input<typeof bootSchema>;
 export type BootSource = z.output<typeof bootSchema>['source'];
 
 /** Where one only names a kernel or files to load, or firmware that looks at drives, it is plain what to start from. */
-export function impliedSource({ source, kernel, firmware, load }: BootInput): BootSource | undefined {
+export function impliedSource({ source, kernel, firmware, load, flashCode }: BootInput): BootSource | undefined {
   if (source !== undefined) return source;
   const isLoaded = load !== undefined && load.length > 0 && firmware !== 'uboot' && firmware !== 'edk2';
   if (kernel !== undefined || isLoaded) return firmware === 'none' ? 'elf' : 'kernel';
   if (firmware === 'uboot' || firmware === 'edk2') return 'disk';
+  if (flashCode !== undefined) return firmware === 'none' ? 'elf' : 'disk';
   return undefined;
 }
 
@@ -113,9 +122,17 @@ export function impliedNetwork(values: BootInput): readonly [] | undefined {
 }
 
 /** The firmware that `auto` stands for. */
-export function firmwareFor({ source, firmware }: { source: BootSource; firmware: string }): string {
+export function firmwareFor({
+  source,
+  firmware,
+  flashCode,
+}: {
+  source: BootSource;
+  firmware: string;
+  flashCode?: string | undefined;
+}): string {
   if (firmware !== 'auto') return firmware;
-  if (source === 'disk') return 'uboot';
+  if (source === 'disk') return flashCode === undefined ? 'uboot' : 'opensbi';
   return source === 'elf' ? 'none' : 'opensbi';
 }
 

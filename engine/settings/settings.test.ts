@@ -78,7 +78,10 @@ describe('the description of settings', () => {
       { source: 'linux', kernel: '/x' },
       'kernel is of no use when the box starts from linux: set source to kernel or elf, or leave it out.',
     ],
-    [{ source: 'disk', firmware: 'opensbi' }, 'firmware cannot be opensbi when the box starts from a disk: that takes uboot or edk2.'],
+    [
+      { source: 'disk', firmware: 'opensbi' },
+      'firmware cannot be opensbi when the box starts from a disk: that takes uboot or edk2, or a flashCode.',
+    ],
     [
       {
         drives: [

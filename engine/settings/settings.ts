@@ -28,12 +28,12 @@ export type BoxValuesInput = z.input<typeof flatSchema>;
 
 /** Values that are right each by itself, but not together. */
 function checkTogether(values: z.output<typeof machineShape>, context: z.RefinementCtx): void {
-  const { source, kernel, kernelAddress, initrd, load } = values;
+  const { source, kernel, kernelAddress, initrd, load, flashCode } = values;
   const firmware = firmwareFor(values);
   const report = (path: string, rule: string, message: string): void => {
     context.addIssue({ code: 'custom', path: [path], message, params: { rule } });
   };
-  if ((source === 'kernel' || source === 'elf') && kernel === undefined && load.length === 0)
+  if ((source === 'kernel' || source === 'elf') && kernel === undefined && load.length === 0 && flashCode === undefined)
     report('kernel', 'kernel-missing', `is needed to start from ${source === 'kernel' ? 'a kernel' : 'a program'}: name its file`);
   if ((source === 'linux' || source === 'disk') && kernel !== undefined)
     report('kernel', 'kernel-unused', `is of no use when the box starts from ${source}: set source to kernel or elf, or leave it out`);
@@ -45,8 +45,12 @@ function checkTogether(values: z.output<typeof machineShape>, context: z.Refinem
     );
   if (source === 'disk' && initrd !== undefined)
     report('initrd', 'initrd-without-kernel', 'needs a kernel to go with: name the kernel, or leave it out');
-  if (source === 'disk' && (firmware === 'opensbi' || firmware === 'none'))
-    report('firmware', 'firmware-no-disks', `cannot be ${firmware} when the box starts from a disk: that takes uboot or edk2`);
+  if (source === 'disk' && (firmware === 'opensbi' || firmware === 'none') && flashCode === undefined)
+    report(
+      'firmware',
+      'firmware-no-disks',
+      `cannot be ${firmware} when the box starts from a disk: that takes uboot or edk2, or a flashCode`,
+    );
   if (source === 'linux' && (firmware === 'uboot' || firmware === 'edk2'))
     report(
       'firmware',

@@ -188,6 +188,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
     bad: [[`${file('x')}@0x10000000000000`]],
   },
   dtb: { good: [good(file('board.dtb'))], bad: [['']] },
+  flashCode: { good: [good(file('code.fd'), file('code.fd'), { source: 'disk' })], bad: [['']] },
   flashVars: { good: [good(file('vars.fd'))], bad: [['']] },
   jit: SWITCH,
   reboot: SWITCH,

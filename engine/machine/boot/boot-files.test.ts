@@ -70,6 +70,24 @@ describe('loadBoot', () => {
     expect((await load({ kernel: at('payload.elf'), firmware: 'none' })).boot).toMatchObject({ entry: 0x80200000, next: 0 });
   });
 
+  it('starts firmware that lies in flash: in S-mode behind OpenSBI, in M-mode without, and offers it a kernel', async () => {
+    writeFileSync(at('code.fd'), new Uint8Array(64).fill(7));
+    const flash = { flashCode: at('code.fd') };
+    const behind = await load(flash);
+    expect([behind.segments, behind.boot]).toEqual([
+      ['firmware 80000000'],
+      expect.objectContaining({ entry: 0x80000000, next: 0x20000000, flashCode: Buffer.alloc(64, 7) }),
+    ]);
+    expect((await load({ ...flash, firmware: at('firmware') })).asked).toBe(0);
+    const alone = await load({ ...flash, firmware: 'none' });
+    expect([alone.segments, alone.boot]).toEqual([[], expect.objectContaining({ entry: 0x20000000, next: 0 })]);
+    const offered = await load({ ...flash, kernel: at('Image'), append: 'debug' });
+    expect(offered.boot).toMatchObject({ next: 0x20000000, append: 'debug', kernel: { length: 4096 } });
+    // In machine mode a program in memory is what starts.
+    expect((await load({ ...flash, source: 'elf', kernel: at('bare.elf') })).boot.entry).toBe(0x80000000);
+    await expect(load({ flashCode: at('missing.fd') })).rejects.toMatchObject({ kind: 'Image' });
+  });
+
   it('does not unpack an initrd, and puts a further archive behind it on a 4-byte boundary', async () => {
     const extra = Uint8Array.of(1, 2, 3);
     const own = await load({ kernel: at('Image'), initrd: at('own-initrd') }, extra);

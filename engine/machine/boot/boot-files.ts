@@ -43,7 +43,9 @@ export interface BootOptions {
 export async function loadBoot(config: MachineConfig, options: BootOptions): Promise<Boot> {
   const { ram } = options;
   const which = firmwareFor(config);
-  if (which === 'uboot' || which === 'edk2') return loadFirmware(which, config, options);
+  const startsInFlash = config.flashCode !== undefined && (config.source === 'disk' || config.source === 'kernel');
+  if (which === 'uboot' || which === 'edk2' || startsInFlash) return loadFirmware(which, config, options);
+  const flash = await readFlash(config);
   const read = async (what: string, path: string): Promise<ImageFile> => unpack(await readImageFile(what, path, ram.size), ram.size);
   const isDefaultGuest = config.source === 'linux';
   const guest = isDefaultGuest ? await options.defaultGuest() : undefined;
@@ -77,7 +79,10 @@ export async function loadBoot(config: MachineConfig, options: BootOptions): Pro
     initrd: joinInitrds(initrd, options.extraInitrd, isDefaultGuest ? sharesArchive(config) : undefined),
     load: await readLoaded(config, ram.size),
   };
-  return { ...planBoot(files, ram), append, isDefaultGuest, ...(await readTree(config, wrapped)) };
+  const plan = planBoot(files, ram);
+  // What lies in flash is what starts, unless something else is given.
+  if (flash.flashCode && !files.kernel && files.load.length === 0) plan.entry = FLASH_BASE;
+  return { ...plan, append, isDefaultGuest, ...flash, ...(await readTree(config, wrapped)) };
 }
 
 function numberOf(address: string | undefined): number | undefined {
@@ -112,7 +117,7 @@ async function readTree({ dtb }: MachineConfig, kernel: KernelFile | undefined):
 }
 
 /** Firmware that looks for what to start by itself. A kernel that is given is offered to it through fw_cfg. */
-async function loadFirmware(which: StockFirmware, config: MachineConfig, options: BootOptions): Promise<Boot> {
+async function loadFirmware(which: string, config: MachineConfig, options: BootOptions): Promise<Boot> {
   const { ram } = options;
   const wrapped = config.kernel === undefined ? undefined : await readKernel(config.kernel, ram.size);
   const kernel = wrapped?.kernel;
@@ -125,17 +130,30 @@ async function loadFirmware(which: StockFirmware, config: MachineConfig, options
     ...(kernel && { initrdFile: joinInitrds(initrd, options.extraInitrd)?.bytes }),
     ...(await readTree(config, wrapped)),
   };
+  const flash = await readFlash(config);
   if (which === 'uboot') {
     const files = await options.stockFirmware('uboot');
     const firmware = await readImageFile('firmware', files.opensbi, ram.size);
     const next = await readImageFile('firmware', files.uboot, ram.size);
-    return { ...planBoot({ firmware, next, load }, ram), ...offered };
+    return { ...planBoot({ firmware, next, load }, ram), ...offered, ...flash };
+  }
+  if (which !== 'edk2') {
+    // Firmware of the user's own, in flash.
+    const file = which === 'opensbi' ? (await options.defaultGuest()).firmware : which;
+    const firmware = which === 'none' ? undefined : await unpack(await readImageFile('firmware', file, ram.size), ram.size);
+    const plan = planBoot({ ...(firmware && { firmware }), next: FLASH_BASE, load }, ram);
+    return { ...plan, ...(!firmware && { entry: FLASH_BASE, next: 0 }), ...offered, ...flash };
   }
   const files = await options.stockFirmware('edk2');
   const firmware = await readImageFile('firmware', files.opensbi, ram.size);
   const [code, template] = [files.code, files.variables].map((path) => readImageFile('firmware', path, FLASH_BANK_BYTES));
-  const flash = { flashCode: (await code).bytes, flashTemplate: (await template).bytes };
-  return { ...planBoot({ firmware, next: FLASH_BASE, load }, ram), ...offered, ...flash };
+  const stock = { flashCode: (await code).bytes, flashTemplate: (await template).bytes };
+  return { ...planBoot({ firmware, next: FLASH_BASE, load }, ram), ...offered, ...stock, ...flash };
+}
+
+/** What the user puts into the first flash bank. */
+async function readFlash({ flashCode }: MachineConfig): Promise<{ flashCode?: Uint8Array }> {
+  return flashCode === undefined ? {} : { flashCode: (await readImageFile('firmware', flashCode, FLASH_BANK_BYTES)).bytes };
 }
 
 /** The kernel takes several archives in a row, each on a 4-byte boundary. */
