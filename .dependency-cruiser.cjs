@@ -112,7 +112,16 @@ module.exports = {
       ['backend', 'debug', 'display', 'errors', 'gpu', 'hart', 'host', 'images', 'machine', 'settings', 'threads', 'virtio'],
       'One running box, and the boxes on disk.',
     ),
-    mayUse('cli', ['display', 'errors', 'host', 'images', 'machine', 'runner', 'settings', 'index\\.ts'], 'The CLI uses the same API as the app.'),
+    mayUse(
+      'doctor',
+      ['errors', 'host', 'images', 'runner', 'threads'],
+      'Looks at the computer, and at what others keep on it; asks each by its own room.',
+    ),
+    mayUse(
+      'cli',
+      ['display', 'doctor', 'errors', 'host', 'images', 'machine', 'runner', 'settings', 'index\\.ts'],
+      'The CLI uses the same API as the app.',
+    ),
     {
       name: 'settings-without-node',
       comment: 'The window shows and checks settings by the same description.',

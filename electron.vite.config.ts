@@ -26,8 +26,8 @@ export default defineConfig({
       target: 'node20.18',
       // helpers.wasm, which `npm run build:wasm` puts here, must stay.
       emptyOutDir: false,
-      // Found and read file by file, they took 35 ms of every start.
-      externalizeDeps: { exclude: ['xz-decompress', 'zod', 'zstddec'] },
+      // Found and read file by file, they took 35 ms of every start; and the installed command has no packages but koffi.
+      externalizeDeps: { exclude: ['@noble/ciphers', '@noble/hashes', 'openpgp', 'xz-decompress', 'zod', 'zstddec'] },
       rolldownOptions: {
         input: Object.fromEntries(Object.entries(nodeEntries).filter(([, source]) => existsSync(source))),
         output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name].js' },

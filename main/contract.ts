@@ -1,3 +1,5 @@
+import type { Diagnosis } from '../engine/doctor/doctor';
+import type { Graphics } from '../engine/doctor/host';
 import type { ChannelKind } from '../engine/runner/channel';
 import type { ErrorReport, Progress } from '../engine/runner/control';
 import { type BoxNotices, type BoxRequests, boxNoticeNames, boxRequestNames } from './box-contract';
@@ -95,6 +97,10 @@ export interface Requests extends BoxRequests {
   /** Open a web address that a guest wrote, once the user has confirmed it. */
   'app.open-link'(url: string): void;
   'app.close'(choice: CloseChoice): void;
+  /** Look at this computer; what the window draws with only the window knows. */
+  'doctor.diagnose'(graphics: Graphics): Diagnosis;
+  /** Write what was found last, without personal details, into a file that the user picks; answers its path, null if none was picked. */
+  'doctor.save-report'(): string | null;
   'clipboard.write'(text: string): void;
   'clipboard.read'(): string;
   'library.list'(): VmView[];
@@ -143,6 +149,8 @@ const requestNames: Record<RequestName, true> = {
   'app.set-full-screen': true,
   'app.open-link': true,
   'app.close': true,
+  'doctor.diagnose': true,
+  'doctor.save-report': true,
   'clipboard.write': true,
   'clipboard.read': true,
   'library.list': true,

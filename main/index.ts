@@ -38,6 +38,7 @@ import {
   type VmView,
   localeFor,
 } from './contract';
+import { doctorRequests } from './doctor-requests';
 import { EngineHost, engineEnvironment } from './engine-host';
 import { engineLog, engineLogFile } from './engine-log';
 import { type RequestHandlers, answerRequest } from './ipc';
@@ -122,6 +123,7 @@ function run(): void {
       trash: (path) => shell.trashItem(path),
       applyLive: (vm) => machines.applySettings(vm),
     }),
+    ...doctorRequests({ dataFolder: home, verdict, dialog, window: openWindow, locale }),
     'app.info': () => ({
       version: app.getVersion(),
       platform: process.platform,

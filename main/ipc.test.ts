@@ -53,6 +53,8 @@ describe('answerRequest', () => {
 
 /** Of every channel something that it takes. */
 const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
+  'doctor.diagnose': [{ renderer: 'a graphics processor' }],
+  'doctor.save-report': [],
   'box.host-facts': [],
   'box.settings': ['a'],
   'box.create': [{ name: 'A' }, { size: 1 << 30 }],

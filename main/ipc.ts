@@ -22,6 +22,8 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'app.set-full-screen': z.tuple([z.boolean()]),
   'app.open-link': z.tuple([z.string().max(LONGEST_LINK)]),
   'app.close': z.tuple([z.enum(['keep-running', 'shut-down', 'force-off', 'cancel'])]),
+  'doctor.diagnose': z.tuple([z.strictObject({ renderer: z.string().max(1000).nullable() })]),
+  'doctor.save-report': z.tuple([]),
   'clipboard.write': z.tuple([z.string().max(16 << 20)]),
   'clipboard.read': z.tuple([]),
   'library.list': z.tuple([]),

@@ -12,8 +12,10 @@ interface Messages {
   dataFolder: string;
   dataFolderDetail: (folder: string, reason: string) => string;
   quit: string;
+  /** How a report of the Doctor is called, without the ending. */
+  reportName: string;
   /** Kinds of files that a dialog offers to show. */
-  files: Record<'iso' | 'drive' | 'box' | 'picture' | 'any', string>;
+  files: Record<'iso' | 'drive' | 'box' | 'picture' | 'report' | 'any', string>;
 }
 
 export const messages: Record<Locale, Messages> = {
@@ -28,7 +30,8 @@ export const messages: Record<Locale, Messages> = {
     dataFolder: 'Hartbox cannot use its data folder',
     dataFolderDetail: (folder, reason) => `${folder}\n\n${reason}\n\nMake the folder writable, or set HARTBOX_HOME to another one.`,
     quit: 'Quit',
-    files: { iso: 'ISO images', drive: 'Disk images', box: 'Hartbox boxes', picture: 'PNG pictures', any: 'All files' },
+    reportName: 'Hartbox report',
+    files: { iso: 'ISO images', drive: 'Disk images', box: 'Hartbox boxes', picture: 'PNG pictures', report: 'Reports', any: 'All files' },
   },
   de: {
     openLink: (host) => `${host} im Browser öffnen?`,
@@ -42,7 +45,8 @@ export const messages: Record<Locale, Messages> = {
     dataFolderDetail: (folder, reason) =>
       `${folder}\n\n${reason}\n\nDen Ordner beschreibbar machen oder mit HARTBOX_HOME einen anderen angeben.`,
     quit: 'Beenden',
-    files: { iso: 'ISO-Abbilder', drive: 'Festplattenabbilder', box: 'Hartbox-Boxen', picture: 'PNG-Bilder', any: 'Alle Dateien' },
+    reportName: 'Hartbox-Bericht',
+    files: { iso: 'ISO-Abbilder', drive: 'Festplattenabbilder', box: 'Hartbox-Boxen', picture: 'PNG-Bilder', report: 'Berichte', any: 'Alle Dateien' },
   },
   'zh-CN': {
     openLink: (host) => `要在浏览器中打开 ${host} 吗？`,
@@ -55,6 +59,7 @@ export const messages: Record<Locale, Messages> = {
     dataFolder: 'Hartbox 无法使用其数据文件夹',
     dataFolderDetail: (folder, reason) => `${folder}\n\n${reason}\n\n请将该文件夹设为可写，或通过 HARTBOX_HOME 指定其他文件夹。`,
     quit: '退出',
-    files: { iso: 'ISO 映像', drive: '磁盘映像', box: 'Hartbox 虚拟机', picture: 'PNG 图片', any: '所有文件' },
+    reportName: 'Hartbox 报告',
+    files: { iso: 'ISO 映像', drive: '磁盘映像', box: 'Hartbox 虚拟机', picture: 'PNG 图片', report: '报告', any: '所有文件' },
   },
 };

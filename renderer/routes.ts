@@ -1,5 +1,6 @@
 import { type RouteRecordRaw, createRouter, createWebHashHistory } from 'vue-router';
 import { boxPages } from './box-pages';
+import DoctorView from './views/doctor-view.vue';
 import LibraryView from './views/library-view.vue';
 import MachineView from './views/machine-view.vue';
 
@@ -7,6 +8,7 @@ import MachineView from './views/machine-view.vue';
 const routes: RouteRecordRaw[] = [
   { path: '/', name: 'library', component: LibraryView },
   { path: '/box/:id', name: 'box', component: MachineView, props: true },
+  { path: '/doctor', name: 'doctor', component: DoctorView },
   ...boxPages,
   // A box that is gone, or an address from another version.
   { path: '/:rest(.*)*', redirect: '/' },

@@ -2,6 +2,8 @@ import { createI18n } from 'vue-i18n';
 import { type Language, type Locale, localeFor } from '../main/contract';
 import de from './locales/de.json';
 import en from './locales/en.json';
+import deDoctor from './locales/doctor/de.json';
+import zhCNDoctor from './locales/doctor/zh-CN.json';
 import deErrors from './locales/errors/de.json';
 import zhCNErrors from './locales/errors/zh-CN.json';
 import deOptions from './locales/options/de.json';
@@ -25,10 +27,17 @@ export const errorLocales: Record<Locale, { error: Record<string, string>; word:
   'zh-CN': zhCNErrors,
 };
 
+/** What the Doctor finds, by the ids of engine/doctor/findings.ts. The English comes with each finding. */
+export const doctorLocales: Record<Locale, { finding: Record<string, { text: string; advice?: string }> }> = {
+  en: { finding: {} },
+  de: deDoctor,
+  'zh-CN': zhCNDoctor,
+};
+
 function messagesIn(locale: Locale) {
   const { option, error } = optionLocales[locale];
   const { error: errors, word } = errorLocales[locale];
-  return { ...locales[locale], option, error: { ...errors, ...error }, word };
+  return { ...locales[locale], ...doctorLocales[locale], option, error: { ...errors, ...error }, word };
 }
 
 export function createTranslations(locale: Locale) {

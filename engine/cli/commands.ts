@@ -744,6 +744,24 @@ export const SETUP = command({
   options: { json: { type: 'flag', help: 'print the paths of its kernel, initramfs and firmware as JSON' } },
 });
 
+export const DOCTOR = command({
+  name: 'doctor',
+  summary: 'look at this computer for what keeps boxes from running, or makes them slow',
+  usage: ['[OPTIONS]'],
+  about: `Looks at Node and its JavaScript engine, processors and memory, the disk of the data folder (which it writes up to 32 MiB to), boxes and what was left by work that was ended, mirrors, proxies and ports. What is as it should be is shown with --all.`,
+  more: '\nExit codes: 0 boxes can run, 1 a problem was found, 2 the command line is wrong, 125 the report cannot be written.',
+  options: {
+    all: { type: 'flag', short: 'a', help: 'also what is as it should be' },
+    json: { type: 'flag', help: 'as JSON, all of it, with personal details' },
+    report: {
+      type: 'value',
+      value: 'FILE',
+      isFile: true,
+      help: 'write all to FILE, to be attached to a bug report: without the name of the user, the home folder, the name of this computer, and passwords in addresses',
+    },
+  },
+});
+
 export const QEMU = command({
   name: 'qemu',
   summary: 'run a machine by a command line of qemu-system-riscv64',
@@ -848,6 +866,7 @@ export const COMMANDS = [
   DISK_COMMIT,
   DISK_TRUST,
   SETUP,
+  DOCTOR,
   QEMU,
   SCHEMA,
   COMPLETION,

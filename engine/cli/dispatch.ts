@@ -63,6 +63,7 @@ const HANDLERS: Record<string, () => Promise<Handler>> = {
   'disk trust': async () => (await import('./disk/trust')).trust,
   'disk commit': async () => (await import('./disk/commands')).commit,
   setup: async () => (await import('./setup')).setup,
+  doctor: async () => (await import('./doctor')).doctor,
   qemu: async () => (await import('./qemu/qemu')).qemu,
   schema: async () => (await import('./schema')).schema,
   completion: async () => (await import('./completion')).completion,

@@ -32,6 +32,25 @@ afterEach(async () => {
 const publish = (version: string, published?: Published): Promise<void> => publishSuite(server, key.privateKey, version, published);
 
 describe('the default guest', () => {
+  it('comes from an installed Hartbox where the user has none, without the network, and not where a newer one is asked for', async () => {
+    await defaultGuest(options);
+    const bundled = join(home, 'default-guest');
+    const fresh = await mkdtemp(join(tmpdir(), 'hartbox-guest-'));
+    try {
+      const offline = { ...options, dataDirectory: fresh, bundled, mirror: 'http://127.0.0.1:9/debian' };
+      const { kernel } = await defaultGuest(offline);
+      expect(kernel.startsWith(bundled)).toBe(true);
+      expect(await readdir(fresh)).toEqual([]);
+      await expect(defaultGuest({ ...offline, update: true })).rejects.toThrow(/no mirror/);
+      // What the user has goes before.
+      const own = await defaultGuest({ ...options, dataDirectory: fresh, bundled, update: true });
+      expect(own.kernel.startsWith(fresh)).toBe(true);
+      expect((await defaultGuest(offline)).kernel).toBe(own.kernel);
+    } finally {
+      await rm(fresh, { recursive: true, force: true });
+    }
+  });
+
   it('is made of the packages that the mirror’s index names', async () => {
     const phases: SetupProgress[] = [];
     const guest = await defaultGuest({ ...options, onProgress: (progress) => phases.push(progress) });

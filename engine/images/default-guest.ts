@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { z } from 'zod';
@@ -75,6 +76,8 @@ export interface DefaultGuestOptions {
   /** Keys that may sign the suite, ASCII-armoured; default: the Debian archive's. */
   keys?: readonly string[] | undefined;
   patience?: Patience | undefined;
+  /** Folder of the guest that came with Hartbox; default: that of an installed one. */
+  bundled?: string | undefined;
 }
 
 const partNames = ['kernel', 'firmware', 'parts', 'initrd'] as const;
@@ -103,13 +106,15 @@ export async function defaultGuest(options: DefaultGuestOptions = {}): Promise<D
   const report = (phase: SetupProgress['phase'], received = 0, total = 0): void => options.onProgress?.({ phase, received, total });
   options.signal?.throwIfAborted();
 
-  const ready = async (): Promise<DefaultGuest | undefined> => {
-    const manifest = await readManifest(root);
-    return manifest?.recipe === initramfsRecipe && (await intact(root, manifest, ['kernel', 'firmware', 'initrd']))
-      ? toGuest(root, manifest)
+  const ready = async (folder = root): Promise<DefaultGuest | undefined> => {
+    const manifest = await readManifest(folder);
+    return manifest?.recipe === initramfsRecipe && (await intact(folder, manifest, ['kernel', 'firmware', 'initrd']))
+      ? toGuest(folder, manifest)
       : undefined;
   };
-  const present = options.update ? undefined : await ready();
+  const bundled = options.bundled ?? bundledFolder();
+  // What the user has fetched may be newer than what came with Hartbox.
+  const present = options.update ? undefined : ((await ready()) ?? (bundled === undefined ? undefined : await ready(bundled)));
   if (present) return present;
 
   await onDisk(root, async () => ensureFolder(root));
@@ -120,6 +125,18 @@ export async function defaultGuest(options: DefaultGuestOptions = {}): Promise<D
   } finally {
     await release();
   }
+}
+
+/** Whether the default guest starts without the network: it is there, whole or to be put together of what is. Nothing is read but its description. */
+export async function isGuestPresent(directory = dataDirectory()): Promise<boolean> {
+  const folders = [join(directory, 'default-guest'), bundledFolder()].filter((folder) => folder !== undefined);
+  return (await Promise.all(folders.map(readManifest))).some((manifest) => manifest !== undefined);
+}
+
+/** The guest that an installed Hartbox brings along (resources/setup/dist-parts.mjs): beside app.asar or cli, in whose out/main this code lies. */
+function bundledFolder(): string | undefined {
+  const places = ['../../../hartbox-guest', '../../../../hartbox-guest'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  return places.find((folder) => existsSync(join(folder, 'guest.json')));
 }
 
 type Report = (phase: SetupProgress['phase'], received?: number, total?: number) => void;
