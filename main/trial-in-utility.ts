@@ -3,8 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { utilityProcess } from 'electron';
 import type { RunTrial } from '../engine/threads/v8-verdict';
 
-/** How long to wait for what an ended process has printed, in milliseconds. */
-const REST_MS = 500;
+/**
+ * How long to wait for what an ended process has printed, in milliseconds. Not too short: where this process has been busy for so long, the
+ * timer comes before what lies in the pipe.
+ */
+const REST_MS = 2000;
 
 /**
  * A trial of V8's flags in a utility process: Electron itself need not be able to run as Node. It gets the environment that engine

@@ -70,8 +70,8 @@ export const FINDINGS = {
   'v8-flags-refused': {
     area: 'program',
     severity: 'warning',
-    text: 'V8 does not pass the trial with the settings that make harts fast, so machines run slowly. {why}',
-    advice: 'A newer Hartbox, or another version of Node, may help.',
+    text: 'The settings of V8 that make harts fast are not in use. {why}',
+    advice: 'Look once more when the computer is less busy; else a newer Hartbox, or another version of Node, may help.',
   },
 
   processors: { area: 'computer', severity: 'ok', text: '{count} processors can be used.' },

