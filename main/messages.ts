@@ -46,7 +46,14 @@ export const messages: Record<Locale, Messages> = {
       `${folder}\n\n${reason}\n\nDen Ordner beschreibbar machen oder mit HARTBOX_HOME einen anderen angeben.`,
     quit: 'Beenden',
     reportName: 'Hartbox-Bericht',
-    files: { iso: 'ISO-Abbilder', drive: 'Festplattenabbilder', box: 'Hartbox-Boxen', picture: 'PNG-Bilder', report: 'Berichte', any: 'Alle Dateien' },
+    files: {
+      iso: 'ISO-Abbilder',
+      drive: 'Festplattenabbilder',
+      box: 'Hartbox-Boxen',
+      picture: 'PNG-Bilder',
+      report: 'Berichte',
+      any: 'Alle Dateien',
+    },
   },
   'zh-CN': {
     openLink: (host) => `要在浏览器中打开 ${host} 吗？`,
