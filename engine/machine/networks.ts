@@ -68,7 +68,7 @@ export class Networks {
   }
 
   get placed(): PlacedDevice<VirtioNet>[] {
-    return this.adapters.map(({ device, config }) => ({ device, bus: config.bus }));
+    return this.adapters.map(({ device, config }) => ({ device, bus: config.bus, slot: config.slot }));
   }
 
   list(): AdapterInfo[] {

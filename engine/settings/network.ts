@@ -167,6 +167,15 @@ export const networkSchema = z.strictObject({
     choices: { mmio: 'MMIO', pci: 'PCI' },
     advanced: true,
   }),
+  slot: option(z.number().int().min(0).max(31).optional(), {
+    label: 'Place on the bus',
+    help: 'number of its MMIO slot (0 to 7) or PCI device (1 to 31); the first that is free unless given',
+    page: 'network',
+    kind: 'count',
+    effect: 'restart',
+    advanced: true,
+    cli: { value: 'N' },
+  }),
 });
 
 export type NetworkConfig = z.output<typeof networkSchema>;

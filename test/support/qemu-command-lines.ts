@@ -114,6 +114,17 @@ const DRIVES: readonly CommandLine[] = [
   bare('hello', '-net none -vga none', { isLong: true }),
 ];
 
+const NETWORKS: readonly CommandLine[] = [
+  bare('devices macs', '-netdev user,id=n -device virtio-net-device,netdev=n'),
+  bare(
+    'devices macs',
+    `${disk('DISK1')} -netdev user,id=a,restrict=on -netdev user,id=b,net=192.168.76.0/24,hostfwd=tcp:127.0.0.1:0-:22 -device virtio-net-device,netdev=b -device virtio-blk-device,drive=DISK1 -device virtio-net-device,netdev=a,mac=52:54:00:00:00:05,bus=virtio-mmio-bus.2`,
+  ),
+  bare('macs', '-netdev stream,id=n,server=on,addr.type=unix,addr.path=$OUT1 -device virtio-net-device,netdev=n -nodefaults -serial stdio'),
+  bare('pci', '-netdev user,id=n -device virtio-net-pci,netdev=n,romfile=,disable-legacy=on,addr=0x3'),
+  bare('devices macs', '-netdev user,id=unused', { isLong: true }),
+];
+
 const LINES: readonly CommandLine[] = [
   row("-M virt -display none -serial stdio -monitor none -bios none -kernel $M -append 'hello'"),
   row("-M virt -display none -serial mon:stdio -bios none -kernel $M -append 'hello'"),
@@ -194,8 +205,25 @@ const REFUSED: readonly CommandLine[] = [
     '-M virt -display none -drive file=$DISK1,format=nonsense',
     '-M virt -display none -device scsi-hd,drive=x',
     '-M virt -netdev nonsense,id=n',
+    '-M virt -display none -netdev user',
+    '-M virt -display none -netdev user,id=n,hostfwd=tcp:80-:80',
+    '-M virt -display none -netdev user,id=n,net=nonsense',
+    '-M virt -display none -netdev user,id=n -netdev user,id=n',
+    '-M virt -display none -device virtio-net-device,netdev=n',
+    '-M virt -display none -netdev user,id=n -device virtio-net-device,netdev=n -device virtio-net-device,netdev=n',
+    '-M virt -display none -netdev user,id=n -device virtio-net-device,netdev=n,mac=nonsense',
+    '-M virt -display none -netdev socket,id=n,listen=:1234,connect=:1235',
     '-M virt -device virtio-blk-device,nonsense=on,drive=x',
   ],
 ].map((line) => refused(line));
 
-export const COMMAND_LINES: readonly CommandLine[] = [...BOARD, ...LOADING, ...DRIVES, ...LINES, ...MONITOR, ...QUESTIONS, ...REFUSED];
+export const COMMAND_LINES: readonly CommandLine[] = [
+  ...BOARD,
+  ...LOADING,
+  ...DRIVES,
+  ...NETWORKS,
+  ...LINES,
+  ...MONITOR,
+  ...QUESTIONS,
+  ...REFUSED,
+];

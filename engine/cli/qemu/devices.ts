@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { DriveConfigInput } from '../../settings/drive';
 import type { MachineConfigInput } from '../../settings/settings';
 import { type Image, imageOfDrive, imagesOfNodes } from './block-nodes';
+import { NetworkAdapters, type NetworkInput } from './networks';
 import { parseNumber, Properties } from './properties';
 import { QemuError } from './qemu-error';
 import type { Wanted } from './wanted';
@@ -17,6 +18,7 @@ export interface TranslatedDevices {
   virtioConsole: 'on' | 'off';
   bus: Bus;
   virtioMmio: 'modern' | 'legacy';
+  network: NetworkInput[];
   load: Load[];
   flash: { unit: number; file: string; readonly: boolean }[];
   /** The line of virtconsole, and those of virtserialport by its name. */
@@ -27,6 +29,7 @@ export interface TranslatedDevices {
 type Builder = TranslatedDevices & {
   images: Image[];
   wanted: Wanted;
+  networks: NetworkAdapters;
   /** MMIO places that are taken; PCI devices. */
   slots: Set<number>;
   busOf: Map<string, Bus>;
@@ -47,6 +50,10 @@ const VIRTIO: Readonly<Record<string, Model>> = {
       share(build, device, 'scsi', place(build, device, name).bus);
       device.ignore('num_queues', 'cmd_per_lun', 'max_sectors', 'seg_max_adjust', 'virtqueue_size', 'hotplug', 'param_change');
     },
+  },
+  'virtio-net': {
+    does: 'a network adapter, for -netdev',
+    make: (build, device, name) => build.networks.add(device, place(build, device, name)),
   },
   'virtio-rng': {
     does: 'random numbers of the host',
@@ -132,10 +139,7 @@ const MODELS: Readonly<Record<string, Model>> = {
 
 /** Common devices that are not here, and what to do. */
 const MISSING: readonly (readonly [RegExp, string])[] = [
-  [
-    /^(virtio-net|e1000|rtl8139|ne2k|pcnet|i8255|vmxnet|igb|tulip|usb-net)/,
-    'networks of QEMU command lines are not here yet: leave it out; see hartbox run --network',
-  ],
+  [/^(e1000|rtl8139|ne2k|pcnet|i8255|vmxnet|igb|tulip|usb-net)/, 'use virtio-net-pci or virtio-net-device'],
   [
     /^(virtio-gpu|virtio-vga|VGA|ramfb|bochs|qxl|secondary-vga|ati|cirrus)/,
     'screens of QEMU command lines are not here yet: leave it out; see hartbox run --screens',
@@ -173,14 +177,24 @@ export function translateDevices(wanted: Wanted): TranslatedDevices {
   if (twice !== undefined)
     throw new QemuError(images.findLast(({ name }) => name === twice)?.where ?? '', `Duplicate ID '${twice}' for drive`);
   const build: Builder = {
-    ...{ drives: [], scsi: false, entropy: 'off', virtioConsole: 'off', bus: 'pci', load: [], flash: [], ports: [] },
-    ...{ virtioMmio: 'legacy', consoleLine: undefined, images, wanted, slots: new Set(), busOf: new Map() },
+    ...{ drives: [], scsi: false, entropy: 'off', virtioConsole: 'off', bus: 'pci', network: [], load: [], flash: [], ports: [] },
+    ...{
+      virtioMmio: 'legacy',
+      consoleLine: undefined,
+      images,
+      wanted,
+      networks: new NetworkAdapters(wanted),
+      slots: new Set(),
+      busOf: new Map(),
+    },
   };
   readGlobals(build);
   for (const device of wanted.devices) addDevice(build, device);
   for (const image of images) addByInterface(build, image);
+  build.networks.end();
   const { drives, scsi, entropy, virtioConsole, bus, virtioMmio, load, flash, consoleLine, ports } = build;
-  return { drives, scsi, entropy, virtioConsole, bus, virtioMmio, load, flash, consoleLine, ports };
+  const { list: network } = build.networks;
+  return { drives, scsi, entropy, virtioConsole, bus, virtioMmio, network, load, flash, consoleLine, ports };
 }
 
 /** `-global virtio-mmio.force-legacy=false` is what makes the places modern. */

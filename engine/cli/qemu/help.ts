@@ -1,6 +1,7 @@
 import { HARTBOX_VERSION } from '../../host/version';
 import { CPU_MODELS } from './cpu';
 import { deviceModels } from './devices';
+import { networkKinds } from './networks';
 import { QEMU_OPTIONS } from './option-table';
 import type { QemuOption } from './qemu-option';
 import { LOG_ITEMS } from './translate';
@@ -20,6 +21,10 @@ export function textOf(what: Shown): string {
     case 'devices':
       return `Devices:\n${deviceModels()
         .map(([name, does]) => `  ${name.padEnd(38)} ${does}\n`)
+        .join('')}`;
+    case 'networks':
+      return `Networks:\n${networkKinds()
+        .map(([name, does]) => `  ${name.padEnd(10)} ${does}\n`)
         .join('')}`;
     case 'log items':
       return `Log items (comma separated):\n${Object.entries(LOG_ITEMS)

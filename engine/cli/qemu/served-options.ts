@@ -89,6 +89,8 @@ const readAccelerator: Read = (wanted, argument, where) => {
   wanted.note(where, 'harts are translated in any case, each in a thread of its own');
 };
 
+const NO_NETWORK = 'there is no network adapter unless one is asked for';
+
 /** The options that do here what they do in QEMU, in the order of its help. */
 export const SERVED: readonly QemuOption[] = [
   served(['-h', '-help', '-?'], undefined, 'this help', (wanted) => wanted.show('help')),
@@ -122,7 +124,7 @@ export const SERVED: readonly QemuOption[] = [
   served(
     ['-device'],
     'MODEL[,PROPERTY=VALUE…]',
-    'a device: virtio-blk-, virtio-scsi-, virtio-rng-, virtio-serial-device or -pci, scsi-hd, scsi-cd, virtconsole, virtserialport, loader; MODEL help lists them',
+    'a device: virtio-blk-, virtio-scsi-, virtio-net-, virtio-rng-, virtio-serial-device or -pci, scsi-hd, scsi-cd, virtconsole, virtserialport, loader; MODEL help lists them',
     (wanted, argument) => {
       wanted.devices.push(Properties.of('-device', argument, 'driver'));
     },
@@ -167,7 +169,29 @@ export const SERVED: readonly QemuOption[] = [
   served(['-nographic'], undefined, 'this terminal is the serial line and, after Ctrl-A c, the monitor', (wanted) => {
     wanted.isGraphic = false;
   }),
-  served(['-netdev', '-nic', '-net'], 'none|…', 'a network', (wanted, argument, where) => readNetwork(wanted, argument, where)),
+  served(
+    ['-netdev'],
+    'user|stream|dgram|socket,id=ID[,…]',
+    "a network for the -device with netdev=ID: user is NAT, with hostfwd=, net= and restrict=, and the host's own address at the gateway",
+    (wanted, argument) => {
+      wanted.netdevs.push(Properties.of('-netdev', argument, 'type'));
+    },
+    'networks',
+  ),
+  served(
+    ['-nic'],
+    'none|user|stream|dgram|socket[,model=virtio-net-pci][,mac=ADDRESS][,…]',
+    'a network and the adapter at it; without one there is none, as on this board of QEMU',
+    (wanted, argument, where) => {
+      if (argument === 'none') wanted.note(where, NO_NETWORK);
+      else wanted.nics.push(Properties.of('-nic', argument, 'type'));
+    },
+    'networks',
+  ),
+  served(['-net'], 'none', 'no network; others are refused: write -nic', (wanted, argument, where) => {
+    if (argument !== 'none') throw new QemuError(where, 'there are no hubs here: write -nic user,model=virtio-net-pci');
+    wanted.note(where, NO_NETWORK);
+  }),
   served(['-chardev'], 'KIND,id=ID[,…]', 'a line: stdio, file, pipe, socket or null', (wanted, argument) => {
     wanted.chardevs.push(Properties.of('-chardev', argument, 'backend'));
   }),
@@ -259,14 +283,3 @@ export const SERVED: readonly QemuOption[] = [
     wanted.isVerbose = true;
   }),
 ];
-
-function readNetwork(wanted: Wanted, argument: string, where: string): void {
-  if (argument === 'none') {
-    wanted.note(where, 'there is no network adapter unless one is asked for');
-    return;
-  }
-  throw new QemuError(
-    where,
-    'networks of QEMU command lines are not here yet: leave it out, or write -nic none; see hartbox run --network',
-  );
-}

@@ -67,7 +67,6 @@ export function translate(wanted: Wanted): Plan {
       drives: drives.map(({ isSnapshot: _, ...drive }) => drive),
       load,
       powerButton: false,
-      network: [],
       reboot: wanted.reboots,
     },
     snapshots: drives.flatMap(({ isSnapshot }, at) => (isSnapshot ? [at] : [])),

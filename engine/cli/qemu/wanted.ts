@@ -9,7 +9,7 @@ export interface Global {
 }
 
 /** What can be printed in place of a machine. */
-export type Shown = 'help' | 'version' | 'machines' | 'cpus' | 'devices' | 'log items';
+export type Shown = 'help' | 'version' | 'machines' | 'cpus' | 'devices' | 'networks' | 'log items';
 
 /** What a command line asks for, option by option, before it is known what that means together. */
 export class Wanted {
@@ -28,7 +28,8 @@ export class Wanted {
   readonly drives: Properties[] = [];
   readonly blockNodes: Properties[] = [];
   readonly devices: Properties[] = [];
-  readonly networks: Properties[] = [];
+  readonly netdevs: Properties[] = [];
+  readonly nics: Properties[] = [];
   readonly globals: Global[] = [];
   isSnapshot = false;
   readonly chardevs: Properties[] = [];

@@ -176,6 +176,16 @@ static void virtioDevices(void) {
   }
 }
 
+static void macs(void) {
+  for (int slot = 7; slot >= 0; slot--) {
+    volatile u32 *r = VIRTIO(slot);
+    if (r[2] != 1) continue;
+    text("adapter");
+    for (int i = 0; i < 6; i++) put(' '), hex(((volatile u8 *)r)[0x100 + i]);
+    put('\n');
+  }
+}
+
 static void pci(void) {
   for (int device = 1; device < 32; device++) {
     u32 id = ECAM[device << 13];
@@ -257,6 +267,7 @@ static void obey(const char *word) {
     text(isa);
     put('\n');
   } else if (same(word, "devices")) virtioDevices();
+  else if (same(word, "macs")) macs();
   else if (same(word, "pci")) pci();
   else if (same(word, "disks")) disks(0);
   else if (same(word, "write")) disks(1);
