@@ -3,6 +3,7 @@ import type { Graphics } from '../engine/doctor/host';
 import type { ChannelKind } from '../engine/runner/channel';
 import type { ErrorReport, Progress } from '../engine/runner/control';
 import { type BoxNotices, type BoxRequests, boxNoticeNames, boxRequestNames } from './box-contract';
+import { type Forward, type NetworkRequests, networkRequestNames } from './network-contract';
 import type { BoxValues } from '../engine/settings/settings';
 
 /**
@@ -38,6 +39,8 @@ export interface VmView {
   program?: string | undefined;
   /** Keys of settings whose change waits for a restart. */
   pending: readonly string[];
+  /** What its guest is reached by while it runs, and the ports of this computer that lead there. */
+  network: { readonly addresses: readonly string[]; readonly forwards: readonly Forward[] };
   /** With `preparing`. */
   progress?: Progress | undefined;
   /** With `broken` and `failed`. */
@@ -87,7 +90,7 @@ export interface AppInfo {
 export type CloseChoice = 'keep-running' | 'shut-down' | 'force-off' | 'cancel';
 
 /** Requests of the window: arguments and answer. */
-export interface Requests extends BoxRequests {
+export interface Requests extends BoxRequests, NetworkRequests {
   'app.info'(): AppInfo;
   'app.set-theme'(theme: Theme): void;
   'app.set-language'(language: Language): void;
@@ -141,6 +144,7 @@ export type Answer<T> = { ok: true; value: T } | { ok: false; error: ErrorReport
 
 const requestNames: Record<RequestName, true> = {
   ...boxRequestNames,
+  ...networkRequestNames,
   'app.info': true,
   'app.set-theme': true,
   'app.set-language': true,

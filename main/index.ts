@@ -45,6 +45,7 @@ import { type RequestHandlers, answerRequest } from './ipc';
 import { keepAwake } from './keep-awake';
 import { Machines } from './machines';
 import { messages } from './messages';
+import { networkRequests } from './network-requests';
 import { linkOpener } from './open-link';
 import { Preferences } from './preferences';
 import { confinePages, confineSession } from './security';
@@ -112,6 +113,7 @@ function run(): void {
     locale,
   });
 
+  const openLink = linkOpener({ dialog, shell, window: openWindow, locale });
   const handlers: RequestHandlers = {
     ...boxRequests({
       library,
@@ -124,6 +126,7 @@ function run(): void {
       applyLive: (vm) => machines.applySettings(vm),
     }),
     ...doctorRequests({ dataFolder: home, verdict, dialog, window: openWindow, locale }),
+    ...networkRequests({ machines, dialog, window: openWindow, locale, openLink }),
     'app.info': () => ({
       version: app.getVersion(),
       platform: process.platform,
@@ -141,7 +144,7 @@ function run(): void {
     'app.set-look': (look) => preferences.set({ look }),
     'app.set-screen': (screen) => preferences.set({ screen }),
     'app.set-full-screen': (on) => openWindow()?.setFullScreen(on),
-    'app.open-link': linkOpener({ dialog, shell, window: openWindow, locale }),
+    'app.open-link': (url) => openLink(url),
     'app.close': (choice) => guard.choose(choice),
     'clipboard.write': (text) => clipboard.writeText(text),
     'clipboard.read': () => clipboard.readText(),

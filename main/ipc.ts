@@ -7,6 +7,7 @@ import { APP_ORIGIN } from './asset-protocol';
 import { boxArguments } from './box-requests';
 import type { Answer, RequestName, Requests } from './contract';
 import { LONGEST_LINK } from './link';
+import { networkArguments } from './network-requests';
 import { languageSchema, lookSchema, screenLookSchema, themeSchema } from './preferences';
 
 const vm = z.tuple([vmIdSchema]);
@@ -14,6 +15,7 @@ const vm = z.tuple([vmIdSchema]);
 /** What each request may carry. */
 const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> } = {
   ...boxArguments,
+  ...networkArguments,
   'app.info': z.tuple([]),
   'app.set-theme': z.tuple([themeSchema]),
   'app.set-language': z.tuple([languageSchema]),

@@ -5,7 +5,7 @@ import { reasonCode } from '../engine/errors/system-error';
 import { VmError } from '../engine/errors/vm-error';
 import { reloadSettings } from '../engine/runner/reload-settings';
 import type { ChannelKind } from '../engine/runner/channel';
-import type { ErrorReport, EventData, Status } from '../engine/runner/control';
+import type { Arguments, ErrorReport, EventData, OperationName, Result, Status } from '../engine/runner/control';
 import type { ControlClient } from '../engine/runner/control-client';
 import { reportError } from '../engine/runner/error-report';
 import type { BoxEntry } from '../engine/runner/library';
@@ -53,6 +53,7 @@ const idle = {
   progress: undefined,
   program: undefined,
   pending: [],
+  network: { addresses: [], forwards: [] },
 } as const satisfies Partial<VmView>;
 
 interface MachinesEvents {
@@ -194,6 +195,15 @@ export class Machines extends EventEmitter<MachinesEvents> {
     return this.required(id, ['running', 'paused', 'stopping'], 'debugged').client.call('debug', {});
   }
 
+  /** Ask something of a box that runs, by the control table. */
+  async call<N extends OperationName>(id: string, name: N, args: Arguments<N>): Promise<Result<N>> {
+    return this.required(id, ['running', 'paused', 'stopping'], 'changed').client.call(name, args);
+  }
+
+  nameOf(id: string): string {
+    return this.view(id).name;
+  }
+
   /** End the machine at once, whatever it does. Nothing happens if it is off. */
   async forceOff(id: string): Promise<void> {
     const running = this.running.get(id);
@@ -261,6 +271,7 @@ export class Machines extends EventEmitter<MachinesEvents> {
       state,
       progress: status.progress,
       pending: status.pending,
+      network: status.network,
       program,
       ...(status.screens !== undefined && { screens: status.screens }),
     });

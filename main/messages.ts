@@ -4,6 +4,8 @@ import type { Locale } from './contract';
 interface Messages {
   openLink: (host: string) => string;
   openLinkDetail: (url: string) => string;
+  /** Of a port that is forwarded to a box. */
+  openForwardDetail: (url: string) => string;
   open: string;
   cancel: string;
   stillRunning: string;
@@ -15,13 +17,14 @@ interface Messages {
   /** How a report of the Doctor is called, without the ending. */
   reportName: string;
   /** Kinds of files that a dialog offers to show. */
-  files: Record<'iso' | 'drive' | 'box' | 'picture' | 'report' | 'any', string>;
+  files: Record<'iso' | 'drive' | 'box' | 'picture' | 'report' | 'capture' | 'any', string>;
 }
 
 export const messages: Record<Locale, Messages> = {
   en: {
     openLink: (host) => `Open ${host} in the browser?`,
     openLinkDetail: (url) => `A program in the box wrote this link:\n\n${url}`,
+    openForwardDetail: (url) => `A forwarded port leads there into the box:\n\n${url}`,
     open: 'Open',
     cancel: 'Cancel',
     stillRunning: 'Boxes are still running',
@@ -31,11 +34,20 @@ export const messages: Record<Locale, Messages> = {
     dataFolderDetail: (folder, reason) => `${folder}\n\n${reason}\n\nMake the folder writable, or set HARTBOX_HOME to another one.`,
     quit: 'Quit',
     reportName: 'Hartbox report',
-    files: { iso: 'ISO images', drive: 'Disk images', box: 'Hartbox boxes', picture: 'PNG pictures', report: 'Reports', any: 'All files' },
+    files: {
+      iso: 'ISO images',
+      drive: 'Disk images',
+      box: 'Hartbox boxes',
+      picture: 'PNG pictures',
+      report: 'Reports',
+      capture: 'Network captures',
+      any: 'All files',
+    },
   },
   de: {
     openLink: (host) => `${host} im Browser öffnen?`,
     openLinkDetail: (url) => `Ein Programm in der Box hat diesen Link geschrieben:\n\n${url}`,
+    openForwardDetail: (url) => `Ein weitergeleiteter Port führt von dort in die Box:\n\n${url}`,
     open: 'Öffnen',
     cancel: 'Abbrechen',
     stillRunning: 'Boxen sind noch in Betrieb',
@@ -52,12 +64,14 @@ export const messages: Record<Locale, Messages> = {
       box: 'Hartbox-Boxen',
       picture: 'PNG-Bilder',
       report: 'Berichte',
+      capture: 'Netzwerkmitschnitte',
       any: 'Alle Dateien',
     },
   },
   'zh-CN': {
     openLink: (host) => `要在浏览器中打开 ${host} 吗？`,
     openLinkDetail: (url) => `虚拟机中的程序输出了此链接：\n\n${url}`,
+    openForwardDetail: (url) => `转发的端口由此通向虚拟机：\n\n${url}`,
     open: '打开',
     cancel: '取消',
     stillRunning: '仍有虚拟机在运行',
@@ -67,6 +81,14 @@ export const messages: Record<Locale, Messages> = {
     dataFolderDetail: (folder, reason) => `${folder}\n\n${reason}\n\n请将该文件夹设为可写，或通过 HARTBOX_HOME 指定其他文件夹。`,
     quit: '退出',
     reportName: 'Hartbox 报告',
-    files: { iso: 'ISO 映像', drive: '磁盘映像', box: 'Hartbox 虚拟机', picture: 'PNG 图片', report: '报告', any: '所有文件' },
+    files: {
+      iso: 'ISO 映像',
+      drive: '磁盘映像',
+      box: 'Hartbox 虚拟机',
+      picture: 'PNG 图片',
+      report: '报告',
+      capture: '网络抓包',
+      any: '所有文件',
+    },
   },
 };

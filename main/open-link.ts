@@ -11,10 +11,18 @@ interface LinkPlatform {
   locale: () => Locale;
 }
 
-/** Follows links that guests wrote, one at a time: only to the web, and only when the user has seen where they really lead. */
-export function linkOpener({ dialog, shell, window, locale }: LinkPlatform): (text: string) => Promise<void> {
+/**
+ * Follows links that guests wrote, one at a time: only to the web, and only when the user has seen where they really lead. `detail`: what the
+ * user reads with an address that comes from elsewhere.
+ */
+export function linkOpener({
+  dialog,
+  shell,
+  window,
+  locale,
+}: LinkPlatform): (text: string, detail?: (url: string) => string) => Promise<void> {
   let asking = false;
-  return async (text) => {
+  return async (text, detail) => {
     const url = webAddress(text);
     if (!url) throw new VmError('Guest', 'This link is not a plain address of the web, so it was not opened.', { code: 'link-not-web' });
     const owner = window();
@@ -25,7 +33,7 @@ export function linkOpener({ dialog, shell, window, locale }: LinkPlatform): (te
       const { response } = await dialog.showMessageBox(owner, {
         type: 'question',
         message: say.openLink(url.host),
-        detail: say.openLinkDetail(url.href),
+        detail: (detail ?? say.openLinkDetail)(url.href),
         buttons: [say.open, say.cancel],
         defaultId: 0,
         cancelId: 1,

@@ -3,6 +3,7 @@ import {
   Copy,
   CopyPlus,
   FolderOpen,
+  Network,
   Pause,
   PencilLine,
   Play,
@@ -45,6 +46,7 @@ const commands = {
     in: ['off', 'failed', 'preparing', 'starting', 'running', 'paused', 'stopping'],
     separated: true,
   },
+  network: { icon: Network, label: 'machine.network', in: ['running', 'paused', 'stopping'] },
   rename: {
     icon: PencilLine,
     label: 'machine.rename',
@@ -141,6 +143,9 @@ export function useMachineCommands(): (command: MachineCommand, vm: VmView) => P
         return library.ask('library.show-files', vm.id);
       case 'settings':
         await router.push({ name: 'settings', params: { id: vm.id } });
+        return;
+      case 'network':
+        await router.push({ name: 'network', params: { id: vm.id } });
         return;
       case 'clone':
         return boxes.clone(vm, false);

@@ -3,8 +3,11 @@ import { useI18n } from 'vue-i18n';
 import type { VmView } from '../main/contract';
 import { amountOf } from './amounts';
 
+/** Forwarded ports that a card has room for. */
+const MOST_FORWARDS = 3;
+
 /** What a VM is made of, in words. */
-export function useMachineFacts(vm: () => VmView): Record<'guest' | 'memory' | 'harts' | 'used', ComputedRef<string>> {
+export function useMachineFacts(vm: () => VmView): Record<'guest' | 'memory' | 'harts' | 'network' | 'used', ComputedRef<string>> {
   const { t, locale } = useI18n();
   return {
     guest: computed(() => vm().kernel ?? t('machine.defaultGuest')),
@@ -13,6 +16,14 @@ export function useMachineFacts(vm: () => VmView): Record<'guest' | 'memory' | '
       return t('machine.memory', { amount: t(`unit.${unit}`, { n }) });
     }),
     harts: computed(() => t('machine.harts', vm().harts)),
+    /** Where it is reached: its first address, and ports of this computer that lead there. */
+    network: computed(() => {
+      const { addresses, forwards } = vm().network;
+      const ports = forwards
+        .slice(0, MOST_FORWARDS)
+        .map(({ protocol, hostPort, guestPort }) => `${protocol === 'udp' ? 'udp ' : ''}${hostPort} → ${guestPort}`);
+      return [...addresses.slice(0, 1), ...ports, ...(forwards.length > MOST_FORWARDS ? ['…'] : [])].join(' · ');
+    }),
     /** The day of its last start. */
     used: computed(() => {
       const { lastUsed } = vm();

@@ -15,8 +15,9 @@ export async function networkList(args: string[]): Promise<number> {
   nothingMore('network', rest);
   const { client } = await runningBox(name);
   try {
-    const { adapters } = await client.call('networks', {});
+    const { adapters, capture } = await client.call('networks', {});
     process.stdout.write(values.json ? `${JSON.stringify(adapters, null, 2)}\n` : table(adapters));
+    if (capture && !values.json) process.stdout.write(`Captured to ${capture.file}: ${capture.frames} packets so far.\n`);
   } finally {
     client.close();
   }
@@ -51,11 +52,12 @@ function table(adapters: readonly AdapterInfo[]): string {
   if (adapters.length === 0) return 'No network adapters.\n';
   const amount = (frames: number, bytes: number): string => `${frames} (${sizeOf(bytes)})`;
   return formatTable([
-    ['ID', 'CONNECTED TO', 'MAC', 'LINK', 'SENT', 'RECEIVED', 'DROPPED'],
-    ...adapters.map(({ id, mac, connection, cable, up, statistics: one }) => [
+    ['ID', 'CONNECTED TO', 'MAC', 'ADDRESS', 'LINK', 'SENT', 'RECEIVED', 'DROPPED'],
+    ...adapters.map(({ id, mac, addresses, connection, cable, up, statistics: one }) => [
       id,
       connection,
       mac,
+      addresses[0] ?? '-',
       up ? 'up' : cable ? 'down: nobody there' : 'down',
       amount(one.framesFromGuest, one.bytesFromGuest),
       amount(one.framesToGuest, one.bytesToGuest),

@@ -34,6 +34,8 @@ export interface AdapterInfo {
   mac: string;
   /** What it is connected to. */
   connection: string;
+  /** What its guest is reached by, where the back end knows that: NAT does. */
+  addresses: string[];
   /** Whether the cable is in, and whether the guest sees a link. */
   cable: boolean;
   up: boolean;
@@ -45,9 +47,13 @@ export class Networks {
   readonly adapters: readonly Adapter[];
   #capture: Capture | undefined;
   #isBeginning = false;
+  /** Called when addresses or forwarded ports have changed. */
+  onChange: (() => void) | undefined;
+  #told = '';
 
   private constructor(adapters: readonly Adapter[]) {
     this.adapters = adapters;
+    for (const { nat } of this.#nats()) nat.onChange = () => this.#changed();
   }
 
   /** Opens the back ends. Throws VmError where one of them cannot be had. */
@@ -76,6 +82,7 @@ export class Networks {
       id,
       mac: device.mac,
       connection: device.backend.name,
+      addresses: device.backend instanceof Nat ? device.backend.guestAddresses : [],
       cable: device.link,
       up: device.isUp,
       statistics: { ...device.statistics, backend: device.backend.statistics() },
@@ -96,6 +103,12 @@ export class Networks {
       if (paused) backend.freeze?.();
       else backend.thaw?.();
     }
+  }
+
+  /** The capture that goes on: its file, packets in it, and packets that the disk was too slow for. */
+  get capture(): { file: string; frames: number; dropped: number } | undefined {
+    const capture = this.#capture;
+    return capture && { file: capture.path, frames: capture.frames, dropped: capture.dropped };
   }
 
   /** Write all that goes through the adapters to a pcapng file from now on. Throws VmError: 'State' while another capture runs, 'Resource'. */
@@ -148,6 +161,13 @@ export class Networks {
       code: 'forward-unknown',
       params: { port },
     });
+  }
+
+  #changed(): void {
+    const now = JSON.stringify([this.#nats().map(({ nat }) => nat.guestAddresses), this.forwards()]);
+    if (now === this.#told) return;
+    this.#told = now;
+    this.onChange?.();
   }
 
   #nats(): { id: string; nat: Nat }[] {

@@ -123,6 +123,8 @@ interface MachineEvents {
   warning: [VmError];
   /** The host has no space for what the guest writes: the write waits, and the machine is being paused. `resume` tries again. */
   full: [VmError];
+  /** Forwarded ports, or the addresses that the guest is known by, are others now. */
+  networks: [];
   trace: [string];
   /** A hart stopped where the debugger told it to, and why; the machine is paused. */
   stopped: [number, HartStop];
@@ -182,6 +184,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     super();
     this.config = config;
     this.board = board;
+    board.networks.onChange = () => this.emit('networks');
     this.isProgram = boot.next === 0;
     this.harts = harts;
     this.ended = new Promise((resolve) => {
@@ -458,6 +461,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** Its network adapters, and what went through each. */
   get networks(): ReturnType<Networks['list']> {
     return this.board.networks.list();
+  }
+
+  /** The capture of its network that goes on. */
+  get capture(): Networks['capture'] {
+    return this.board.networks.capture;
   }
 
   /** Write all that goes through the network adapters to a pcapng file. Throws VmError 'State' while another capture runs, 'Resource'. */

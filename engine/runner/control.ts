@@ -37,6 +37,15 @@ export const machineStatisticsSchema = z.object({
 export const RUN_STATES = ['preparing', 'starting', 'running', 'paused', 'stopping', 'off'] as const;
 export type RunState = (typeof RUN_STATES)[number];
 
+/** A port of the host that leads to one of the guest. */
+export const forwardSchema = z.object({
+  protocol: z.enum(['tcp', 'udp']),
+  hostAddress: z.string().max(64),
+  /** 0: any that is free. */
+  hostPort: z.number().int().min(0).max(65535),
+  guestPort: z.number().int().min(1).max(65535),
+});
+
 export const statusSchema = z.object({
   /** Its folder in the library; undefined for a machine that is run without one. */
   box: z.string().optional(),
@@ -57,6 +66,8 @@ export const statusSchema = z.object({
   pending: z.array(z.string()),
   /** How many it has; undefined while it is being prepared. */
   screens: z.number().int().nonnegative().optional(),
+  /** What the guest is reached by, as far as is known, and the ports of this computer that lead to it. */
+  network: z.object({ addresses: z.array(z.string()), forwards: z.array(forwardSchema) }),
   /** Size of the terminal. */
   columns: z.number().int(),
   rows: z.number().int(),
@@ -69,6 +80,8 @@ const adapterSchema = z.object({
   id: z.string(),
   mac: z.string(),
   connection: z.string(),
+  /** What its guest is reached by, where that is known. */
+  addresses: z.array(z.string()),
   cable: z.boolean(),
   up: z.boolean(),
   statistics: dropsSchema.extend({
@@ -80,18 +93,14 @@ const adapterSchema = z.object({
   }),
 });
 
+/** What is written to a file: how many packets are in it, and how many the disk was too slow for. */
+const captureSchema = z.object({ file: z.string(), frames: count, dropped: count });
+
 const none = z.object({});
 const done = z.object({});
 const row = <Args extends z.ZodType, Result extends z.ZodType>(args: Args, result: Result): { args: Args; result: Result } => ({
   args,
   result,
-});
-
-const forwardSchema = z.object({
-  protocol: z.enum(['tcp', 'udp']),
-  hostAddress: z.string(),
-  hostPort: z.number().int().min(0).max(65535),
-  guestPort: z.number().int().min(1).max(65535),
 });
 
 /** Something happens at an input device at one moment, and another at the next; codes are those of Linux's input-event-codes.h. */
@@ -133,8 +142,8 @@ export const OPERATIONS = {
   'drive-resize': row(z.object({ id: z.string(), size: z.number().int().positive() }), done),
   /** Put another disc into a CD-ROM drive, or none; `force` though the guest has locked it. */
   'drive-medium': row(z.object({ id: z.string(), file: z.string().optional(), force: z.boolean() }), done),
-  /** The network adapters, and what went through each since the machine was switched on: frames and bytes. */
-  networks: row(none, z.object({ adapters: z.array(adapterSchema) })),
+  /** The network adapters, and what went through each since the machine was switched on: frames and bytes; and the capture that goes on. */
+  networks: row(none, z.object({ adapters: z.array(adapterSchema), capture: captureSchema.optional() })),
   /** What the guest talks with through NAT, the newest first. */
   'network-flows': row(none, z.object({ flows: z.array(flowSchema) })),
   /** Ports of the host that lead to the guest. */

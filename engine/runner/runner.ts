@@ -140,7 +140,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       'reload-settings': () => this.reload(),
       'drive-resize': ({ id, size }) => this.running.resizeDrive(id, size).then(() => ({})),
       'drive-medium': ({ id, file, force }) => this.running.changeMedium(id, file, { force }).then(() => ({})),
-      networks: () => ({ adapters: this.machine?.networks ?? [] }),
+      networks: () => ({ adapters: this.machine?.networks ?? [], capture: this.machine?.capture }),
       'network-flows': () => ({ flows: this.machine?.flows ?? [] }),
       'network-forwards': () => ({ forwards: this.machine?.forwards ?? [] }),
       'network-forward': (forward) => this.running.addForward(forward),
@@ -184,6 +184,10 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       pauseReason: machine?.pauseReason && reportError(machine.pauseReason),
       pending: this.pending,
       screens: machine?.scanouts.length,
+      network: {
+        addresses: machine?.networks.flatMap(({ addresses }) => addresses) ?? [],
+        forwards: machine?.forwards.map(({ adapter: _, ...forward }) => forward) ?? [],
+      },
       debugger: this.debugAddress === undefined ? undefined : { address: this.debugAddress, isAttached: this.isDebugged },
       vnc: this.vncStatus,
       ...this.size,
@@ -419,6 +423,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     this.screens.attach(machine);
     machine.on('warning', (warning) => this.warn(warning));
     machine.on('full', (error) => this.onFull(error));
+    machine.on('networks', () => this.note());
     machine.on('state', (state) => {
       if (state === 'running' && this.full) this.lookForSpace(machine);
       this.note();

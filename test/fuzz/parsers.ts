@@ -254,7 +254,16 @@ const answers = [
   { id: 2, error: { kind: 'State', message: 'x', code: 'box-off', params: { box: 'x' } } },
   ...Object.keys(EVENTS).map((event) => ({
     event,
-    data: { state: 'running', pid: 1, program: 'x', since: 1, pending: [], columns: 80, rows: 24 },
+    data: {
+      state: 'running',
+      pid: 1,
+      program: 'x',
+      since: 1,
+      pending: [],
+      network: { addresses: [], forwards: [] },
+      columns: 80,
+      rows: 24,
+    },
   })),
 ];
 

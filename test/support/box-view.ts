@@ -15,6 +15,7 @@ export function boxView(change: Partial<VmView> = {}): VmView {
     terminal: { bell: 'none', guestTitle: false, guestClipboard: false },
     state: 'off',
     pending: [],
+    network: { addresses: [], forwards: [] },
     unresponsive: false,
     stalled: false,
     ...change,

@@ -22,6 +22,7 @@ export class FakeBox
     program: 'a test',
     since: 1,
     pending: [],
+    network: { addresses: [], forwards: [] },
     columns: 80,
     rows: 24,
   };

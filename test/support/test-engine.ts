@@ -29,7 +29,17 @@ export class TestClient implements ControlClient {
     this.isClosed = true;
   }
   tell(change: Partial<Status>): void {
-    this.status = { state: 'running', pid: 1, program: 'hartbox run', since: 0, pending: [], columns: 80, rows: 24, ...change };
+    this.status = {
+      state: 'running',
+      pid: 1,
+      program: 'hartbox run',
+      since: 0,
+      pending: [],
+      network: { addresses: [], forwards: [] },
+      columns: 80,
+      rows: 24,
+      ...change,
+    };
     this.events.emit('status', this.status);
   }
   emit(event: string, data?: unknown): void {

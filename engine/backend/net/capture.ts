@@ -33,10 +33,13 @@ export class Capture {
   frames = 0;
   /** Frames that the disk was too slow for. */
   dropped = 0;
+  /** Its file. */
+  readonly path: string;
   readonly #file: WriteStream;
   #failure: Error | undefined;
 
-  private constructor(file: WriteStream) {
+  private constructor(path: string, file: WriteStream) {
+    this.path = path;
     this.#file = file;
     file.on('error', (error) => {
       this.#failure = error;
@@ -55,7 +58,7 @@ export class Capture {
     } catch (cause) {
       throw systemError(cause, 'The capture could not be begun') ?? cause;
     }
-    const capture = new Capture(file);
+    const capture = new Capture(path, file);
     file.write(sectionHeader());
     for (const name of interfaces) file.write(interfaceDescription(name));
     return capture;

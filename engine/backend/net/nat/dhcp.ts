@@ -42,6 +42,11 @@ export class Dhcp {
     return addressIn(this.subnet.net, this.subnet.firstGuest);
   }
 
+  /** The addresses that are given out. */
+  get given(): IpAddress[] {
+    return [...this.leases.values()].map((number) => addressIn(this.subnet.net, number));
+  }
+
   /** A datagram to the server's port. */
   receive(packet: Packet): void {
     const { bytes } = packet;

@@ -33,6 +33,8 @@ export class GuestLink {
   /** The adapter has said that it has no room. */
   isBlocked = false;
   isUp = true;
+  /** Called when a host is heard by an address that it was not known by. */
+  onHeard: (() => void) | undefined;
 
   constructor(readonly port: GuestPort) {}
 
@@ -129,6 +131,12 @@ export class GuestLink {
     }
     if (this.neighbours.size >= MOST_NEIGHBOURS) this.neighbours.delete(this.neighbours.keys().next().value!);
     this.neighbours.set(name, bytes.slice(macAt, macAt + 6));
+    this.onHeard?.();
+  }
+
+  /** Addresses that hosts of the guest's network have been heard by, the last heard first. */
+  heard(): IpAddress[] {
+    return [...this.neighbours.keys()].reverse().map(addressOf);
   }
 
   forgetNeighbours(): void {
@@ -215,4 +223,9 @@ function key(bytes: Uint8Array, at: number, length: number): string {
   return length === 4
     ? `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`
     : String.fromCharCode(...bytes.subarray(at, at + 16));
+}
+
+/** Of such a key; one of IPv4 has 15 characters at most. */
+function addressOf(name: string): IpAddress {
+  return name.length < 16 ? Uint8Array.from(name.split('.'), Number) : Uint8Array.from(name, (character) => character.charCodeAt(0));
 }

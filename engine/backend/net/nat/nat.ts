@@ -38,6 +38,8 @@ import { sendDatagram, Udp } from './udp';
 /** How often it is looked whether the host has a way for IPv6. */
 const ROUTE_CHECK_MS = 60_000;
 const DNS_PORT = 53;
+/** Addresses of a guest that are told. */
+const MOST_SHOWN = 16;
 const LOOPBACK: Record<Family, IpAddress> = { 4: parseAddress('127.0.0.1')!, 6: parseAddress('::1')! };
 
 export interface NatOptions {
@@ -96,6 +98,9 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
   private flushIsDue = false;
   private droppedFromGuest = 0;
 
+  /** Called when forwards or the guest's addresses may have changed. */
+  onChange: (() => void) | undefined;
+
   private guest!: GuestPort;
   private link!: GuestLink;
   private tcp!: TcpStack;
@@ -130,6 +135,7 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
     const link = new GuestLink(guest);
     this.guest = guest;
     this.link = link;
+    link.onHeard = () => this.onChange?.();
     this.tcp = new TcpStack(link, wheel, this, wantsFlush);
     this.icmp = new Icmp(link, host, this, wheel, wantsFlush);
     this.udp = new Udp(link, host, this.icmp, wheel, (family) => this.gateway(family), wantsFlush);
@@ -155,7 +161,7 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
         ),
       );
     void this.checkRoutes();
-    for (const spec of this.options.forwards ?? []) this.forwards.add(spec).catch((error: VmError) => guest.warn(error));
+    for (const spec of this.options.forwards ?? []) this.addForward(spec).catch((error: VmError) => guest.warn(error));
   }
 
   take(frame: Frame): boolean {
@@ -216,12 +222,16 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
   }
 
   /** Add a forwarded port; returns it with the host's port. Throws VmError 'Resource' where the host refuses it. */
-  addForward(spec: ForwardSpec): Promise<ForwardSpec> {
-    return this.forwards.add(spec);
+  async addForward(spec: ForwardSpec): Promise<ForwardSpec> {
+    const added = await this.forwards.add(spec);
+    this.onChange?.();
+    return added;
   }
 
   removeForward(spec: Omit<ForwardSpec, 'guestPort'>): boolean {
-    return this.forwards.remove(spec);
+    const removed = this.forwards.remove(spec);
+    if (removed) this.onChange?.();
+    return removed;
   }
 
   listForwards(): ForwardSpec[] {
@@ -255,6 +265,13 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
     for (const one of this.tcp.connections) add('tcp', one.state, formatAddress(one.remote), one.remotePort, one);
     for (const one of this.udp.mappings) add('udp', 'open', formatAddress(one.peer), one.peerPort, one);
     return flows.sort((one, other) => one.age - other.age);
+  }
+
+  /** What the guest is reached by, as far as is known: addresses that it was given and was heard by, without those of its link alone. */
+  get guestAddresses(): string[] {
+    const heard = [...this.dhcp.given, ...this.link.heard()].filter((one) => one.length === 4 || one[0] !== 0xfe);
+    const known = [...new Set(heard.sort((one, other) => one.length - other.length).map((one) => formatAddress(one)))];
+    return known.slice(0, MOST_SHOWN);
   }
 
   /** The addresses of the guest's net, for people. */
@@ -403,6 +420,7 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
     if (isOurs || toAll) {
       if (port === DHCP_SERVER && !packet.isV6) {
         this.dhcp.receive(packet);
+        this.onChange?.();
         this.tcp.doubt();
         this.wantsFlush();
         return;
