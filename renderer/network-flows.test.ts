@@ -10,7 +10,7 @@ const flow = (change: Partial<Flow> = {}): Flow => ({
 const look = (flows: Flow[], sent = 0, received = 0): NetworkLook => ({
   adapters: [
     {
-      ...{ id: 'net0', mac: '52:54:00:12:34:56', connection: 'nat', addresses: [], cable: true, up: true },
+      ...{ id: 'net0', mac: '52:54:00:12:34:56', connection: 'nat', addresses: [], line: {}, cable: true, up: true },
       statistics: {
         ...{ framesFromGuest: 0, bytesFromGuest: sent, framesToGuest: 0, bytesToGuest: received, droppedFromGuest: 0, droppedToGuest: 0 },
         backend: { droppedFromGuest: 0, droppedToGuest: 0 },

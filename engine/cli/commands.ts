@@ -388,6 +388,19 @@ export const NETWORK_DOWN = command({
   options: {},
   arguments: ['box', 'word'],
 });
+export const NETWORK_LINE = command({
+  name: 'network line',
+  summary: 'make the line of an adapter slow, long or bad, until the box is switched off',
+  usage: ['BOX [ID] [OPTIONS]'],
+  about:
+    'For experiments; packets both ways are meant. What is not named stays as it is, 0 ends it; without options what the line does is shown. ID is that of `hartbox network list`; a box with one adapter needs none. To have it always: `hartbox set BOX network=nat,rate=2000,delay=50,loss=1`.',
+  options: {
+    rate: { type: 'value', value: 'KBIT', help: 'so many kbit/s go through; what would wait longer than 200 ms for its turn is lost' },
+    delay: { type: 'value', value: 'MS', help: 'each packet is so many milliseconds under way' },
+    loss: { type: 'value', value: 'PERCENT', help: 'so many of a hundred packets are lost' },
+  },
+  arguments: ['box', 'word'],
+});
 
 export const CAPTURE = command({
   name: 'capture',
@@ -835,6 +848,7 @@ export const COMMANDS = [
   NETWORK_UNFORWARD,
   NETWORK_UP,
   NETWORK_DOWN,
+  NETWORK_LINE,
   CAPTURE,
   SSH,
   COPY,

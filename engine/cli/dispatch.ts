@@ -33,6 +33,7 @@ const HANDLERS: Record<string, () => Promise<Handler>> = {
   'network forward': async () => (await import('./network-flows')).networkForward(true),
   'network unforward': async () => (await import('./network-flows')).networkForward(false),
   'network up': async () => (await import('./network')).networkLink(true),
+  'network line': async () => (await import('./network')).networkLine,
   'network down': async () => (await import('./network')).networkLink(false),
   capture: async () => (await import('./capture')).capture,
   ssh: async () => (await import('./ssh')).ssh,

@@ -1,7 +1,7 @@
 import { VmError } from '../errors/vm-error';
 import type { Result } from '../runner/control';
 import { formatSize } from '../settings/text';
-import { NETWORK_DOWN, NETWORK_LIST, NETWORK_UP } from './commands';
+import { NETWORK_DOWN, NETWORK_LINE, NETWORK_LIST, NETWORK_UP } from './commands';
 import type { Command } from './command';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
 import { formatTable } from './table';
@@ -38,6 +38,43 @@ export function networkLink(up: boolean): (args: string[]) => Promise<number> {
     }
     return 0;
   };
+}
+
+/** `hartbox network line`: what the line of an adapter does to packets. */
+export async function networkLine(args: string[]): Promise<number> {
+  const { name, values, rest } = parseBoxCommand(NETWORK_LINE, args);
+  const [wanted, ...more] = rest;
+  nothingMore('network', more);
+  const given = Object.entries(LINE_LIMITS).flatMap(([key, most]) => {
+    const text = values[key as keyof typeof LINE_LIMITS];
+    if (text === undefined) return [];
+    const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(number <= most)) throw new UsageError(`--${key} expects a whole number from 0 to ${most}, not '${text}'.`, 'network');
+    return [[key, number === 0 ? undefined : number] as const];
+  });
+  const { id: box, client } = await runningBox(name);
+  try {
+    const asked = client.call('networks', {});
+    const id = wanted ?? (await theOne(asked, box));
+    const line = (await asked).adapters.find((one) => one.id === id)?.line ?? {};
+    if (given.length === 0) process.stdout.write(`${lineText(line)}\n`);
+    else await client.call('network-line', { ...line, ...Object.fromEntries(given), id });
+  } finally {
+    client.close();
+  }
+  return 0;
+}
+
+/** What a line may do at most; as in the settings. */
+const LINE_LIMITS = { rate: 100_000_000, delay: 60_000, loss: 100 };
+
+function lineText({ rate, delay, loss }: AdapterInfo['line']): string {
+  const parts = [
+    ...(rate === undefined ? [] : [`${rate} kbit/s`]),
+    ...(delay ? [`${delay} ms each way`] : []),
+    ...(loss ? [`${loss} % lost`] : []),
+  ];
+  return parts.join(', ') || 'as fast as it can be';
 }
 
 /** Where there is one adapter, nobody need name it. */

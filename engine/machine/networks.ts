@@ -6,6 +6,7 @@ import { formatMac, macFor } from '../backend/net/mac-address';
 import type { BackendStatistics, NetworkBackend } from '../backend/net/packet-port';
 import { formatEndpoint } from '../backend/net/nat/addresses';
 import { parseSocketAddress, type SocketAddress } from '../backend/net/socket-address';
+import { type LineLimits, SlowLine } from '../backend/net/slow-line';
 import { StreamBackend } from '../backend/net/stream';
 import { SwitchBackend } from '../backend/net/switch';
 import { VmError } from '../errors/vm-error';
@@ -26,6 +27,9 @@ export interface Adapter {
   id: string;
   config: NetworkConfig;
   device: VirtioNet;
+  /** What it is connected to, and the line to there. */
+  backend: NetworkBackend;
+  line: SlowLine;
 }
 
 /** How a network adapter is, for people. */
@@ -36,6 +40,8 @@ export interface AdapterInfo {
   connection: string;
   /** What its guest is reached by, where the back end knows that: NAT does. */
   addresses: string[];
+  /** What the line does to packets. */
+  line: LineLimits;
   /** Whether the cable is in, and whether the guest sees a link. */
   cable: boolean;
   up: boolean;
@@ -62,9 +68,11 @@ export class Networks {
     const adapters: Adapter[] = [];
     try {
       for (const [number, config] of network.entries()) {
-        const { mac = formatMac(macFor(box, number)), mtu, link, queues = harts } = config;
+        const { mac = formatMac(macFor(box, number)), mtu, link, queues = harts, rate, delay, loss } = config;
         const backend = await openBackend(config, options);
-        adapters.push({ id: idFor(config, adapters), config, device: new VirtioNet({ mac, mtu, link, queues, backend }) });
+        const line = new SlowLine(backend, { rate, delay, loss });
+        const device = new VirtioNet({ mac, mtu, link, queues, backend: line });
+        adapters.push({ id: idFor(config, adapters), config, device, backend, line });
       }
       return new Networks(adapters);
     } catch (error) {
@@ -78,11 +86,12 @@ export class Networks {
   }
 
   list(): AdapterInfo[] {
-    return this.adapters.map(({ id, device }) => ({
+    return this.adapters.map(({ id, device, backend, line }) => ({
       id,
       mac: device.mac,
-      connection: device.backend.name,
-      addresses: device.backend instanceof Nat ? device.backend.guestAddresses : [],
+      connection: backend.name,
+      addresses: backend instanceof Nat ? backend.guestAddresses : [],
+      line: { ...line.limits },
       cable: device.link,
       up: device.isUp,
       statistics: { ...device.statistics, backend: device.backend.statistics() },
@@ -171,7 +180,7 @@ export class Networks {
   }
 
   #nats(): { id: string; nat: Nat }[] {
-    return this.adapters.flatMap(({ id, device }) => (device.backend instanceof Nat ? [{ id, nat: device.backend }] : []));
+    return this.adapters.flatMap(({ id, backend }) => (backend instanceof Nat ? [{ id, nat: backend }] : []));
   }
 
   #nat(id: string | undefined): Nat {

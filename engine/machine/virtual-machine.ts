@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { LineLimits } from '../backend/net/slow-line';
 import { systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import type { HartStop } from '../hart/debug-points';
@@ -500,6 +501,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** Put the cable of a network adapter in, or pull it out. Throws VmError 'Config' if there is none of that id. */
   setLink(id: string, up: boolean): void {
     this.usableBoard('change a network adapter').networks.find(id).device.link = up;
+  }
+
+  /** From now on the line of a network adapter does this to packets, and nothing else. Throws VmError 'Config' if there is none of that id. */
+  setLine(id: string, limits: LineLimits): void {
+    this.usableBoard('change a network adapter').networks.find(id).line.limits = limits;
   }
 
   /**

@@ -76,12 +76,19 @@ export type Status = z.output<typeof statusSchema>;
 
 const count = z.number().int().nonnegative();
 const dropsSchema = z.object({ droppedFromGuest: count, droppedToGuest: count });
+/** What a network adapter's line does to packets, either way: kbit/s, milliseconds, and so many of a hundred lost. */
+const lineSchema = z.object({
+  rate: z.number().int().min(1).max(100_000_000).optional(),
+  delay: z.number().int().min(0).max(60_000).optional(),
+  loss: z.number().int().min(0).max(100).optional(),
+});
 const adapterSchema = z.object({
   id: z.string(),
   mac: z.string(),
   connection: z.string(),
   /** What its guest is reached by, where that is known. */
   addresses: z.array(z.string()),
+  line: lineSchema,
   cable: z.boolean(),
   up: z.boolean(),
   statistics: dropsSchema.extend({
@@ -153,6 +160,8 @@ export const OPERATIONS = {
   'network-unforward': row(forwardSchema.omit({ guestPort: true }), done),
   /** Put the cable of a network adapter in, or pull it out. */
   'network-link': row(z.object({ id: z.string(), up: z.boolean() }), done),
+  /** What a network adapter's line does to packets from now on; what is not named it no longer does. */
+  'network-line': row(lineSchema.extend({ id: z.string() }), done),
   /** Write what goes through the network adapters to a pcapng file, until the client ends that, or leaves. */
   'capture-start': row(z.object({ file: z.string() }), done),
   /** How many packets are in the file, and how many the disk was too slow for. */

@@ -152,6 +152,10 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
         this.running.setLink(id, up);
         return {};
       },
+      'network-line': ({ id, ...limits }) => {
+        this.running.setLine(id, limits);
+        return {};
+      },
       'capture-start': ({ file }) => this.running.startCapture(file).then(() => ({})),
       'capture-end': () => this.running.endCapture(),
       memory: (args) => this.memory(args),

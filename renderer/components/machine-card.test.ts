@@ -107,3 +107,19 @@ describe.each([
     expect(rename).toHaveBeenCalledOnce();
   });
 });
+
+describe('the card of a machine that runs', () => {
+  const forward = (hostPort: number, protocol: 'tcp' | 'udp' = 'tcp') => ({ protocol, hostAddress: '127.0.0.1', hostPort, guestPort: 80 });
+
+  it('shows where it is reached', () => {
+    const network = { addresses: ['10.0.2.15', 'fd00::1'], forwards: [forward(8080), forward(53, 'udp')] };
+    const wrapper = show(MachineCard, { state: 'running', network });
+    expect(wrapper.find('[data-network]').text()).toBe('10.0.2.15 · 8080 → 80 · udp 53 → 80');
+  });
+
+  it('shows some of many ports, and nothing where there is none', () => {
+    const network = { addresses: [], forwards: [1, 2, 3, 4].map((port) => forward(port)) };
+    expect(show(MachineCard, { network }).find('[data-network]').text()).toBe('1 → 80 · 2 → 80 · 3 → 80 · …');
+    expect(show(MachineCard).find('[data-network]').exists()).toBe(false);
+  });
+});

@@ -50,6 +50,19 @@ describe('the default guest behind NAT', () => {
       expect(await run(shell, 'cat /etc/resolv.conf')).toContain('nameserver 10.0.2.3');
       expect(await run(shell, 'nslookup host.hartbox 10.0.2.3')).toContain('10.0.2.2');
       await run(shell, 'ping -c 2 -W 5 10.0.2.2');
+      expect(shell.machine.networks[0].addresses).toContain('10.0.2.15');
+      // On a long line a ping takes longer, on a bad one it is lost.
+      const least = async (): Promise<number> => {
+        const said = await run(shell, 'ping -c 3 -W 10 10.0.2.2');
+        return Number(/min\/avg\/max = ([\d.]+)/.exec(said)![1]);
+      };
+      shell.machine.setLine('net0', { delay: 300 });
+      expect(await least()).toBeGreaterThanOrEqual(600);
+      shell.machine.setLine('net0', { loss: 100 });
+      expect((await shell.run('ping -c 1 -W 2 10.0.2.2')).status).not.toBe(0);
+      expect(shell.machine.networks[0].statistics.backend.droppedFromGuest).toBeGreaterThan(0);
+      shell.machine.setLine('net0', {});
+      expect(await least()).toBeLessThan(600);
       await run(shell, `wget -q -O /tmp/got http://10.0.2.2:${port}/`);
       expect(await run(shell, 'md5sum /tmp/got')).toContain(md5);
       // Up again.

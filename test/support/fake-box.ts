@@ -47,6 +47,7 @@ export class FakeBox
     },
     'network-unforward': (args) => this.note(args),
     'network-link': (args) => this.note(args),
+    'network-line': (args) => this.note(args),
     'capture-start': (args) => this.note(args),
     'capture-end': (args) => {
       this.note(args);

@@ -1,7 +1,7 @@
 import type { QemuOption } from './qemu-option';
 import { parseNumber, Properties } from './properties';
 import { QemuError } from './qemu-error';
-import type { Shown, Wanted } from './wanted';
+import type { Shown } from './wanted';
 
 type Read = QemuOption['read'];
 
