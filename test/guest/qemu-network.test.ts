@@ -8,7 +8,6 @@ import { defaultGuest } from '../../engine/images/default-guest';
 import { endWithUs } from '../../resources/setup/child-processes.mjs';
 import { PROMPT } from '../support/guest-shell';
 import { CLI } from '../support/hartbox-process';
-import { qemuArguments } from '../support/qemu-machine';
 
 const onPath = (command: string): boolean => (process.env['PATH'] ?? '').split(':').some((place) => existsSync(join(place, command)));
 
@@ -45,9 +44,10 @@ describe('a command line of QEMU with a network', () => {
     const forwarded = await freePort();
     const network = [
       ...['-netdev', `user,id=n,net=10.0.2.0/24,hostfwd=tcp:127.0.0.1:${forwarded}-:7000`],
-      ...['-device', 'virtio-net-device,netdev=n,bus=virtio-mmio-bus.2'],
+      ...['-device', 'virtio-net-device,netdev=n', '-global', 'virtio-mmio.force-legacy=false'],
     ];
-    const words = [...before, ...qemuArguments({ kernel, initrd, firmware, append }, 256), ...network];
+    const machine = ['-machine', 'virt', '-m', '256', '-nographic', '-bios', firmware, '-kernel', kernel, '-initrd', initrd];
+    const words = [...before, ...machine, '-append', append, ...network];
     const child = endWithUs(spawn(program, words, { env: { ...process.env, HARTBOX_DEBUG: '' } }));
     children.push(child);
     let said = '';
@@ -68,7 +68,7 @@ describe('a command line of QEMU with a network', () => {
     );
     await says(/^address\r?\n52:54:00:12:34:56/m);
     child.stdin.write(
-      `wget -q -O - http://10.0.2.2:${port}/; echo; (echo by-the-gue""st | nc -l -p 7000) & sleep 1; echo listens-$((1+1))\n`,
+      `wget -q -O - http://10.0.2.2:${port}/; echo; (echo by-the-gue""st | nc -l -p 7000) & until grep -q :1B58 /proc/net/tcp /proc/net/tcp6; do usleep 100000; done; echo listens-$((1+1))\n`,
     );
     await says(/^by-the-host/m);
     await says(/listens-2/);
