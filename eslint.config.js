@@ -6,8 +6,8 @@ import tseslint from 'typescript-eslint';
  * lint are Biome's, the direction of imports is dependency-cruiser's, unused code is knip's.
  */
 export default tseslint.config(
-  // AssemblyScript is not TypeScript: its own compiler checks engine/hart/helpers.
-  { ignores: ['out/', 'dist/', 'node_modules/', '.cache/', 'coverage/', 'test-results/', 'engine/hart/helpers/'] },
+  // AssemblyScript is not TypeScript: its own compiler checks engine/hart/helpers. Examples see the package, not the sources.
+  { ignores: ['out/', 'dist/', 'node_modules/', '.cache/', 'coverage/', 'test-results/', 'engine/hart/helpers/', 'examples/'] },
   { files: ['**/*.ts', '**/*.vue'], extends: [tseslint.configs.recommendedTypeChecked] },
   { files: ['**/*.vue'], extends: [pluginVue.configs['flat/recommended']] },
   {

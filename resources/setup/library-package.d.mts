@@ -1,0 +1,1 @@
+export function packLibrary(output?: string): Promise<string>;
