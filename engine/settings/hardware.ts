@@ -37,7 +37,7 @@ const EXTENSIONS = {
 type Extension = keyof typeof EXTENSIONS;
 
 /** Pixels of a screen. */
-const SCREEN_SIZES = {
+export const SCREEN_SIZES = {
   '640x480': '640 × 480',
   '800x600': '800 × 600',
   '1024x768': '1024 × 768',

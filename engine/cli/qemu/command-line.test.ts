@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { machineConfigSchema } from '../../settings/settings';
 import { UsageError } from '../usage-error';
@@ -85,6 +86,34 @@ describe('a command line of QEMU', () => {
     expect(config.drives).toMatchObject([{ id: 'n', format: 'raw', bus: 'pci', slot: 5, readonly: false }]);
   });
 
+  it('puts firmware into flash, by -drive, -pflash and -blockdev', () => {
+    const code = '-drive if=pflash,unit=0,file=/code.fd,format=raw,readonly=on';
+    const banks = { flashCode: resolve('/code.fd'), flashVars: resolve('/vars.fd') };
+    expect(plan(`-M virt -nographic ${code} -drive if=pflash,unit=1,file=/vars.fd,format=raw`).config).toMatchObject({
+      ...banks,
+      source: 'disk',
+      firmware: 'opensbi',
+    });
+    const nodes = '-blockdev node-name=a,driver=file,filename=/code.fd,read-only=on -blockdev node-name=b,driver=file,filename=/vars.fd';
+    expect(plan(`${nodes} -M virt,pflash0=a,pflash1=b -nographic`).config).toMatchObject(banks);
+    const alone = plan('-M virt -nographic -bios none -pflash /code.fd');
+    expect(alone.config).toMatchObject({ flashCode: banks.flashCode, source: 'elf', firmware: 'none' });
+    expect(alone.notes).toHaveLength(1);
+    for (const { config } of [plan(`-M virt ${code}`), alone]) expect(machineConfigSchema.safeParse(config).success).toBe(true);
+  });
+
+  it('has screens, keys and pointers, and shows them by VNC', () => {
+    const seat = '-device virtio-gpu-pci,max_outputs=2,xres=1024,yres=768 -device virtio-keyboard-pci -device virtio-tablet-pci';
+    const shown = plan(`${KERNEL} ${seat} -vnc :3`);
+    expect(shown.config).toMatchObject({ screens: 2, screenSize: '1024x768', input: ['keyboard', 'tablet'] });
+    expect(shown.vnc).toEqual({ address: ':5903', password: '' });
+    expect(machineConfigSchema.safeParse(shown.config).success).toBe(true);
+    expect(plan(`${KERNEL} ${seat} -display vnc=0.0.0.0:1,password=on`).vnc).toEqual({ address: '0.0.0.0:5901' });
+    expect(plan(`${KERNEL} ${seat} -vnc unix:/x`).vnc).toEqual({ address: 'unix:/x', password: '' });
+    const blind = plan(`${KERNEL} -vnc :0`);
+    expect([blind.vnc, blind.notes]).toEqual([undefined, [expect.stringContaining('no screen to show')]]);
+  });
+
   it('notes what makes no difference', () => {
     expect(plan(`${KERNEL} -k de -uuid 12345678-1234-1234-1234-123456789abc -nic none`).notes).toHaveLength(3);
     expect(plan(KERNEL).notes).toEqual([]);
@@ -98,7 +127,12 @@ describe('a command line of QEMU', () => {
     [`${KERNEL} -cpu rv32`, "there is no 'rv32'"],
     [`${KERNEL} -M virt,aclint=on`, 'aclint'],
     [`${KERNEL} -device e1000`, 'there is no e1000 here'],
-    [`${KERNEL} -device virtio-gpu-pci`, 'see hartbox run --screens'],
+    [`${KERNEL} -device VGA`, 'use virtio-gpu-pci'],
+    [`${KERNEL} -device virtio-gpu-device`, 'graphics sits on PCI here'],
+    [`${KERNEL} -device virtio-gpu-pci,xres=1000`, 'xres and yres are one of 640x480'],
+    [`${KERNEL} -device virtio-gpu-pci -vnc here`, 'expects [HOST]:DISPLAY'],
+    [`${KERNEL} -drive if=pflash,file=/a -drive if=pflash,file=/b -drive if=pflash,file=/c`, 'two flash banks'],
+    ['-M virt,pflash0=x -nographic', "Cannot find device='x'"],
     [`${KERNEL} -drive file=/x,if=ide`, 'machine type does not support if=ide'],
     [`${KERNEL} -drive file=/x,nonsense=1`, "takes no 'nonsense' here"],
     [`${KERNEL} -drive file=/x,format=vmdk`, "Unknown driver 'vmdk'"],

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { DriveConfigInput } from '../../settings/drive';
+import { SCREEN_SIZES } from '../../settings/hardware';
 import type { MachineConfigInput } from '../../settings/settings';
 import { type Image, imageOfDrive, imagesOfNodes } from './block-nodes';
 import { NetworkAdapters, type NetworkInput } from './networks';
@@ -21,6 +22,10 @@ export interface TranslatedDevices {
   network: NetworkInput[];
   load: Load[];
   flash: { unit: number; file: string; readonly: boolean }[];
+  /** Screens, and the pixels of each. */
+  screens: number;
+  screenSize: MachineConfigInput['screenSize'];
+  input: NonNullable<MachineConfigInput['input']>;
   /** The line of virtconsole, and those of virtserialport by its name. */
   consoleLine: string | undefined;
   ports: { name: string; line: string }[];
@@ -55,6 +60,33 @@ const VIRTIO: Readonly<Record<string, Model>> = {
     does: 'a network adapter, for -netdev',
     make: (build, device, name) => build.networks.add(device, place(build, device, name)),
   },
+  'virtio-gpu': {
+    does: 'screens without 3D, for -vnc; on PCI',
+    make: (build, device, name) => {
+      if (build.screens > 0) throw device.wrong('there is one graphics adapter here: for more screens, max_outputs=2 to 4');
+      if (place(build, device, name).bus !== 'pci') throw device.wrong('graphics sits on PCI here: use virtio-gpu-pci');
+      build.screens = device.takeNumber('max_outputs') ?? 1;
+      if (build.screens < 1 || build.screens > 4) throw device.wrong('max_outputs is 1 to 4');
+      const [width, height] = [device.takeNumber('xres') ?? 1280, device.takeNumber('yres') ?? 800];
+      build.screenSize = (Object.keys(SCREEN_SIZES) as (keyof typeof SCREEN_SIZES)[]).find((size) => size === `${width}x${height}`);
+      if (!build.screenSize) throw device.wrong(`xres and yres are one of ${Object.keys(SCREEN_SIZES).join(', ')} here`);
+      device.ignore('edid', 'max_hostmem', 'blob');
+    },
+  },
+  ...Object.fromEntries(
+    Object.entries({ keyboard: 'keyboard', mouse: 'mouse', tablet: 'tablet', multitouch: 'touchscreen' } as const).map(([model, kind]) => [
+      `virtio-${model}`,
+      {
+        does: `a ${kind}`,
+        make: (build: Builder, device: Properties, name: string) => {
+          if (build.input.includes(kind)) throw device.wrong(`there is one ${kind} here: leave the second out`);
+          share(build, device, 'others', place(build, device, name).bus);
+          build.input.push(kind);
+          device.ignore('display', 'head', 'serial', 'wheel-axis');
+        },
+      },
+    ]),
+  ),
   'virtio-rng': {
     does: 'random numbers of the host',
     make: (build, device, name) => {
@@ -140,14 +172,8 @@ const MODELS: Readonly<Record<string, Model>> = {
 /** Common devices that are not here, and what to do. */
 const MISSING: readonly (readonly [RegExp, string])[] = [
   [/^(e1000|rtl8139|ne2k|pcnet|i8255|vmxnet|igb|tulip|usb-net)/, 'use virtio-net-pci or virtio-net-device'],
-  [
-    /^(virtio-gpu|virtio-vga|VGA|ramfb|bochs|qxl|secondary-vga|ati|cirrus)/,
-    'screens of QEMU command lines are not here yet: leave it out; see hartbox run --screens',
-  ],
-  [
-    /^(virtio-(keyboard|mouse|tablet|input|multitouch))/,
-    'keys and pointers of QEMU command lines are not here yet: leave it out; see hartbox run --input',
-  ],
+  [/^(virtio-gpu|virtio-vga|VGA|ramfb|bochs|qxl|secondary-vga|ati|cirrus)/, 'use virtio-gpu-pci'],
+  [/^virtio-input/, 'use virtio-keyboard, virtio-mouse, virtio-tablet or virtio-multitouch'],
   [/^(virtio-9p|vhost-user-fs|virtio-fs)/, 'shared folders of QEMU command lines are not here yet: leave it out; see hartbox run --share'],
   [/^(virtio-balloon|virtio-mem|virtio-pmem|pc-dimm|nvdimm)/, 'memory stays as it is: leave it out'],
   [/^virtio-crypto/, 'QEMU command lines cannot have it here yet: leave it out; see hartbox run --crypto'],
@@ -169,15 +195,28 @@ export function deviceModels(): (readonly [name: string, does: string])[] {
   ];
 }
 
-/** What drives and devices mean. Throws QemuError. */
-export function translateDevices(wanted: Wanted): TranslatedDevices {
+/** What drives and devices mean, and the block nodes that are the flash banks. Throws QemuError. */
+export function translateDevices(wanted: Wanted, flashNodes: readonly (string | undefined)[]): TranslatedDevices {
   const images = [...wanted.drives.map((drive) => imageOfDrive(drive, wanted.isSnapshot)), ...imagesOfNodes(wanted.blockNodes)];
   const names = images.map(({ name }) => name).filter((name) => name !== undefined);
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice !== undefined)
     throw new QemuError(images.findLast(({ name }) => name === twice)?.where ?? '', `Duplicate ID '${twice}' for drive`);
   const build: Builder = {
-    ...{ drives: [], scsi: false, entropy: 'off', virtioConsole: 'off', bus: 'pci', network: [], load: [], flash: [], ports: [] },
+    ...{
+      drives: [],
+      scsi: false,
+      entropy: 'off',
+      virtioConsole: 'off',
+      bus: 'pci',
+      network: [],
+      load: [],
+      flash: [],
+      ports: [],
+      screens: 0,
+      screenSize: undefined,
+      input: [],
+    },
     ...{
       virtioMmio: 'legacy',
       consoleLine: undefined,
@@ -192,9 +231,10 @@ export function translateDevices(wanted: Wanted): TranslatedDevices {
   for (const device of wanted.devices) addDevice(build, device);
   for (const image of images) addByInterface(build, image);
   build.networks.end();
-  const { drives, scsi, entropy, virtioConsole, bus, virtioMmio, load, flash, consoleLine, ports } = build;
+  for (const [unit, node] of flashNodes.entries()) if (node !== undefined) addFlash(build, unit, nodeFor(build, node));
+  const { drives, scsi, entropy, virtioConsole, bus, virtioMmio, load, flash, consoleLine, ports, screens, screenSize, input } = build;
   const { list: network } = build.networks;
-  return { drives, scsi, entropy, virtioConsole, bus, virtioMmio, network, load, flash, consoleLine, ports };
+  return { drives, scsi, entropy, virtioConsole, bus, virtioMmio, network, load, flash, consoleLine, ports, screens, screenSize, input };
 }
 
 /** `-global virtio-mmio.force-legacy=false` is what makes the places modern. */
@@ -351,11 +391,23 @@ function addByInterface(build: Builder, image: Image): void {
   } else if (kind === 'virtio') {
     addDrive(build, Properties.of('-drive', where), image, { interface: 'virtio', bus: 'pci' });
   } else if (kind === 'pflash') {
-    const unit = image.unit ?? build.flash.length;
-    if (unit > 1) throw new QemuError(where, 'the board has two flash banks: unit=0 and unit=1');
-    if (build.flash.some((one) => one.unit === unit)) throw new QemuError(where, `flash bank ${unit} has a file already`);
-    build.flash.push({ unit, file: image.values.file, readonly: image.values.readonly ?? false });
+    addFlash(build, image.unit ?? build.flash.length, image);
   } else {
     throw new QemuError(where, `machine type does not support if=${kind}; it can be none, virtio or pflash`);
   }
+}
+
+function nodeFor(build: Builder, name: string): Image {
+  const image = build.images.find((one) => one.name === name);
+  if (!image) throw build.wanted.machine.wrong(`Cannot find device='${name}' nor node-name='${name}': name a -blockdev`);
+  if (image.isUsed) throw build.wanted.machine.wrong(`Node '${name}' is already in use`);
+  image.isUsed = true;
+  return image;
+}
+
+function addFlash(build: Builder, unit: number, { where, values }: Image): void {
+  if (unit > 1) throw new QemuError(where, 'the board has two flash banks: unit=0 and unit=1');
+  if (build.flash.some((one) => one.unit === unit)) throw new QemuError(where, `flash bank ${unit} has a file already`);
+  if (values.format === 'qcow2') throw new QemuError(where, 'the file of a flash bank is raw here: hartbox disk convert makes one of it');
+  build.flash.push({ unit, file: resolve(values.file), readonly: values.readonly ?? false });
 }

@@ -72,8 +72,7 @@ export const REFUSED: readonly QemuOption[] = [
   refused(['-iscsi'], 'WHAT', 'drives are files of this host'),
   refused(['-usbdevice'], 'WHAT', 'there is no USB: use virtio devices'),
   refused(['-spice'], 'WHAT', 'there is no SPICE: the console is this terminal'),
-  refused(['-vnc'], 'DISPLAY', 'there is no display yet: use -nographic'),
-  refused(['-curses', '-sdl', '-gtk'], undefined, 'there is no display yet: use -nographic'),
+  refused(['-curses', '-sdl', '-gtk'], undefined, 'there is no window from the command line: use -vnc :0, or the app'),
   refused(['-tpmdev'], 'WHAT', 'there is no TPM: leave it out'),
   refused(
     ['-qmp', '-qmp-pretty'],

@@ -32,12 +32,15 @@ const readGlobal: Read = (wanted, argument, where) => {
 };
 
 const readDisplay: Read = (wanted, argument, where) => {
-  if (argument !== 'none') throw new QemuError(where, 'there is no display yet: use -nographic, or -display none');
-  wanted.isBlind = true;
+  const [, vnc] = /^vnc=(.*)$/s.exec(argument) ?? [];
+  if (vnc !== undefined) wanted.vnc = Properties.of('-display', vnc, 'vnc');
+  else if (argument !== 'none')
+    throw new QemuError(where, 'there is no window from the command line: use -vnc :0, -nographic, or -display none');
+  else wanted.isBlind = true;
 };
 
 const readVga: Read = (_wanted, argument, where) => {
-  if (argument !== 'none') throw new QemuError(where, 'there is no display yet: use -nographic, and leave it out');
+  if (argument !== 'none') throw new QemuError(where, 'the board has no VGA: use -device virtio-gpu-pci, and leave it out');
 };
 
 const readMonitor: Read = (wanted, argument, where) => {
@@ -98,7 +101,7 @@ export const SERVED: readonly QemuOption[] = [
   served(
     ['-machine', '-M'],
     'virt[,PROPERTY=VALUE…]',
-    'the board, of which there is one: virt, with aia=none|aplic|aplic-imsic, dumpdtb=FILE (no pflash0= and pflash1= yet)',
+    'the board, of which there is one: virt, with aia=none|aplic|aplic-imsic, dumpdtb=FILE, pflash0=NODE, pflash1=NODE',
     (wanted, argument) => {
       wanted.machine = wanted.machine.with(Properties.of('-machine', argument, 'type'));
     },
@@ -142,7 +145,7 @@ export const SERVED: readonly QemuOption[] = [
   served(
     ['-drive'],
     'file=FILE[,if=none|virtio][,format=raw|qcow2][,id=ID]…',
-    'a disk image: for the -device with drive=ID, or for a virtio disk on PCI; if=pflash is refused',
+    'a disk image: for the -device with drive=ID, or for a virtio disk on PCI; if=pflash is a flash bank',
     (wanted, argument) => {
       wanted.drives.push(Properties.of('-drive', argument));
     },
@@ -153,7 +156,7 @@ export const SERVED: readonly QemuOption[] = [
   served(
     ['-pflash'],
     'FILE',
-    'a flash bank: refused, as flash cannot hold a file of yours yet',
+    'a flash bank: the first holds firmware, such as EDK2, the second its variables',
     drive('-pflash', ['if', 'pflash'], ['format', 'raw']),
   ),
   served(
@@ -164,7 +167,10 @@ export const SERVED: readonly QemuOption[] = [
       wanted.isSnapshot = true;
     },
   ),
-  served(['-display'], 'none', 'there is no window', readDisplay),
+  served(['-display'], 'none|vnc=[HOST]:DISPLAY', 'there is no window; or the screen is shown by VNC', readDisplay),
+  served(['-vnc'], '[HOST]:DISPLAY|unix:PATH|none', 'show the screen of -device virtio-gpu-pci by VNC', (wanted, argument) => {
+    wanted.vnc = Properties.of('-vnc', argument, 'vnc');
+  }),
   served(['-vga'], 'none', 'there is no graphics card', readVga),
   served(['-nographic'], undefined, 'this terminal is the serial line and, after Ctrl-A c, the monitor', (wanted) => {
     wanted.isGraphic = false;

@@ -9,6 +9,7 @@ import { tellOfFullDisk } from '../full-disk';
 import { writeDeviceTree } from '../info';
 import { HostTerminal } from '../host-terminal';
 import { prepare } from '../machine-setup';
+import { describeVnc } from '../vnc';
 import type { LineSpec } from './lines/line-spec';
 import { type Input, Mux, type Output } from './lines/mux';
 import { type OpenLine, openLine } from './lines/open-line';
@@ -47,6 +48,7 @@ async function run(plan: Plan): Promise<number> {
       dataDirectory: dataDirectory(),
       trace: plan.trace,
       gdb: plan.gdb,
+      vnc: plan.vnc,
       paused: plan.isFrozen,
     });
     runner.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
@@ -66,6 +68,7 @@ async function run(plan: Plan): Promise<number> {
     }
     const takeInput = connect(plan, lines, machine, () => ending.now(0));
     await runner.start();
+    if (plan.vnc && plan.vnc.password === undefined) terminal.tell(describeVnc(await runner.operations.vnc({})));
     ending.watch(machine, undefined);
     takeInput();
     const exit = await machine.wait();

@@ -1,8 +1,9 @@
 import type { TRACES } from '../../machine/virtual-machine';
+import type { VncWish } from '../../runner/runner';
 import type { MachineConfigInput } from '../../settings/settings';
 import { type LineSpec, LineSpecs } from './lines/line-spec';
 import { translateCpu } from './cpu';
-import { translateDevices } from './devices';
+import { type TranslatedDevices, translateDevices } from './devices';
 import { translateMachine } from './machine';
 import { QemuError } from './qemu-error';
 import { translateSemihosting } from './semihosting';
@@ -24,6 +25,7 @@ export interface Plan {
   logFile: string | undefined;
   isFrozen: boolean;
   gdb: string | undefined;
+  vnc: VncWish | undefined;
   pidFile: string | undefined;
   name: string | undefined;
   uuid: string | undefined;
@@ -46,16 +48,9 @@ export const LOG_ITEMS: Readonly<Record<string, { topic?: (typeof TRACES)[number
 export function translate(wanted: Wanted): Plan {
   const { values, dumpDeviceTree, flash } = translateMachine(wanted);
   const cpu = translateCpu(wanted);
-  const { drives, load, flash: banks, consoleLine, ports, ...devices } = translateDevices(wanted);
-  for (const [unit, node] of flash.entries())
-    if (node !== undefined) throw wanted.machine.wrong(`flash bank ${unit} is named by -drive if=pflash,unit=${unit} here`);
-  const [bank] = banks;
-  if (bank)
-    throw new QemuError(
-      '-drive if=pflash',
-      `flash cannot hold a file of yours yet (${bank.file}): for EDK2 use hartbox run --firmware edk2`,
-    );
-  const { kernel, ...boot } = bootFiles(wanted, values, load);
+  const { drives, load, flash: banks, consoleLine, ports, ...devices } = translateDevices(wanted, flash);
+  const flashed = flashOf(wanted, banks);
+  const { kernel, ...boot } = bootFiles(wanted, { ...values, ...flashed }, load);
   const lines = linesOf(wanted, consoleLine, ports);
   return {
     config: {
@@ -77,6 +72,7 @@ export function translate(wanted: Wanted): Plan {
     logFile: wanted.logFile,
     isFrozen: wanted.isFrozen,
     gdb: gdbOf(wanted),
+    vnc: vncOf(wanted, devices.screens),
     pidFile: wanted.pidFile,
     name: wanted.name,
     uuid: wanted.uuid,
@@ -91,12 +87,52 @@ function gdbOf({ gdb }: Wanted): string | undefined {
   return gdb;
 }
 
-type Boot = ReturnType<typeof translateMachine>['values'];
+/** What is in the flash banks. */
+function flashOf(wanted: Wanted, banks: TranslatedDevices['flash']): Pick<MachineConfigInput, 'flashCode' | 'flashVars'> {
+  const [code, variables] = [0, 1].map((unit) => banks.find((bank) => bank.unit === unit));
+  if (code && !code.readonly) wanted.note('-drive if=pflash,unit=0', 'the first bank is read-only here');
+  if (variables?.readonly) throw new QemuError('-drive if=pflash,unit=1', 'the second bank is written to: leave readonly out');
+  return { ...(code && { flashCode: code.file }), ...(variables && { flashVars: variables.file }) };
+}
+
+/** As the VNC server takes it; nobody outside this computer gets in unless a host is named. */
+function vncOf(wanted: Wanted, screens: number): VncWish | undefined {
+  const { vnc } = wanted;
+  const text = vnc?.take('vnc');
+  if (vnc === undefined || text === undefined || text === 'none') return undefined;
+  const [, path] = /^unix:(.+)$/.exec(text) ?? [];
+  const [, host, display] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
+  if (path === undefined && display === undefined) throw vnc.wrong('expects [HOST]:DISPLAY, unix:PATH or none');
+  const isAsked = vnc.takeSwitch('password') ?? false;
+  for (const name of vnc.ignore(
+    'to',
+    'share',
+    'lossy',
+    'non-adaptive',
+    'ipv4',
+    'ipv6',
+    'power-control',
+    'key-delay-ms',
+    'connections',
+    'audiodev',
+  ))
+    wanted.note('-vnc', `${name} makes no difference here`);
+  vnc.end('VNC');
+  if (screens === 0) {
+    wanted.note('-vnc', 'there is no screen to show: name -device virtio-gpu-pci');
+    return undefined;
+  }
+  const port = Number(display) + 5900;
+  return { address: path === undefined ? `${host}:${port}` : `unix:${path}`, ...(!isAsked && { password: '' }) };
+}
+
+type Boot = ReturnType<typeof translateMachine>['values'] & Pick<MachineConfigInput, 'flashCode' | 'flashVars'>;
 
 /** Firmware alone, such as U-Boot for machine mode, is the program that the machine starts with. */
 function bootFiles(wanted: Wanted, values: Boot, load: readonly unknown[]): Boot {
+  const { firmware = 'opensbi', flashCode } = values;
   if (values.kernel !== undefined || load.length > 0) return values;
-  const { firmware = 'opensbi' } = values;
+  if (flashCode !== undefined) return { ...values, source: firmware === 'none' ? 'elf' : 'disk' };
   if (firmware === 'none' || firmware === 'opensbi')
     throw new QemuError(
       wanted.bios === undefined ? '-kernel' : `-bios ${wanted.bios}`,

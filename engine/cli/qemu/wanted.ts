@@ -44,6 +44,8 @@ export class Wanted {
   escapeKey = 1;
   semihosting: Properties | undefined;
   gdb: string | undefined;
+  /** `-vnc`, whose first word is where. */
+  vnc: Properties | undefined;
   isFrozen = false;
   reboots = true;
   readonly logItems: string[] = [];
