@@ -8,6 +8,8 @@ import { parseMachineOptions } from '../../engine/cli/machine-options';
 import { parseSeconds, parseSize } from '../../engine/cli/quantities';
 import { UsageError } from '../../engine/cli/usage-error';
 import { SymbolTable } from '../../engine/debug/symbols';
+import { VncSession } from '../../engine/display/vnc/session';
+import { Scanout } from '../../engine/gpu/scanout';
 import { deviceTreeBlob } from '../../engine/board/device-tree-blob';
 import { FW_CFG_BYTES, FwCfg } from '../../engine/board/fw-cfg';
 import { readAr } from '../../engine/images/ar';
@@ -85,6 +87,17 @@ function jsonOf(...valid: unknown[]): (random: Random) => string {
   const [value, text] = [dataOf(...valid), textOf(...valid.map((one) => JSON.stringify(one)))];
   return (random) => (random.oneIn(3) ? text(random) : JSON.stringify(value(random)));
 }
+
+/** Version, security, entry; then a message of each kind. */
+const vncTalk = Buffer.concat([
+  Buffer.from('RFB 003.008\n\x01\x01', 'latin1'),
+  Buffer.from('0000000020180001' + '00ff00ff00ff100800000000', 'hex'),
+  Buffer.from('02000003' + '00000010' + 'ffffff21' + 'fffffefe', 'hex'),
+  Buffer.from('0300000000000040004004010000' + '0000ff0d' + '05010010' + '0010', 'hex'),
+  Buffer.from('0600000000000003616263fb00032002580100', 'hex'),
+  Buffer.alloc(16),
+  Buffer.from('ff000001' + '00000061' + '0000001e', 'hex'),
+]);
 
 const RAM = { base: 0x80000000, size: 64 << 20 };
 const what = 'the input';
@@ -502,6 +515,18 @@ export const PARSERS: readonly Parser[] = [
       await probeFile(file);
     },
     10,
+  ),
+  parser(
+    'what a viewer says over VNC',
+    bytesOf([vncTalk]),
+    (bytes) => {
+      const scanout = new Scanout({ width: 64, height: 64 });
+      const line = { send: () => undefined, close: () => undefined, isBusy: false };
+      const session = new VncSession({ name: 'x', scanout, hasKeyboard: true, hasTablet: true, input: () => undefined }, line, {});
+      for (let at = 0; at < bytes.length; at += 7) session.receive(Buffer.from(bytes.subarray(at, at + 7)));
+      session.end();
+    },
+    4,
   ),
   parser('addresses of the page', textOf('app://hartbox/index.html', 'app://hartbox/assets/a%20b.js?x#y'), (url) => {
     const path = assetPath('/root', url);
