@@ -100,6 +100,8 @@ export interface Requests extends BoxRequests, NetworkRequests {
   /** Open a web address that a guest wrote, once the user has confirmed it. */
   'app.open-link'(url: string): void;
   'app.close'(choice: CloseChoice): void;
+  /** Files of boxes that the user opened with the app, to be imported; told once. */
+  'app.opened-files'(): string[];
   /** Look at this computer; what the window draws with only the window knows. */
   'doctor.diagnose'(graphics: Graphics): Diagnosis;
   /** Write what was found last, without personal details, into a file that the user picks; answers its path, null if none was picked. */
@@ -136,6 +138,8 @@ export interface Notices extends BoxNotices {
   'app.window': { visible: boolean; fullScreen: boolean };
   /** The window was asked to close while these VMs run: ask the user, then request `app.close`. */
   'app.close-requested': VmView[];
+  /** There are files for `app.opened-files`. */
+  'app.files-opened': null;
 }
 export type NoticeName = keyof Notices;
 
@@ -153,6 +157,7 @@ const requestNames: Record<RequestName, true> = {
   'app.set-full-screen': true,
   'app.open-link': true,
   'app.close': true,
+  'app.opened-files': true,
   'doctor.diagnose': true,
   'doctor.save-report': true,
   'clipboard.write': true,
@@ -177,6 +182,7 @@ const noticeNames: Record<NoticeName, true> = {
   'vm.removed': true,
   'app.window': true,
   'app.close-requested': true,
+  'app.files-opened': true,
 };
 
 export function isRequestName(name: string): name is RequestName {

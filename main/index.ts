@@ -47,6 +47,7 @@ import { Machines } from './machines';
 import { messages } from './messages';
 import { networkRequests } from './network-requests';
 import { linkOpener } from './open-link';
+import { OpenedFiles } from './opened-files';
 import { Preferences } from './preferences';
 import { confinePages, confineSession } from './security';
 import { trialInUtility } from './trial-in-utility';
@@ -103,6 +104,8 @@ function run(): void {
     notify('vm.changed', remembered(view));
   });
   machines.on('removed', (id) => notify('vm.removed', id));
+  const openedFiles = new OpenedFiles(() => notify('app.files-opened', null));
+  openedFiles.addCommandLine(process.argv.slice(1), process.cwd());
   keepAwake(machines, powerSaveBlocker);
   const guard = new CloseGuard({
     machines,
@@ -146,6 +149,7 @@ function run(): void {
     'app.set-full-screen': (on) => openWindow()?.setFullScreen(on),
     'app.open-link': (url) => openLink(url),
     'app.close': (choice) => guard.choose(choice),
+    'app.opened-files': () => openedFiles.take(),
     'clipboard.write': (text) => clipboard.writeText(text),
     'clipboard.read': () => clipboard.readText(),
     'library.list': async () => (await machines.list()).map(remembered),
@@ -214,7 +218,16 @@ function run(): void {
     }
   };
 
-  app.on('second-instance', open);
+  app.on('second-instance', (_event, words, folder) => {
+    open();
+    openedFiles.addCommandLine(words.slice(1), folder);
+  });
+  // macOS has no command line for this.
+  app.on('open-file', (event, path) => {
+    event.preventDefault();
+    open();
+    openedFiles.add(path);
+  });
   app.on('activate', open);
   app.on('window-all-closed', () => app.quit());
   app.on('will-quit', (event) => {

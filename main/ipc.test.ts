@@ -79,6 +79,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'network.capture': ['a'],
   'network.end-capture': ['a'],
   'app.info': [],
+  'app.opened-files': [],
   'app.set-theme': ['dark'],
   'app.set-language': ['de'],
   'app.set-look': [{ layout: 'list', order: 'name' }],

@@ -24,6 +24,7 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'app.set-full-screen': z.tuple([z.boolean()]),
   'app.open-link': z.tuple([z.string().max(LONGEST_LINK)]),
   'app.close': z.tuple([z.enum(['keep-running', 'shut-down', 'force-off', 'cancel'])]),
+  'app.opened-files': z.tuple([]),
   'doctor.diagnose': z.tuple([z.strictObject({ renderer: z.string().max(1000).nullable() })]),
   'doctor.save-report': z.tuple([]),
   'clipboard.write': z.tuple([z.string().max(16 << 20)]),

@@ -97,6 +97,11 @@ export const useBoxTasks = defineStore('box-tasks', () => {
   const importBox = (file: string | null): Promise<void> =>
     during('importing', {}, async (task) => ((await request('box.import', file, task)) === null ? undefined : { text: 'imported' }));
 
+  /** Import what the user opened with the app. */
+  async function importOpened(): Promise<void> {
+    for (const file of await request('app.opened-files')) await importBox(file);
+  }
+
   const remove = (vm: VmView): Promise<void> =>
     during('deleting', { name: vm.name }, async () => ({ text: 'deleted', removal: await request('box.remove', vm.id) }));
 
@@ -122,5 +127,5 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     }
   }
 
-  return { tasks, dismiss, cancel, clone, exportBox, savePicture, importBox, remove, undo, showRecovered };
+  return { tasks, dismiss, cancel, clone, exportBox, savePicture, importBox, importOpened, remove, undo, showRecovered };
 });
