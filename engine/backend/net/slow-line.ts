@@ -75,9 +75,8 @@ class Lane {
     // Bits by kbit/s are milliseconds.
     this.#busyUntil = rate === undefined ? now : start + (frame.length * 8) / rate;
     this.#bytes += frame.length;
-    const last = this.#held.at(-1)?.due ?? 0;
-    // A delay that was made shorter lets nobody overtake.
-    this.#held.push({ frame: { ...frame, views: [copyOf(frame)] }, due: Math.max(last, this.#busyUntil + delay) });
+    // Where the delay was made shorter, nobody overtakes all the same: who is behind waits for those before.
+    this.#held.push({ frame: { ...frame, views: [copyOf(frame)] }, due: this.#busyUntil + delay });
     this.#wait();
     return true;
   }
