@@ -146,6 +146,7 @@ const LINES: readonly CommandLine[] = [
   bare('forever', '', { input: '\x01cp 5\nquit\n', look: /^0x5$/m }),
 ];
 
+const NETWORK = '-netdev user,id=n -device virtio-net-device,netdev=n';
 const MONITOR: readonly CommandLine[] = [
   monitor('info status\nquit\n', /VM status: .*/g),
   monitor('info status\ncont\ninfo status\nstop\ninfo status\nq\n', /VM status: .*/g, '-S'),
@@ -159,6 +160,12 @@ const MONITOR: readonly CommandLine[] = [
   monitor('cpu 1\ninfo cpus\ncpu 5\nquit\n', /^([ *] CPU #\d|invalid.*)/gm, '-smp 2'),
   monitor('system_reset\ninfo status\nquit\n', /VM status: .*/g),
   monitor('help quit\nquit\n', /^quit\|q.*/gm),
+  monitor('info network\nset_link x off\nset_link n\nset_link n off\nquit\n', /^(Error.*|Expected.*)|macaddr=\S+/gm, NETWORK),
+  monitor(
+    'hostfwd_add nonsense\nhostfwd_add n tcp:127.0.0.1:0-:22\ninfo usernet\nhostfwd_remove tcp:127.0.0.1:1\nhostfwd_add x tcp::1-:2\nquit\n',
+    /^Invalid host forwarding rule '\w+'|^host forwarding.*|^unrecognized.*|TCP\[HOST_FORWARD\]/gm,
+    NETWORK,
+  ),
 ];
 
 const QUESTIONS: readonly CommandLine[] = [

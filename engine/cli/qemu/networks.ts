@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { VmError } from '../../errors/vm-error';
 import { addressIn, formatAddress, formatNet, type Net, parseAddress } from '../../backend/net/nat/addresses';
 import { subnet4 } from '../../backend/net/nat/subnet';
-import { formatForward, networksSchema } from '../../settings/network';
+import { type Forward, formatForward, networksSchema } from '../../settings/network';
 import type { MachineConfigInput } from '../../settings/settings';
 import type { Properties } from './properties';
 import type { QemuError } from './qemu-error';
@@ -227,17 +227,26 @@ function subnetOf(netdev: Properties, text: string): ReturnType<typeof subnet4> 
 
 /** `[tcp|udp]:[HOST ADDRESS]:PORT-[GUEST ADDRESS]:PORT` as one of our forwards. */
 function forwardOf(netdev: Properties, text: string, guest: string): string {
-  const [, protocol, address, hostPort, target, guestPort] = /^(tcp|udp)?:([^:]*):(\d{1,5})-([^:]*):(\d{1,5})$/.exec(text) ?? [];
-  const [here, there] = [Number(hostPort), Number(guestPort)];
-  if (guestPort === undefined || (address !== '' && !isIPv4(address)) || here > 65535 || there < 1 || there > 65535)
-    throw netdev.wrong(`Invalid host forwarding rule '${text}': expected tcp:[ADDRESS]:PORT-[ADDRESS]:PORT`);
-  if (target !== '' && target !== guest) throw netdev.wrong(`the guest is ${guest} here: leave ${target} out of '${text}'`);
-  return formatForward({
-    protocol: protocol === 'udp' ? 'udp' : 'tcp',
-    hostAddress: address === '' ? '127.0.0.1' : address,
-    hostPort: here,
-    guestPort: there,
-  });
+  const forward = hostForward(text);
+  if (!forward) throw netdev.wrong(`Invalid host forwarding rule '${text}': expected tcp:[ADDRESS]:PORT-[ADDRESS]:PORT`);
+  if (forward.target !== '' && forward.target !== guest)
+    throw netdev.wrong(`the guest is ${guest} here: leave ${forward.target} out of '${text}'`);
+  return formatForward(forward);
+}
+
+/** What QEMU calls a host forwarding rule; undefined where it is none. `target`: the guest's address, empty where it is not named. */
+export function hostForward(text: string): (Forward & { target: string }) | undefined {
+  const [, from = '', target = '', port = ''] = /^([^-]*)-([^:]*):(\d{1,5})$/.exec(text) ?? [];
+  const host = hostPort(from);
+  const guestPort = Number(port);
+  return host && guestPort >= 1 && guestPort <= 65535 ? { ...host, guestPort, target } : undefined;
+}
+
+/** The first half of such a rule. For this computer alone where no address is named. */
+export function hostPort(text: string): Omit<Forward, 'guestPort'> | undefined {
+  const [, protocol, address = '', port] = /^(tcp|udp)?:([^:]*):(\d{1,5})$/.exec(text) ?? [];
+  if (port === undefined || (address !== '' && !isIPv4(address)) || Number(port) > 65535) return undefined;
+  return { protocol: protocol === 'udp' ? 'udp' : 'tcp', hostAddress: address === '' ? '127.0.0.1' : address, hostPort: Number(port) };
 }
 
 /** What QEMU calls a SocketAddress, with its members behind `prefix.`. */

@@ -3,6 +3,7 @@ import { HARTBOX_VERSION } from '../../../host/version';
 import { dump, parseFormat, printed } from './dump';
 import { evaluate, MonitorError } from './expression';
 import { memoryTree, pageTable } from './memory-report';
+import { NETWORK_COMMANDS, NETWORK_INFO } from './network';
 import { registerNamed, registerReport } from './register-report';
 
 /** What commands work on. */
@@ -137,6 +138,7 @@ export const INFO: readonly MonitorCommand[] = [
     help: 'show the lines',
     run: (_rest, { lines }) => lines.map(([name, what]) => `${name}: filename=${what}\n`).join(''),
   },
+  ...NETWORK_INFO,
   {
     names: ['jit', 'stats'],
     help: 'show what the harts have done so far',
@@ -278,6 +280,7 @@ export const COMMANDS: readonly MonitorCommand[] = [
       return '';
     },
   },
+  ...NETWORK_COMMANDS,
   {
     names: ['commit'],
     takes: 'all',
