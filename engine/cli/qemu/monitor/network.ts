@@ -65,8 +65,10 @@ export const NETWORK_COMMANDS: readonly MonitorCommand[] = [
     help: 'let a port of this computer lead to the guest',
     run: async (rest, { machine }) => {
       const { id, rule } = target(rest, machine);
-      const forward = hostForward(rule);
-      if (!forward) return `Invalid host forwarding rule '${rule}'\n`;
+      const found = hostForward(rule);
+      if (!found) return `Invalid host forwarding rule '${rule}'\n`;
+      const { target: guest, ...forward } = found;
+      if (guest !== '') return `Forwards lead to the guest's own address here: leave ${guest} out\n`;
       await machine.addForward(forward, id);
       return '';
     },
