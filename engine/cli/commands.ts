@@ -115,6 +115,12 @@ ${EXIT_CODES}`,
   options: {
     cdrom: CDROM_ROW,
     ...THIS_RUN,
+    screenshot: {
+      type: 'value',
+      multiple: true,
+      value: 'WHEN=FILE',
+      help: "write what the screen shows to a PNG file, so many seconds after the start (20=boot.png) or when the console says a text ('login:=login.png'); a box without a screen gets one. May be given more than once",
+    },
     'dump-dtb': { type: 'value', value: 'FILE', isFile: true, help: 'write the device tree that the guest would get to FILE, and end' },
   },
   settings: MACHINE_SETTINGS,

@@ -59,6 +59,11 @@ describe('parseMachineOptions', () => {
       'My VM',
       '-S',
       '--gdb=unix:/tmp/gdb',
+      '--vnc=:1',
+      '--vnc-password=none',
+      '--screenshot=20=a.png',
+      '--screenshot',
+      'login:=b.png',
       '--dump-dtb=a.dtb',
     );
     expect(options).toEqual({
@@ -93,6 +98,12 @@ describe('parseMachineOptions', () => {
         { file: 'me@home', base: 0x2a000n },
       ],
       gdb: 'unix:/tmp/gdb',
+      vnc: ':1',
+      vncPassword: 'none',
+      screenshots: [
+        { when: 20_000, file: resolve('a.png') },
+        { when: 'login:', file: resolve('b.png') },
+      ],
       dumpDtb: 'a.dtb',
       paused: true,
       help: false,
@@ -110,6 +121,7 @@ describe('parseMachineOptions', () => {
       statsJson: undefined,
       symbols: [],
       gdb: undefined,
+      screenshots: [],
       paused: false,
       help: false,
     });

@@ -4,6 +4,7 @@ import { EXEC, RUN, START } from './commands';
 import { givenValues } from './given-values';
 import { parseArguments } from './option-parser';
 import { parseSeconds } from './quantities';
+import { parseTimedScreenshot, type TimedScreenshot } from './timed-screenshots';
 import { UsageError } from './usage-error';
 
 /** What the options of `run` and `exec` say: only what was given, so that a saved box keeps the rest. */
@@ -29,6 +30,7 @@ export interface MachineOptions {
   /** Where to show the screen by VNC; empty for the usual address. And the file with its password. */
   vnc: string | undefined;
   vncPassword: string | undefined;
+  screenshots: TimedScreenshot[];
   /** Write the device tree there, and end. */
   dumpDtb: string | undefined;
   /** Wait before the first instruction. */
@@ -65,6 +67,7 @@ export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: str
     gdb: values.gdb,
     vnc: values.vnc,
     vncPassword: values['vnc-password'],
+    screenshots: (values.screenshot ?? []).map(parseTimedScreenshot),
     dumpDtb: values['dump-dtb'],
     paused: values.paused ?? false,
     help,

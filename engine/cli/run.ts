@@ -19,6 +19,7 @@ import { prepareProfile, writeProfile } from './profile-file';
 import { recoverLibrary } from './recovery';
 import { ReportFile } from './report-file';
 import { reportStatistics, statisticsTable } from './statistics-report';
+import { takeScreenshots } from './timed-screenshots';
 import { UsageError } from './usage-error';
 import { describeVnc, vncWish } from './vnc';
 
@@ -75,6 +76,7 @@ async function runMachine({ box, config }: Subject, options: MachineOptions, nam
   const terminal = new HostTerminal(process.stdin, process.stdout);
   const ending = new Ending(terminal.tell);
   let stopInput = (): void => undefined;
+  let endScreenshots = (): void => undefined;
   let hint: NodeJS.Timeout | undefined;
   try {
     const profile = await prepareProfile(options);
@@ -91,6 +93,7 @@ async function runMachine({ box, config }: Subject, options: MachineOptions, nam
       profile: profile !== undefined,
       gdb: options.gdb,
       vnc: await vncWish(options),
+      hasScreen: options.screenshots.length > 0,
       paused: options.paused,
     });
     runner.on('warning', (warning) => terminal.tell(`warning: ${warning.message}`));
@@ -126,6 +129,7 @@ async function runMachine({ box, config }: Subject, options: MachineOptions, nam
     await runner.start();
     tellOfDebugger(runner, options, name, terminal.tell);
     if (options.vnc !== undefined) terminal.tell(describeVnc(await runner.operations.vnc({})));
+    endScreenshots = takeScreenshots(machine, runner, options.screenshots, terminal.tell);
     ending.watch(machine, options.timeout);
     terminal.lend();
     let hasInput = terminal.isInteractive;
@@ -148,6 +152,7 @@ async function runMachine({ box, config }: Subject, options: MachineOptions, nam
     return exit.code;
   } finally {
     stopInput();
+    endScreenshots();
     clearTimeout(hint);
     terminal.giveBack();
     ending.release();

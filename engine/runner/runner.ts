@@ -50,6 +50,8 @@ export interface RunnerOptions extends Pick<VirtualMachineOptions, 'v8' | 'ports
   gdb?: string | undefined;
   /** Where its first screen is shown by VNC from the beginning: see parseVncAddress(). A box without a screen gets one. Others can have that begin later. */
   vnc?: VncWish | undefined;
+  /** It has a screen, though its settings say none. */
+  hasScreen?: boolean;
   /** Of the trace `exec`: the address or the symbol from which on, and files with symbols and where they were loaded; else kernel and firmware. */
   traceFrom?: string | undefined;
   symbols?: readonly SymbolFile[];
@@ -303,7 +305,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       await this.listen(dataDirectory, box.library.folder(box.id));
     }
     this.values = await this.wanted();
-    if (options.vnc && !this.values.screens) this.values = { ...this.values, screens: 1 };
+    if ((options.vnc || options.hasScreen) && !this.values.screens) this.values = { ...this.values, screens: 1 };
     const config = checkSettings(machineConfigSchema, machineConfig(this.values), "The box's settings are wrong. ");
     this.size = { ...config.console };
     if (config.priority === 'low') this.prioritise(config.priority);
