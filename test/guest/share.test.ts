@@ -59,6 +59,9 @@ describe.skipIf(process.platform !== 'linux').each([
     expect((await shell.run(`${until('grep -q longer news')}cat news; stat -c " %s" news`)).output).toBe('two, longer 11\n');
     rmSync(host('news'));
     expect((await shell.run(`${until('[ ! -e news ]')}cat news`)).status).toBe(1);
+    writeFileSync(host('news'), 'three');
+    expect((await shell.run(`${until('[ -e news ]')}cat news`)).output).toBe('three');
+    rmSync(host('news'));
   });
 
   it('has folders, names, links and modes as a file system has', async () => {

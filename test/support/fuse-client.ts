@@ -71,6 +71,7 @@ export class FuseClient implements ShareClient {
       const from = inode;
       try {
         inode = Number((await this.call(1, from, name)).readBigUInt64LE(0));
+        if (inode === 0) throw new ShareError(2);
       } finally {
         if (at > 0) await this.forget(from);
       }

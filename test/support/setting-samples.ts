@@ -90,10 +90,10 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
       good('none', []),
       good(`${file('data')}:/mnt/here`, [{ folder: file('data'), mount: '/mnt/here' }]),
       {
-        texts: [`${file('a,,b')},ro,tag=data,owners=passed,bus=pci`, `${file('c')}:/srv,protocol=virtio-fs,writeback,user=1000,group=100`],
+        texts: [`${file('a,,b')},ro,tag=data,owners=passed,bus=pci`, `${file('c')}:/srv,protocol=9p,writeback,user=1000,group=100`],
         value: [
           { folder: file('a,b'), readonly: true, tag: 'data', owners: 'passed', bus: 'pci' },
-          { folder: file('c'), mount: '/srv', protocol: 'virtio-fs', writeback: true, user: 1000, group: 100 },
+          { folder: file('c'), mount: '/srv', protocol: '9p', writeback: true, user: 1000, group: 100 },
         ],
       },
       good(`path=${file('a=b')}`, [{ folder: file('a=b') }]),

@@ -47,6 +47,9 @@ const FUSE_FSYNC_FDATASYNC = 1 << 0;
 /** What the guest has in its cache of a file stays right while its times and its size do, at which it looks. */
 const FOPEN_KEEP_CACHE = 1 << 1;
 
+/** The rest of a struct fuse_entry_out without an inode. */
+const NO_ENTRY = new Uint8Array(104);
+
 const ownerOf = ({ uid, gid }: FuseHeader): Owner => ({ uid, gid });
 
 /** struct fuse_attr */
@@ -83,8 +86,19 @@ function answerEntry(session: Conversation, found: Found, answer: FuseWriter): v
   }
 }
 
+/** Of a name that is none the guest may believe that as long, by an entry without an inode: whoever compiles looks for most files in vain. */
 const lookup: Operation = async (session, { inode }, request, answer) => {
-  answerEntry(session, await session.folder.lookup(session.inodes.find(inode), request.name()), answer);
+  const parent = session.inodes.find(inode);
+  const name = request.name();
+  let found: Found;
+  try {
+    found = await session.folder.lookup(parent, name);
+  } catch (error) {
+    if (name === '' || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    answer.u64(0).u64(0).u64(VALID_SECONDS).raw(NO_ENTRY);
+    return;
+  }
+  answerEntry(session, found, answer);
 };
 
 /** struct fuse_getattr_in */

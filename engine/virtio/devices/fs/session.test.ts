@@ -142,6 +142,14 @@ describe.skipIf(process.platform !== 'linux')('a FUSE session', () => {
     expect((await client.getattr(two)).size).toBe(1);
   });
 
+  it('says for a second that a name is none', async () => {
+    const answer = await client.call(1, 1, 'nothing');
+    expect([answer.length, answer.readBigUInt64LE(0), answer.readBigUInt64LE(16)]).toEqual([128, 0n, 1n]);
+    // That would be the folder itself.
+    await expect(client.call(1, 1, '')).rejects.toMatchObject({ errno: 2 });
+    expect(client.session.inodes.size).toBe(0);
+  });
+
   it('forgets one by one and many at once, and what it does not know too', async () => {
     const inodes = await Promise.all(
       ['a', 'b', 'c'].map(async (name) => {
