@@ -1,4 +1,4 @@
-import { type VueWrapper, mount } from '@vue/test-utils';
+import { type VueWrapper, flushPromises, mount } from '@vue/test-utils';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { OPTIONS, optionOf } from '../../engine/settings/settings';
 import { createTranslations } from '../translations';
@@ -23,7 +23,7 @@ let answers: Record<string, unknown> = {};
 vi.stubGlobal('hartbox', {
   request: async (name: string) => ({ ok: true, value: answers[name] }),
   on: () => () => undefined,
-  pathOf: () => '',
+  pathOf: (file: File) => file.name,
 });
 afterEach(() => {
   document.body.innerHTML = '';
@@ -51,6 +51,22 @@ describe('field of an option', () => {
     expect(form.draft.value['memory']).toBe('much');
     expect(wrapper.get('[role=alert]').text()).toBe("Expected a size from 16 MB to 3840 MB in whole M, not 'much'.");
     expect(input.attributes('aria-invalid')).toBe('true');
+  });
+
+  it('shares folders that are dropped on it, and nothing else', async () => {
+    const { form, wrapper } = field('shares', { shares: [{ folder: '/one' }] });
+    const drop = async (path: string, problem?: string): Promise<void> => {
+      answers['box.probe-file'] = { path, kind: 'unknown', size: 0, problem };
+      const dataTransfer = { types: ['Files'], files: [new File([], path)] };
+      wrapper.get('ol').element.dispatchEvent(Object.assign(new Event('drop', { bubbles: true, cancelable: true }), { dataTransfer }));
+      await flushPromises();
+    };
+    await flushPromises();
+    await drop('/two', 'folder');
+    expect(form.draft.value['shares']).toEqual([{ folder: '/one' }, { folder: '/two' }]);
+    await drop('notes.txt');
+    expect(form.draft.value['shares']).toHaveLength(2);
+    expect(wrapper.get('[role=alert]').text()).toBe('notes.txt is no folder.');
   });
 
   it('steps counts within their limits', async () => {
