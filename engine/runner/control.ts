@@ -38,7 +38,7 @@ export const RUN_STATES = ['preparing', 'starting', 'running', 'paused', 'stoppi
 export type RunState = (typeof RUN_STATES)[number];
 
 /** A port of the host that leads to one of the guest. */
-export const forwardSchema = z.object({
+const forwardSchema = z.object({
   protocol: z.enum(['tcp', 'udp']),
   hostAddress: z.string().max(64),
   /** 0: any that is free. */
