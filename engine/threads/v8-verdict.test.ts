@@ -76,6 +76,7 @@ describe('v8Verdict', () => {
     const other = { output: 'Welcome\n', errors: '', how: 'exit code 0' };
     expect(await v8Verdict(directory, ending(busy))).toEqual({ flags: V8_FLAGS });
     expect(await v8Verdict(directory, ending(other, passes(), other))).toMatchObject({ flags: [], failure: expect.any(String) });
+    expect(await v8Verdict(directory, ending(passes()))).toEqual({ flags: V8_FLAGS });
   });
 
   it('tries again for another Hartbox or other flags, and where the file is damaged', async () => {

@@ -78,7 +78,8 @@ async function judge(wanted: string[], attempt: (flags: string[]) => Promise<Tri
   if (resultOf(again)) return { verdict: accepted(), isFinal: false };
   return {
     verdict: { flags: [], failure: failed(again, 'so none is set. Nothing else is affected. A newer Hartbox may know this V8.') },
-    isFinal: true,
+    // What ends in peace without a word was no trial: its file was being replaced, by an update or a build.
+    isFinal: again.how !== 'exit code 0',
   };
 }
 
