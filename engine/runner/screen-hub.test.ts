@@ -122,7 +122,9 @@ describe('ScreenHub', () => {
     window.answers = true;
     window.answer();
     await vi.waitFor(() => expect(isSame(window.view, picture.pixels)).toBe(true));
-    const pixels = window.posted.reduce((sum, message) => sum + (message.type === 'tiles' ? message.data.length / 4 : 0), 0);
+    const pixels = window.posted
+      .slice(SCREEN_WINDOW)
+      .reduce((sum, message) => sum + (message.type === 'tiles' ? message.data.length / 4 : 0), 0);
     expect(pixels).toBe(640 * 480);
   });
 
@@ -176,6 +178,23 @@ describe('ScreenHub', () => {
     await vi.waitFor(() => expect(isSame(window.view, larger.pixels)).toBe(true));
     screens[0].show(undefined);
     await vi.waitFor(() => expect(window.size).toEqual({ width: 0, height: 0 }));
+  });
+
+  it('keeps quiet of a screen that is dark for a moment, as while a guest changes modes or its box ends', async () => {
+    hub.attach(machine());
+    const window = open();
+    window.say({ type: 'look', screen: 0 });
+    const picture = new TestPicture(640, 480, 0xff112233);
+    screens[0].show(picture);
+    // In the middle of it.
+    await vi.waitFor(() => expect(window.posted.some(({ type }) => type === 'tiles')).toBe(true));
+    screens[0].show(undefined);
+    await aWhile();
+    expect(window.posted.filter(({ type }) => type === 'size')).toHaveLength(1);
+    picture.pixels.fill(0xff445566);
+    screens[0].show(picture);
+    await vi.waitFor(() => expect(isSame(window.view, picture.pixels)).toBe(true));
+    expect(window.posted.filter(({ type }) => type === 'size')).toHaveLength(1);
   });
 
   it('sends the pointer when it looks otherwise, not where it is', async () => {

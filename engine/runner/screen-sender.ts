@@ -6,6 +6,8 @@ import { SCREEN_MESSAGE, SCREEN_WINDOW, type ScreenMessage } from './screen-chan
 const FRAME_MS = 16;
 /** How much longer than the last look took until the next, so that devices have their turn: a picture of 16 megapixels takes a while. */
 const REST = 2;
+/** How long a screen is dark until that is told, in milliseconds: it is while guests change modes, and while a box ends, whose last picture stays. */
+const DARK_MS = 500;
 
 /**
  * The sending half of a screen's channel: what a scanout shows, as fast as it is taken and no faster. It remembers what was sent, so that one who
@@ -23,6 +25,7 @@ export class ScreenSender {
   #isLooking = false;
   #isResting = true;
   #timer: NodeJS.Timeout | undefined;
+  #darkTimer: NodeJS.Timeout | undefined;
   #nextLook = 0;
   /** Milliseconds that this look has taken so far. */
   #spent = 0;
@@ -71,6 +74,7 @@ export class ScreenSender {
   /** Returns how many messages are not acknowledged. */
   close(): number {
     this.rest();
+    clearTimeout(this.#darkTimer);
     this.scanout.off('picture', this.#onPicture);
     this.scanout.off('damage', this.#onDamage);
     this.scanout.off('cursor', this.#onCursor);
@@ -78,6 +82,13 @@ export class ScreenSender {
   }
 
   #picture(): void {
+    clearTimeout(this.#darkTimer);
+    if (this.scanout.size || !this.#differ) this.#takeOver();
+    else this.#darkTimer = setTimeout(() => this.#takeOver(), DARK_MS);
+  }
+
+  /** What the scanout has is what is to be sent. */
+  #takeOver(): void {
     const { size } = this.scanout;
     if (size?.width !== this.#differ?.width || size?.height !== this.#differ?.height) {
       this.#differ = size && new TileDiffer(size.width, size.height, (part, target) => this.scanout.read(part, target));
@@ -145,7 +156,8 @@ export class ScreenSender {
       const { width, height, hotX, hotY, pixels } = this.#cursor ?? { width: 0, height: 0, hotX: 0, hotY: 0, pixels: new Uint8Array(0) };
       return { type: 'cursor', width, height, hotX, hotY, data: pixels.slice() };
     }
-    const update = this.#differ?.next(SCREEN_MESSAGE);
+    // Of a screen that is dark there is nothing to read.
+    const update = this.scanout.size && this.#differ?.next(SCREEN_MESSAGE);
     return update && { type: 'tiles', ...update };
   }
 }

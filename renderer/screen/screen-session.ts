@@ -1,6 +1,7 @@
 import { shallowReadonly, shallowRef } from 'vue';
 import type { Input } from '../../engine/runner/control';
 import type { ScreenMessage } from '../../engine/runner/screen-channel';
+import { type ScreenSurface, surfaceOf } from './screen-surface';
 
 type Of<T extends ScreenMessage['type']> = Extract<ScreenMessage, { type: T }>;
 
@@ -16,25 +17,33 @@ const PREVIEW_WIDTH = 640;
 
 /** A box's screen in the window: the picture on one side, the channel to the box on the other. Lives as long as the window. */
 export class ScreenSession {
-  /** As many pixels as the guest shows. It keeps the last picture of a box that is off. */
-  readonly canvas = document.createElement('canvas');
+  readonly #canvas = shallowRef(newCanvas());
+  /** As many pixels as the guest shows. It keeps the last picture of a box that is off. Another one where this one's context is lost. */
+  readonly canvas = shallowReadonly(this.#canvas);
   readonly #size = shallowRef<{ width: number; height: number }>();
   /** Undefined until the guest shows something, and once it shows nothing any more. */
   readonly size = shallowReadonly(this.#size);
   readonly #cursor = shallowRef<ScreenCursor>();
   /** Undefined where the guest leaves the pointer to the window. */
   readonly cursor = shallowReadonly(this.#cursor);
-  readonly #context: CanvasRenderingContext2D | null;
+  #surface: ScreenSurface | undefined;
   #port: MessagePort | undefined;
   #isExpected = false;
   /** The screen that is looked at; null: none. */
   #screen: number | null = null;
   #wanted: Of<'want'> | undefined;
 
-  constructor() {
-    this.canvas.className = 'block';
-    // Parts of it are written all the time, and read only for small pictures.
-    this.#context = this.canvas.getContext('2d', { alpha: false });
+  constructor(
+    /** The picture is lost: it has to be connected anew. */
+    onLost: () => void,
+  ) {
+    this.#surface = surfaceOf(this.#canvas.value, { withWebgl: true });
+    this.#canvas.value.addEventListener('webglcontextlost', () => {
+      this.#canvas.value = newCanvas();
+      this.#surface = surfaceOf(this.#canvas.value, { withWebgl: false });
+      this.#size.value = undefined;
+      onLost();
+    });
   }
 
   /** There is a port, or one has been asked for. */
@@ -91,15 +100,16 @@ export class ScreenSession {
 
   /** A small picture of it, as an address; undefined where there is none. */
   preview(): string | undefined {
-    const { width, height } = this.canvas;
+    const { width, height } = this.#canvas.value;
     if (!this.#size.value) return undefined;
+    this.#surface?.flush();
     const small = document.createElement('canvas');
     small.width = Math.min(width, PREVIEW_WIDTH);
     small.height = Math.max(1, Math.round((height * small.width) / width));
     const context = small.getContext('2d', { alpha: false });
     if (!context) return undefined;
     context.imageSmoothingQuality = 'high';
-    context.drawImage(this.canvas, 0, 0, small.width, small.height);
+    context.drawImage(this.#canvas.value, 0, 0, small.width, small.height);
     return small.toDataURL('image/webp', 0.8);
   }
 
@@ -117,7 +127,7 @@ export class ScreenSession {
   #resize({ width, height }: Of<'size'>): void {
     const isLit = width > 0 && height > 0;
     // Also where the size stays: it is black then.
-    if (isLit) [this.canvas.width, this.canvas.height] = [width, height];
+    if (isLit) this.#surface?.resize(width, height);
     this.#size.value = isLit ? { width, height } : undefined;
   }
 
@@ -126,7 +136,7 @@ export class ScreenSession {
     for (const { x, y, width, height } of parts) {
       const length = 4 * width * height;
       const pixels = new Uint8ClampedArray(data.buffer, data.byteOffset + at, length);
-      this.#context?.putImageData(new ImageData(pixels, width, height), x, y);
+      this.#surface?.write(x, y, width, height, pixels);
       at += length;
     }
   }
@@ -146,4 +156,10 @@ export class ScreenSession {
   #post(message: ScreenMessage): void {
     this.#port?.postMessage(message);
   }
+}
+
+function newCanvas(): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  canvas.className = 'block';
+  return canvas;
 }

@@ -25,10 +25,18 @@ export const useScreens = defineStore('screens', () => {
   function session(vm: string): ScreenSession {
     let found = sessions.get(vm);
     if (!found) {
-      found = new ScreenSession();
+      found = new ScreenSession(() => again(vm));
       sessions.set(vm, found);
     }
     return found;
+  }
+
+  /** Its picture is to come once more. */
+  function again(vm: string): void {
+    const screen = session(vm);
+    if (!screen.isConnected) return;
+    screen.disconnect();
+    connect(vm);
   }
 
   /** What has ended is no longer connected. */
@@ -37,12 +45,12 @@ export const useScreens = defineStore('screens', () => {
   }
 
   /** Connect a VM's screen while it runs. */
-  function connect(vm: VmView): void {
-    const screen = session(vm.id);
+  function connect(vm: string): void {
+    const screen = session(vm);
     if (screen.isConnected) return;
     screen.expectConnection();
     // If the VM has ended meanwhile there is nothing to connect to, and its state says so.
-    request('vm.connect', vm.id, 'screen').catch(() => screen.disconnect());
+    request('vm.connect', vm, 'screen').catch(() => screen.disconnect());
   }
 
   /** Remember what it shows, for its card. */

@@ -23,7 +23,9 @@ interface Shown {
 function shownIn(page: Page): Promise<Shown> {
   return page.evaluate(() => {
     const canvas = document.querySelector<HTMLCanvasElement>('.screen-stage canvas');
-    const image = canvas?.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height);
+    const copy = canvas ? new OffscreenCanvas(canvas.width, canvas.height).getContext('2d') : null;
+    if (canvas) copy?.drawImage(canvas, 0, 0);
+    const image = canvas && copy?.getImageData(0, 0, canvas.width, canvas.height);
     let [hash, light] = [0, 0];
     for (const word of new Uint32Array(image?.data.buffer ?? new ArrayBuffer(0))) {
       hash = (Math.imul(hash, 31) + word) | 0;
@@ -58,7 +60,7 @@ test("shows the guest's screen as it is, types and points there, follows the win
   const tab = (name: string) => page.getByRole('tab', { name });
   const picture = page.getByRole('application', { name: `Screen of ${NAME}.` });
   await expect(tab('Screen')).toHaveAttribute('aria-selected', 'true');
-  await expect.poll(async () => (await shownIn(page)).light).toBeGreaterThan(0);
+  await expect.poll(async () => (await shownIn(page)).light, { timeout: 60_000 }).toBeGreaterThan(0);
   await tab('Serial').click();
   await machine.shell();
   // Without the cursor, which blinks.
@@ -84,6 +86,14 @@ test("shows the guest's screen as it is, types and points there, follows the win
   await machine.command('until [ -s /x ]; do usleep 100000; done; echo "got <$(cat /x)>"', 'got <Hello, 42!>');
   await tab('Screen').click();
   expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
+
+  const saved = join(home.path, 'saved.png');
+  await app.electron.evaluate(({ dialog }, filePath) => {
+    Object.assign(dialog, { showSaveDialog: () => Promise.resolve({ canceled: false, filePath }) });
+  }, saved);
+  await page.getByRole('button', { name: 'Save a picture' }).click();
+  await expect(page.getByText(`A picture of “${NAME}” was saved to ${saved}.`)).toBeVisible();
+  expect(readPng(await readFile(saved))).toMatchObject({ width: (await shownIn(page)).width });
 
   await app.electron.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].setSize(760, 560));
   await expect.poll(async () => (await shownIn(page)).width).toBeLessThan(761);
