@@ -23,7 +23,8 @@ test.describe('the installed package', () => {
   let home: string;
   let command: string;
 
-  const dpkg = (...args: string[]): Buffer => execFileSync('dpkg', [`--root=${system}`, '--force-depends', ...args]);
+  const dpkg = (...args: string[]): Buffer =>
+    execFileSync('dpkg', [`--root=${system}`, '--force-depends', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   const env = (): NodeJS.ProcessEnv => ({ ...process.env, HARTBOX_HOME: home });
   /** A command line of the installed `hartbox`, where there is no network at all. */
   const offline = (...args: string[]) => run('unshare', ['--net', command, ...args], { env: env(), timeout: 100_000 });
