@@ -7,7 +7,7 @@ import tseslint from 'typescript-eslint';
  */
 export default tseslint.config(
   // AssemblyScript is not TypeScript: its own compiler checks engine/hart/helpers. Examples see the package, not the sources.
-  { ignores: ['out/', 'dist/', 'node_modules/', '.cache/', 'coverage/', 'test-results/', 'engine/hart/helpers/', 'examples/'] },
+  { ignores: ['out/', 'dist/', 'node_modules/', '.cache/', 'coverage/', 'test-results/', 'engine/hart/helpers/', 'docs/examples/'] },
   { files: ['**/*.ts', '**/*.vue'], extends: [tseslint.configs.recommendedTypeChecked] },
   { files: ['**/*.vue'], extends: [pluginVue.configs['flat/recommended']] },
   {

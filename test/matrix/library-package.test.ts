@@ -19,7 +19,7 @@ describe('the library as a package', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'hartbox-library-'));
-    await cp(join(root, 'examples', 'vitest'), folder, { recursive: true });
+    await cp(join(root, 'docs', 'examples', 'vitest'), folder, { recursive: true });
     const archive = await packLibrary(folder);
     // Only this one: its tools are those that are here.
     await node(npmScript(), 'pkg', 'delete', 'devDependencies');
