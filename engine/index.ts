@@ -30,6 +30,8 @@ export {
 } from './backend/disk/disk-images';
 export type { CreateDiskOptions, DiskCheck, DiskInfo } from './backend/disk/disk-images';
 export { type CpuProfile, GuestProfile } from './debug/profile';
+export { addressIn, formatAddress, formatNet, type Net, parseAddress } from './backend/net/nat/addresses';
+export { subnet4 } from './backend/net/nat/subnet';
 export { parseGdbAddress } from './debug/gdb/address';
 export { formatListenAddress, type ListenAddress } from './host/listen-address';
 export { parseVncAddress } from './display/vnc/server';

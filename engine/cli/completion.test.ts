@@ -49,7 +49,10 @@ describe('completion', () => {
       ['set', 'debian', 'harts=2', 'bell='],
       ['none', 'visual', 'sound'],
     ],
-    [['set', 'debian', '--unset', 'fla'], ['flashCode', 'flashVars']],
+    [
+      ['set', 'debian', '--unset', 'fla'],
+      ['flashCode', 'flashVars'],
+    ],
     [['trash', 'restore', ''], ['old-1']],
     [
       ['completion', ''],

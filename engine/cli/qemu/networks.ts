@@ -1,8 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
 import { VmError } from '../../errors/vm-error';
-import { addressIn, formatAddress, formatNet, type Net, parseAddress } from '../../backend/net/nat/addresses';
-import { subnet4 } from '../../backend/net/nat/subnet';
+import { addressIn, formatAddress, formatNet, type Net, parseAddress, subnet4 } from '../../index';
 import { type Forward, formatForward, networksSchema } from '../../settings/network';
 import type { MachineConfigInput } from '../../settings/settings';
 import type { Properties } from './properties';

@@ -13,7 +13,7 @@ import { describeVnc } from '../vnc';
 import type { LineSpec } from './lines/line-spec';
 import { type Input, Mux, type Output } from './lines/mux';
 import { type OpenLine, openLine } from './lines/open-line';
-import type { MonitorContext } from './monitor/commands';
+import type { MonitorContext } from './monitor/command';
 import { Monitor } from './monitor/monitor';
 import { withSnapshots } from './snapshot';
 import { standardLine } from './standard-line';

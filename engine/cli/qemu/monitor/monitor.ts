@@ -1,6 +1,7 @@
 import { HARTBOX_VERSION } from '../../../host/version';
 import type { Input, Output } from '../lines/mux';
-import { COMMANDS, INFO, type MonitorCommand, type MonitorContext } from './commands';
+import type { MonitorCommand, MonitorContext } from './command';
+import { COMMANDS, INFO } from './commands';
 import { MonitorError } from './expression';
 import { LineEditor } from './line-editor';
 

@@ -1,7 +1,7 @@
 import type { VirtualMachine } from '../../../index';
 import { type Forward, formatForward } from '../../../settings/network';
 import { hostForward, hostPort } from '../networks';
-import type { MonitorCommand } from './commands';
+import type { MonitorCommand } from './command';
 import { MonitorError } from './expression';
 
 const WIDTHS = [20, 16, 6, 16, 6] as const;
