@@ -1,7 +1,7 @@
 import type { Rectangle } from './scanout';
 
-/** Pixels along a side of what is compared and sent as a whole. */
-const TILE = 64;
+/** Pixels along a side of what is compared and sent as a whole; at the right and at the bottom tiles are smaller. */
+export const TILE = 64;
 const BLACK = 0xff000000;
 
 /** Parts of a picture as they are now. */
@@ -51,7 +51,15 @@ export class TileDiffer {
     }
   }
 
-  /** The next parts that changed, of at most so many bytes (16 KiB at least); undefined once there are none. */
+  /** This is to be sent whether it changes or not; the part has to lie inside. */
+  forget(part: Rectangle): void {
+    // No opaque pixel is that.
+    for (let row = part.y; row < part.y + part.height; row++)
+      this.#sent.fill(0, row * this.width + part.x, row * this.width + part.x + part.width);
+    this.damage(part);
+  }
+
+  /** The next parts that changed, none higher than a tile and each beginning with one, of at most so many bytes (16 KiB at least); undefined once there are none. */
   next(most: number): PictureUpdate | undefined {
     const parts: Rectangle[] = [];
     const pieces: Uint32Array[] = [];

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import type { Rectangle } from '../../gpu/scanout';
+import type { Rectangle, Scanout } from '../../gpu/scanout';
+import { type PictureUpdate, TILE, TileDiffer } from '../../gpu/tile-differ';
 import { Deflater } from './deflater';
 import { Hands } from './hands';
 import { CHALLENGE_BYTES, isRightAnswer } from './password';
 import { FORMAT_BYTES, formatPixelFormat, OWN_FORMAT, parsePixelFormat, PixelWriter } from './pixel-format';
 import type { Seat } from './seat';
-import { ShownPicture } from './shown-picture';
 import { TileEncoder } from './zrle';
 
 // RFC 6143, and for what is beyond it the community's description of the protocol (rfbproto).
@@ -34,6 +34,9 @@ const PIECE = 64 << 10;
 const FRAME_MS = 15;
 /** How long a wrong password is thought about, in milliseconds. */
 const WRONG_MS = 1000;
+/** Pixels of one update, in bytes as they are before they are encoded: the rest comes with the next. */
+const UPDATE_MOST = 8 << 20;
+const BLACK = 0xff000000;
 const EMPTY: Rectangle = { x: 0, y: 0, width: 0, height: 0 };
 
 export interface VncLine {
@@ -54,7 +57,9 @@ export class VncSession {
   #writer = new PixelWriter(OWN_FORMAT);
   #encodings = new Set<number>();
   #deflater: Deflater | undefined;
-  #shown: ShownPicture;
+  /** What the client has, and its size. */
+  #shown: TileDiffer;
+  #isDamaged = true;
   /** The client waits for a picture. */
   #isAsked = false;
   #hasNewCursor = false;
@@ -80,7 +85,7 @@ export class VncSession {
   ) {
     this.#hands = new Hands(seat);
     const { width, height } = seat.scanout.size ?? seat.scanout.wanted;
-    this.#shown = new ShownPicture(width, height);
+    this.#shown = differFor(seat.scanout, width, height);
     this.#parser = this.#talk();
     this.#step(undefined);
   }
@@ -203,7 +208,10 @@ export class VncSession {
       case UPDATE_REQUEST: {
         const bytes = yield 9;
         const [x, y, width, height] = [1, 3, 5, 7].map((at) => bytes.readUInt16BE(at));
-        if (bytes[0] === 0) this.#shown.mark({ x, y, width, height }, true);
+        if (bytes[0] === 0) {
+          this.#shown.forget(inside(this.#shown, { x, y, width, height }));
+          this.#isDamaged = true;
+        }
         this.#isAsked = true;
         this.#later();
         return true;
@@ -270,7 +278,8 @@ export class VncSession {
   // ---- what the client is shown ---------------------------------------------------------------------------------------
 
   #changed(part: Rectangle): void {
-    this.#shown.mark(part, false);
+    this.#shown.damage(inside(this.#shown, part));
+    this.#isDamaged = true;
     this.#later();
   }
 
@@ -300,7 +309,7 @@ export class VncSession {
       this.end();
     }
     this.#isSending = false;
-    if (this.#shown.isMarked || this.#hasNewCursor || this.#sizeReason) this.#later();
+    if (this.#isDamaged || this.#hasNewCursor || this.#sizeReason) this.#later();
   }
 
   /** The guest's screen has another size: then this goes out alone (rfbproto, DesktopSize). */
@@ -323,7 +332,8 @@ export class VncSession {
   #resized(): boolean {
     const { size } = this.seat.scanout;
     if (!size || (size.width === this.#shown.width && size.height === this.#shown.height)) return false;
-    this.#shown = new ShownPicture(size.width, size.height);
+    this.#shown = differFor(this.seat.scanout, size.width, size.height);
+    this.#isDamaged = true;
     return true;
   }
 
@@ -353,34 +363,82 @@ export class VncSession {
   }
 
   async #picture(): Promise<Buffer[]> {
-    const parts = this.#shown.update(this.seat.scanout);
-    const buffers: Buffer[] = [];
+    const update = this.#shown.next(UPDATE_MOST);
+    this.#isDamaged = update !== undefined;
+    if (!update) return [];
     const isCompressed = this.#encodings.has(ZRLE);
     // A format that the client asks for meanwhile counts from the next picture on.
-    const [shown, writer] = [this.#shown, this.#writer];
+    const writer = this.#writer;
     const encoder = new TileEncoder(writer);
-    for (const part of parts) {
-      if (isCompressed) {
-        shown.eachTile(part, (pixels, width, count) => encoder.add(pixels, width, count));
-        this.#deflater ??= new Deflater();
-        const deflated = await this.#deflater.deflate(encoder.take());
-        const length = Buffer.alloc(4);
-        length.writeUInt32BE(deflated.length);
-        buffers.push(Buffer.concat([rectangle(part, ZRLE), length, deflated]));
-      } else buffers.push(Buffer.concat([rectangle(part, RAW), rawPixels(shown, writer, part)]));
+    const buffers: Buffer[] = [];
+    for (const { part, pixels } of partsOf(update)) {
+      if (!isCompressed) {
+        buffers.push(Buffer.concat([rectangle(part, RAW), rawPixels(pixels, writer)]));
+        continue;
+      }
+      for (let left = 0; left < part.width; left += TILE) encoder.add(...tileOf(pixels, part, left));
+      this.#deflater ??= new Deflater();
+      const deflated = await this.#deflater.deflate(encoder.take());
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(deflated.length);
+      buffers.push(Buffer.concat([rectangle(part, ZRLE), length, deflated]));
     }
     return buffers;
   }
 }
 
-function rawPixels(shown: ShownPicture, writer: PixelWriter, { x, y, width, height }: Rectangle): Buffer {
-  const bytes = Buffer.alloc(writer.bytes * width * height);
-  const row = new Uint32Array(width);
+/** What is beyond the picture, as where there is none, is black. All is to be sent at first. */
+function differFor(scanout: Scanout, width: number, height: number): TileDiffer {
+  const differ = new TileDiffer(width, height, (part, target) => {
+    const size = scanout.size ?? { width: 0, height: 0 };
+    const there = inside(size, part);
+    if (there.width === part.width && there.height === part.height) {
+      scanout.read(part, target);
+      return;
+    }
+    target.fill(BLACK, 0, part.width * part.height);
+    if (there.width === 0 || there.height === 0) return;
+    const pixels = new Uint32Array(there.width * there.height);
+    scanout.read(there, pixels);
+    for (let line = 0; line < there.height; line++)
+      target.set(pixels.subarray(line * there.width, (line + 1) * there.width), line * part.width);
+  });
+  differ.forget({ x: 0, y: 0, width, height });
+  return differ;
+}
+
+/** As much of a part as there is. */
+function inside(size: { width: number; height: number }, { x, y, width, height }: Rectangle): Rectangle {
+  const [left, top] = [Math.min(x, size.width), Math.min(y, size.height)];
+  return { x: left, y: top, width: Math.min(x + width, size.width) - left, height: Math.min(y + height, size.height) - top };
+}
+
+/** Each part with its pixels. */
+function partsOf({ parts, data }: PictureUpdate): { part: Rectangle; pixels: Uint32Array }[] {
+  const all = new Uint32Array(data.buffer);
   let at = 0;
-  for (let line = 0; line < height; line++) {
-    shown.readRow(x, y + line, width, row);
-    for (const pixel of row) at = writer.write(pixel, bytes, at);
+  return parts.map((part) => {
+    const count = part.width * part.height;
+    at += count;
+    return { part, pixels: all.subarray(at - count, at) };
+  });
+}
+
+/** The tile of a part that begins in column `left`: its pixels, how many in a row, and how many in all. */
+function tileOf(pixels: Uint32Array, part: Rectangle, left: number): [pixels: Uint32Array, width: number, count: number] {
+  const width = Math.min(TILE, part.width - left);
+  const tile = new Uint32Array(width * part.height);
+  for (let line = 0; line < part.height; line++) {
+    const at = line * part.width + left;
+    tile.set(pixels.subarray(at, at + width), line * width);
   }
+  return [tile, width, tile.length];
+}
+
+function rawPixels(pixels: Uint32Array, writer: PixelWriter): Buffer {
+  const bytes = Buffer.alloc(writer.bytes * pixels.length);
+  let at = 0;
+  for (const pixel of pixels) at = writer.write(pixel, bytes, at);
   return bytes;
 }
 

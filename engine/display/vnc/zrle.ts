@@ -1,7 +1,6 @@
+import { TILE } from '../../gpu/tile-differ';
 import type { PixelWriter } from './pixel-format';
 
-/** Pixels along a side of the tiles of ZRLE (RFC 6143 §7.7.6), which at the right and at the bottom are smaller. */
-export const TILE = 64;
 /** Most colours of a tile whose pixels are written as numbers of them, and of one whose runs are. */
 const PACKED_COLOURS = 16;
 const RUN_COLOURS = 127;
@@ -10,7 +9,7 @@ const PLAIN_RUNS = 128;
 /** The longest tile: an octet, and as many whole pixels as there are. */
 const MOST_BYTES = 1 + 4 * TILE * TILE;
 
-/** Encodes tiles, each in the shortest of the ways that ZRLE has. What is made of it is still to be deflated. */
+/** Encodes tiles of ZRLE (RFC 6143 §7.7.6), which are as large as those that are compared, each in the shortest of the ways that ZRLE has. What is made of it is still to be deflated. */
 export class TileEncoder {
   #buffer = Buffer.alloc(64 << 10);
   #at = 0;
