@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeTarget } from '../../../test/support/debug-target';
+import { VmError } from '../../errors/vm-error';
 import { encodePacket, type PacketEvent, PacketParser, textToHex } from './packet';
 import { GdbSession, PACKET_BYTES } from './session';
 
@@ -75,6 +76,16 @@ describe('a session of a debugger', () => {
     expect([target.breakpoints, target.watchpoints, target.state]).toEqual([[], [], 'running']);
     expect(target.asked).toEqual(['stay run stay', 'go']);
     expect(target.events.listenerCount('stopped') + target.events.listenerCount('exit')).toBe(0);
+  });
+
+  it('lets a machine go on of which a hart came to its stop just when its client died', async () => {
+    await client.ask('vCont;s:p1.1;c');
+    target.pause = async () => {
+      target.state = 'paused';
+      throw new VmError('State', 'It has stopped by itself.');
+    };
+    await client.session.end('lost');
+    expect([target.state, target.asked.at(-1)]).toEqual(['running', 'go']);
   });
 
   it('keeps a machine waiting that waited before it came', async () => {

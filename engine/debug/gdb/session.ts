@@ -114,7 +114,8 @@ export class GdbSession {
       const mayGoOn = this.goesOn || how === 'detached';
       if (this.target.state === 'running') {
         if (this.points.isEmpty && !this.control.holdsSome) return;
-        await this.target.pause();
+        // A hart that came to its stop at this moment has done so already.
+        await this.target.pause().catch(() => undefined);
       }
       this.points.clear();
       if (mayGoOn) await this.target.go();
