@@ -129,7 +129,8 @@ test('makes a box of everything that can be started; kernel and program run', as
     Kernel: { boot: { source: 'kernel', kernel: files.Kernel } },
     Program: { boot: { source: 'elf', kernel: files.Program } },
   };
-  const shown = { Kernel: 'Linux version', Program: 'Hi' };
+  // Its last words, which stay in sight: it has no file system to go on with.
+  const shown = { Kernel: 'Unable to mount root fs', Program: 'Hi' };
   for (const [what, file] of Object.entries(files) as [keyof typeof files, string][]) {
     await page.getByRole('link', { name: 'New box' }).click();
     await page.getByRole('radio', { name: what }).check();
