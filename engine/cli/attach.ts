@@ -8,7 +8,7 @@ import { pacedWriter } from '../host/paced-writer';
 import { readFrom } from './host-streams';
 import { HostTerminal } from './host-terminal';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
-import { ATTACH } from './commands';
+import { ATTACH } from './commands/running';
 import { statisticsTable } from './statistics-report';
 
 const KEYS = `

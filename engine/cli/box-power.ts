@@ -1,4 +1,4 @@
-import { PAUSE, RESET, RESUME } from './commands';
+import { PAUSE, RESET, RESUME } from './commands/running';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
 
 /** `hartbox pause`, `resume` and `reset`: what takes no more than asking. */

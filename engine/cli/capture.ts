@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ENDING_SIGNALS } from '../host/ending-signals';
-import { CAPTURE } from './commands';
+import { CAPTURE } from './commands/network';
 import { parseSeconds } from './quantities';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
 import { UsageError } from './usage-error';

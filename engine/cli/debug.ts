@@ -4,7 +4,7 @@ import { VmError } from '../errors/vm-error';
 import { dataDirectory } from '../host/data-directory';
 import { pacedWriter } from '../host/paced-writer';
 import { Runner } from '../runner/runner';
-import { DEBUG } from './commands';
+import { DEBUG } from './commands/running';
 import { debuggerArguments, findDebugger } from './debuggers';
 import { exitCodeOfSignal } from './exit-codes';
 import { givenValues } from './given-values';

@@ -1,6 +1,7 @@
 import { nearest } from '../settings/nearest';
 import type { Command } from './command';
-import { BACKGROUND, COMMANDS } from './commands';
+import { BACKGROUND } from './commands/running';
+import { COMMANDS } from './commands';
 import { EXIT_USAGE } from './exit-codes';
 import { parseArguments } from './option-parser';
 import { UsageError } from './usage-error';

@@ -3,7 +3,7 @@ import { AREAS, type Area, type Severity } from '../doctor/findings';
 import { nodeHost, privateDetails, reportFacts } from '../doctor/node-host';
 import { reportText } from '../doctor/report';
 import { VmError } from '../errors/vm-error';
-import { DOCTOR } from './commands';
+import { DOCTOR } from './commands/program';
 import { expectNames, parseArguments } from './option-parser';
 import { ReportFile } from './report-file';
 

@@ -5,7 +5,7 @@ import { resizeDisk } from '../index';
 import { Library } from '../runner/library';
 import type { DriveConfig, DriveConfigInput } from '../settings/drive';
 import type { Command } from './command';
-import { DRIVE_ATTACH, DRIVE_DETACH, DRIVE_EJECT, DRIVE_INSERT, DRIVE_LIST, DRIVE_RESIZE } from './commands';
+import { DRIVE_ATTACH, DRIVE_DETACH, DRIVE_EJECT, DRIVE_INSERT, DRIVE_LIST, DRIVE_RESIZE } from './commands/drives';
 import { givenDrives } from './given-values';
 import { parseSize } from './quantities';
 import { type NamedBox, namedBox, nothingMore, parseBoxCommand } from './running-box';

@@ -1,7 +1,8 @@
 import { nearest } from '../settings/nearest';
 import { commandLineName } from '../settings/option';
 import { OPTIONS } from '../settings/settings';
-import { COMMANDS, HELP } from './commands';
+import { COMMANDS } from './commands';
+import { HELP } from './commands/program';
 import { commandHelp, commandMarkdown, overview, reference, settingHelp, settingsHelp, settingsMarkdown } from './help';
 import { parseArguments } from './option-parser';
 import { UsageError } from './usage-error';

@@ -2,7 +2,8 @@ import { itemsOf } from '../settings/items';
 import { commandLineName, type Option } from '../settings/option';
 import { PART_NAMES, type Part, OPTIONS } from '../settings/settings';
 import { PART_TITLES } from '../settings/json-schema';
-import { COMMANDS, RUN } from './commands';
+import { COMMANDS } from './commands';
+import { RUN } from './commands/running';
 import { type Command, HELP_ROW, type OptionRow } from './command';
 import { defaultOf, itemSection, optionRow, placeholder, valuesOf } from './option-rows';
 

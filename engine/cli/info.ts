@@ -6,7 +6,7 @@ import { deviceTreeSource } from '../images/device-tree-source';
 import type { Result } from '../runner/control';
 import { Library } from '../runner/library';
 import { Runner } from '../runner/runner';
-import { INFO } from './commands';
+import { INFO } from './commands/looking';
 import { prepare } from './machine-setup';
 import { namedBox, nothingMore, parseBoxCommand } from './running-box';
 import { formatTable } from './table';

@@ -3,7 +3,7 @@ import { dataDirectory } from '../host/data-directory';
 import type { RunState } from '../runner/control';
 import { findRunning } from '../runner/control-socket';
 import { type BoxEntry, Library } from '../runner/library';
-import { LIST } from './commands';
+import { LIST } from './commands/library';
 import { expectNames, parseArguments } from './option-parser';
 import { formatBytes } from './quantities';
 import { recoverLibrary } from './recovery';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../errors/vm-error';
 import type { Result } from '../runner/control';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
-import { LOGS } from './commands';
+import { LOGS } from './commands/looking';
 
 type Line = Result<'log'>['lines'][number];
 

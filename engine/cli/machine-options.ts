@@ -1,6 +1,6 @@
 import type { MachineConfigInput } from '../settings/settings';
 import type { Command } from './command';
-import { EXEC, RUN, START } from './commands';
+import { EXEC, RUN, START } from './commands/running';
 import { givenValues } from './given-values';
 import { parseArguments } from './option-parser';
 import { parseSeconds } from './quantities';

@@ -1,5 +1,5 @@
 import { formatForward, type Forward, parseForward } from '../settings/network';
-import { NETWORK_FLOWS, NETWORK_FORWARD, NETWORK_FORWARDS, NETWORK_UNFORWARD } from './commands';
+import { NETWORK_FLOWS, NETWORK_FORWARD, NETWORK_FORWARDS, NETWORK_UNFORWARD } from './commands/network';
 import type { Command } from './command';
 import { sizeOf } from './network';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';

@@ -1,7 +1,7 @@
 import { VmError } from '../errors/vm-error';
 import type { Result } from '../runner/control';
 import { formatSize } from '../settings/text';
-import { NETWORK_DOWN, NETWORK_LINE, NETWORK_LIST, NETWORK_UP } from './commands';
+import { NETWORK_DOWN, NETWORK_LINE, NETWORK_LIST, NETWORK_UP } from './commands/network';
 import type { Command } from './command';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
 import { formatTable } from './table';

@@ -1,4 +1,4 @@
-import { RAM } from './commands';
+import { RAM } from './commands/looking';
 import { formatBytes, parseSize } from './quantities';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
 import { formatTable } from './table';

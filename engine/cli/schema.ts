@@ -1,5 +1,5 @@
 import { settingsFileSchema } from '../settings/json-schema';
-import { SCHEMA } from './commands';
+import { SCHEMA } from './commands/program';
 import { expectNames, parseArguments } from './option-parser';
 
 /** `hartbox schema`: what settings files may hold, for editors. */

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../errors/vm-error';
 import type { ControlClient } from '../runner/control-client';
 import type { Arguments } from '../runner/control';
-import { CLICK, SCREENSHOT, TYPE } from './commands';
+import { CLICK, SCREENSHOT, TYPE } from './commands/looking';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
 import { UsageError } from './usage-error';
 import { KEY_LEFTSHIFT, keyFor } from '../display/us-keyboard';

@@ -1,4 +1,4 @@
-import { SETUP } from './commands';
+import { SETUP } from './commands/program';
 import { prepareDefaultGuest } from './machine-setup';
 import { expectNames, parseArguments } from './option-parser';
 

@@ -5,7 +5,7 @@ import { VmError } from '../errors/vm-error';
 import { dataDirectory } from '../host/data-directory';
 import { ENDING_SIGNALS } from '../host/ending-signals';
 import { Library } from '../runner/library';
-import { COPY, SSH } from './commands';
+import { COPY, SSH } from './commands/network';
 import { exitCodeOfSignal } from './exit-codes';
 import { parseArguments } from './option-parser';
 import { runningBox } from './running-box';

@@ -9,7 +9,7 @@ import { ENDING_SIGNALS } from '../host/ending-signals';
 import { errorReportSchema, progressSchema } from '../runner/control';
 import { errorOf, reportError } from '../runner/error-report';
 import { Runner } from '../runner/runner';
-import { BACKGROUND } from './commands';
+import { BACKGROUND } from './commands/running';
 import { Ending } from './ending';
 import { EXIT_FAILURE, exitCodeOfSignal } from './exit-codes';
 import { parseMachineOptions } from './machine-options';

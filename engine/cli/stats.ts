@@ -1,6 +1,6 @@
 import { sumOf } from '../index';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
-import { STATS } from './commands';
+import { STATS } from './commands/looking';
 import { statisticsTable } from './statistics-report';
 
 /** `hartbox stats`. */

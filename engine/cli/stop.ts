@@ -6,7 +6,7 @@ import { Library } from '../runner/library';
 import { EXIT_TIMEOUT } from './exit-codes';
 import { parseSeconds } from './quantities';
 import { namedBox, nothingMore, parseBoxCommand } from './running-box';
-import { STOP } from './commands';
+import { STOP } from './commands/running';
 
 /** How long a guest may take to shut down, and a process that is made to end, in milliseconds. */
 const PATIENCE_MS = 60_000;

@@ -1,7 +1,7 @@
 import { readText } from '../host/open-file';
 import type { Result } from '../runner/control';
 import type { VncWish } from '../runner/runner';
-import { VNC } from './commands';
+import { VNC } from './commands/looking';
 import type { MachineOptions } from './machine-options';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
 import { UsageError } from './usage-error';

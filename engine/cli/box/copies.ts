@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { dataDirectory } from '../../host/data-directory';
 import { Library } from '../../runner/library';
-import { CLONE, EXPORT, IMPORT } from '../commands';
+import { CLONE, EXPORT, IMPORT } from '../commands/library';
 import { givenValues } from '../given-values';
 import { interruptible } from '../interruption';
 import { expectNames, parseArguments } from '../option-parser';

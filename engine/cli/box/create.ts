@@ -2,7 +2,7 @@ import { dataDirectory } from '../../host/data-directory';
 import { Library, type NewDisk } from '../../runner/library';
 import { checkSettings } from '../../settings/problem';
 import { boxValuesSchema } from '../../settings/settings';
-import { CREATE } from '../commands';
+import { CREATE } from '../commands/library';
 import { givenValues, usable } from '../given-values';
 import { expectNames, parseArguments } from '../option-parser';
 import { parseSize } from '../quantities';

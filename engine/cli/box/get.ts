@@ -3,7 +3,7 @@ import { Library } from '../../runner/library';
 import { nearest } from '../../settings/nearest';
 import { OPTIONS, PART_NAMES } from '../../settings/settings';
 import { formatTexts } from '../../settings/text';
-import { GET } from '../commands';
+import { GET } from '../commands/library';
 import { expectNames, parseArguments } from '../option-parser';
 import { formatTable } from '../table';
 import { UsageError } from '../usage-error';

@@ -3,7 +3,7 @@ import { Library } from '../../runner/library';
 import { impliedSource } from '../../settings/boot';
 import { type BoxValuesInput, OPTIONS, optionOf } from '../../settings/settings';
 import { formatTexts } from '../../settings/text';
-import { RENAME, SET } from '../commands';
+import { RENAME, SET } from '../commands/library';
 import { asUsageError, givenValues } from '../given-values';
 import { expectNames, parseArguments } from '../option-parser';
 import { UsageError } from '../usage-error';

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { dataDirectory } from '../../host/data-directory';
 import { Library, type TrashedBox } from '../../runner/library';
 import { VmError } from '../../errors/vm-error';
-import { DELETE, TRASH_EMPTY, TRASH_LIST, TRASH_RESTORE } from '../commands';
+import { DELETE, TRASH_EMPTY, TRASH_LIST, TRASH_RESTORE } from '../commands/library';
 import { expectNames, parseArguments } from '../option-parser';
 import { formatBytes } from '../quantities';
 import { formatTable } from '../table';

@@ -1,5 +1,5 @@
 import { checkDisk, commitDisk, convertDisk, createDisk, diskFormatFor, diskInfo, imageChain, resizeDisk } from '../../index';
-import { DISK_CHECK, DISK_COMMIT, DISK_CONVERT, DISK_CREATE, DISK_INFO, DISK_RESIZE } from '../commands';
+import { DISK_CHECK, DISK_COMMIT, DISK_CONVERT, DISK_CREATE, DISK_INFO, DISK_RESIZE } from '../commands/disk';
 import { expectNames, parseArguments } from '../option-parser';
 import { UsageError } from '../usage-error';
 import { parseDiskSize, parseFormat } from './arguments';

@@ -1,5 +1,5 @@
 import type { CreateDiskOptions } from '../../index';
-import type { DISK_CREATE } from '../commands';
+import type { DISK_CREATE } from '../commands/disk';
 import type { OptionValues } from '../option-parser';
 import { UsageError } from '../usage-error';
 import { parsePower } from './arguments';

@@ -1,5 +1,5 @@
 import { allowReferences, imageChain, trustedReferences, withdrawTrust } from '../../index';
-import { DISK_TRUST } from '../commands';
+import { DISK_TRUST } from '../commands/disk';
 import { expectNames, parseArguments } from '../option-parser';
 import { UsageError } from '../usage-error';
 import { parseFormat } from './arguments';

@@ -1,0 +1,82 @@
+import { command } from '../command';
+import { VNC_PASSWORD } from './rows';
+
+export const STATS = command({
+  name: 'stats',
+  summary: 'show what the harts of a box have done since it was switched on',
+  usage: ['BOX [OPTIONS]'],
+  options: { json: { type: 'flag', help: 'as JSON, in the form of `hartbox run --stats-json`' } },
+  arguments: ['box'],
+});
+
+export const INFO = command({
+  name: 'info',
+  summary: 'show what lies where in the memory of a box, or its device tree, whether it runs or is off',
+  usage: ['BOX [OPTIONS]'],
+  options: {
+    dts: { type: 'flag', help: 'the device tree that the guest gets, as source text' },
+    'dump-dtb': { type: 'value', value: 'FILE', isFile: true, help: 'write the device tree to FILE, as firmware and kernels take it' },
+    json: { type: 'flag', help: 'the memory as JSON' },
+  },
+  arguments: ['box'],
+});
+
+export const RAM = command({
+  name: 'ram',
+  summary: 'show how the memory of a box that runs is used, or ask its guest to get by with less or more of it',
+  usage: ['BOX [OPTIONS]', 'BOX SIZE [OPTIONS]'],
+  options: {
+    reclaim: { type: 'flag', help: 'give all that is free in the guest to this computer now; little by little that happens by itself' },
+    json: { type: 'flag', help: 'as JSON, in bytes' },
+  },
+  arguments: ['box'],
+});
+
+export const SCREENSHOT = command({
+  name: 'screenshot',
+  summary: 'write what a screen of a box that runs shows to a PNG file',
+  usage: ['BOX FILE.png [OPTIONS]'],
+  options: { screen: { type: 'value', value: 'N', help: 'which of its screens; the first is 0 (default: 0)' } },
+  arguments: ['box'],
+});
+
+export const VNC = command({
+  name: 'vnc',
+  summary: 'show the screen of a box that runs to VNC viewers, and say where',
+  usage: ['BOX [OPTIONS]'],
+  about: `Any viewer will do. VNC is not encrypted: to look from another computer, forward the port by ssh -L.
+The guest's resolution follows the viewer's window, where both can do that.`,
+  options: {
+    address: { type: 'value', value: 'ADDRESS', help: 'where: PORT, HOST:PORT, :DISPLAY or unix:PATH  [127.0.0.1:5900, or a free port]' },
+    password: VNC_PASSWORD,
+  },
+  arguments: ['box'],
+});
+
+export const TYPE = command({
+  name: 'type',
+  summary: 'type on the keyboard of a box that runs',
+  usage: ['BOX TEXT [OPTIONS]'],
+  about: 'As on a US keyboard. What the guest makes of it depends on the keyboard that it is set to.',
+  options: { enter: { type: 'flag', help: 'press Enter behind it' } },
+  arguments: ['box'],
+});
+
+export const CLICK = command({
+  name: 'click',
+  summary: 'click at a pixel of the screen of a box that runs',
+  usage: ['BOX X Y [OPTIONS]'],
+  options: {
+    button: { type: 'value', value: 'BUTTON', help: 'left, right or middle (default: left)' },
+    double: { type: 'flag', help: 'twice' },
+  },
+  arguments: ['box'],
+});
+
+export const LOGS = command({
+  name: 'logs',
+  summary: 'show what a box that runs has reported: warnings, and what was asked of it',
+  usage: ['BOX [OPTIONS]'],
+  options: { follow: { type: 'flag', help: 'go on until the box is off' } },
+  arguments: ['box'],
+});
