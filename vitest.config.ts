@@ -14,8 +14,6 @@ const retry = process.env['CI'] === 'true' ? 1 : 0;
  */
 export default defineConfig({
   test: {
-    // All cores: most files wait for something most of the time. (What starts whole machines runs one file at a time, see below.)
-    maxWorkers: '100%',
     projects: [
       {
         test: {
