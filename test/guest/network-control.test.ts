@@ -35,7 +35,7 @@ describe('the network of a box that another process runs', () => {
     expect(await said('list', BOX)).toMatch(new RegExp(`^net0 +nat +\\S+ +${address} +up `, 'm'));
 
     const [port] = (await said('forward', BOX, '0:80')).split(':');
-    await vi.waitFor(() => expect(client?.status?.network.forwards).toMatchObject([{ hostPort: Number(port), guestPort: 80 }]));
+    await vi.waitFor(() => expect(client?.status?.network.forwards).toMatchObject([{ hostPort: Number(port), guestPort: 80 }]), 20_000);
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));
     const busy = await run('forward', BOX, `${(other.address() as AddressInfo).port}:80`);
@@ -43,7 +43,7 @@ describe('the network of a box that another process runs', () => {
     if (process.platform === 'linux') expect(busy.stderr).toContain(`process ${process.pid}`);
     other.close();
     await said('unforward', BOX, `${port}:80`);
-    await vi.waitFor(() => expect(client?.status?.network.forwards).toEqual([]));
+    await vi.waitFor(() => expect(client?.status?.network.forwards).toEqual([]), 20_000);
 
     expect(await said('line', BOX)).toBe('as fast as it can be\n');
     await said('line', BOX, '--rate', '2000', '--delay', '50');
