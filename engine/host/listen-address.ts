@@ -1,4 +1,6 @@
+import { chmod } from 'node:fs/promises';
 import type { Server } from 'node:net';
+import { reasonCode } from '../errors/system-error';
 
 /** Where a server can be found. */
 export type ListenAddress = { host: string; port: number } | { path: string };
@@ -27,7 +29,7 @@ export function formatListenAddress(address: ListenAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Let a server listen there; resolves with where it does. Rejects as Node's `listen` fails. */
+/** Let a server listen there; resolves with where it does. A socket of the file system only its owner can open. Rejects as Node's `listen` fails. */
 export async function listenAt(server: Server, address: ListenAddress): Promise<ListenAddress> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -38,6 +40,27 @@ export async function listenAt(server: Server, address: ListenAddress): Promise<
       resolve();
     });
   });
+  if ('path' in address && process.platform !== 'win32') await chmod(address.path, 0o600);
   const bound = server.address();
   return typeof bound === 'object' && bound && 'host' in address ? { host: address.host, port: bound.port } : address;
+}
+
+/** Why it cannot be listened at an address, which is as people write it. */
+interface ListenProblem {
+  where: string;
+  /** A code, such as EADDRINUSE, and words. */
+  reason: string;
+  how: string;
+  cause: unknown;
+}
+
+/** The same for an address that a user names; resolves with it as people write it. Throws what `refuse` makes of a failure. */
+export async function listenFor(server: Server, address: ListenAddress, refuse: (problem: ListenProblem) => Error): Promise<string> {
+  try {
+    return formatListenAddress(await listenAt(server, address));
+  } catch (cause) {
+    const reason = reasonCode(cause);
+    const how = reason === 'EADDRINUSE' ? 'something else listens there, perhaps another box' : (cause as Error).message;
+    throw refuse({ where: formatListenAddress(address), reason, how, cause });
+  }
 }

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { reasonCode } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
+import { listenAt } from '../host/listen-address';
 import { makeFile } from '../host/new-file';
 import { hostFiles } from '../host/patient-files';
 import { privateSocketPath } from '../host/private-socket';
@@ -102,18 +103,9 @@ function isSame(given: string, token: string): boolean {
   return timingSafeEqual(hash(given), hash(token));
 }
 
-async function listen(server: Server, address: string): Promise<void> {
-  if (process.platform !== 'win32') await hostFiles.remove(address);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address, () => {
-      server.off('error', reject);
-      // A connection that cannot be taken is the one who connects' trouble.
-      server.on('error', () => undefined);
-      resolve();
-    });
-  });
-  if (process.platform !== 'win32') await chmod(address, 0o600);
+async function listen(server: Server, path: string): Promise<void> {
+  if (process.platform !== 'win32') await hostFiles.remove(path);
+  await listenAt(server, { path });
 }
 
 /** Where a box listens: in a folder that only its user may enter. */

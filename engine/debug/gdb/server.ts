@@ -1,7 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { reasonCode } from '../../errors/system-error';
 import { VmError } from '../../errors/vm-error';
-import { formatListenAddress, type ListenAddress, listenAt } from '../../host/listen-address';
+import { type ListenAddress, listenFor } from '../../host/listen-address';
 import { encodePacket, textToHex } from './packet';
 import { GdbSession } from './session';
 import type { DebugTarget } from './target';
@@ -37,21 +36,21 @@ export class GdbServer {
   static async listen(target: DebugTarget, address: ListenAddress, options: GdbServerOptions = {}): Promise<GdbServer> {
     const server = createServer({ noDelay: true });
     server.maxConnections = MOST_CONNECTIONS;
-    const bound = await listenAt(server, address).catch((cause: unknown) => {
-      const where = formatListenAddress(address);
-      const reason = reasonCode(cause);
-      const how = reason === 'EADDRINUSE' ? 'something else listens there, perhaps another box' : (cause as Error).message;
-      throw new VmError(
-        'Resource',
-        `A debugger cannot be listened for at ${where}: ${how}. Give another address, such as port 0 for a free one.`,
-        {
-          cause,
-          code: 'gdb-listen',
-          params: { address: where, reason },
-        },
-      );
-    });
-    return new GdbServer(server, target, options, formatListenAddress(bound));
+    const bound = await listenFor(
+      server,
+      address,
+      ({ where, reason, how, cause }) =>
+        new VmError(
+          'Resource',
+          `A debugger cannot be listened for at ${where}: ${how}. Give another address, such as port 0 for a free one.`,
+          {
+            cause,
+            code: 'gdb-listen',
+            params: { address: where, reason },
+          },
+        ),
+    );
+    return new GdbServer(server, target, options, bound);
   }
 
   get isAttached(): boolean {

@@ -1,7 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { reasonCode } from '../../errors/system-error';
 import { VmError } from '../../errors/vm-error';
-import { formatListenAddress, type ListenAddress, listenAt, parseListenAddress } from '../../host/listen-address';
+import { type ListenAddress, listenFor, parseListenAddress } from '../../host/listen-address';
 import type { Seat } from './seat';
 import { VncSession } from './session';
 
@@ -21,16 +20,15 @@ const ENTRY_MS = 30_000;
  * 127.0.0.1:5900. Throws VmError 'Config'.
  */
 export function parseVncAddress(text: string): ListenAddress {
-  const address = parseListenAddress(text.replace(/^:(\d+)$/, '$1'), FIRST_PORT);
+  const address = parseListenAddress(text, FIRST_PORT);
   if (!address)
     throw VmError.config(`VNC cannot be listened for at "${text}". Give a port, HOST:PORT or unix:PATH, such as 127.0.0.1:${FIRST_PORT}.`, {
       code: 'vnc-address',
       params: { address: text },
     });
-  const isDisplay = 'port' in address && address.port > 0 && address.port < DISPLAYS;
-  return isDisplay || text === ':0'
-    ? { host: '127.0.0.1', ...address, port: FIRST_PORT + ('port' in address ? address.port : 0) }
-    : address;
+  if ('path' in address) return address;
+  const isDisplay = address.port < DISPLAYS && (address.port > 0 || text === ':0');
+  return isDisplay ? { ...address, port: FIRST_PORT + address.port } : address;
 }
 
 export interface VncServerOptions {
@@ -59,21 +57,17 @@ export class VncServer {
   static async listen(seat: Seat, address: ListenAddress, options: VncServerOptions = {}): Promise<VncServer> {
     const server = createServer({ noDelay: true });
     server.maxConnections = MOST_CLIENTS;
-    const bound = await listenAt(server, address).catch((cause: unknown) => {
-      const where = formatListenAddress(address);
-      const reason = reasonCode(cause);
-      const how = reason === 'EADDRINUSE' ? 'something else listens there, perhaps another box' : (cause as Error).message;
-      throw new VmError(
-        'Resource',
-        `VNC cannot be listened for at ${where}: ${how}. Give another address, such as port 0 for a free one.`,
-        {
+    const bound = await listenFor(
+      server,
+      address,
+      ({ where, reason, how, cause }) =>
+        new VmError('Resource', `VNC cannot be listened for at ${where}: ${how}. Give another address, such as port 0 for a free one.`, {
           cause,
           code: 'vnc-listen',
           params: { address: where, reason },
-        },
-      );
-    });
-    return new VncServer(server, seat, options, formatListenAddress(bound));
+        }),
+    );
+    return new VncServer(server, seat, options, bound);
   }
 
   /** How many have come in and look. */
