@@ -1,6 +1,6 @@
 import type { Command } from './command';
 import { RUN, EXEC, START, ATTACH, STOP, PAUSE, RESUME, RESET, DEBUG } from './commands/running';
-import { STATS, INFO, RAM, SCREENSHOT, VNC, TYPE, CLICK, LOGS } from './commands/looking';
+import { STATS, PROFILE, INFO, RAM, SCREENSHOT, VNC, TYPE, CLICK, LOGS } from './commands/looking';
 import {
   NETWORK,
   NETWORK_LIST,
@@ -47,6 +47,7 @@ export const COMMANDS = [
   RESET,
   DEBUG,
   STATS,
+  PROFILE,
   INFO,
   RAM,
   SCREENSHOT,

@@ -21,6 +21,7 @@ const HANDLERS: Record<string, () => Promise<Handler>> = {
   reset: async () => (await import('./box-power')).reset,
   debug: async () => (await import('./debug')).debug,
   stats: async () => (await import('./stats')).stats,
+  profile: async () => (await import('./profile')).profile,
   info: async () => (await import('./info')).info,
   ram: async () => (await import('./ram')).ram,
   screenshot: async () => (await import('./screen')).screenshot,

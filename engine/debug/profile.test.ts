@@ -88,7 +88,7 @@ function profiled(program: Program, jit: boolean): Map<string, number> {
   const machine: BareHart = new BareHart(helpers, {
     jit,
     tuning: { hot: 4, slice: 4096 },
-    environment: { time: () => Number(machine.retired) * 10, samples: (samples) => profile.add(0, samples) },
+    environment: { time: () => Number(machine.retired) * 10, samples: (samples) => profile.add(0, samples), isProfiled: true },
   });
   machine.run(program.code.bytes());
   return shares(profile.toCpuProfile());

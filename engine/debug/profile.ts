@@ -21,8 +21,18 @@ export interface CpuProfile {
   timeDeltas: number[];
 }
 
+/** Where most of the time went. Shares are parts of one of the time that the harts had. */
+export interface HotSpots {
+  /** Seconds, of all harts together. */
+  seconds: number;
+  idle: number;
+  /** The hottest first: functions by their own time, without that of what they call; or pages, where nobody names the code. */
+  spots: { name: string; privilege: (typeof MODES)[keyof typeof MODES]; share: number }[];
+}
+
 const TICKS_PER_MICROSECOND = 10;
-const PRIVILEGES: Record<number, string | undefined> = { 0: 'user mode', 1: 'supervisor mode', 3: 'machine mode' };
+const MODES = { 'user mode': 'user', 'supervisor mode': 'supervisor', 'machine mode': 'machine' } as const;
+const PRIVILEGES: Record<number, keyof typeof MODES | undefined> = { 0: 'user mode', 1: 'supervisor mode', 3: 'machine mode' };
 const PAGE_MASK = ~0xfffn;
 
 /**
@@ -101,6 +111,35 @@ export class GuestProfile {
     }
     return node;
   }
+}
+
+/** The `count` hottest spots of a profile. */
+export function hotSpots({ nodes, samples, timeDeltas, endTime }: CpuProfile, count: number): HotSpots {
+  const parents = new Map(nodes.flatMap(({ id, children }) => children.map((child) => [child, id] as const)));
+  const spent = new Map<number, number>();
+  for (let i = 0; i + 1 < samples.length; i++) spent.set(samples[i], (spent.get(samples[i]) ?? 0) + timeDeltas[i + 1]);
+  let idle = 0;
+  const spots = new Map<string, HotSpots['spots'][number]>();
+  for (const [id, time] of spent) {
+    const share = endTime > 0 ? time / endTime : 0;
+    const { functionName: name } = nodes[id - 1].callFrame;
+    let mode: (typeof MODES)[keyof typeof MODES] | undefined;
+    for (let at: number | undefined = id; at !== undefined && !mode; at = parents.get(at)) mode = modeOf(nodes[at - 1]);
+    if (!mode) {
+      idle += share;
+      continue;
+    }
+    const key = `${mode} ${name}`;
+    const spot = spots.get(key) ?? { name, privilege: mode, share: 0 };
+    spot.share += share;
+    spots.set(key, spot);
+  }
+  const hottest = [...spots.values()].sort((a, b) => b.share - a.share).slice(0, count);
+  return { seconds: endTime / 1e6, idle, spots: hottest };
+}
+
+function modeOf({ callFrame: { functionName } }: ProfileNode): (typeof MODES)[keyof typeof MODES] | undefined {
+  return Object.hasOwn(MODES, functionName) ? MODES[functionName as keyof typeof MODES] : undefined;
 }
 
 class Tree {

@@ -124,8 +124,10 @@ export const STOP_WRITE = 4;
 export const HART_STOP_ADDRESS = HART_PRIVATE + 1040;
 /** i32: not 0 while watchpoints let accesses pass: 1, or STOP_READ or STOP_WRITE once one did. */
 export const HART_WATCH_PASS = HART_PRIVATE + 1036;
-/** u32: 1 while the hart takes samples for a profile; u64: guest time of the next one. */
+/** u32: not 0 while the hart takes samples for a profile, PROFILING_ANEW until it has taken the first; u64: guest time of the next one. */
 export const HART_PROFILING = HART_PRIVATE + 1048;
+export const PROFILING = 1;
+export const PROFILING_ANEW = 2;
 export const HART_SAMPLE_AT = HART_PRIVATE + 1056;
 /** u32: whether instructions are traced (TRACE_*), one by one; u64: the virtual address of the one from which on they are to be. */
 export const HART_TRACING = HART_PRIVATE + 1112;

@@ -35,6 +35,7 @@ import {
   HART_PRIV,
   HART_PRIVATE_BYTES,
   HART_PROFILING,
+  PROFILING,
   HART_SAMPLING,
   HART_SCRATCH_RECORDS,
   HART_SINGLE_RECORD,
@@ -84,8 +85,10 @@ export interface HartEnvironment {
   translator?: Translator;
   /** What of the instructions to trace, and where the lines go, several in one text. */
   execTrace?: ExecTrace & { deliver(lines: string): void };
-  /** Takes samples for a profile, some thousand a second in bundles; without it none are taken. */
+  /** Takes samples for a profile, some thousand a second in bundles, while HART_PROFILING says so; without it none are taken. */
   samples?(samples: Samples): void;
+  /** Whether it says so from the beginning. */
+  isProfiled?: boolean;
   /** Its semihosting calls; without it they are not served. */
   semihosting?: SemihostingLine;
   /** A program of this privilege (0 U, 1 S, 3 M) tried one that is not served. Told again and again. */
@@ -215,6 +218,7 @@ export class Hart {
     new Uint8Array(memory.buffer).fill(0xff, base + HART_NO_FETCH_TLB, base + HART_NO_FETCH_TLB + FETCH_TABLE_BYTES);
     this.points = new DebugPoints(memory);
     if (environment.samples) {
+      this.data.setUint32(base + HART_PROFILING, environment.isProfiled ? PROFILING : 0, true);
       const peek = (address: bigint): number => this.helpers.peek(address);
       this.sampler = new Sampler(
         memory,
@@ -299,6 +303,7 @@ export class Hart {
     const { data, base } = this;
     const bytes = new Uint8Array(this.memory.buffer);
     const retired = data.getBigUint64(base + HART_INSTRET, true);
+    const profiling = data.getUint32(base + HART_PROFILING, true);
     data.setBigUint64(base + STAT_EARLIER, data.getBigUint64(base + STAT_EARLIER, true) + retired, true);
     bytes.fill(0, base + HART_X, base + HART_LINES);
     bytes.fill(0, base + HART_PRIVATE, base + HART_PRIVATE + HART_PRIVATE_BYTES);
@@ -310,7 +315,7 @@ export class Hart {
     data.setUint32(base + HART_SLICE, slice, true);
     data.setUint32(base + HART_BUDGET, slice, true);
     data.setUint32(base + HART_SLICE_MOST, slice, true);
-    data.setUint32(base + HART_PROFILING, this.sampler ? 1 : 0, true);
+    data.setUint32(base + HART_PROFILING, profiling, true);
     if (this.tracer) {
       data.setUint32(base + HART_TRACING, this.traceFrom === undefined ? TRACE_ALL : TRACE_FROM, true);
       data.setBigUint64(base + HART_TRACE_FROM, this.traceFrom ?? 0n, true);

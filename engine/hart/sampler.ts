@@ -1,5 +1,5 @@
 import { HART_PC, HART_X } from '../memory/layout';
-import { CSR_SATP, HART_PRIV, STAT_ASLEEP } from './hart-layout';
+import { CSR_SATP, HART_PRIV, HART_PROFILING, PROFILING, PROFILING_ANEW, STAT_ASLEEP } from './hart-layout';
 
 /**
  * Samples of one hart in the order in which they were taken, as numbers one after another: SAMPLE_* below, then the addresses of
@@ -20,6 +20,8 @@ const DEPTH_MAX = 64;
 const FRAME_MAX = 65536n;
 /** Numbers that are kept back, so that not every sample is a message. */
 const BATCH = 16384;
+/** Nor for longer than that, in ticks: who looks at a machine that runs on waits for them. */
+const BATCH_TICKS = 1_000_000;
 const [RA, SP, FP] = [1, 2, 8];
 
 /** Notes where a hart is, with the call chain that its frame pointers tell (RISC-V ELF psABI, frame pointer convention). */
@@ -28,6 +30,7 @@ export class Sampler {
   private numbers: bigint[] = [];
   private last = 0;
   private lastAsleep = 0n;
+  private flushed = 0;
 
   constructor(
     memory: WebAssembly.Memory,
@@ -46,6 +49,14 @@ export class Sampler {
     const { data, hart, numbers } = this;
     const now = this.time();
     const asleep = data.getBigUint64(hart + STAT_ASLEEP, true);
+    if (data.getUint32(hart + HART_PROFILING, true) === PROFILING_ANEW) {
+      // The time before is nobody's.
+      data.setUint32(hart + HART_PROFILING, PROFILING, true);
+      this.numbers = [];
+      this.last = this.flushed = now;
+      this.lastAsleep = asleep;
+      return;
+    }
     const slept = asleep - this.lastAsleep;
     const awake = BigInt(Math.max(0, now - this.last)) - slept;
     this.last = now;
@@ -59,7 +70,9 @@ export class Sampler {
       BigInt(chain.length),
       ...chain,
     );
-    if (numbers.length >= BATCH) this.flush();
+    if (numbers.length < BATCH && now - this.flushed < BATCH_TICKS) return;
+    this.flushed = now;
+    this.flush();
   }
 
   /** Deliver what was kept back. */

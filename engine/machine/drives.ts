@@ -1,4 +1,5 @@
 import { AsyncBlockDevice, type OpenDiskOptions } from '../backend/disk/async-block-device';
+import { type DiskTraffic, MeteredDisk } from '../backend/disk/metered-disk';
 import { VmError } from '../errors/vm-error';
 import { VirtioBlock } from '../virtio/devices/block';
 import { VirtioScsi } from '../virtio/devices/scsi/device';
@@ -18,6 +19,8 @@ interface Drive {
   file: string | undefined;
   /** Where the guest sees it: a device of its own, or a unit of the SCSI adapter. */
   place: VirtioBlock | UnitAddress;
+  /** Since it was attached; of all discs that were in it. */
+  traffic: DiskTraffic;
 }
 
 /** The drives of a machine: their disk images, and the devices in which the guest sees them. */
@@ -42,9 +45,11 @@ export class Drives {
       if (isScsi(drive)) this.add(drive, disk);
       else {
         const { serial, blockSize, discard, queues = harts } = drive;
-        const place = new VirtioBlock({ disk, serial, blockSize, discard, queues });
+        const traffic = { read: 0, written: 0 };
+        const metered = new MeteredDisk(disk, traffic);
+        const place = new VirtioBlock({ disk: metered, serial, blockSize, discard, queues });
         placed.push({ device: place, bus: drive.bus, slot: drive.slot });
-        this.keep(drive, { config: drive, disk, file: drive.file, place });
+        this.keep(drive, { config: drive, disk: metered, file: drive.file, place, traffic });
       }
     }
     this.disks = placed;
@@ -63,9 +68,9 @@ export class Drives {
     }
   }
 
-  /** Each drive's id, its settings with the file that was in it last, and the file in it now: none in an empty CD-ROM drive. */
-  list(): { id: string; config: DriveConfig; file: string | undefined }[] {
-    return [...this.drives].map(([id, { config, disk, file }]) => ({ id, config, file: disk && file }));
+  /** Each drive's id, its settings with the file that was in it last, the file in it now (none in an empty CD-ROM drive), and what went through it. */
+  list(): { id: string; config: DriveConfig; file: string | undefined; traffic: DiskTraffic }[] {
+    return [...this.drives].map(([id, { config, disk, file, traffic }]) => ({ id, config, file: disk && file, traffic: { ...traffic } }));
   }
 
   /** Resolves with the new drive's id. */
@@ -116,7 +121,7 @@ export class Drives {
     const { place, config } = drive;
     if (place instanceof VirtioBlock || config.media !== 'cdrom')
       throw VmError.config(`The drive ${id} is no CD-ROM drive; only those take another disc.`, { code: 'drive-no-cdrom', params: { id } });
-    const disk = file === undefined ? undefined : await openDisk({ ...config, file }, this.onFull);
+    const disk = file === undefined ? undefined : new MeteredDisk(await openDisk({ ...config, file }, this.onFull), drive.traffic);
     let before: AsyncBlockDevice | undefined;
     try {
       this.mustBeOpen();
@@ -143,8 +148,10 @@ export class Drives {
       throw VmError.config('The box has no SCSI adapter. Give it one (scsi), and start it again.', { code: 'no-scsi-adapter' });
     if (config.id !== undefined) this.mustBeFree(config.id);
     const { media, serial, blockSize } = config;
-    const unit = media === 'cdrom' ? { kind: media, medium: disk, serial } : { kind: media, medium: disk, serial, blockSize };
-    return this.keep(config, { config, disk, file: config.file, place: this.scsi.attach(unit) });
+    const traffic = { read: 0, written: 0 };
+    const medium = new MeteredDisk(disk, traffic);
+    const unit = media === 'cdrom' ? { kind: media, medium, serial } : { kind: media, medium, serial, blockSize };
+    return this.keep(config, { config, disk: medium, file: config.file, place: this.scsi.attach(unit), traffic });
   }
 
   private keep({ id: wanted }: DriveConfig, drive: Drive): string {

@@ -553,6 +553,12 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     }, every);
   }
 
+  /** Take samples of what the harts execute from now on, or no more; the last come up to 100 ms before. Throws VmError 'State' where it is off. */
+  setProfiling(on: boolean): void {
+    this.usableBoard('be profiled');
+    this.harts.isProfiling = on;
+  }
+
   /** Switch on; `paused`: before the first instruction, until resume(). */
   start({ paused = false }: { paused?: boolean } = {}): Promise<void> {
     return this.step('start', ['created'], async () => {

@@ -198,6 +198,31 @@ export const OPERATIONS = {
       deviceTree: z.string(),
     }),
   ),
+  /** Its drives, and how many bytes the guest has read from each and written to it. */
+  drives: row(
+    none,
+    z.object({
+      drives: z.array(
+        z.object({ id: z.string(), file: z.string().optional(), isDisc: z.boolean(), read: z.number(), written: z.number() }),
+      ),
+    }),
+  ),
+  /**
+   * Look for so many seconds where the harts spend their time; parts of one. Names are those of the guest's Linux, by itself, and of `symbols`.
+   * All of it is written to `file`, a .cpuprofile, where one is named.
+   */
+  profile: row(
+    z.object({
+      seconds: z.number().min(0.2).max(60),
+      symbols: z.array(z.string()).max(100).optional(),
+      file: z.string().optional(),
+    }),
+    z.object({
+      seconds: z.number(),
+      idle: z.number(),
+      spots: z.array(z.object({ name: z.string(), privilege: z.enum(['user', 'supervisor', 'machine']), share: z.number() })),
+    }),
+  ),
   /** What the harts have done since the machine was switched on. */
   statistics: row(none, machineStatisticsSchema),
   /** From now on tell `statistics` to this client every so many milliseconds; 0: no more. */

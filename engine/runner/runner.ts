@@ -23,6 +23,7 @@ import { executionTrace, type SymbolFile, symbolFiles } from './symbol-files';
 import { changesOfDrives } from './drive-changes';
 import type { Library } from './library';
 import { MessageLog } from './message-log';
+import { Profiling } from './profiling';
 import { ScreenHub } from './screen-hub';
 import { saveScreenshot } from './screenshot';
 import { setProcessPriority } from './process-priority';
@@ -98,6 +99,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private readonly hub: ConsoleHub;
   private readonly screens = new ScreenHub();
   private readonly log = new MessageLog();
+  private readonly profiling = new Profiling();
   private readonly preparation = new AbortController();
   private readonly since = Date.now();
   private lock: FileLock | undefined;
@@ -171,6 +173,10 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
         const { running } = this;
         return { memoryMap: running.memoryMap, deviceTree: Buffer.from(running.deviceTree()).toString('base64') };
       },
+      drives: () => ({
+        drives: this.running.drives.map(({ id, config, file, traffic }) => ({ id, file, isDisc: config.media === 'cdrom', ...traffic })),
+      }),
+      profile: (wish) => this.profiling.take(this.running, wish),
       statistics: () => this.statistics,
       debug: ({ address }) => this.debug(address),
       vnc: (wish) => this.showByVnc(this.running, wish),

@@ -24,7 +24,7 @@ export interface HartBoard {
   jit: boolean;
   /** What guest time does while the host sleeps. */
   hostSleep: HostSleep;
-  /** Whether to take samples for a profile. */
+  /** Whether to take samples for a profile from the beginning; HartPool.isProfiling has that begin later. */
   profile?: boolean;
   /** What harts know of semihosting by themselves; without it they do not serve it. */
   semihosting?: SemihostingFacts;

@@ -186,7 +186,8 @@ const environment: HartEnvironment = {
         },
       }
     : {}),
-  ...(board.profile ? { samples: (samples) => report({ samples }) } : {}),
+  samples: (samples) => report({ samples }),
+  isProfiled: board.profile ?? false,
   ...(board.trace?.includes('exec') ? { execTrace: { ...board.execTrace, deliver: traceLines } } : {}),
   ...(traceTraps
     ? {

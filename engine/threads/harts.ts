@@ -5,6 +5,7 @@ import { asVmError, systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import { CsrExaminer } from '../hart/csr-examiner';
 import { DebugPoints, type HartStop } from '../hart/debug-points';
+import { HART_PROFILING, PROFILING_ANEW } from '../hart/hart-layout';
 import type { Samples } from '../hart/sampler';
 import type { Explanation } from '../hart/illegal-instruction';
 import type { SemihostingReply, SemihostingRequest } from '../hart/semihosting';
@@ -244,6 +245,12 @@ export class HartPool extends EventEmitter<HartPoolEvents> {
     this.server.close();
     await this.threads.end();
     this.members = [];
+  }
+
+  /** Whether the harts take samples, for `samples`. The last of them come some 100 ms before the end. */
+  set isProfiling(on: boolean) {
+    for (let hart = 0; hart < this.plan.harts; hart++)
+      Atomics.store(this.words, (HARTS_BASE + hart * HART_STRIDE + HART_PROFILING) >>> 2, on ? PROFILING_ANEW : 0);
   }
 
   /** What the harts have done since start(), up to their last polls. At any time, also after stop(). */

@@ -83,6 +83,17 @@ describe('a box that another process runs', () => {
 
     const stats = JSON.parse((await hartbox(['stats', BOX, '--json'], { env })).stdout) as { harts: { instructions: number }[] };
     expect(stats.harts[0].instructions).toBeGreaterThan(1_000_000);
+    // Reading random numbers is the kernel's own work; its functions have names though nobody gave a file with them.
+    one.child.stdin.write('dd if=/dev/urandom of=/dev/null bs=1M &\n');
+    const flame = join(folder, 'box.cpuprofile');
+    const { stdout, stderr } = await hartbox(['profile', BOX, '--seconds', '2', '--json', '--out', flame], { env });
+    expect(stderr).toBe('');
+    const { spots, idle } = JSON.parse(stdout) as { idle: number; spots: { name: string; privilege: string; share: number }[] };
+    expect(idle).toBeLessThan(0.5);
+    expect(spots[0]).toMatchObject({ name: expect.stringMatching(/chacha|random/) as string, privilege: 'supervisor' });
+    expect(spots.reduce((sum, { share }) => sum + share, idle)).toBeLessThanOrEqual(1.001);
+    expect(readFileSync(flame, 'utf8')).toContain(`"functionName":"${spots[0].name}"`);
+    one.child.stdin.write('kill %1\n');
     expect(await hartbox(['reset', BOX], { env })).toMatchObject({ code: 0 });
     await one.says(/second-43[\s\S]*root@hartbox/);
     expect(await hartbox(['pause', BOX], { env })).toMatchObject({ code: 0 });

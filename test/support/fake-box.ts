@@ -61,6 +61,8 @@ export class FakeBox
       return { width: 640, height: 480 };
     },
     board: () => ({ memoryMap: [], deviceTree: '' }),
+    drives: () => ({ drives: [] }),
+    profile: ({ seconds }) => ({ seconds, idle: 1, spots: [] }),
     statistics: () => this.statistics,
     debug: ({ address }) => ({ address: address ?? '127.0.0.1:1234', symbols: [] }),
     vnc: () => ({ address: '127.0.0.1:5900' }),

@@ -16,3 +16,8 @@ export function sliceBuffers(buffers: readonly Uint8Array[], start: number, leng
   }
   return slice;
 }
+
+/** Bytes of all of them. */
+export function lengthOf(buffers: readonly Uint8Array[]): number {
+  return buffers.reduce((sum, { length }) => sum + length, 0);
+}

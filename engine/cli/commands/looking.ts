@@ -9,6 +9,27 @@ export const STATS = command({
   arguments: ['box'],
 });
 
+export const PROFILE = command({
+  name: 'profile',
+  summary: 'look for some seconds where a box that runs spends its time, by the functions of its kernel',
+  usage: ['BOX [OPTIONS]'],
+  about: `The names of a Linux kernel's functions come out of the guest's memory. Of programs pages are shown where no file names their functions.
+A profile from the first instruction on: hartbox run --profile FILE.`,
+  options: {
+    seconds: { type: 'value', value: 'N', help: 'for how long: 0.2 to 60 (default: 5)' },
+    symbols: {
+      type: 'value',
+      value: 'FILE',
+      isFile: true,
+      multiple: true,
+      help: 'an ELF file with more names, or a copy of /proc/kallsyms',
+    },
+    out: { type: 'value', value: 'FILE', isFile: true, help: 'all of it, with who called whom, as a .cpuprofile for flame-graph viewers' },
+    json: { type: 'flag', help: 'as JSON; shares are parts of one' },
+  },
+  arguments: ['box'],
+});
+
 export const INFO = command({
   name: 'info',
   summary: 'show what lies where in the memory of a box, or its device tree, whether it runs or is off',

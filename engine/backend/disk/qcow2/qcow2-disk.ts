@@ -1,7 +1,7 @@
 import { DeviceError, VmError } from '../../../errors/vm-error';
 import { Disk, SECTOR } from '../disk';
 import type { DiskFile } from '../disk-file';
-import { sliceBuffers } from '../slice-buffers';
+import { lengthOf, sliceBuffers } from '../slice-buffers';
 import { markBitmapsInUse } from './bitmaps';
 import { CompressedWriter } from './compressed-writer';
 import { decompressCluster } from './decompress';
@@ -666,10 +666,4 @@ function isInPlace(run: Run): boolean {
 /** Bits `from` to `to` - 1. */
 function maskOf(from: number, to: number): number {
   return to - from >= 32 ? 0xffff_ffff : ((2 ** (to - from) - 1) * 2 ** from) >>> 0;
-}
-
-function lengthOf(buffers: Uint8Array[]): number {
-  let length = 0;
-  for (const buffer of buffers) length += buffer.length;
-  return length;
 }
