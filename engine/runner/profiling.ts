@@ -7,7 +7,6 @@ import { systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import type { Samples } from '../hart/sampler';
 import type { VirtualMachine } from '../machine/virtual-machine';
-import { RAM_BASE } from '../board/board-map';
 import type { Arguments, Result } from './control';
 import { symbolFiles } from './symbol-files';
 
@@ -61,10 +60,12 @@ export class Profiling {
 }
 
 /** The functions of the guest's kernel, if it is a Linux that has them in its memory. */
-async function searchKernel({ memory, config }: VirtualMachine): Promise<ReturnType<typeof kernelSymbols> & object> {
-  const end = Math.min(config.memory, SEARCHED);
+async function searchKernel({ memory, memoryMap }: VirtualMachine): Promise<ReturnType<typeof kernelSymbols> & object> {
+  const ram = memoryMap.find(({ kind }) => kind === 'ram');
+  if (!ram) return [];
+  const end = Math.min(ram.size, SEARCHED);
   for (let at = 0; at < end; at += PIECE) {
-    const found = kernelSymbols(memory.view(RAM_BASE + at, Math.min(PIECE + OVERLAP, end - at)));
+    const found = kernelSymbols(memory.view(ram.base + at, Math.min(PIECE + OVERLAP, end - at)));
     if (found) return found;
     await turn();
   }
