@@ -128,6 +128,7 @@ const CSR_EXTENSIONS: [first: number, last: number, extension: string][] = [
   [0x721, 0x73f, 'Sscofpmf'],
   [0x747, 0x757, 'Smepmp'],
   [0x740, 0x744, 'Smrnmi'],
+  [0x14d, 0x14d, 'Sstc'],
   [0x5a8, 0x5a8, 'Sdtrig'],
   [0x7a0, 0x7a8, 'Sdtrig'],
   [0x7b0, 0x7b3, 'Sdext'],
@@ -241,8 +242,9 @@ function csr(
     return say(`${key} tvm`, `${name} is kept from supervisor mode by mstatus.TVM, which machine mode has set`);
   if (number >= 1 && number <= 3 && context.floatIsOff)
     return say('fs', `${text} needs floating point, which is switched off: set mstatus.FS (sstatus.FS) to 1 or more first`);
-  if (extension === undefined && number === 0x14d)
-    return say(`${key} stce`, `${name} is kept from supervisor mode: menvcfg.STCE or bit 1 of mcounteren is 0`);
+  if (extension !== undefined && (extensionBit(extension.toLowerCase()) & context.extensionsOff) !== 0)
+    return say(key, `the register ${name} needs the extension ${extension}, which the option --extensions-off leaves out`, true);
+  if (number === 0x14d) return say(`${key} stce`, `${name} is kept from supervisor mode: menvcfg.STCE or bit 1 of mcounteren is 0`);
   if (extension !== undefined) {
     const option = OPTIONS[extension];
     return say(
