@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { AudioBackend } from '../backend/audio/audio-backend';
+import type { LiveAudio } from '../backend/audio/live-audio';
 import { FlashFile } from '../backend/flash-file';
 import { Scanout } from '../gpu/scanout';
 import { CACHE_BLOCK_SHIFT } from '../hart/extension-bits';
@@ -53,7 +53,7 @@ import { readImageFile } from '../images/image-file';
 import type { MachineConfig } from '../settings/settings';
 import type { DeviceTreeNode } from '../bus/device-tree';
 import { deviceTreeBlob } from '../board/device-tree-blob';
-import { openAudio } from './audio';
+import { type MachineAudio, openAudio } from './audio';
 import { Drives } from './drives';
 import { Networks, type NetworksOptions } from './networks';
 import { Shares } from './shares';
@@ -115,6 +115,11 @@ export class Board {
   private readonly powerButton: PowerButton | undefined;
   private readonly memoryBalloon: VirtioBalloon | undefined;
   private readonly watchdog: Watchdog | undefined;
+  /** Those who listen to the sound card. */
+  get liveAudio(): LiveAudio | undefined {
+    return this.audio?.live;
+  }
+
   /** Undefined for a machine without. */
   readonly soundCard: VirtioSound | undefined;
   private readonly inputs: ReadonlyMap<InputKind, HumanInput>;
@@ -125,7 +130,7 @@ export class Board {
     readonly networks: Networks,
     private readonly shares: Shares,
     private readonly flashFile: FlashFile | undefined,
-    private readonly audio: AudioBackend | undefined,
+    private readonly audio: MachineAudio | undefined,
     fwCfgFiles: ReadonlyMap<string, Uint8Array>,
   ) {
     const { config, memory, boot } = options;
@@ -145,7 +150,7 @@ export class Board {
       drives,
       networks: networks.placed,
       shares: shares.placed,
-      audio,
+      audio: audio?.backend,
       scanouts,
     });
     this.namedPorts = devices.ports[0]?.device;
@@ -363,7 +368,7 @@ export class Board {
       transport.reset();
       await transport.drained();
     }
-    this.audio?.close();
+    this.audio?.backend.close();
     await this.networks.close();
     await this.shares.close();
     await this.drives.close();

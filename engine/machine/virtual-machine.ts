@@ -29,6 +29,7 @@ import type { BalloonStatistics } from '../virtio/devices/balloon';
 import type { InputKind } from '../virtio/devices/human-input';
 import type { InputEvent } from '../virtio/devices/input';
 import type { ConsolePort } from '../virtio/devices/console-port';
+import type { LiveAudio } from '../backend/audio/live-audio';
 import type { VirtioSound } from '../virtio/devices/sound/device';
 import { Board, type MemoryMapEntry } from './board';
 import { Debugger } from './debugger';
@@ -447,6 +448,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     const { soundCard } = this.usableBoard('show its sound card');
     if (soundCard) return soundCard;
     throw VmError.config('The machine has no sound card: its configuration says sound: false.', { code: 'no-sound-card' });
+  }
+
+  /** Who listens to what the guest plays, and is heard by it: undefined for a machine without a sound card. */
+  get liveAudio(): LiveAudio | undefined {
+    return this.board.liveAudio;
   }
 
   /** One of the extra console ports. Throws VmError 'Config' if the machine was made without it. */

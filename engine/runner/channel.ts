@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { audioMessageSchema } from './audio-channel';
 import { consoleMessageSchema } from './console-channel';
 import { screenMessageSchema } from './screen-channel';
 
@@ -9,11 +10,12 @@ import { screenMessageSchema } from './screen-channel';
 export const CHANNELS = {
   console: consoleMessageSchema,
   screen: screenMessageSchema,
+  audio: audioMessageSchema,
 } as const;
 export type ChannelKind = keyof typeof CHANNELS;
 export const CHANNEL_KINDS = Object.keys(CHANNELS) as [ChannelKind, ...ChannelKind[]];
 
-export const channelMessageSchema = z.union([consoleMessageSchema, screenMessageSchema]);
+export const channelMessageSchema = z.union([consoleMessageSchema, screenMessageSchema, audioMessageSchema]);
 export type ChannelMessage = z.output<typeof channelMessageSchema>;
 
 /** One end of a channel: a MessagePort as Electron has it, or a channel of a control line (line-channel.ts). What it brings is unchecked. */

@@ -66,6 +66,8 @@ export const statusSchema = z.object({
   pending: z.array(z.string()),
   /** How many it has; undefined while it is being prepared. */
   screens: z.number().int().nonnegative().optional(),
+  /** Whether it has a sound card; undefined while it is being prepared. */
+  hasSound: z.boolean().optional(),
   /** What the guest is reached by, as far as is known, and the ports of this computer that lead to it. */
   network: z.object({ addresses: z.array(z.string()), forwards: z.array(forwardSchema) }),
   /** Size of the terminal. */

@@ -13,6 +13,7 @@ import { type MachineExit, VirtualMachine, type VirtualMachineOptions } from '..
 import { impliedNetwork, impliedSource, keepingVariables } from '../settings/boot';
 import { checkSettings } from '../settings/problem';
 import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machineConfigSchema } from '../settings/settings';
+import { AudioHub } from './audio-hub';
 import type { ChannelKind, Connection } from './channel';
 import { ConsoleHub } from './console-hub';
 import type { Arguments, Progress, Result, RunState, Status } from './control';
@@ -98,6 +99,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private machine: VirtualMachine | undefined;
   private readonly hub: ConsoleHub;
   private readonly screens = new ScreenHub();
+  private readonly audio = new AudioHub();
   private readonly log = new MessageLog();
   private readonly profiling = new Profiling();
   private readonly preparation = new AbortController();
@@ -196,6 +198,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       pauseReason: machine?.pauseReason && reportError(machine.pauseReason),
       pending: this.pending,
       screens: machine?.scanouts.length,
+      hasSound: machine && machine.liveAudio !== undefined,
       network: {
         addresses: machine?.networks.flatMap(({ addresses }) => addresses) ?? [],
         forwards: machine?.forwards.map(({ adapter: _, ...forward }) => forward) ?? [],
@@ -294,8 +297,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   }
 
   connect(kind: ChannelKind, connection: Connection): void {
-    if (kind === 'console') this.hub.connect(connection);
-    else this.screens.connect(connection);
+    const { hub: console, screens: screen, audio } = this;
+    ({ console, screen, audio })[kind].connect(connection);
   }
 
   /** The terminal has another size. */
@@ -433,6 +436,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private follow(machine: VirtualMachine): void {
     this.hub.attach(machine.console);
     this.screens.attach(machine);
+    this.audio.attach(machine.liveAudio);
     machine.on('warning', (warning) => this.warn(warning));
     machine.on('full', (error) => this.onFull(error));
     machine.on('networks', () => this.note());

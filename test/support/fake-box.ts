@@ -1,6 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { VmError } from '../../engine/errors/vm-error';
 import { Scanout } from '../../engine/gpu/scanout';
+import { LiveAudio } from '../../engine/backend/audio/live-audio';
+import { AudioHub } from '../../engine/runner/audio-hub';
 import type { ChannelKind, Connection } from '../../engine/runner/channel';
 import { ConsoleHub } from '../../engine/runner/console-hub';
 import type { EventData, Status } from '../../engine/runner/control';
@@ -74,11 +76,13 @@ export class FakeBox
 
   readonly scanout = new Scanout({ width: 320, height: 200 });
   private readonly screens = new ScreenHub();
+  private readonly audio = new AudioHub();
 
   constructor() {
     super();
     this.setMaxListeners(0);
     this.screens.attach({ scanouts: [this.scanout], input: (device, events) => this.asked.push({ device, events }) > 0 });
+    this.audio.attach(new LiveAudio());
     this.hub.attach({
       write: (data) => {
         this.typed.push(Buffer.from(data).toString());
@@ -95,8 +99,8 @@ export class FakeBox
   }
 
   connect(kind: ChannelKind, connection: Connection): void {
-    if (kind === 'console') this.hub.connect(connection);
-    else this.screens.connect(connection);
+    const { hub: console, screens: screen, audio } = this;
+    ({ console, screen, audio })[kind].connect(connection);
   }
 
   change(change: Partial<Status>): void {

@@ -4,7 +4,9 @@ import { type AudioFormat, fillWithSilence, type SampleFormatName } from './samp
 export interface Playback {
   /** A piece of what is played, whole frames. It is the caller's memory: what is not used at once is copied. */
   play(bytes: Uint8Array): void;
-  /** The guest has nothing more to play for now. */
+  /** The guest has nothing more to play for now, or has paused it. */
+  rest(): void;
+  /** Nothing follows. */
   end(): void;
 }
 
@@ -22,10 +24,14 @@ export interface AudioLimits {
   channels: number;
 }
 
-/** Where sound goes and comes from: nowhere, files, a window. It knows no device, and the device keeps the time. */
+/** Where sound goes and comes from: nowhere, files, a window. It knows no device; the device keeps the time, by its clock. */
 export interface AudioBackend {
   /** What can be recorded; undefined for anything. */
   readonly recordingLimits: AudioLimits | undefined;
+  /** Milliseconds before its time that what is played is handed over. */
+  readonly lead: number;
+  /** The clock by which it is heard: milliseconds from some moment on, without jumps. */
+  now(): number;
   play(format: AudioFormat): Playback;
   record(format: AudioFormat): Recording;
   close(): void;
@@ -34,9 +40,14 @@ export interface AudioBackend {
 /** Plays for nobody, and hears nothing. */
 export class SilentAudio implements AudioBackend {
   readonly recordingLimits = undefined;
+  readonly lead = 0;
+
+  now(): number {
+    return performance.now();
+  }
 
   play(_format: AudioFormat): Playback {
-    return { play: () => undefined, end: () => undefined };
+    return { play: () => undefined, rest: () => undefined, end: () => undefined };
   }
 
   record({ samples }: AudioFormat): Recording {

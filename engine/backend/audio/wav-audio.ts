@@ -19,6 +19,7 @@ export interface WavAudioOptions {
 /** WAV files instead of loudspeakers and microphone. */
 export class WavAudio implements AudioBackend {
   readonly recordingLimits: AudioLimits | undefined;
+  readonly lead = 0;
   /** By number. */
   readonly #files: { writer: WavWriter; isInUse: boolean }[] = [];
   #isFailed = false;
@@ -29,14 +30,19 @@ export class WavAudio implements AudioBackend {
     this.recordingLimits = { samples: [samples], rates: [rate], channels };
   }
 
+  now(): number {
+    return performance.now();
+  }
+
   play(format: AudioFormat): Playback {
     const file = this.#fileFor(format);
-    if (!file) return { play: () => undefined, end: () => undefined };
+    if (!file) return { play: () => undefined, rest: () => undefined, end: () => undefined };
     file.isInUse = true;
     return {
       play: (bytes) => {
         if (!this.#isFailed) this.#attempt(() => file.writer.write(bytes));
       },
+      rest: () => undefined,
       end: () => {
         file.isInUse = false;
         if (!this.#isFailed) this.#attempt(() => file.writer.settle());

@@ -9,7 +9,10 @@ const words = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.fr
 
 /** Keeps what is played, and hears numbers. */
 class Listener implements AudioBackend {
+  lead = 0;
+  rests = 0;
   readonly recordingLimits = undefined;
+  now: () => number = () => 0;
   readonly played: number[] = [];
   readonly formats: AudioFormat[] = [];
   ended = 0;
@@ -17,7 +20,7 @@ class Listener implements AudioBackend {
 
   play(format: AudioFormat): ReturnType<AudioBackend['play']> {
     this.formats.push(format);
-    return { play: (bytes) => this.played.push(...bytes), end: () => this.ended++ };
+    return { play: (bytes) => this.played.push(...bytes), rest: () => this.rests++, end: () => this.ended++ };
   }
 
   record({ samples }: AudioFormat): Recording {
@@ -39,8 +42,7 @@ class Studio {
   readonly backend = new Listener();
   #timer: { at: number; work: () => void } | undefined;
   readonly device = new VirtioSound({
-    backend: this.backend,
-    clock: () => this.now,
+    backend: Object.assign(this.backend, { now: () => this.now }),
     later: (work, milliseconds) => {
       const timer = { at: this.now + milliseconds, work };
       this.#timer = timer;
@@ -164,6 +166,28 @@ describe('the sound device', () => {
     studio.pass(30);
     expect(studio.back).toBe(3);
     expect(studio.device.streams[0].late).toBe(1);
+  });
+
+  it('hands over what is played as long before as the back end wants it, and gives it back when it was heard', () => {
+    const studio = new Studio();
+    studio.backend.lead = 25;
+    studio.prepare(0);
+    for (const value of [1, 2, 3, 4]) studio.play(0, new Uint8Array(80).fill(value));
+    studio.start(0);
+    const state = (): number[] => [studio.back, studio.backend.played.length / 80];
+    studio.pass(1);
+    expect(state()).toEqual([0, 3]);
+    studio.pass(9);
+    expect(state()).toEqual([1, 4]);
+    // What was handed over is not played again.
+    expect(studio.ask(words(0x105, 0)).status).toBe(OK);
+    expect(studio.backend.rests).toBe(1);
+    studio.pass(100);
+    studio.start(0);
+    studio.pass(30);
+    expect(state()).toEqual([3, 4]);
+    expect(studio.backend.rests).toBe(2);
+    expect(studio.backend.played).toEqual([1, 2, 3, 4].flatMap((value) => new Array<number>(80).fill(value)));
   });
 
   it('stands still while the machine is paused', () => {

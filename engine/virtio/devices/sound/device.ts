@@ -47,8 +47,6 @@ export interface VirtioSoundOptions {
   /** Streams to play, and to record, at the same time: 2 and 1 unless given. */
   playback?: number;
   recording?: number;
-  /** Milliseconds from some moment on, without jumps. */
-  clock?: () => number;
   /** Call back once, after so many milliseconds; what is returned calls it off. */
   later?: (work: () => void, milliseconds: number) => () => void;
 }
@@ -66,7 +64,6 @@ export class VirtioSound extends VirtioDevice {
   override readonly pciClass = 0x040100;
   readonly queueSizes = [64, 64, 64, 64];
   readonly #streams: readonly Stream[];
-  readonly #clock: () => number;
   readonly #later: (work: () => void, milliseconds: number) => () => void;
   readonly #backend: AudioBackend;
   readonly #plugged = JACKS.map(() => true);
@@ -103,7 +100,7 @@ export class VirtioSound extends VirtioDevice {
           if (parameters) stream.setParameters(parameters, 0);
           if (state === 'running' || state === 'stopped') {
             stream.prepare();
-            stream.start(this.#clock());
+            stream.start(this.#backend.now());
             if (state === 'stopped') stream.stop();
           } else stream.state = state;
         }
@@ -113,7 +110,7 @@ export class VirtioSound extends VirtioDevice {
   });
 
   constructor(options: VirtioSoundOptions = {}) {
-    const { backend = new SilentAudio(), playback = 2, recording = 1, clock = () => performance.now(), later = afterTimeout } = options;
+    const { backend = new SilentAudio(), playback = 2, recording = 1, later = afterTimeout } = options;
     for (const count of [playback, recording]) {
       if (!(Number.isInteger(count) && count >= 0 && count <= STREAMS_MAX))
         throw DeviceError.InvalidParameter(`A sound device has 0 to ${STREAMS_MAX} streams of each direction, not ${count}.`);
@@ -136,7 +133,6 @@ export class VirtioSound extends VirtioDevice {
       ...Array.from({ length: recording }, () => new Stream(INPUT, input, backend)),
     ];
     this.#backend = backend;
-    this.#clock = clock;
     this.#later = later;
   }
 
@@ -155,9 +151,11 @@ export class VirtioSound extends VirtioDevice {
 
   /** The machine is paused, or goes on: no time passes for its streams meanwhile. */
   setPaused(isPaused: boolean): void {
-    const now = this.#clock();
-    if (isPaused) this.#pausedAt ??= now;
-    else if (this.#pausedAt !== undefined) {
+    const now = this.#backend.now();
+    if (isPaused) {
+      this.#pausedAt ??= now;
+      for (const stream of this.#streams) stream.rest();
+    } else if (this.#pausedAt !== undefined) {
       for (const stream of this.#streams) stream.shift(now - this.#pausedAt);
       this.#pausedAt = undefined;
     }
@@ -288,7 +286,7 @@ export class VirtioSound extends VirtioDevice {
 
   /** By the clock of the streams. */
   get #now(): number {
-    return this.#pausedAt ?? this.#clock();
+    return this.#pausedAt ?? this.#backend.now();
   }
 
   /** One timer, for the stream that is due next. */
@@ -306,7 +304,7 @@ export class VirtioSound extends VirtioDevice {
         });
         this.#schedule();
       },
-      Math.max(0, next - this.#clock()),
+      Math.max(0, next - this.#backend.now()),
     );
   }
 }

@@ -22,6 +22,8 @@ interface Transfer {
   queue: Virtqueue;
   /** Of frames. */
   bytes: number;
+  /** What is in it the back end has, ahead of its time. */
+  isHandedOver?: boolean;
 }
 
 export interface StreamStatistics {
@@ -45,7 +47,7 @@ export interface StreamLimits {
 
 /**
  * A stream of frames to or from the guest. Buffers are given back at the moment when a loudspeaker or a microphone would be through with them,
- * by a clock that runs while the stream does; what a late timer has missed is made up for, up to a buffer's length.
+ * by a clock that runs while the stream does, and what is played is handed over as long before as the back end wants it; what a late timer has missed is made up for, up to a buffer's length.
  */
 export class Stream {
   state: StreamState = 'idle';
@@ -118,6 +120,7 @@ export class Stream {
     if (this.state !== 'running') return BAD_MSG;
     this.state = 'stopped';
     this.#since = undefined;
+    this.#playback?.rest();
     return OK;
   }
 
@@ -125,7 +128,7 @@ export class Stream {
   release(): number {
     if (this.state === 'idle') return BAD_MSG;
     this.flush();
-    this.#end();
+    this.#close();
     this.state = 'set';
     return OK;
   }
@@ -143,15 +146,45 @@ export class Stream {
     if (this.state === 'running') this.#since ??= { at: now, bytes: 0 };
   }
 
-  /** When the next buffer has been used; undefined where nothing is. */
+  /** When there is something to do next; undefined where nothing is. */
   get due(): number | undefined {
+    const [end, begin] = [this.#end, this.#begin];
+    return end !== undefined && begin !== undefined ? Math.min(end, begin) : (end ?? begin);
+  }
+
+  /** When the next buffer has been used. */
+  get #end(): number | undefined {
     const [first] = this.#waiting;
     return this.state === 'running' && this.#since && first ? this.#since.at + this.#duration(this.#since.bytes + first.bytes) : undefined;
   }
 
+  /** When the next buffer to be played is to be handed over. */
+  get #begin(): number | undefined {
+    if (this.state !== 'running' || !this.#since || this.direction !== OUTPUT) return undefined;
+    let { bytes } = this.#since;
+    for (const transfer of this.#waiting) {
+      if (!transfer.isHandedOver) return this.#since.at + this.#duration(bytes) - this.backend.lead;
+      bytes += transfer.bytes;
+    }
+    return undefined;
+  }
+
+  /** The machine stands still for a while. */
+  rest(): void {
+    if (this.state === 'running') this.#playback?.rest();
+  }
+
+  #handOver(now: number): void {
+    for (let begin = this.#begin; begin !== undefined && begin <= now; begin = this.#begin) {
+      const next = this.#waiting.find(({ isHandedOver }) => !isHandedOver);
+      if (next) this.#play(next);
+    }
+  }
+
   /** Use and give back what is due. */
   advance(now: number): void {
-    for (let { due } = this; due !== undefined && due <= now; { due } = this) {
+    this.#handOver(now);
+    for (let due = this.#end; due !== undefined && due <= now; due = this.#end) {
       const since = this.#since as { at: number; bytes: number };
       const transfer = this.#waiting.shift() as Transfer;
       const late = now - due;
@@ -163,9 +196,13 @@ export class Stream {
       this.#frames += transfer.bytes / this.#unit;
       this.#use(transfer);
       complete(transfer, OK);
-      if (this.#waiting.length > 0) continue;
+      if (this.#waiting.length > 0) {
+        this.#handOver(now);
+        continue;
+      }
       this.#since = undefined;
       this.#starved++;
+      this.#playback?.rest();
     }
   }
 
@@ -186,7 +223,7 @@ export class Stream {
   /** The device was reset: buffers are the driver's again. */
   reset(): void {
     for (const { chain, queue } of this.#waiting.splice(0)) queue.complete(chain, 0);
-    this.#end();
+    this.#close();
     this.#since = undefined;
     this.parameters = undefined;
     this.state = 'idle';
@@ -202,11 +239,17 @@ export class Stream {
     if (this.#waiting.length === 0) this.#since = undefined;
   }
 
-  #use({ chain, bytes }: Transfer): void {
+  #play(transfer: Transfer): void {
+    transfer.isHandedOver = true;
+    for (const view of transfer.chain.readable.views(TRANSFER_HEADER_BYTES)) this.#playback?.play(view);
+  }
+
+  #use(transfer: Transfer): void {
     if (this.direction === OUTPUT) {
-      for (const view of chain.readable.views(TRANSFER_HEADER_BYTES)) this.#playback?.play(view);
+      if (!transfer.isHandedOver) this.#play(transfer);
       return;
     }
+    const { chain, bytes } = transfer;
     const { format } = this;
     if (!format) return;
     // A piece of guest memory may end in the middle of a frame.
@@ -215,7 +258,7 @@ export class Stream {
     chain.writable.copyFrom(heard);
   }
 
-  #end(): void {
+  #close(): void {
     this.#playback?.end();
     this.#recording?.end();
     this.#playback = undefined;
