@@ -92,7 +92,7 @@ class Ear implements LiveListener {
   readonly heard: Record<number, number[]> = {};
   readonly said: string[] = [];
   play(stream: number, frames: Float32Array): void {
-    (this.heard[stream] ??= []).push(...frames);
+    this.heard[stream] = [...(this.heard[stream] ?? []), ...frames];
   }
   rest(stream: number): void {
     this.said.push(`${stream} rests`);
