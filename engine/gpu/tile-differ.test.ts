@@ -30,7 +30,7 @@ class Seen {
   }
 
   show({ parts, data }: PictureUpdate): void {
-    const words = new Uint32Array(data.buffer);
+    const words = new Uint32Array(data.buffer, 0, data.length / 4);
     let from = 0;
     for (const { x, y, width, height } of parts)
       for (let line = 0; line < height; line++, from += width)
@@ -42,7 +42,7 @@ class Seen {
   updates(most = 1 << 20): PictureUpdate[] {
     const found: PictureUpdate[] = [];
     for (let update = this.differ.next(most); update; update = this.differ.next(most)) {
-      found.push(update);
+      found.push({ parts: update.parts, data: update.data.slice() });
       this.show(update);
     }
     return found;

@@ -7,7 +7,7 @@ const BLACK = 0xff000000;
 /** Parts of a picture as they are now. */
 export interface PictureUpdate {
   parts: Rectangle[];
-  /** RGBA, opaque: one part after the other, each row by row. */
+  /** RGBA, opaque: one part after the other, each row by row. From the beginning of their memory, which may be longer. */
   data: Uint8Array<ArrayBuffer>;
 }
 
@@ -21,6 +21,10 @@ export class TileDiffer {
   readonly #sent: Uint32Array;
   /** A row of tiles as it is. */
   readonly #band: Uint32Array;
+  /** What was found, as far as it is filled, and how many pixels more may be. It is kept: new memory for each picture costs more than all else. */
+  #found = new Uint32Array(TILE * TILE);
+  #filled = 0;
+  #room = 0;
   /** By row of tiles: the first that may have changed and the one behind the last. */
   readonly #damage: { from: number; to: number }[];
   /** The row of tiles where the next search begins: those at the bottom get their turn too. */
@@ -59,31 +63,27 @@ export class TileDiffer {
     this.damage(part);
   }
 
-  /** The next parts that changed, none higher than a tile and each beginning with one, of at most so many bytes (16 KiB at least); undefined once there are none. */
+  /**
+   * The next parts that changed, none higher than a tile and each beginning with one, of at most so many bytes (16 KiB at least); undefined once
+   * there are none. They are valid until the next call.
+   */
   next(most: number): PictureUpdate | undefined {
     const parts: Rectangle[] = [];
-    const pieces: Uint32Array[] = [];
-    let room = Math.floor(most / 4);
+    this.#room = Math.floor(most / 4);
+    this.#filled = 0;
     for (let count = this.#damage.length; count > 0; count--) {
       const damage = this.#damage[this.#next];
       if (damage.from < damage.to) {
-        room = this.#search(this.#next, damage, room, parts, pieces);
+        this.#search(this.#next, damage, parts);
         if (damage.from < damage.to) break;
       }
       this.#next = (this.#next + 1) % this.#damage.length;
     }
-    if (parts.length === 0) return undefined;
-    const data = new Uint32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-    let at = 0;
-    for (const piece of pieces) {
-      data.set(piece, at);
-      at += piece.length;
-    }
-    return { parts, data: new Uint8Array(data.buffer) };
+    return parts.length === 0 ? undefined : { parts, data: new Uint8Array(this.#found.buffer, 0, 4 * this.#filled) };
   }
 
-  /** What changed in a row of tiles, as far as there is room (in pixels); what is left stays damaged. Returns the room that is left. */
-  #search(row: number, damage: { from: number; to: number }, room: number, parts: Rectangle[], pieces: Uint32Array[]): number {
+  /** What changed in a row of tiles, as far as there is room; what is left stays damaged. */
+  #search(row: number, damage: { from: number; to: number }, parts: Rectangle[]): void {
     const y = row * TILE;
     const height = Math.min(TILE, this.height - y);
     const x = damage.from * TILE;
@@ -99,39 +99,49 @@ export class TileDiffer {
       let end = damage.from + 1;
       while (
         end < damage.to &&
-        (Math.min((end + 1) * TILE, this.width) - left) * height <= room &&
+        (Math.min((end + 1) * TILE, this.width) - left) * height <= this.#room &&
         this.#differs(end * TILE, y, height, x, width)
       )
         end++;
       const part = { x: left, y, width: Math.min(end * TILE, this.width) - left, height };
-      if (part.width * height > room) return room;
-      room -= part.width * height;
+      if (part.width * height > this.#room) return;
       parts.push(part);
-      pieces.push(this.#take(part, x, width));
+      this.#take(part, x, width);
       damage.from = end;
     }
     damage.from = damage.to = 0;
-    return room;
   }
 
   /** Whether the tile at `left` is other than it was, in the band that begins at `x`. */
   #differs(left: number, y: number, height: number, x: number, width: number): boolean {
-    const end = Math.min(left + TILE, this.width);
+    const [band, sent] = [this.#band, this.#sent];
+    const across = Math.min(TILE, this.width - left);
     for (let line = 0; line < height; line++) {
-      let was = (y + line) * this.width + left;
-      for (let is = line * width + left - x; is < line * width + end - x; is++, was++) if (this.#band[is] !== this.#sent[was]) return true;
+      const is = line * width + left - x;
+      const was = (y + line) * this.width + left;
+      for (let i = 0; i < across; i++) if (band[is + i] !== sent[was + i]) return true;
     }
     return false;
   }
 
-  #take({ x: left, y, width: across, height }: Rectangle, x: number, width: number): Uint32Array {
-    const piece = new Uint32Array(across * height);
-    for (let line = 0; line < height; line++) {
+  #take({ x: left, y, width: across, height }: Rectangle, x: number, width: number): void {
+    const count = across * height;
+    const end = this.#filled + count;
+    if (end > this.#found.length) {
+      const larger = new Uint32Array(Math.max(2 * this.#found.length, end));
+      larger.set(this.#found.subarray(0, this.#filled));
+      this.#found = larger;
+    }
+    // All lines of a part as wide as the picture are one run.
+    const lines = across === this.width ? 1 : height;
+    const run = count / lines;
+    for (let line = 0; line < lines; line++) {
       const at = line * width + left - x;
-      const pixels = this.#band.subarray(at, at + across);
-      piece.set(pixels, line * across);
+      const pixels = this.#band.subarray(at, at + run);
+      this.#found.set(pixels, this.#filled + line * run);
       this.#sent.set(pixels, (y + line) * this.width + left);
     }
-    return piece;
+    this.#filled = end;
+    this.#room -= count;
   }
 }

@@ -3,9 +3,9 @@ import { TileDiffer } from '../gpu/tile-differ';
 import { SCREEN_MESSAGE, SCREEN_WINDOW, type ScreenMessage } from './screen-channel';
 
 /** Shortest time from one look at the picture to the next, in milliseconds: screens show no more. */
-const FRAME_MS = 16;
-/** How much longer than the last look took until the next, so that devices have their turn: a picture of 16 megapixels takes a while. */
-const REST = 2;
+const FRAME_MS = 15;
+/** How many times as long as the last look took it rests until the next, so that devices have their turn: a picture of 16 megapixels takes a while. */
+const REST = 1;
 /** How long a screen is dark until that is told, in milliseconds: it is while guests change modes, and while a box ends, whose last picture stays. */
 const DARK_MS = 500;
 
@@ -158,7 +158,8 @@ export class ScreenSender {
     }
     // Of a screen that is dark there is nothing to read.
     const update = this.scanout.size && this.#differ?.next(SCREEN_MESSAGE);
-    return update && { type: 'tiles', ...update };
+    // A message carries all of the memory that its view is of.
+    return update && { type: 'tiles', parts: update.parts, data: update.data.slice() };
   }
 }
 

@@ -13,11 +13,12 @@ import { boot } from './suites/boot';
 import { cpu } from './suites/cpu';
 import { debian } from './suites/debian';
 import { disk } from './suites/disk';
+import { display } from './suites/display';
 import { firmware } from './suites/firmware';
 import { net } from './suites/net';
 import { share } from './suites/share';
 
-const SUITES: Record<string, BenchSuite> = { boot, cpu, debian, disk, firmware, net, share };
+const SUITES: Record<string, BenchSuite> = { boot, cpu, debian, disk, display, firmware, net, share };
 
 const HELP = `Usage: npm run bench -- [SUITE…] [OPTIONS]
        npm run bench -- soak [--minutes N]

@@ -24,10 +24,10 @@ export interface Measurement {
   unit: Unit;
 }
 
-/** What mainly decides: integer code, calls and indirect jumps, floating point, memory, the kernel with traps and processes; code that runs once; the way of disk requests; that of packets; that of files of a shared folder. */
-export type Kind = 'integer' | 'calls' | 'float' | 'memory' | 'kernel' | 'cold' | 'idle' | 'disk' | 'net' | 'share';
-export type Unit = 's' | '% of a core' | 'MB/s' | 'MIPS' | 'IOPS' | 'packets/s';
-const MORE_IS_BETTER: readonly Unit[] = ['MB/s', 'MIPS', 'IOPS', 'packets/s'];
+/** What mainly decides: integer code, calls and indirect jumps, floating point, memory, the kernel with traps and processes; code that runs once; the way of disk requests; that of packets; that of files of a shared folder; that of pictures and keys. */
+export type Kind = 'integer' | 'calls' | 'float' | 'memory' | 'kernel' | 'cold' | 'idle' | 'disk' | 'net' | 'share' | 'display';
+export type Unit = 's' | '% of a core' | 'MB/s' | 'MIPS' | 'IOPS' | 'packets/s' | 'updates/s' | '% kept' | 'updates';
+const MORE_IS_BETTER: readonly Unit[] = ['MB/s', 'MIPS', 'IOPS', 'packets/s', 'updates/s', '% kept'];
 
 export interface BenchSuite {
   /** For --help. */
@@ -51,10 +51,10 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** How many times as fast, or as sparing, as the measure; undefined where one of them was not measured. */
+/** How many times as fast, or as sparing, as the measure; undefined where one of them was not measured, and of what is nothing in both. */
 export function ratio(row: Row, peer: string, measure: string): number | undefined {
   const [ours, theirs] = [row.values.get(peer), row.values.get(measure)];
-  if (!ours || !theirs) return undefined;
+  if (!ours || !theirs || row.unit === 'updates') return undefined;
   return MORE_IS_BETTER.includes(row.unit) ? median(ours) / median(theirs) : median(theirs) / median(ours);
 }
 

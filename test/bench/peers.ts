@@ -50,7 +50,7 @@ export function hartbox({ node, build, v8Flags, options = [] }: HartboxOptions =
   const env = v8Flags === undefined ? process.env : { ...process.env, HARTBOX_V8_FLAGS: v8Flags };
   // A comma within a file's name is written twice.
   const drive = (file: string, format: string): string[] => ['--drive', `file=${file.replaceAll(',', ',,')},format=${format}`];
-  const args = ({ kernel, initrd, firmware, append, disk, data = [], network, shares = [] }: LinuxMachine): string[] => [
+  const args = ({ kernel, initrd, firmware, append, disk, data = [], network, shares = [], screen }: LinuxMachine): string[] => [
     ...[
       'run',
       '--network',
@@ -66,6 +66,9 @@ export function hartbox({ node, build, v8Flags, options = [] }: HartboxOptions =
     ...[`--append=${append}`, '--memory', `${MEMORY_MIB}M`],
     ...(disk === undefined ? [] : drive(disk, 'raw')),
     ...data.flatMap(({ file, format }) => drive(file, format)),
+    ...(screen
+      ? ['--screens', '1', '--screen-size', `${screen.width}x${screen.height}`, `--vnc=unix:${screen.vnc}`, '--vnc-password', 'none']
+      : []),
     ...shares.flatMap(({ folder, tag, protocol }) => [
       '--share',
       `${folder.replaceAll(',', ',,')},tag=${tag},protocol=${protocol},bus=pci`,

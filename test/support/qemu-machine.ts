@@ -10,6 +10,8 @@ export interface LinuxMachine {
   data?: { file: string; format: 'raw' | 'qcow2' }[];
   /** A network adapter with NAT, by which the guest reaches this computer as 10.0.2.2. */
   network?: boolean;
+  /** A screen of so many pixels with a keyboard, on PCI; shown by VNC at this socket of the file system, without a password. */
+  screen?: { width: number; height: number; vnc: string };
   /** Folders of this computer, on PCI, which QEMU shares by 9P whatever is said here. */
   shares?: { folder: string; tag: string; protocol: '9p' | 'virtio-fs' }[];
 }
@@ -19,7 +21,7 @@ export interface LinuxMachine {
  * guest's console (/dev/hvc0) on standard input and output. `memory`: MiB.
  */
 export function qemuArguments(machine: LinuxMachine, memory: number): string[] {
-  const board = ['-machine', 'virt', '-m', `${memory}`, '-smp', '1', '-display', 'none', '-monitor', 'none', '-serial', 'null'];
+  const board = ['-machine', 'virt', '-m', `${memory}`, '-smp', '1', '-monitor', 'none', '-serial', 'null'];
   const files = ['-kernel', machine.kernel, '-initrd', machine.initrd, '-bios', machine.firmware, '-append', machine.append];
   const virtio = [
     '-global',
@@ -41,7 +43,14 @@ export function qemuArguments(machine: LinuxMachine, memory: number): string[] {
     ...['-fsdev', `local,id=share${i},path=${folder.replaceAll(',', ',,')},security_model=none`],
     ...['-device', `virtio-9p-pci,fsdev=share${i},mount_tag=${tag}`],
   ]);
-  return [...board, ...files, ...virtio, ...console, ...network, ...drives, ...shares];
+  const { screen } = machine;
+  const shown = screen
+    ? [
+        ...['-vnc', `unix:${screen.vnc}`, '-device', `virtio-gpu-pci,xres=${screen.width},yres=${screen.height}`],
+        ...['-device', 'virtio-keyboard-pci'],
+      ]
+    : ['-display', 'none'];
+  return [...board, ...shown, ...files, ...virtio, ...console, ...network, ...drives, ...shares];
 }
 
 /** How a machine comes to its operating system, and where its disk sits. */

@@ -58,12 +58,16 @@ export function formatPixelFormat(format: PixelFormat): Buffer {
   return bytes;
 }
 
+const OWN_BYTES = formatPixelFormat(OWN_FORMAT);
+
 /** Writes pixels, given as RGBA words (R in the lowest byte), as a client wants them. */
 export class PixelWriter {
   readonly #tables: readonly [red: Uint32Array, green: Uint32Array, blue: Uint32Array];
   /** Bytes of a whole pixel, and of a "compressed" one (§7.7.5): without the byte in which no colour is. */
   readonly bytes: number;
   readonly compressedBytes: number;
+  /** The format is OWN_FORMAT, for which there are shorter ways. */
+  private readonly isOwn: boolean;
   /** By how many bits, and in which order the bytes of a compressed pixel are taken from the word. */
   readonly #compressedShift: number;
   readonly #isBigEndian: boolean;
@@ -77,6 +81,7 @@ export class PixelWriter {
       table(format.blueMax, format.blueShift),
     ];
     this.bytes = format.bytes;
+    this.isOwn = formatPixelFormat(format).equals(OWN_BYTES);
     this.#isBigEndian = format.isBigEndian;
     const used = ((format.redMax << format.redShift) | (format.greenMax << format.greenShift) | (format.blueMax << format.blueShift)) >>> 0;
     const fitsLow = used <= 0xffffff;
@@ -86,12 +91,34 @@ export class PixelWriter {
     this.#compressedShift = isCompressed && !fitsLow ? 8 : 0;
   }
 
+  /**
+   * Write pixels at `at` of `target`, which has to begin where its memory does and to have room for them; returns where the next go.
+   */
+  writeAll(pixels: Uint32Array, target: Uint8Array, at: number): number {
+    if (this.isOwn && at % 4 === 0) {
+      const words = new Uint32Array(target.buffer, at, pixels.length);
+      for (let i = 0; i < pixels.length; i++) {
+        const pixel = pixels[i];
+        words[i] = (pixel & 0xff00) | ((pixel & 0xff) << 16) | ((pixel >>> 16) & 0xff);
+      }
+      return at + 4 * pixels.length;
+    }
+    for (let i = 0; i < pixels.length; i++) at = this.#write(this.#word(pixels[i]), this.bytes, target, at);
+    return at;
+  }
+
   /** Write a pixel at `at` of `target`; returns where the next goes. */
   write(pixel: number, target: Uint8Array, at: number): number {
     return this.#write(this.#word(pixel), this.bytes, target, at);
   }
 
   writeCompressed(pixel: number, target: Uint8Array, at: number): number {
+    if (this.isOwn) {
+      target[at] = pixel >>> 16;
+      target[at + 1] = pixel >>> 8;
+      target[at + 2] = pixel;
+      return at + 3;
+    }
     return this.#write(this.#word(pixel) >>> this.#compressedShift, this.compressedBytes, target, at);
   }
 

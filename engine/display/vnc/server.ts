@@ -10,8 +10,6 @@ const FIRST_PORT = 5900;
 const DISPLAYS = 100;
 /** Who may look at the same time. */
 const MOST_CLIENTS = 8;
-/** What may wait for a client to take it, in bytes, before nothing more is made for it. */
-const WAITING_MOST = 64 << 10;
 /** How long a client may take to come in, in milliseconds. */
 const ENTRY_MS = 30_000;
 
@@ -92,11 +90,11 @@ export class VncServer {
       this.seat,
       {
         send: (bytes) => {
-          if (socket.writable) socket.write(bytes);
+          if (socket.writable) socket.write(bytes, () => session.drained());
         },
         close: () => socket.destroySoon(),
         get isBusy() {
-          return socket.writableLength > WAITING_MOST;
+          return socket.writableLength > 0;
         },
       },
       {
@@ -108,7 +106,6 @@ export class VncServer {
         },
       },
     );
-    socket.on('drain', () => session.drained());
     socket.on('data', (chunk: Buffer) => session.receive(chunk));
     socket.on('close', () => {
       clearTimeout(timer);

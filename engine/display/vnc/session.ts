@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Rectangle, Scanout } from '../../gpu/scanout';
-import { type PictureUpdate, TILE, TileDiffer } from '../../gpu/tile-differ';
+import { TILE, TileDiffer } from '../../gpu/tile-differ';
 import { Deflater } from './deflater';
 import { Hands } from './hands';
 import { CHALLENGE_BYTES, isRightAnswer } from './password';
 import { FORMAT_BYTES, formatPixelFormat, OWN_FORMAT, parsePixelFormat, PixelWriter } from './pixel-format';
 import type { Seat } from './seat';
+import { UpdateMessage } from './update-message';
 import { TileEncoder } from './zrle';
 
 // RFC 6143, and for what is beyond it the community's description of the protocol (rfbproto).
@@ -13,7 +14,6 @@ const VERSION = 'RFB 003.008\n';
 const SECURITY_NONE = 1;
 const SECURITY_PASSWORD = 2;
 const [SET_PIXEL_FORMAT, SET_ENCODINGS, UPDATE_REQUEST, KEY, POINTER, CUT_TEXT, SET_DESKTOP_SIZE, QEMU] = [0, 2, 3, 4, 5, 6, 251, 255];
-const UPDATE = 0;
 const RAW = 0;
 const ZRLE = 16;
 const DESKTOP_SIZE = -223;
@@ -31,7 +31,7 @@ const ENCODINGS_MOST = 1024;
 /** Skipped at once of what nobody wants. */
 const PIECE = 64 << 10;
 /** Pictures follow each other no faster than this, in milliseconds. */
-const FRAME_MS = 15;
+const FRAME_MS = 14;
 /** How long a wrong password is thought about, in milliseconds. */
 const WRONG_MS = 1000;
 /** Pixels of one update, in bytes as they are before they are encoded: the rest comes with the next. */
@@ -42,7 +42,7 @@ const EMPTY: Rectangle = { x: 0, y: 0, width: 0, height: 0 };
 export interface VncLine {
   send(bytes: Uint8Array): void;
   close(): void;
-  /** Whether what was sent has not left yet: then nothing more is made. */
+  /** Whether what was sent has not left yet: then nothing more is made, and what is sent stays as it is. */
   readonly isBusy: boolean;
 }
 
@@ -66,6 +66,7 @@ export class VncSession {
   #hasToldOfKeys = false;
   /** The size is to be told though it has not changed, and why. */
   #sizeReason: { why: number; how: number } | undefined;
+  readonly #update = new UpdateMessage();
   #isSending = false;
   #sentAt = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -297,12 +298,18 @@ export class VncSession {
     if (this.#isOver || !this.#isAsked || this.line.isBusy) return;
     this.#isSending = true;
     try {
-      const parts = this.#size() ?? [...this.#greeting(), ...this.#cursor(), ...(await this.#picture())];
-      if (parts.length > 0 && !this.#isOver) {
+      const update = this.#update;
+      update.clear();
+      if (!this.#size(update)) {
+        this.#greeting(update);
+        this.#cursor(update);
+        await this.#picture(update);
+      }
+      const bytes = update.take();
+      if (bytes && !this.#isOver) {
         this.#isAsked = false;
         this.#sentAt = performance.now();
-        const head = Buffer.from([UPDATE, 0, parts.length >> 8, parts.length & 0xff]);
-        this.line.send(Buffer.concat([head, ...parts]));
+        this.line.send(bytes);
       }
     } catch {
       // The stream was closed under it, or there is no memory for the picture: the client comes again.
@@ -312,20 +319,25 @@ export class VncSession {
     if (this.#isDamaged || this.#hasNewCursor || this.#sizeReason) this.#later();
   }
 
-  /** The guest's screen has another size: then this goes out alone (rfbproto, DesktopSize). */
-  #size(): Buffer[] | undefined {
+  /** The guest's screen has another size: then this goes out alone (rfbproto, DesktopSize), and it is true. */
+  #size(update: UpdateMessage): boolean {
     const canExtended = this.#encodings.has(EXTENDED_DESKTOP_SIZE);
     const isOther = (canExtended || this.#encodings.has(DESKTOP_SIZE)) && this.#resized();
     const reason = this.#sizeReason ?? (isOther ? { why: BY_SERVER, how: 0 } : undefined);
     this.#sizeReason = undefined;
-    if (!reason) return undefined;
+    if (!reason || !(canExtended || isOther)) return false;
     const { width, height } = this.#shown;
-    if (!canExtended) return isOther ? [rectangle({ x: 0, y: 0, width, height }, DESKTOP_SIZE)] : undefined;
+    if (!canExtended) {
+      update.rectangle({ x: 0, y: 0, width, height }, DESKTOP_SIZE);
+      return true;
+    }
+    update.rectangle({ x: reason.why, y: reason.how, width, height }, EXTENDED_DESKTOP_SIZE);
     const screen = Buffer.alloc(20);
     screen[0] = 1;
     screen.writeUInt16BE(width, 12);
     screen.writeUInt16BE(height, 14);
-    return [Buffer.concat([rectangle({ x: reason.why, y: reason.how, width, height }, EXTENDED_DESKTOP_SIZE), screen])];
+    update.append(screen);
+    return true;
   }
 
   /** Whether the screen is not as large any more as the client believes; from now on it is. */
@@ -338,17 +350,20 @@ export class VncSession {
   }
 
   /** We take keys by where they are. */
-  #greeting(): Buffer[] {
-    if (this.#hasToldOfKeys || !this.#encodings.has(EXTENDED_KEYS)) return [];
+  #greeting(update: UpdateMessage): void {
+    if (this.#hasToldOfKeys || !this.#encodings.has(EXTENDED_KEYS)) return;
     this.#hasToldOfKeys = true;
-    return [rectangle(EMPTY, EXTENDED_KEYS)];
+    update.rectangle(EMPTY, EXTENDED_KEYS);
   }
 
-  #cursor(): Buffer[] {
-    if (!this.#hasNewCursor || !this.#encodings.has(CURSOR)) return [];
+  #cursor(update: UpdateMessage): void {
+    if (!this.#hasNewCursor || !this.#encodings.has(CURSOR)) return;
     this.#hasNewCursor = false;
     const { cursor } = this.seat.scanout;
-    if (!cursor) return [rectangle(EMPTY, CURSOR)];
+    if (!cursor) {
+      update.rectangle(EMPTY, CURSOR);
+      return;
+    }
     const { width, height, hotX, hotY, pixels } = cursor;
     const stride = Math.ceil(width / 8);
     const picture = Buffer.alloc(this.#writer.bytes * width * height);
@@ -359,31 +374,37 @@ export class VncSession {
       const [x, y] = [i % width, Math.floor(i / width)];
       if (opacity >= 128) mask[y * stride + (x >> 3)] |= 0x80 >> (x & 7);
     }
-    return [Buffer.concat([rectangle({ x: hotX, y: hotY, width, height }, CURSOR), picture, mask])];
+    update.rectangle({ x: hotX, y: hotY, width, height }, CURSOR);
+    update.append(picture);
+    update.append(mask);
   }
 
-  async #picture(): Promise<Buffer[]> {
-    const update = this.#shown.next(UPDATE_MOST);
-    this.#isDamaged = update !== undefined;
-    if (!update) return [];
+  async #picture(update: UpdateMessage): Promise<void> {
+    const found = this.#shown.next(UPDATE_MOST);
+    this.#isDamaged = found !== undefined;
+    if (!found) return;
     const isCompressed = this.#encodings.has(ZRLE);
     // A format that the client asks for meanwhile counts from the next picture on.
     const writer = this.#writer;
     const encoder = new TileEncoder(writer);
-    const buffers: Buffer[] = [];
-    for (const { part, pixels } of partsOf(update)) {
+    const all = new Uint32Array(found.data.buffer, 0, found.data.length / 4);
+    let at = 0;
+    for (const part of found.parts) {
+      const pixels = all.subarray(at, at + part.width * part.height);
+      at += pixels.length;
       if (!isCompressed) {
-        buffers.push(Buffer.concat([rectangle(part, RAW), rawPixels(pixels, writer)]));
+        update.rectangle(part, RAW);
+        update.pixels(pixels, writer);
         continue;
       }
-      for (let left = 0; left < part.width; left += TILE) encoder.add(...tileOf(pixels, part, left));
+      for (let left = 0; left < part.width; left += TILE)
+        encoder.add(pixels, left, part.width, Math.min(TILE, part.width - left), part.height);
       this.#deflater ??= new Deflater();
       const deflated = await this.#deflater.deflate(encoder.take());
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(deflated.length);
-      buffers.push(Buffer.concat([rectangle(part, ZRLE), length, deflated]));
+      update.rectangle(part, ZRLE);
+      update.length(deflated.length);
+      update.append(deflated);
     }
-    return buffers;
   }
 }
 
@@ -411,43 +432,6 @@ function differFor(scanout: Scanout, width: number, height: number): TileDiffer 
 function inside(size: { width: number; height: number }, { x, y, width, height }: Rectangle): Rectangle {
   const [left, top] = [Math.min(x, size.width), Math.min(y, size.height)];
   return { x: left, y: top, width: Math.min(x + width, size.width) - left, height: Math.min(y + height, size.height) - top };
-}
-
-/** Each part with its pixels. */
-function partsOf({ parts, data }: PictureUpdate): { part: Rectangle; pixels: Uint32Array }[] {
-  const all = new Uint32Array(data.buffer);
-  let at = 0;
-  return parts.map((part) => {
-    const count = part.width * part.height;
-    at += count;
-    return { part, pixels: all.subarray(at - count, at) };
-  });
-}
-
-/** The tile of a part that begins in column `left`: its pixels, how many in a row, and how many in all. */
-function tileOf(pixels: Uint32Array, part: Rectangle, left: number): [pixels: Uint32Array, width: number, count: number] {
-  const width = Math.min(TILE, part.width - left);
-  const tile = new Uint32Array(width * part.height);
-  for (let line = 0; line < part.height; line++) {
-    const at = line * part.width + left;
-    tile.set(pixels.subarray(at, at + width), line * width);
-  }
-  return [tile, width, tile.length];
-}
-
-function rawPixels(pixels: Uint32Array, writer: PixelWriter): Buffer {
-  const bytes = Buffer.alloc(writer.bytes * pixels.length);
-  let at = 0;
-  for (const pixel of pixels) at = writer.write(pixel, bytes, at);
-  return bytes;
-}
-
-/** The head of a part of an update. */
-function rectangle({ x, y, width, height }: Rectangle, encoding: number): Buffer {
-  const bytes = Buffer.alloc(12);
-  for (const [i, value] of [x, y, width, height].entries()) bytes.writeUInt16BE(value, 2 * i);
-  bytes.writeInt32BE(encoding, 8);
-  return bytes;
 }
 
 function* skip(bytes: number): Generator<number, void, Buffer> {

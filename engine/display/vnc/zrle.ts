@@ -14,11 +14,16 @@ export class TileEncoder {
   #buffer = Buffer.alloc(64 << 10);
   #at = 0;
   readonly #colours = new Map<number, number>();
+  readonly #tile = new Uint32Array(TILE * TILE);
 
   constructor(private readonly writer: PixelWriter) {}
 
-  /** `count` pixels as RGBA words, row by row, `width` in each. */
-  add(pixels: Uint32Array, width: number, count: number): void {
+  /** The tile that begins at `from` of pixels, as RGBA words, of which each row has `stride`. */
+  add(picture: Uint32Array, from: number, stride: number, width: number, height: number): void {
+    const pixels = this.#tile;
+    const count = width * height;
+    for (let row = 0, at = 0; row < height; row++)
+      for (let column = 0; column < width; column++) pixels[at++] = picture[from + row * stride + column];
     this.#reserve(MOST_BYTES);
     const { compressedBytes: bytes } = this.writer;
     const colours = this.#colours;
