@@ -1,4 +1,7 @@
-/** The engine as a library: what someone who embeds it imports. */
+/**
+ * The engine as a library: what someone who embeds it imports.
+ * @module hartbox
+ */
 export type { AccessSize, DeviceStatus, InterruptLine, ManagedDevice, MmioDevice } from './bus/device';
 export { DeviceManager } from './bus/device-manager';
 export type { DeviceId, DevicePlaces } from './bus/device-manager';

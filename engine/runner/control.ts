@@ -1,11 +1,11 @@
-import { z } from 'zod';
-import type { VmErrorKind } from '../errors/vm-error';
-import { type MachineStatistics, STATISTIC_NAMES } from '../hart/statistics';
-
 /**
  * The one table of what can be asked of a box that runs, and what it tells. It is spoken the same in process, over a MessagePort and over a
  * local socket (transport.ts); both sides check what they receive. Adding an operation means one row here and its method in Runner.
+ * @module control table
  */
+import { z } from 'zod';
+import type { VmErrorKind } from '../errors/vm-error';
+import { type MachineStatistics, STATISTIC_NAMES } from '../hart/statistics';
 
 const kinds = ['Config', 'Image', 'Resource', 'State', 'Guest', 'Network', 'Device', 'Internal'] as const satisfies VmErrorKind[];
 
