@@ -148,7 +148,6 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   readonly debugger: Debugger;
   private readonly board: Board;
   private readonly harts: HartPool;
-  private readonly htif: Htif | undefined;
   private htifTimer: NodeJS.Timeout | undefined;
   private statisticsTimer: NodeJS.Timeout | undefined;
   /** Why the harts are slower than they could be. */
@@ -182,6 +181,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     board: Board,
     harts: HartPool,
     private readonly semihost: SemihostingHost | undefined,
+    private readonly htif: Htif | undefined,
   ) {
     super();
     this.config = config;
@@ -192,18 +192,6 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     this.ended = new Promise((resolve) => {
       this.resolveEnded = resolve;
     });
-    if (boot.tohost !== undefined) {
-      this.htif = new Htif({
-        memory,
-        tohost: boot.tohost,
-        fromhost: boot.fromhost,
-        output: (data) => board.console.deliver(data),
-        exit: (code) => {
-          harts.endRun();
-          this.end({ reason: 'tohost', code });
-        },
-      });
-    }
     this.debugger = this.createDebugger(memory);
     harts.on('stopped', (hart, stop) => this.stopAll(hart, stop));
     harts.on('error', (error) => this.end({ reason: 'error', code: 1, error }));
@@ -306,14 +294,25 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
           board,
           folder,
           warn: (error) => machine.warnings.warn(error),
-          exit: (code) => machine.exitByCall(code),
+          exit: (code) => machine.exitBy('semihosting', code),
         })
       : undefined;
     if (semihosting) memory.data.setUint32(MACHINE_SEMIHOSTING, config.semihostingUser ? 2 : 1, true);
+    const htif =
+      boot.tohost === undefined
+        ? undefined
+        : new Htif({
+            memory,
+            tohost: boot.tohost,
+            fromhost: boot.fromhost,
+            output: (data) => board.console.deliver(data),
+            exit: (code) => machine.exitBy('tohost', code),
+          });
+    if (htif) board.devices.register(htif);
     const hartBoard = board.hartBoard({ trace, execTrace, profile, semihosting: semihosting?.facts });
     const serve = semihosting && ((request: SemihostingRequest) => semihosting.host.serve(request));
     const harts = new HartPool(memory.memory, plan, board.bus, hartBoard, threads, traced, serve);
-    const machine: VirtualMachine = new VirtualMachine(config, boot, memory, board, harts, semihosting?.host);
+    const machine: VirtualMachine = new VirtualMachine(config, boot, memory, board, harts, semihosting?.host, htif);
     harts.on('samples', (hart, samples) => machine.emit('samples', hart, samples));
     return machine;
   }
@@ -726,10 +725,10 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     else if (watchdog === 'power-off') this.end({ reason: 'poweroff', code: 0 });
   }
 
-  /** By semihosting. */
-  private exitByCall(code: number): void {
+  /** A hart has called for the end, and executes nothing more. */
+  private exitBy(reason: 'semihosting' | 'tohost', code: number): void {
     this.harts.endRun();
-    this.end({ reason: 'semihosting', code });
+    this.end({ reason, code });
   }
 
   /** Each kind once for each start. Firmware finds out which CSRs there are by trying them. */

@@ -52,6 +52,10 @@ export const MACHINE_MAP_EPOCH = 40;
 export const MACHINE_WRITTEN_CODE = 1296;
 export const MACHINE_WRITTEN_LOST = 1300;
 
+/** u32: offset in this memory of the word `tohost`, 0 where the program has none; f64: its guest-physical address. Harts tell the host of stores there. */
+export const MACHINE_TOHOST = 1304;
+export const MACHINE_TOHOST_ADDRESS = 1312;
+
 /** Directly mapped memory regions (RAM, ROM, flash), at most 8: MEMORY_REGIONS records of MEMORY_REGION_STRIDE bytes. */
 export const MEMORY_REGION_COUNT = 32;
 export const MEMORY_REGIONS = 64;

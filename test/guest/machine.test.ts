@@ -107,6 +107,56 @@ describe('bare-metal programs', () => {
     expect(output()).toBe('hi!');
   });
 
+  it.each([true, false])(
+    'execute nothing more once tohost has ended them, nor before what they say through it is said (jit: %s)',
+    async (jit) => {
+      const { machine, output } = await bareMetal(
+        (program) => {
+          // Enough characters for the loop to be translated; the last store of all, of the exit, is the same instruction.
+          const [more, last] = [new Label(), new Label()];
+          program.li(S0, 5000);
+          program.li(S1, DATA);
+          program.li(A0, 0x0101);
+        program.word(iType(0x13, 1, A0, A0, 48)); // slli
+        program.addi(A0, A0, 'x'.charCodeAt(0));
+          program.place(more);
+          program.store(8, A0, S1);
+          program.load(8, T1, S1);
+          program.branch('bne', T1, 0, last);
+          program.addi(S0, S0, -1);
+          program.branch('bne', S0, 0, more);
+          program.li(A0, (7 << 1) | 1);
+          program.addi(S0, S0, 1);
+          program.jump(more);
+          program.place(last);
+          for (let i = 0; i < 50; i++) program.poke(1, UART, 'y'.charCodeAt(0));
+          program.wait();
+        },
+        { jit },
+      );
+      await machine.start();
+      expect(await machine.wait()).toEqual({ reason: 'tohost', code: 7 });
+      expect(output()).toBe('x'.repeat(5000));
+    },
+  );
+
+  it('may give tohost its halves one after the other, as on 32 bits', async () => {
+    const { machine, output } = await bareMetal((program) => {
+      const say = (letter: string): void => {
+        program.poke(4, DATA, letter.charCodeAt(0));
+        program.poke(4, DATA + 4, 0x0101_0000);
+      };
+      for (const letter of 'ace') say(letter);
+      program.poke(4, DATA, (2 << 1) | 1);
+      program.poke(4, DATA + 4, 0);
+      say('y');
+      program.wait();
+    });
+    await machine.start();
+    expect(await machine.wait()).toEqual({ reason: 'tohost', code: 2 });
+    expect(output()).toBe('ace');
+  });
+
   it('start afresh after a reset, with memory outside of the program as it was', async () => {
     const { machine } = await bareMetal((program) => {
       const again = new Label();

@@ -1,4 +1,4 @@
-import { HART_PC, REGION_DEVICE, REGION_HIDDEN, REGION_READONLY } from '../../memory/layout';
+import { HART_PC, MACHINE_TOHOST, MACHINE_TOHOST_ADDRESS, REGION_DEVICE, REGION_HIDDEN, REGION_READONLY } from '../../memory/layout';
 import {
   FETCH_ENTRIES,
   FETCH_ENTRY_BYTES,
@@ -94,12 +94,31 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
     const addend = host - <u32>va;
     store<u64>(entry + TLB_READ, rights & ACCESS_READ ? page : u64.MAX_VALUE);
     const writable =
-      (rights & ACCESS_WRITE) != 0 && !readonly && noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1), false, pa, host);
+      (rights & ACCESS_WRITE) != 0 &&
+      !readonly &&
+      !isTohostPage(host) &&
+      noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1), false, pa, host);
     store<u64>(entry + TLB_WRITE, writable ? page : u64.MAX_VALUE);
     store<u32>(entry + TLB_ADDEND, addend);
     noteTranslation(va, load<u32>(hart + HART_TLB) == hart + HART_TLB_S);
   }
   return host;
+}
+
+/** Stores to the page with `tohost` are looked at one by one. */
+function isTohostPage(host: u32): bool {
+  return (load<u32>(MACHINE_TOHOST) ^ host) >> 12 == 0;
+}
+
+/** Whether `bytes` bytes at `host` hold some of the upper half of `tohost`, with which a request is complete. */
+function completesTohost(host: u32, bytes: u32): bool {
+  const tohost = load<u32>(MACHINE_TOHOST);
+  return tohost != 0 && host < tohost + 8 && host + bytes > tohost + 4;
+}
+
+/** The host takes the request before the hart goes on: a hart that ends the machine executes nothing more. */
+function tellOfTohost(): void {
+  mmio_write(load<f64>(MACHINE_TOHOST_ADDRESS), 4, load<i32>(load<u32>(MACHINE_TOHOST)));
 }
 
 /** As resolve(), but without a walk where the TLB knows the page (misaligned accesses come here for that). */
@@ -244,6 +263,7 @@ export function store_slow(va: u64, value: u64, size: u32): void {
     return;
   }
   writeHost(host, bytes, value);
+  if (completesTohost(host, bytes)) tellOfTohost();
 }
 
 /**
@@ -255,7 +275,7 @@ export function host_address(va: u64, kind: u32): u32 {
   if (watching() || (va & PAGE_MASK) + <u64>bytes > 4096 || ((kind & HOST_ALIGNED) != 0 && (va & <u64>(bytes - 1)) != 0)) return 0;
   const tval = load<u64>(hart + HART_TVAL);
   const host = resolve(va, bytes, kind & HOST_WRITE ? ACCESS_WRITE : ACCESS_READ);
-  if (host > TRAPPED) return host;
+  if (host > TRAPPED && !((kind & HOST_WRITE) != 0 && completesTohost(host, bytes))) return host;
   store<i32>(hart + HART_TRAP, 0);
   store<u64>(hart + HART_TVAL, tval);
   return 0;

@@ -20,7 +20,7 @@ let htif: Htif;
 function tohost(device: number, command: number, payload: number): void {
   memory.writeU64(TOHOST, payload);
   memory.view(TOHOST, 8).set([command, device], 6);
-  htif.poll();
+  htif.write();
 }
 
 function call(...words: number[]): void {
@@ -71,8 +71,21 @@ describe('Htif', () => {
     await Promise.resolve();
     await Promise.resolve();
     htif.poll();
+    htif.poll();
     expect(output).toBe('ab');
     expect(memory.readU64(TOHOST)).toBe(0);
+  });
+
+  it('waits for the second half of a request, as far as a poll can tell', () => {
+    memory.data.setUint32(memory.offsetOf(TOHOST, 4), 97, true);
+    htif.poll();
+    expect(exits).toEqual([]);
+    tohost(1, 1, 97);
+    expect(output).toBe('a');
+    memory.data.setUint32(memory.offsetOf(TOHOST, 4), (3 << 1) | 1, true);
+    htif.poll();
+    htif.poll();
+    expect(exits).toEqual([3]);
   });
 
   it('writes characters, and is ready for the next', () => {

@@ -1,4 +1,7 @@
+import type { BoardDevice } from '../../bus/device';
+import { DeviceState } from '../../bus/device-state';
 import type { GuestMemory } from '../../memory/guest-memory';
+import { MACHINE_TOHOST, MACHINE_TOHOST_ADDRESS } from '../../memory/layout';
 
 // Host-target interface of the RISC-V test programs: the top byte of `tohost` is the device, the next one the command.
 const DEVICE_SYSCALL = 0;
@@ -21,8 +24,18 @@ export interface HtifOptions {
   exit: (code: number) => void;
 }
 
-/** Serves a program that talks through the words `tohost` and `fromhost`; the machine calls `poll` again and again. */
-export class Htif {
+/**
+ * Serves a program that talks through the words `tohost` and `fromhost`. A hart that stores to the upper half of `tohost`, or to all of it,
+ * tells and waits (engine/hart/helpers/mmu.ts). The machine calls `poll` every millisecond, for what comes otherwise: a store to the
+ * lower half alone, an atomic operation, a request that waited for the reader.
+ */
+export class Htif implements BoardDevice {
+  readonly name: string;
+  readonly base: number;
+  readonly size = 8;
+  readonly accessSizes = { min: 4, max: 4 } as const;
+  readonly holdsWriters = true;
+  readonly state = DeviceState.none(this);
   private readonly memory: GuestMemory;
   private readonly words: BigInt64Array;
   private readonly tohost: number;
@@ -30,19 +43,45 @@ export class Htif {
   private readonly output: HtifOptions['output'];
   private readonly exit: HtifOptions['exit'];
   private readerBusy = false;
+  /** What the last poll found. */
+  private seen = 0n;
 
   constructor(options: HtifOptions) {
+    this.base = options.tohost;
+    this.name = `htif@${options.tohost.toString(16)}`;
     this.memory = options.memory;
     this.words = new BigInt64Array(options.memory.memory.buffer);
     this.tohost = options.memory.offsetOf(options.tohost, 8) / 8;
     this.fromhost = options.fromhost === undefined ? -1 : options.memory.offsetOf(options.fromhost, 8) / 8;
     this.output = options.output;
     this.exit = options.exit;
+    options.memory.data.setUint32(MACHINE_TOHOST, 8 * this.tohost, true);
+    options.memory.data.setFloat64(MACHINE_TOHOST_ADDRESS, options.tohost, true);
   }
 
+  read(): number {
+    return 0;
+  }
+
+  /** A hart has stored a request. */
+  write(): void {
+    this.serve(this.request());
+  }
+
+  /** Serves what was there the last time too: of a request in two halves only one may be there yet. */
   poll(): void {
-    const request = BigInt.asUintN(64, Atomics.load(this.words, this.tohost));
+    const request = this.request();
+    if (request === this.seen) this.serve(request);
+    else this.seen = request;
+  }
+
+  private request(): bigint {
+    return BigInt.asUintN(64, Atomics.load(this.words, this.tohost));
+  }
+
+  private serve(request: bigint): void {
     if (request === 0n || this.readerBusy) return;
+    this.seen = 0n;
     const device = Number(request >> 56n);
     const command = Number((request >> 48n) & 0xffn);
     const payload = request & PAYLOAD;
