@@ -49,6 +49,7 @@ export async function exec(args: string[]): Promise<number> {
       traceFrom: options.traceFrom,
       symbols: options.symbols,
       checkJit: options.checkJit,
+      checkFences: options.checkFences,
       profile: profile !== undefined,
       gdb: options.gdb,
       paused: options.paused,

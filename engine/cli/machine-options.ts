@@ -17,6 +17,8 @@ export interface MachineOptions {
   traceFrom: string | undefined;
   /** Compare translated code with the interpreter as it runs. */
   checkJit: boolean;
+  /** Tell where a fence.i is missing. */
+  checkFences: boolean;
   /** Whether to report statistics, and every how many milliseconds besides the end. */
   stats: { every: number | undefined } | undefined;
   /** Where to write them as JSON. */
@@ -49,11 +51,13 @@ export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: str
   }
   const trace = (values.trace ?? []).flatMap((topics) => topics.split(',')).filter((topic) => topic !== '');
   const isExecuted = trace.includes('exec');
-  if (values.symbols && values.profile === undefined && !isExecuted)
-    throw wrong('--symbols is of use only together with --profile or --trace exec.');
+  if (values.symbols && values.profile === undefined && !isExecuted && values.check !== 'fence.i')
+    throw wrong('--symbols is of use only together with --profile, --trace exec or --check fence.i.');
   if (values['trace-from'] !== undefined && !isExecuted) throw wrong('--trace-from is of use only together with --trace exec.');
   if (values['vnc-password'] !== undefined && values.vnc === undefined) throw wrong('--vnc-password is of use only together with --vnc.');
-  if (values.check !== undefined && values.check !== 'jit') throw wrong(`--check expects jit, not '${values.check}'.`);
+  if (values.check !== undefined && values.check !== 'jit' && values.check !== 'fence.i')
+    throw wrong(`--check expects jit or fence.i, not '${values.check}'.`);
+  const checkFences = values.check === 'fence.i';
   const options: MachineOptions = {
     config: givenValues(settings, values.cdrom, command),
     timeout: values.timeout === undefined ? undefined : parseSeconds('--timeout', values.timeout),
@@ -61,7 +65,8 @@ export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: str
     traceFrom: values['trace-from'],
     stats: values.stats === undefined ? undefined : { every: parseInterval(values.stats) },
     statsJson: values['stats-json'],
-    checkJit: values.check !== undefined,
+    checkJit: values.check === 'jit',
+    checkFences,
     profile: values.profile,
     symbols: (values.symbols ?? []).map(parseSymbols),
     gdb: values.gdb,

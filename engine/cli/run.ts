@@ -90,6 +90,7 @@ async function runMachine({ box, config }: Subject, options: MachineOptions, nam
       traceFrom: options.traceFrom,
       symbols: options.symbols,
       checkJit: options.checkJit,
+      checkFences: options.checkFences,
       profile: profile !== undefined,
       gdb: options.gdb,
       vnc: await vncWish(options),

@@ -96,6 +96,7 @@ export async function runInBackground(args: string[]): Promise<number> {
       traceFrom: options.traceFrom,
       symbols: options.symbols,
       checkJit: options.checkJit,
+      checkFences: options.checkFences,
       gdb: options.gdb,
       vnc: await vncWish(options),
       paused: options.paused,

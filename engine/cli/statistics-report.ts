@@ -76,7 +76,7 @@ function checkReport({ checkedEntries, checkedInstructions, checkedAccesses }: H
 /** Report as the options say: lines while the machine runs, and when it has ended a table or a file of JSON. */
 export function reportStatistics(
   machine: VirtualMachine,
-  { stats, statsJson, checkJit }: Pick<MachineOptions, 'stats' | 'statsJson' | 'checkJit'>,
+  { stats, statsJson, checkJit, checkFences }: Pick<MachineOptions, 'stats' | 'statsJson' | 'checkJit' | 'checkFences'>,
   file: ReportFile | undefined,
   tell: (message: string) => void,
 ): void {
@@ -87,6 +87,10 @@ export function reportStatistics(
   machine.on('exit', (exit) => {
     const total = machine.statistics;
     if (checkJit && !exit.error) tell(checkReport(sumOf(total.harts)));
+    if (checkFences)
+      tell(
+        `check: ${machine.missingFences === 0 ? 'no fence.i is missing' : `a fence.i is missing after ${machine.missingFences} store(s)`}`,
+      );
     if (stats) tell(statisticsTable(total).trimEnd());
     file?.write(`${JSON.stringify({ ...total, all: sumOf(total.harts) }, null, 2)}\n`, (why) =>
       tell(`warning: The statistics could not be written to ${statsJson}: ${why}.`),

@@ -1,4 +1,5 @@
 import { compressed, expandCompressed } from './isa/c';
+import { HANDLER_STRADDLE } from './hart-layout';
 import { instructions, lookUp } from './isa';
 import { rdOf, type Instruction } from './isa/instruction';
 
@@ -19,7 +20,7 @@ export const ILLEGAL = 1;
 export const NOP_4 = 2;
 export const NOP_2 = 3;
 export const PAGE_END = 4;
-export const STRADDLE = 5;
+export const STRADDLE = HANDLER_STRADDLE;
 export const STOP = 6;
 export const SPECIAL_HANDLERS = 7;
 

@@ -81,6 +81,8 @@ export const CSR_MCYCLE_OFFSET = HART_PRIVATE + 320;
 export const HART_ID = HART_PRIVATE + 328;
 export const CSR_MISELECT = HART_PRIVATE + 336;
 export const CSR_SISELECT = HART_PRIVATE + 344;
+/** u32: what MACHINE_FENCE_EPOCH was after the hart's last fence.i, where those are checked. */
+export const HART_FENCE_EPOCH = HART_PRIVATE + 352;
 
 /** u8[16] pmpcfg; u64[16] pmpaddr; and what they mean: first and last byte of each entry; u32: entries in use. */
 export const PMP_ENTRIES = 16;
@@ -223,6 +225,9 @@ export const HART_SCRATCH_RECORDS = 262144;
 export const HART_SINGLE_RECORD = HART_SCRATCH_RECORDS + 64;
 /** A record that leaves the run loop. */
 export const HART_STOP_RECORD = HART_SCRATCH_RECORDS + 72;
+
+/** The handler that executes the instruction at HART_PC from memory, alone. */
+export const HANDLER_STRADDLE = 5;
 
 /** A record: u16 handler, u8 and u8 register offsets (8 × number), i32 immediate or up to three more fields. */
 export const RECORD_HANDLER = 0;

@@ -9,8 +9,10 @@ import {
   HART_STRIDE,
   HART_X,
   MACHINE_EXTENSIONS_OFF,
+  MACHINE_FENCES,
 } from '../memory/layout';
 import type { MemoryPlan } from '../memory/memory-plan';
+import { FENCE_HART_SHIFT, FENCE_STORE, FENCE_STORED, FENCE_STORES } from './check/fence-layout';
 import { Lockstep, type CheckHelpers } from './check/lockstep';
 import { CheckedLoop, ReplayLoop } from './check/loops';
 import { DebugPoints, type HartStop } from './debug-points';
@@ -95,10 +97,21 @@ export interface HartEnvironment {
   semihostingRefused?(privilege: number): void;
   /** Told of instructions that were illegal, in words, each kind once. */
   illegalInstruction?(explanation: Explanation): void;
+  /** Told of instructions that were executed without a fence.i after they were stored, once for each instruction that stores such; see plan.fences. */
+  missingFence?(missing: MissingFence): void;
   /** What order this host keeps; found out unless given. */
   host?: HostMemory;
   /** compileLoop()'s result for the hart and the host, where that was made before; not where `hot` is tuned. */
   loop?: WebAssembly.Module;
+}
+
+/** An instruction that a hart executes though it has done no fence.i since the instruction was stored. Virtual addresses. */
+export interface MissingFence {
+  hart: number;
+  pc: bigint;
+  /** Who stored it, and where that store is; undefined where stores are too many to tell. */
+  storeHart: number;
+  storePc: bigint | undefined;
 }
 
 /** What tests turn to bring rare things about soon. */
@@ -123,6 +136,8 @@ interface HelperExports extends CheckHelpers {
   account(): void;
   dropAllCode(): void;
   dropStaleCode(): void;
+  beginEpoch(): void;
+  unfenced(host: number): number;
 }
 
 /** Instructions between two looks at timers, interrupts and requests: about 40 µs of work. */
@@ -162,6 +177,8 @@ export class Hart {
   /** Instructions that were illegal since the last reset, with the privilege. */
   private readonly illegal = new Set<number>();
   private readonly lockstep: Lockstep | undefined;
+  /** Stores told of as unfenced since the last reset. */
+  private readonly told = new Set<number>();
 
   /**
    * @param plan with room for the lockstep check, every translated region is checked; its translator must know
@@ -255,7 +272,9 @@ export class Hart {
         const second = this.helpers.fetch_at_pc(2);
         if (second === 0) return 0;
         word = (word | (halves[second >>> 1] << 16)) >>> 0;
+        if (plan.fences !== undefined) this.lookForFence(environment, second);
       }
+      if (plan.fences !== undefined) this.lookForFence(environment, first);
       decoder.decodeAlone(scratch, word);
       return scratch;
     };
@@ -335,6 +354,8 @@ export class Hart {
     this.regions?.start();
     this.calls?.reset();
     this.illegal.clear();
+    this.told.clear();
+    this.helpers.beginEpoch();
     this.ended = false;
   }
 
@@ -430,6 +451,22 @@ export class Hart {
         extensionsOff: data.getUint32(MACHINE_EXTENSIONS_OFF, true),
       }),
     );
+  }
+
+  /** The instruction at HART_PC, some of which lies at `host`, is about to be executed. */
+  private lookForFence(environment: HartEnvironment, host: number): void {
+    const store = this.helpers.unfenced(host) >>> 0;
+    if (store === 0 || this.told.has(store)) return;
+    this.told.add(store);
+    const { data, id, pc } = this;
+    const number = store & FENCE_STORE;
+    const at = data.getUint32(MACHINE_FENCES, true) + FENCE_STORES + 8 * (number - 1);
+    environment.missingFence?.({
+      hart: id,
+      pc,
+      storeHart: (store & ~FENCE_STORED) >>> FENCE_HART_SHIFT,
+      storePc: number === 0 ? undefined : data.getBigUint64(at, true) - 1n,
+    });
   }
 
   private enterLoop(): void {

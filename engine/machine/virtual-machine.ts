@@ -8,6 +8,9 @@ import type { Scanout } from '../gpu/scanout';
 import { extensionBits } from '../hart/isa/extensions';
 import { HartRegisters } from '../hart/registers';
 import { CHECK_BYTES } from '../hart/check/check-layout';
+import { describeMissingFence, fenceCheckBytes } from '../hart/check/missing-fence';
+import { FunctionNames, type NamedFunction } from '../hart/function-names';
+import type { MissingFence } from '../hart/hart';
 import type { Samples } from '../hart/sampler';
 import { between, type MachineStatistics } from '../hart/statistics';
 import { defaultGuest, type SetupProgress } from '../images/default-guest';
@@ -105,6 +108,11 @@ export interface VirtualMachineOptions {
   execTrace?: ExecTrace;
   /** Do everything that translated code does once more in the interpreter and compare; a difference ends the machine. One hart only. */
   checkJit?: boolean;
+  /**
+   * Warn of instructions that a hart executes without a fence.i after they were stored, with these names of functions. Harts then only
+   * interpret, some ten times slower, and the machine takes twice the memory.
+   */
+  checkFences?: { functions?: readonly NamedFunction[] } | undefined;
   /** Take samples of what the harts execute, about 1000 a second each, for the `samples` event. */
   profile?: boolean;
   /** A cpio archive that the guest gets behind its initrd. */
@@ -163,6 +171,8 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private isRebooting = false;
   /** What of semihosting was refused, and which instructions were illegal, since the last start. */
   private readonly refusals = new Set<string>();
+  /** Where what was stored was executed without a fence.i. */
+  private readonly unfenced = new Set<bigint | undefined>();
   /** What boots runs in machine mode by itself, without firmware. */
   private readonly isProgram: boolean;
   private readonly warnings = new WarningGate((warning) => this.emit('warning', warning));
@@ -204,8 +214,9 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
    * 'Resource', or 'Network' where the default guest is needed and cannot be fetched.
    */
   static async create(input: MachineConfigInput, options: VirtualMachineOptions = {}): Promise<VirtualMachine> {
-    const config = checkSettings(machineConfigSchema, input, "The machine's configuration is wrong. ");
-    const { trace = [], checkJit = false } = options;
+    const checked = checkSettings(machineConfigSchema, input, "The machine's configuration is wrong. ");
+    const { trace = [], checkJit = false, checkFences } = options;
+    const config = checkFences ? { ...checked, jit: false } : checked;
     const unknown = trace.find((name) => !TRACES.some((known) => known === name));
     if (unknown !== undefined)
       throw VmError.config(`There is nothing to trace under the name "${unknown}". It can be ${TRACES.join(', ')}.`, {
@@ -241,6 +252,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       extraInitrd,
       ports = [],
       checkJit = false,
+      checkFences,
       profile = false,
     }: VirtualMachineOptions,
   ): Promise<VirtualMachine> {
@@ -259,6 +271,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     ];
     const plan = planMemory(config.harts, regions, {
       checkBytes: checkJit ? CHECK_BYTES : 0,
+      fenceBytes: checkFences ? fenceCheckBytes(config.memory) : 0,
       extensionsOff: extensionBits(config.extensionsOff),
     });
     const memory = new GuestMemory(createMemory(plan), plan);
@@ -313,6 +326,8 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     const serve = semihosting && ((request: SemihostingRequest) => semihosting.host.serve(request));
     const harts = new HartPool(memory.memory, plan, board.bus, hartBoard, threads, traced, serve);
     const machine: VirtualMachine = new VirtualMachine(config, boot, memory, board, harts, semihosting?.host, htif);
+    const names = new FunctionNames(checkFences?.functions ?? []);
+    harts.on('unfenced', (missing) => machine.tellOfMissingFence(missing, names));
     harts.on('samples', (hart, samples) => machine.emit('samples', hart, samples));
     return machine;
   }
@@ -736,6 +751,18 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     if (isProbe && !this.isProgram) return;
     if (!this.refusals.has(key)) this.warnings.warn(new VmError('Guest', text, { code: 'illegal-instruction', params: { text } }));
     this.refusals.add(key);
+  }
+
+  /** Instructions whose stores were found to lack a fence.i, by `checkFences`. */
+  get missingFences(): number {
+    return this.unfenced.size;
+  }
+
+  private tellOfMissingFence(missing: MissingFence, names: FunctionNames): void {
+    if (this.unfenced.has(missing.storePc)) return;
+    this.unfenced.add(missing.storePc);
+    const text = describeMissingFence(missing, names);
+    this.warnings.warn(new VmError('Guest', text, { code: 'fence-missing', params: { text } }));
   }
 
   /** Once for each start, whichever hart it is. */

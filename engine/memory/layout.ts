@@ -56,6 +56,10 @@ export const MACHINE_WRITTEN_LOST = 1300;
 export const MACHINE_TOHOST = 1304;
 export const MACHINE_TOHOST_ADDRESS = 1312;
 
+/** u32: offset of the memory of the check for missing fence.i (engine/hart/check/fence-layout.ts), 0 without one; u32: fence.i of all harts so far. */
+export const MACHINE_FENCES = 1320;
+export const MACHINE_FENCE_EPOCH = 1324;
+
 /** Directly mapped memory regions (RAM, ROM, flash), at most 8: MEMORY_REGIONS records of MEMORY_REGION_STRIDE bytes. */
 export const MEMORY_REGION_COUNT = 32;
 export const MEMORY_REGIONS = 64;

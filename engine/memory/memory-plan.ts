@@ -7,6 +7,7 @@ import {
   HART_STRIDE,
   HARTS_MAX,
   MACHINE_EXTENSIONS_OFF,
+  MACHINE_FENCES,
   MACHINE_HARTS,
   MEMORY_REGIONS,
   MEMORY_REGION_COUNT,
@@ -46,6 +47,8 @@ export interface MemoryPlan {
   regions: DirectRegion[];
   /** Offset of the lockstep check's memory (engine/hart/check), if there is to be one. */
   check?: number;
+  /** Offset of the memory of the check for missing fence.i, if there is to be one; the first region is RAM then. */
+  fences?: number;
   /** What the harts do without: EXTENSION_* bits (engine/hart/extension-bits.ts). */
   extensionsOff?: number;
   /** Size of the whole memory in 64 KiB wasm pages. */
@@ -61,7 +64,7 @@ export function maxRamBytes(harts: number): number {
 export function planMemory(
   harts: number,
   regions: { base: number; size: number; readonly?: boolean; device?: boolean }[],
-  { checkBytes = 0, extensionsOff = 0 }: { checkBytes?: number; extensionsOff?: number } = {},
+  { checkBytes = 0, fenceBytes = 0, extensionsOff = 0 }: { checkBytes?: number; fenceBytes?: number; extensionsOff?: number } = {},
 ): MemoryPlan {
   if (harts < 1 || harts > HARTS_MAX) throw VmError.config(`A machine has 1 to ${HARTS_MAX} harts, not ${harts}.`);
   let at = HARTS_BASE + harts * HART_STRIDE;
@@ -81,6 +84,8 @@ export function planMemory(
   }
   const check = checkBytes > 0 ? at : undefined;
   at += checkBytes;
+  const fences = fenceBytes > 0 ? at : undefined;
+  at += fenceBytes;
   const wasmPages = Math.ceil(at / WASM_PAGE);
   if (wasmPages > WASM_MAX_PAGES) {
     const most = Math.floor(maxRamBytes(harts) / (1 << 20));
@@ -89,7 +94,7 @@ export function planMemory(
       params: { harts, mostBytes: most * 2 ** 20 },
     });
   }
-  return { harts, decoded, decodedStride, pageVersions, regions: placed, check, extensionsOff, wasmPages };
+  return { harts, decoded, decodedStride, pageVersions, regions: placed, check, fences, extensionsOff, wasmPages };
 }
 
 /** Create the shared memory of a plan and write its header. */
@@ -112,6 +117,7 @@ export function createMemory(plan: MemoryPlan): WebAssembly.Memory {
   const view = new DataView(memory.buffer);
   view.setUint32(MACHINE_HARTS, plan.harts, true);
   view.setUint32(MACHINE_EXTENSIONS_OFF, plan.extensionsOff ?? 0, true);
+  view.setUint32(MACHINE_FENCES, plan.fences ?? 0, true);
   view.setUint32(MEMORY_REGION_COUNT, plan.regions.length, true);
   let versions = plan.pageVersions;
   plan.regions.forEach((region, i) => {

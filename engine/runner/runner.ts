@@ -56,6 +56,8 @@ export interface RunnerOptions extends Pick<VirtualMachineOptions, 'v8' | 'ports
   hasScreen?: boolean;
   /** Of the trace `exec`: the address or the symbol from which on, and files with symbols and where they were loaded; else kernel and firmware. */
   traceFrom?: string | undefined;
+  /** Tell where a fence.i is missing, with names as those of the trace. */
+  checkFences?: boolean;
   symbols?: readonly SymbolFile[];
   /** Whether start() leaves it paused before the first instruction. */
   paused?: boolean;
@@ -318,10 +320,12 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     const config = checkSettings(machineConfigSchema, machineConfig(this.values), "The box's settings are wrong. ");
     this.size = { ...config.console };
     if (config.priority === 'low') this.prioritise(config.priority);
-    const execTrace = options.trace?.includes('exec') ? await executionTrace(config, options) : undefined;
+    const isTraced = options.trace?.includes('exec');
+    const names = isTraced || options.checkFences ? await executionTrace(config, options) : undefined;
     const machine = await VirtualMachine.create(config, {
       ...options,
-      ...(execTrace && { execTrace }),
+      ...(isTraced && { execTrace: names }),
+      checkFences: options.checkFences ? { functions: names?.functions } : undefined,
       box: box?.library.folder(box.id),
       ports: options.ports ?? [CONTROL_PORT],
       onProgress: (progress) => this.report(progress),

@@ -3,7 +3,7 @@ import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from '
 import type { MmioRange } from '../bus/mmio-bus';
 import { DeviceError } from '../errors/vm-error';
 import type { HartStop } from '../hart/debug-points';
-import { compileLoop, Hart, type HartEnvironment, RunEnded } from '../hart/hart';
+import { compileLoop, Hart, type HartEnvironment, type MissingFence, RunEnded } from '../hart/hart';
 import type { HostMemory } from '../host/host-memory';
 import type { Samples } from '../hart/sampler';
 import type { Translation } from '../hart/jit/compiler';
@@ -61,7 +61,8 @@ export type HartReport =
   | { samples: Samples }
   | { stopped: HartStop }
   | { refused: RefusedCall }
-  | { illegal: Explanation };
+  | { illegal: Explanation }
+  | { unfenced: MissingFence };
 
 const port = parentPort;
 if (!port) throw new Error('hart-worker runs as a worker thread only');
@@ -163,6 +164,7 @@ const environment: HartEnvironment = {
       }
     : {}),
   illegalInstruction: (illegal) => report({ illegal }),
+  missingFence: (unfenced) => report({ unfenced }),
   semihostingRefused: (privilege) => {
     const refused = board.semihosting ? 'user' : privilege === 3 ? 'machine' : 'semihosting';
     if (!refusals.has(refused)) report({ refused });

@@ -7,6 +7,7 @@ import { CsrExaminer } from '../hart/csr-examiner';
 import { DebugPoints, type HartStop } from '../hart/debug-points';
 import { HART_PROFILING, PROFILING_ANEW } from '../hart/hart-layout';
 import type { Samples } from '../hart/sampler';
+import type { MissingFence } from '../hart/hart';
 import type { Explanation } from '../hart/illegal-instruction';
 import type { SemihostingReply, SemihostingRequest } from '../hart/semihosting';
 import { StatisticsBlock, type MachineStatistics } from '../hart/statistics';
@@ -57,6 +58,8 @@ interface HartPoolEvents {
   refused: [RefusedCall];
   /** An instruction was illegal, and why. */
   illegal: [Explanation];
+  /** An instruction was executed without a fence.i after it was stored. */
+  unfenced: [MissingFence];
 }
 
 /** Answers semihosting calls; must not fail. */
@@ -119,6 +122,7 @@ export class HartPool extends EventEmitter<HartPoolEvents> {
         else if (typeof message === 'object' && 'samples' in message) this.emit('samples', id, message.samples);
         else if (typeof message === 'object' && 'refused' in message) this.emit('refused', message.refused);
         else if (typeof message === 'object' && 'illegal' in message) this.emit('illegal', message.illegal);
+        else if (typeof message === 'object' && 'unfenced' in message) this.emit('unfenced', message.unfenced);
       });
       // While a command is under way its answer tells of this; between commands nobody else would.
       worker.on('error', (cause) => {

@@ -117,8 +117,8 @@ describe('bare-metal programs', () => {
           program.li(S0, 5000);
           program.li(S1, DATA);
           program.li(A0, 0x0101);
-        program.word(iType(0x13, 1, A0, A0, 48)); // slli
-        program.addi(A0, A0, 'x'.charCodeAt(0));
+          program.word(iType(0x13, 1, A0, A0, 48)); // slli
+          program.addi(A0, A0, 'x'.charCodeAt(0));
           program.place(more);
           program.store(8, A0, S1);
           program.load(8, T1, S1);
@@ -155,6 +155,61 @@ describe('bare-metal programs', () => {
     await machine.start();
     expect(await machine.wait()).toEqual({ reason: 'tohost', code: 2 });
     expect(output()).toBe('ace');
+  });
+
+  /** Hart 1 calls a function again and again, until hart 0, without a word to it, has stored another instruction over its first. */
+  function changesCode(program: BareMetal): void {
+    const [second, again, changed, wait, word] = [new Label(), new Label(), new Label(), new Label(), new Label()];
+    program.csrr(T0, MHARTID);
+    program.branch('bne', T0, 0, second);
+    program.li(S0, DATA + 0x400);
+    program.li(S1, 100_000);
+    program.place(wait);
+    program.load(4, A0, S0);
+    program.branch('bltu', A0, S1, wait);
+    program.la(T0, word);
+    program.load(4, T1, T0);
+    program.la(T0, changed);
+    program.store(4, T1, T0);
+    program.wait();
+    program.place(second);
+    program.li(S0, DATA + 0x400);
+    program.li(S1, 2);
+    program.li(A1, 0);
+    program.place(again);
+    program.addi(A1, A1, 1);
+    program.store(4, A1, S0);
+    program.place(changed);
+    program.addi(A0, 0, 1);
+    program.branch('bne', A0, S1, again);
+    program.exit(2);
+    program.align(4);
+    program.place(word);
+    program.addi(A0, 0, 2);
+  }
+
+  it.each([true, false])('see soon what another hart has stored over their code (jit: %s)', async (jit) => {
+    const { machine } = await bareMetal(changesCode, { harts: 2, jit });
+    await machine.start();
+    expect(await machine.wait()).toEqual({ reason: 'finisher', code: 2 });
+    expect(machine.missingFences).toBe(0);
+  });
+
+  it('are told where another hart has stored over their code, and they have done no fence.i', async () => {
+    const kernel = join(directory, 'unfenced.elf');
+    writeBareMetal(kernel, changesCode);
+    const functions = [{ name: 'start', address: BigInt(RAM), size: 0x1000n }];
+    const { machine } = await create({ memory: 16 << 20, kernel, harts: 2 }, { checkFences: { functions } });
+    const warnings: string[] = [];
+    machine.on('warning', ({ message }) => warnings.push(message));
+    await machine.start();
+    expect(await machine.wait()).toEqual({ reason: 'finisher', code: 2 });
+    expect(machine.missingFences).toBe(1);
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^A fence\.i is missing: hart 1 executes the instruction at 0x8000[0-9a-f]{4} <start\+0x[0-9a-f]+>, which the store at 0x8000[0-9a-f]{4} <start\+0x[0-9a-f]+> of hart 0 has written/,
+      ),
+    ]);
   });
 
   it('start afresh after a reset, with memory outside of the program as it was', async () => {

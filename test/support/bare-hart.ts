@@ -1,5 +1,6 @@
 import { CHECK_BYTES } from '../../engine/hart/check/check-layout';
 import type { HartStop } from '../../engine/hart/debug-points';
+import { fenceCheckBytes } from '../../engine/hart/check/missing-fence';
 import { Hart, type HartEnvironment, type HartTuning } from '../../engine/hart/hart';
 import { HART_MAIL } from '../../engine/hart/hart-layout';
 import { translate, type HotSpot, type Translation } from '../../engine/hart/jit/compiler';
@@ -30,6 +31,7 @@ export class BareHart {
     options: {
       jit?: boolean;
       check?: boolean;
+      fences?: boolean;
       tuning?: HartTuning;
       environment?: Partial<HartEnvironment>;
       ramBytes?: number;
@@ -39,6 +41,7 @@ export class BareHart {
   ) {
     const plan = planMemory(options.harts ?? 1, [{ base: RAM, size: options.ramBytes ?? 1 << 20 }], {
       checkBytes: options.check ? CHECK_BYTES : 0,
+      fenceBytes: options.fences ? fenceCheckBytes(options.ramBytes ?? 1 << 20) : 0,
       extensionsOff: options.extensionsOff,
     });
     const shared = createMemory(plan);

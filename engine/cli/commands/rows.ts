@@ -54,9 +54,9 @@ export const THIS_RUN = {
   },
   check: {
     type: 'value',
-    value: 'jit',
-    choices: ['jit'],
-    help: 'do all that translated code does once more in the interpreter, and stop where they differ (one hart; several times slower)',
+    value: 'jit|fence.i',
+    choices: ['jit', 'fence.i'],
+    help: 'jit: do all that translated code does once more in the interpreter, and stop where they differ (one hart; several times slower). fence.i: say where the guest executes what it has stored without a fence.i in between (some ten times slower)',
   },
   stats: {
     type: 'optional',

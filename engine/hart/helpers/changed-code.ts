@@ -27,6 +27,7 @@ import {
   WRITTEN_VERSION,
 } from '../hart-layout';
 import { dropStaleCode, emptySlot, recordsAt } from './decoded-pages';
+import { checksFences } from './fences';
 import { hart } from './state';
 import { writtenAt } from './written-pages';
 
@@ -45,8 +46,9 @@ const LATE: u32 = 8388608;
 const MIXED: u32 = 8;
 const PROBES: u32 = 16;
 
-/** At every poll: look where it is time to. */
+/** At every poll: look where it is time to. (Where fence.i is checked, code that changes is seen at once.) */
 export function lookNowAndThen(): void {
+  if (checksFences()) return;
   const written = atomic.load<u32>(MACHINE_WRITTEN_CODE);
   const step = load<u32>(hart + HART_LOOK_STEP);
   const retired = load<u64>(hart + HART_INSTRET);
@@ -66,6 +68,7 @@ export function lookNowAndThen(): void {
 
 /** Another address space may run from here on: in pages, for kernels that know no fence.i, whose code was another program's. */
 export function lookAtOnce(): void {
+  if (checksFences()) return;
   if (load<u32>(hart + HART_LOOK_STEP) != 0 || atomic.load<u32>(MACHINE_WRITTEN_CODE) != load<u32>(hart + HART_WRITTEN_SEEN)) look(false);
 }
 

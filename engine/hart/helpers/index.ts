@@ -29,6 +29,7 @@ export {
 export { csr_access } from './csr';
 export { debug_csr, debug_csr_known } from './debug-csr';
 export { dropAllCode, dropStaleCode } from './decoded-pages';
+export { beginEpoch, unfenced } from './fences';
 export {
   atomic_address,
   fetch_at_pc,

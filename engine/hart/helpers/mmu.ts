@@ -33,6 +33,7 @@ import {
 import { debugging, NOT_WATCHED, runsAlone, stopsAt, traceExecution, watch, WATCHED_PAGE, WATCH_HIT, watching } from './debug';
 import { noteWriter, recordsAt, slotAt, slotFor } from './decoded-pages';
 import { mmio_read, mmio_write } from './env';
+import { checksFences, noteExecution, noteStore } from './fences';
 import { ACCESS_FETCH, ACCESS_PARTIAL, ACCESS_READ, ACCESS_WRITE, pmpRights } from './pmp';
 import { CAUSE_LOAD_MISALIGNED, CAUSE_STORE_MISALIGNED, count, hart, raise } from './state';
 import { honourMapChanges, noteTranslation, selectTlbs } from './tlb';
@@ -86,6 +87,7 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
       return TRAPPED;
     }
     noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1), true, pa, host);
+    if (checksFences() && !unwatched) noteStore(<u32>(pa >> 12), host, bytes);
   }
   if (pageRights != ACCESS_PARTIAL && watched == NOT_WATCHED) {
     const rights = pageRights & foundRights;
@@ -96,7 +98,7 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
     const writable =
       (rights & ACCESS_WRITE) != 0 &&
       !readonly &&
-      !isTohostPage(host) &&
+      !isLookedAt(host) &&
       noteWriter(regionVersion, <u32>(va >> 12) & (TLB_ENTRIES - 1), false, pa, host);
     store<u64>(entry + TLB_WRITE, writable ? page : u64.MAX_VALUE);
     store<u32>(entry + TLB_ADDEND, addend);
@@ -105,9 +107,9 @@ function resolve(va: u64, bytes: u32, access: i32): u32 {
   return host;
 }
 
-/** Stores to the page with `tohost` are looked at one by one. */
-function isTohostPage(host: u32): bool {
-  return (load<u32>(MACHINE_TOHOST) ^ host) >> 12 == 0;
+/** Stores to the page with `tohost` are looked at one by one, and all are while fence.i is checked. */
+function isLookedAt(host: u32): bool {
+  return (load<u32>(MACHINE_TOHOST) ^ host) >> 12 == 0 || checksFences();
 }
 
 /** Whether `bytes` bytes at `host` hold some of the upper half of `tohost`, with which a request is complete. */
@@ -397,6 +399,7 @@ export function fetch_miss(va: u64): u32 {
   const number = slotFor(page, host & ~0xfff, regionVersion, index);
   const slot = slotAt(number);
   const records = recordsAt(number);
+  if (checksFences()) noteExecution(host, records);
   const entry = load<u32>(hart + HART_FETCH_TLB) + index * FETCH_ENTRY_BYTES;
   store<u64>(entry + FETCH_TAG, va & ~PAGE_MASK);
   store<u32>(entry + FETCH_RECORDS, records);

@@ -41,7 +41,8 @@ import {
 import { updateExternal } from './aia';
 import { halting, profile, stopAtAccess } from './debug';
 import { lookAtOnce, lookNowAndThen } from './changed-code';
-import { dropStaleCode, honourFlushRequests } from './decoded-pages';
+import { dropAllCode, dropStaleCode, honourFlushRequests } from './decoded-pages';
+import { beginEpoch, checksFences } from './fences';
 import { illegal_taken, mail, semihosting, semihosting_refused, trace_trap } from './env';
 import { illegal } from './illegal';
 import { fetch_address } from './mmu';
@@ -328,7 +329,10 @@ export function sfence_inval(): void {
 }
 
 export function fence_i(): void {
-  dropStaleCode();
+  if (checksFences()) {
+    beginEpoch();
+    dropAllCode();
+  } else dropStaleCode();
   next();
 }
 
