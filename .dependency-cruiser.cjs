@@ -52,7 +52,8 @@ module.exports = {
       from: { path: '^renderer/', pathNot: '\\.test\\.ts$' },
       to: {
         path: '^(engine|main)/',
-        pathNot: '^(engine/runner/(control|console-channel|console-sender)|main/(box-|network-)?contract)\\.ts$|^engine/(settings|errors)/',
+        pathNot:
+          '^(engine/runner/(control|console-channel|console-sender)|main/(box-|inside-|network-)?contract)\\.ts$|^engine/(settings|errors)/',
         dependencyTypesNot: ['type-only'],
       },
     },

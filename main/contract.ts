@@ -3,6 +3,7 @@ import type { Graphics } from '../engine/doctor/host';
 import type { ChannelKind } from '../engine/runner/channel';
 import type { ErrorReport, Progress } from '../engine/runner/control';
 import { type BoxNotices, type BoxRequests, boxNoticeNames, boxRequestNames } from './box-contract';
+import { type InsideRequests, insideRequestNames } from './inside-contract';
 import { type Forward, type NetworkRequests, networkRequestNames } from './network-contract';
 import type { BoxValues } from '../engine/settings/settings';
 
@@ -90,7 +91,7 @@ export interface AppInfo {
 export type CloseChoice = 'keep-running' | 'shut-down' | 'force-off' | 'cancel';
 
 /** Requests of the window: arguments and answer. */
-export interface Requests extends BoxRequests, NetworkRequests {
+export interface Requests extends BoxRequests, InsideRequests, NetworkRequests {
   'app.info'(): AppInfo;
   'app.set-theme'(theme: Theme): void;
   'app.set-language'(language: Language): void;
@@ -148,6 +149,7 @@ export type Answer<T> = { ok: true; value: T } | { ok: false; error: ErrorReport
 
 const requestNames: Record<RequestName, true> = {
   ...boxRequestNames,
+  ...insideRequestNames,
   ...networkRequestNames,
   'app.info': true,
   'app.set-theme': true,

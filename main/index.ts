@@ -41,6 +41,7 @@ import {
 import { doctorRequests } from './doctor-requests';
 import { EngineHost, engineEnvironment } from './engine-host';
 import { engineLog, engineLogFile } from './engine-log';
+import { insideRequests } from './inside-requests';
 import { type RequestHandlers, answerRequest } from './ipc';
 import { keepAwake } from './keep-awake';
 import { Machines } from './machines';
@@ -129,6 +130,7 @@ function run(): void {
       applyLive: (vm) => machines.applySettings(vm),
     }),
     ...doctorRequests({ dataFolder: home, verdict, dialog, window: openWindow, locale }),
+    ...insideRequests({ machines, library }),
     ...networkRequests({ machines, dialog, window: openWindow, locale, openLink }),
     'app.info': () => ({
       version: app.getVersion(),

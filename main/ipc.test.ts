@@ -55,6 +55,10 @@ describe('answerRequest', () => {
 const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'doctor.diagnose': [{ renderer: 'a graphics processor' }],
   'doctor.save-report': [],
+  'inside.look': ['a'],
+  'inside.board': ['a'],
+  'inside.profile': ['a'],
+  'inside.overview': [],
   'box.host-facts': [],
   'box.settings': ['a'],
   'box.create': [{ name: 'A' }, { size: 1 << 30 }],

@@ -6,6 +6,7 @@ import { reportError } from '../engine/runner/error-report';
 import { APP_ORIGIN } from './asset-protocol';
 import { boxArguments } from './box-requests';
 import type { Answer, RequestName, Requests } from './contract';
+import { insideArguments } from './inside-requests';
 import { LONGEST_LINK } from './link';
 import { networkArguments } from './network-requests';
 import { languageSchema, lookSchema, screenLookSchema, themeSchema } from './preferences';
@@ -15,6 +16,7 @@ const vm = z.tuple([vmIdSchema]);
 /** What each request may carry. */
 const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> } = {
   ...boxArguments,
+  ...insideArguments,
   ...networkArguments,
   'app.info': z.tuple([]),
   'app.set-theme': z.tuple([themeSchema]),

@@ -1,4 +1,5 @@
 import type { RouteRecordRaw } from 'vue-router';
+import InsideView from './views/inside-view.vue';
 import NewBoxView from './views/new-box-view.vue';
 import NetworkView from './views/network-view.vue';
 import SettingsView from './views/settings-view.vue';
@@ -6,6 +7,7 @@ import SettingsView from './views/settings-view.vue';
 /** The pages on which boxes are made and changed. */
 export const boxPages: RouteRecordRaw[] = [
   { path: '/new', name: 'new', component: NewBoxView },
+  { path: '/box/:id/inside', name: 'inside', component: InsideView, props: true },
   { path: '/box/:id/network', name: 'network', component: NetworkView, props: true },
   { path: '/box/:id/settings/:page?', name: 'settings', component: SettingsView, props: true },
 ];

@@ -1,4 +1,5 @@
 import {
+  Activity,
   Bug,
   Copy,
   CopyPlus,
@@ -47,6 +48,7 @@ const commands = {
     separated: true,
   },
   network: { icon: Network, label: 'machine.network', in: ['running', 'paused', 'stopping'] },
+  inside: { icon: Activity, label: 'machine.inside', in: ['running', 'paused', 'stopping'] },
   rename: {
     icon: PencilLine,
     label: 'machine.rename',
@@ -146,6 +148,9 @@ export function useMachineCommands(): (command: MachineCommand, vm: VmView) => P
         return;
       case 'network':
         await router.push({ name: 'network', params: { id: vm.id } });
+        return;
+      case 'inside':
+        await router.push({ name: 'inside', params: { id: vm.id } });
         return;
       case 'clone':
         return boxes.clone(vm, false);

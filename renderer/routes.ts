@@ -1,6 +1,7 @@
 import { type RouteRecordRaw, createRouter, createWebHashHistory } from 'vue-router';
 import { boxPages } from './box-pages';
 import DoctorView from './views/doctor-view.vue';
+import OverviewView from './views/overview-view.vue';
 import LibraryView from './views/library-view.vue';
 import MachineView from './views/machine-view.vue';
 
@@ -9,6 +10,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/', name: 'library', component: LibraryView },
   { path: '/box/:id', name: 'box', component: MachineView, props: true },
   { path: '/doctor', name: 'doctor', component: DoctorView },
+  { path: '/overview', name: 'overview', component: OverviewView },
   ...boxPages,
   // A box that is gone, or an address from another version.
   { path: '/:rest(.*)*', redirect: '/' },

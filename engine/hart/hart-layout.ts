@@ -265,6 +265,8 @@ export const STAT_CHECKED_INSTRUCTIONS = HART_PRIVATE + 4240;
 export const STAT_CHECKED_ACCESSES = HART_PRIVATE + 4248;
 /** Interrupts claimed at the IMSIC. */
 export const STAT_CLAIMS = HART_PRIVATE + 4256;
+/** Guest time since which the hart sleeps; 0: it does not. Not yet in STAT_ASLEEP. */
+export const STAT_ASLEEP_SINCE = HART_PRIVATE + 4264;
 // Written by the compile worker.
 export const STAT_REGIONS_COMPILED = HART_PRIVATE + 4288;
 export const STAT_REGIONS_DECLINED = HART_PRIVATE + 4296;

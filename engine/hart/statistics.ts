@@ -1,6 +1,7 @@
 import { HARTS_BASE, HART_INSTRET, HART_STRIDE } from '../memory/layout';
 import {
   STAT_ASLEEP,
+  STAT_ASLEEP_SINCE,
   STAT_CHECKED_ACCESSES,
   STAT_CHECKED_ENTRIES,
   STAT_CHECKED_INSTRUCTIONS,
@@ -29,7 +30,7 @@ import {
 
 /** Where each statistic of a hart lies, from the hart's base. All but `regionsLive` only grow while the machine lives. */
 const PLACES = {
-  /** Ticks of 100 ns asleep in WFI; a sleep counts when it ends. */
+  /** Ticks of 100 ns asleep in WFI. */
   asleepTicks: STAT_ASLEEP,
   /** Instructions executed in translated regions. */
   regionInstructions: STAT_REGION_INSTRUCTIONS,
@@ -84,10 +85,13 @@ export class StatisticsBlock {
     this.base = (HARTS_BASE + hart * HART_STRIDE) / 8;
   }
 
-  read(): HartStatistics {
+  /** `now`: guest time in ticks; without it a sleep counts when it ends. */
+  read(now = 0): HartStatistics {
     const at = (place: number): number => Number(Atomics.load(this.counts, this.base + place / 8));
     const entries = Object.entries(PLACES).map(([name, place]) => [name, at(place)]);
-    return { ...Object.fromEntries(entries), instructions: at(STAT_EARLIER) + at(HART_INSTRET) } as HartStatistics;
+    const since = at(STAT_ASLEEP_SINCE);
+    const asleepTicks = at(STAT_ASLEEP) + (since > 0 ? Math.max(0, now - since) : 0);
+    return { ...Object.fromEntries(entries), asleepTicks, instructions: at(STAT_EARLIER) + at(HART_INSTRET) } as HartStatistics;
   }
 
   /** `statistic`: one of STAT_*. */

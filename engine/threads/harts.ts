@@ -260,7 +260,8 @@ export class HartPool extends EventEmitter<HartPoolEvents> {
   /** What the harts have done since start(), up to their last polls. At any time, also after stop(). */
   get statistics(): MachineStatistics {
     const running = this.runningSince === undefined ? 0 : performance.now() - this.runningSince;
-    return { seconds: (this.ran + running) / 1000, harts: this.statisticsBlocks.map((block) => block.read()) };
+    const now = this.runningSince === undefined ? this.pausedAt : this.clock.now();
+    return { seconds: (this.ran + running) / 1000, harts: this.statisticsBlocks.map((block) => block.read(now)) };
   }
 
   private noteStop(hart: number, stop: HartStop): void {

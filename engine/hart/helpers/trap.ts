@@ -23,6 +23,7 @@ import {
   HART_TVAL,
   HART_UNSETTLED,
   STAT_ASLEEP,
+  STAT_ASLEEP_SINCE,
   STAT_INTERRUPTS,
   STAT_TRAPS,
 } from '../hart-layout';
@@ -406,10 +407,12 @@ export function wfi(): void {
 /** Sleep until HART_WAKE is no longer `seen`, or for so many nanoseconds; whether the hart was woken. */
 function sleep(seen: u32, nanoseconds: i64): bool {
   const ticks = now();
+  atomic.store<u64>(hart + STAT_ASLEEP_SINCE, ticks);
   atomic.store<u32>(hart + HART_SLEEPING, 1);
   const timedOut = atomic.wait<u32>(hart + HART_WAKE, seen, nanoseconds) == 2;
   atomic.store<u32>(hart + HART_SLEEPING, 0);
   const woken = now();
+  atomic.store<u64>(hart + STAT_ASLEEP_SINCE, 0);
   if (woken > ticks) store<u64>(hart + STAT_ASLEEP, load<u64>(hart + STAT_ASLEEP) + woken - ticks);
   return !timedOut;
 }

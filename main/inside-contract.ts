@@ -1,0 +1,44 @@
+import type { Result } from '../engine/runner/control';
+
+/** Requests about what goes on inside boxes, and what they take of this computer. What the preload script brings along is small, as in contract.ts. */
+
+/** A box that runs, as it is at this moment. */
+export interface InsideLook {
+  statistics: Result<'statistics'>;
+  /** Undefined while there is nobody to tell. */
+  memory?: Result<'memory'>;
+  drives: Result<'drives'>['drives'];
+  adapters: { id: string; sent: number; received: number }[];
+}
+
+/** Where things lie in its memory, and its device tree as source text. */
+export interface InsideBoard {
+  memoryMap: Result<'board'>['memoryMap'];
+  deviceTree: string;
+}
+
+/** What all boxes take of this computer, in bytes. */
+export interface Overview {
+  boxes: { id: string; disk: number; files: { path: string; bytes: number }[] }[];
+  /** Where the boxes are kept. */
+  folder: string;
+  disk: { free: number; total: number };
+  memory: { free: number; total: number };
+}
+
+/** How long the hottest functions are looked for, in seconds. */
+export const PROFILE_SECONDS = 5;
+
+export interface InsideRequests {
+  'inside.look'(vm: string): InsideLook;
+  'inside.board'(vm: string): InsideBoard;
+  'inside.profile'(vm: string): Result<'profile'>;
+  'inside.overview'(): Overview;
+}
+
+export const insideRequestNames: Record<keyof InsideRequests, true> = {
+  'inside.look': true,
+  'inside.board': true,
+  'inside.profile': true,
+  'inside.overview': true,
+};
