@@ -1,7 +1,7 @@
 import type { Diagnosis } from '../engine/doctor/doctor';
 import type { Graphics } from '../engine/doctor/host';
 import type { ChannelKind } from '../engine/runner/channel';
-import type { ErrorReport, Progress } from '../engine/runner/control';
+import type { ErrorReport, Progress, Status } from '../engine/runner/control';
 import { type BoxNotices, type BoxRequests, boxNoticeNames, boxRequestNames } from './box-contract';
 import { type InsideRequests, insideRequestNames } from './inside-contract';
 import { type Forward, type NetworkRequests, networkRequestNames } from './network-contract';
@@ -44,6 +44,8 @@ export interface VmView {
   network: { readonly addresses: readonly string[]; readonly forwards: readonly Forward[] };
   /** With `preparing`. */
   progress?: Progress | undefined;
+  /** How far its guest's start is; undefined when that is over. */
+  boot?: Status['boot'];
   /** With `broken` and `failed`. */
   error?: ErrorReport | undefined;
   /** What the machine reported while it went on; the latest. */

@@ -51,6 +51,7 @@ const idle = {
   unresponsive: false,
   stalled: false,
   progress: undefined,
+  boot: undefined,
   program: undefined,
   pending: [],
   network: { addresses: [], forwards: [] },
@@ -270,6 +271,7 @@ export class Machines extends EventEmitter<MachinesEvents> {
     this.update(id, {
       state,
       progress: status.progress,
+      boot: status.state === 'running' ? status.boot : undefined,
       pending: status.pending,
       network: status.network,
       program,

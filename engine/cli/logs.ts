@@ -1,8 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../errors/vm-error';
+import { dataDirectory } from '../host/data-directory';
+import { plainText } from '../runner/boot/console-lines';
 import type { Result } from '../runner/control';
-import { nothingMore, parseBoxCommand, runningBox } from './running-box';
+import { savedConsole } from '../runner/saved-console';
 import { LOGS } from './commands/looking';
+import { namedBox, nothingMore, parseBoxCommand, runningBox } from './running-box';
+import { UsageError } from './usage-error';
 
 type Line = Result<'log'>['lines'][number];
 
@@ -13,6 +17,10 @@ const FOLLOW_MS = 500;
 export async function logs(args: string[]): Promise<number> {
   const parsed = parseBoxCommand(LOGS, args);
   nothingMore('logs', parsed.rest);
+  if (parsed.values.serial) {
+    if (parsed.values.follow) throw new UsageError('--serial shows what was written so far; to follow it: hartbox attach BOX', 'logs');
+    return serial(parsed.name);
+  }
   const { client } = await runningBox(parsed.name);
   let last: Line | undefined;
   try {
@@ -29,5 +37,15 @@ export async function logs(args: string[]): Promise<number> {
     if (!(parsed.values.follow && error instanceof VmError && error.code === 'control-closed')) throw error;
   }
   client.close();
+  return 0;
+}
+
+/** What the guest wrote to its console, now or when it ran last. */
+async function serial(name: string): Promise<number> {
+  const { id, client } = await namedBox(name);
+  const text = client ? (await client.call('console-history', {})).text : await savedConsole(dataDirectory(), id);
+  client?.close();
+  // For a terminal as it was; for files and pipes without colours.
+  process.stdout.write(process.stdout.isTTY ? text : plainText(text).replaceAll('\r', ''));
   return 0;
 }

@@ -63,6 +63,11 @@ export class ConsoleHub {
     this.onResize(columns, rows);
   }
 
+  /** What was written last. */
+  get text(): string {
+    return new TextDecoder().decode(this.history.all());
+  }
+
   private drop(viewer: Viewer): void {
     if (this.viewers.delete(viewer)) viewer.close();
   }

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { VmErrorKind } from '../errors/vm-error';
 import { type MachineStatistics, STATISTIC_NAMES } from '../hart/statistics';
+import { BOOT_STAGES } from './boot/milestones';
 
 const kinds = ['Config', 'Image', 'Resource', 'State', 'Guest', 'Network', 'Device', 'Internal'] as const satisfies VmErrorKind[];
 
@@ -62,6 +63,8 @@ export const statusSchema = z.object({
   debugger: z.object({ address: z.string(), isAttached: z.boolean() }).optional(),
   /** Where its screen is shown by VNC, and to how many. */
   vnc: z.object({ address: z.string(), clients: z.number().int() }).optional(),
+  /** How far the guest's start is: when it began, in milliseconds since 1970, and how many seconds it took the last time. Undefined when it is over. */
+  boot: z.object({ stage: z.enum(BOOT_STAGES), since: z.number(), expected: z.number().optional() }).optional(),
   /** Keys of settings whose change waits for a restart. */
   pending: z.array(z.string()),
   /** How many it has; undefined while it is being prepared. */
@@ -242,6 +245,8 @@ export const OPERATIONS = {
     z.object({ address: z.string().max(4096).optional(), password: z.string().max(256).optional() }),
     z.object({ address: z.string(), password: z.string().optional() }),
   ),
+  /** What the guest wrote to its console last, up to some 256 KiB, as it is. */
+  'console-history': row(none, z.object({ text: z.string() })),
   /** What was told by `warning` and other messages so far, oldest first; the last thousand. */
   log: row(none, z.object({ lines: z.array(z.object({ at: z.number(), level: z.enum(['info', 'warning', 'error']), text: z.string() })) })),
 } as const;

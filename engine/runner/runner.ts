@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { join } from 'node:path';
 import { parseGdbAddress } from '../debug/gdb/address';
 import { GdbServer } from '../debug/gdb/server';
 import { makePassword } from '../display/vnc/password';
@@ -15,6 +16,7 @@ import { checkSettings } from '../settings/problem';
 import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machineConfigSchema } from '../settings/settings';
 import { AudioHub } from './audio-hub';
 import type { ChannelKind, Connection } from './channel';
+import { BootWatch } from './boot/boot-watch';
 import { ConsoleHub } from './console-hub';
 import type { Arguments, Progress, Result, RunState, Status } from './control';
 import type { Controlled, Operations } from './control-server';
@@ -25,6 +27,7 @@ import { changesOfDrives } from './drive-changes';
 import type { Library } from './library';
 import { MessageLog } from './message-log';
 import { Profiling } from './profiling';
+import { saveConsole } from './saved-console';
 import { ScreenHub } from './screen-hub';
 import { saveScreenshot } from './screenshot';
 import { setProcessPriority } from './process-priority';
@@ -104,6 +107,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private readonly audio = new AudioHub();
   private readonly log = new MessageLog();
   private readonly profiling = new Profiling();
+  private readonly boot: BootWatch;
   private readonly preparation = new AbortController();
   private readonly since = Date.now();
   private lock: FileLock | undefined;
@@ -135,6 +139,11 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     // One for each client; how many may come is bounded elsewhere.
     this.setMaxListeners(0);
     this.hub = new ConsoleHub((columns, rows) => this.note({ columns, rows }));
+    this.boot = new BootWatch({
+      onChange: () => this.note(),
+      onDiagnosis: (found) => this.warn(found),
+      file: options.box && join(options.dataDirectory, 'boots', `${options.box.id}.json`),
+    });
     this.ended = new Promise((resolve) => {
       this.resolveEnded = resolve;
     });
@@ -184,6 +193,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       statistics: () => this.statistics,
       debug: ({ address }) => this.debug(address),
       vnc: (wish) => this.showByVnc(this.running, wish),
+      'console-history': () => ({ text: this.hub.text }),
       log: () => ({ lines: this.log.lines }),
     };
   }
@@ -198,6 +208,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       since: this.since,
       progress,
       pauseReason: machine?.pauseReason && reportError(machine.pauseReason),
+      boot: this.boot.progress,
       pending: this.pending,
       screens: machine?.scanouts.length,
       hasSound: machine && machine.liveAudio !== undefined,
@@ -263,6 +274,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
 
   /** Switch on. Throws VmError; everything is released then. */
   async start(): Promise<void> {
+    void this.boot.begin();
     await this.running.start({ paused: this.options.paused ?? false });
     this.letDebuggersIn();
   }
@@ -439,6 +451,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
 
   private follow(machine: VirtualMachine): void {
     this.hub.attach(machine.console);
+    machine.console.onData((data) => this.boot.feed(data));
     this.screens.attach(machine);
     this.audio.attach(machine.liveAudio);
     machine.on('warning', (warning) => this.warn(warning));
@@ -604,6 +617,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private async finish(exit: RunExit): Promise<void> {
     if (this.isOff) return;
     clearTimeout(this.full?.timer);
+    this.boot.close();
+    if (this.machine && this.options.box) await saveConsole(this.options.dataDirectory, this.options.box.id, this.hub.text);
     if (exit.error) this.log.add('error', exit.error.message);
     await this.debugServer?.then((server) => server.close()).catch(() => undefined);
     await this.vnc?.then(({ server }) => server.close()).catch(() => undefined);

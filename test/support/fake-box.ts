@@ -68,6 +68,7 @@ export class FakeBox
     statistics: () => this.statistics,
     debug: ({ address }) => ({ address: address ?? '127.0.0.1:1234', symbols: [] }),
     vnc: () => ({ address: '127.0.0.1:5900' }),
+    'console-history': () => ({ text: 'hello' }),
     log: () => ({ lines: [{ at: 1, level: 'info', text: 'x'.repeat(100_000) }] }),
   };
   /** Output of its console. */

@@ -98,6 +98,9 @@ export const LOGS = command({
   name: 'logs',
   summary: 'show what a box that runs has reported: warnings, and what was asked of it',
   usage: ['BOX [OPTIONS]'],
-  options: { follow: { type: 'flag', help: 'go on until the box is off' } },
+  options: {
+    follow: { type: 'flag', help: 'go on until the box is off' },
+    serial: { type: 'flag', help: 'what the guest wrote to its console instead, the last 256 KB; also of a box that is off' },
+  },
   arguments: ['box'],
 });
