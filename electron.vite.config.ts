@@ -1,8 +1,9 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import tailwindcss from '@tailwindcss/vite';
 import vue from '@vitejs/plugin-vue';
 import { defineConfig } from 'electron-vite';
+import type { Plugin } from 'vite';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -12,16 +13,35 @@ const nodeEntries = {
   'engine-process': here('engine/runner/engine-process.ts'),
   'hart-worker': here('engine/threads/hart-worker.ts'),
   'v8-trial': here('engine/threads/v8-trial.ts'),
+  'inference-worker': here('engine/backend/inference/inference-worker.ts'),
   'compile-worker': here('engine/threads/compile-worker.ts'),
   engine: here('engine/index.ts'),
   cli: here('engine/cli/index.ts'),
   'hartbox-qemu': here('engine/cli/hartbox-qemu.ts'),
 };
 
+/** ONNX Runtime as it is: its script, which loads nothing else, and the one of its WebAssembly files that needs neither WebGPU nor JSPI. */
+const onnxRuntime: Readonly<Record<string, string>> = {
+  'onnxruntime.mjs': 'ort.wasm.bundle.min.mjs',
+  'onnxruntime.wasm': 'ort-wasm-simd-threaded.wasm',
+};
+const takeOnnxRuntime: Plugin = {
+  name: 'take-onnx-runtime',
+  generateBundle() {
+    for (const [fileName, from] of Object.entries(onnxRuntime)) {
+      const bytes = readFileSync(here(`node_modules/onnxruntime-web/dist/${from}`));
+      // Its map stays behind.
+      const source = fileName.endsWith('.mjs') ? bytes.toString().replace(/\n\/\/# sourceMappingURL=.*/, '') : bytes;
+      this.emitFile({ type: 'asset', fileName, source });
+    }
+  },
+};
+
 // Targets are those of the oldest runtime that what is built has to run in: Electron 33, which is Node 20.18 and Chrome 130. (To build it
 // takes a newer Node, see package.json.)
 export default defineConfig({
   main: {
+    plugins: [takeOnnxRuntime],
     build: {
       target: 'node20.18',
       // helpers.wasm, which `npm run build:wasm` puts here, must stay.

@@ -53,8 +53,10 @@ import { readImageFile } from '../images/image-file';
 import type { MachineConfig } from '../settings/settings';
 import type { DeviceTreeNode } from '../bus/device-tree';
 import { deviceTreeBlob } from '../board/device-tree-blob';
+import type { InferenceServer } from '../backend/inference/inference-server';
 import { type MachineAudio, openAudio } from './audio';
 import { Drives } from './drives';
+import { INFERENCE_PORTS, openInference, serveInference } from './inference';
 import { Networks, type NetworksOptions } from './networks';
 import { Shares } from './shares';
 import { FLASH_BANK_BYTES, FlashBank } from '../board/flash/flash-bank';
@@ -84,6 +86,8 @@ export interface BoardOptions {
   warn: (error: VmError) => void;
   /** The host has no space for a write to a disk image, which waits: resolve with whether to try it again. */
   full: (error: VmError) => Promise<boolean>;
+  /** The flags that V8 runs the harts with. */
+  v8Flags?: readonly string[];
   /** Gets the virtio devices' trace, if that is wanted. */
   traceVirtio?: (line: string) => void;
 }
@@ -131,6 +135,7 @@ export class Board {
     private readonly shares: Shares,
     private readonly flashFile: FlashFile | undefined,
     private readonly audio: MachineAudio | undefined,
+    private readonly inference: InferenceServer | undefined,
     fwCfgFiles: ReadonlyMap<string, Uint8Array>,
   ) {
     const { config, memory, boot } = options;
@@ -146,14 +151,17 @@ export class Board {
     const { scanouts } = this;
     const devices = createVirtioDevices({
       config,
-      ports: options.ports,
+      // First, so that they have their names when the guest knows all others.
+      ports: [...(inference ? INFERENCE_PORTS : []), ...options.ports],
       drives,
       networks: networks.placed,
       shares: shares.placed,
       audio: audio?.backend,
+      inference,
       scanouts,
     });
     this.namedPorts = devices.ports[0]?.device;
+    if (inference) for (const name of INFERENCE_PORTS) serveInference(this.port(name), inference);
     this.powerButton = devices.powerButton[0]?.device;
     this.memoryBalloon = devices.balloon[0]?.device;
     this.soundCard = devices.sound[0]?.device;
@@ -243,12 +251,14 @@ export class Board {
     const { config, boot } = options;
     const files = await readFwCfgFiles(config);
     const audio = await openAudio(config, options.warn);
+    const inference = await openInference(config, options.v8Flags ?? []);
     const template = boot.flashTemplate;
     const flash = config.flashVars === undefined ? undefined : await FlashFile.open(config.flashVars, { size: FLASH_BANK_BYTES, template });
     try {
-      return new Board(options, drives, networks, shares, flash, audio, files);
+      return new Board(options, drives, networks, shares, flash, audio, inference, files);
     } catch (error) {
       await flash?.close();
+      await inference?.close();
       throw error;
     }
   }
@@ -369,6 +379,7 @@ export class Board {
       await transport.drained();
     }
     this.audio?.backend.close();
+    await this.inference?.close();
     await this.networks.close();
     await this.shares.close();
     await this.drives.close();

@@ -68,6 +68,13 @@ export class MachineConsole implements ConsolePort {
     return this.aheadBytes < INPUT_HIGH_WATER;
   }
 
+  /** What is typed ahead of the guest; its UART keeps the few bytes that it has. */
+  discard(): void {
+    this.ahead.length = 0;
+    this.aheadBytes = 0;
+    this.virtio?.discard();
+  }
+
   /** Break the serial line, which Linux takes for its "magic SysRq" key: the next character typed is the command. */
   sendBreak(): void {
     if (!this.taker) this.uart.receiveBreak();

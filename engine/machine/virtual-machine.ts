@@ -230,7 +230,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     const { flags, failure } = options.v8 ?? (await v8Verdict(options.dataDirectory));
     const threads = new HartThreads({ harts: config.harts, jit: config.jit, checked: checkJit, flags });
     try {
-      const machine = await VirtualMachine.assemble(config, threads, options);
+      const machine = await VirtualMachine.assemble(config, threads, flags, options);
       if (failure !== undefined) machine.slowness = new VmError('Internal', failure);
       return machine;
     } catch (error) {
@@ -242,6 +242,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private static async assemble(
     config: MachineConfig,
     threads: HartThreads,
+    v8Flags: readonly string[],
     {
       trace = [],
       execTrace,
@@ -290,6 +291,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       boot,
       ports,
       network: { box, dataDirectory },
+      v8Flags,
       finisher: (request) => machine.finish(request),
       watchdog: () => machine.watchdogBites(),
       warn: (error) => machine.warnings.warn(error),

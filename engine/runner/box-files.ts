@@ -89,7 +89,15 @@ export async function filesOf(folder: string, { set, values }: SettingsFile, { a
 
   const others: string[] = [];
   mapPaths(
-    { ...set, drives: undefined, flashVars: undefined, semihostingFolder: undefined, soundFile: undefined, shares: undefined },
+    {
+      ...set,
+      drives: undefined,
+      flashVars: undefined,
+      semihostingFolder: undefined,
+      soundFile: undefined,
+      aiModels: undefined,
+      shares: undefined,
+    },
     (path) => {
       if (all || isInside(folder, path)) others.push(path);
       return path;
@@ -114,10 +122,13 @@ export async function filesOf(folder: string, { set, values }: SettingsFile, { a
     files,
     settings: (copy) =>
       // What may be written to of this computer is no other's: to whom the box is given has to allow that.
-      mapPaths(all ? { ...set, semihostingFolder: undefined, soundFile: undefined, shares: undefined } : set, (path) => {
-        const name = names.get(path) ?? (isInside(folder, path) ? insideOf(folder, path) : undefined);
-        return name === undefined ? path : join(copy, name);
-      }),
+      mapPaths(
+        all ? { ...set, semihostingFolder: undefined, soundFile: undefined, aiModels: undefined, shares: undefined } : set,
+        (path) => {
+          const name = names.get(path) ?? (isInside(folder, path) ? insideOf(folder, path) : undefined);
+          return name === undefined ? path : join(copy, name);
+        },
+      ),
   };
 }
 

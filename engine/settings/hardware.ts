@@ -248,6 +248,46 @@ export const hardwareSchema = z.strictObject({
     effect: 'restart',
     advanced: true,
   }),
+  ai: option(z.boolean().default(false), {
+    label: 'AI device',
+    help: 'runs ONNX models for programs of the guest on this computer, by a device or, with any Linux, by the console ports org.hartbox.ai.0 to 3; docs/ai.md',
+    page: 'system',
+    kind: 'switch',
+    effect: 'restart',
+  }),
+  aiModels: option(z.string().min(1).optional(), {
+    label: 'Folder of models',
+    help: 'a folder whose files NAME.onnx programs of the guest may use by name; without it they bring their own',
+    page: 'system',
+    kind: 'folder',
+    effect: 'restart',
+    advanced: true,
+  }),
+  aiMemory: option(
+    z
+      .number()
+      .int()
+      .min(32 * MiB)
+      .max(4095 * MiB)
+      .multipleOf(MiB)
+      .default(GiB),
+    {
+      label: 'Memory of a model',
+      help: 'what a model of the AI device may take of this computer, weights and all',
+      page: 'system',
+      kind: 'size',
+      effect: 'restart',
+      advanced: true,
+    },
+  ),
+  aiSeconds: option(z.number().int().min(1).max(3600).default(60), {
+    label: 'Time for a model',
+    help: 'how many seconds one run of a model may take; then it is ended',
+    page: 'system',
+    kind: 'count',
+    effect: 'restart',
+    advanced: true,
+  }),
   watchdog: option(z.enum(['off', 'reset', 'power-off', 'pause', 'notify']).default('off'), {
     label: 'Watchdog',
     help: 'a watchdog, and what happens where the guest has switched it on and is not heard of in time; the driver of Linux is sunxi_wdt',

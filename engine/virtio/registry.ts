@@ -1,8 +1,10 @@
 import type { AudioBackend } from '../backend/audio/audio-backend';
+import type { InferenceServer } from '../backend/inference/inference-server';
 import { hostPages } from '../backend/host-pages';
 import type { Scanout } from '../gpu/scanout';
 import type { MachineConfig } from '../settings/settings';
 import type { VirtioDevice } from './device';
+import { VirtioAi } from './devices/ai';
 import { VirtioBalloon } from './devices/balloon';
 import type { VirtioBlock } from './devices/block';
 import { VirtioConsole } from './devices/console';
@@ -42,6 +44,8 @@ export interface VirtioMachine {
   networks: readonly PlacedDevice<VirtioNet>[];
   /** Where its sound goes and comes from; undefined for a machine without. */
   audio?: AudioBackend | undefined;
+  /** What runs models for it; undefined for a machine without. */
+  inference?: InferenceServer | undefined;
   /** Its screens. */
   scanouts: readonly Scanout[];
   /** Its shared folders, which are open already. */
@@ -120,6 +124,11 @@ export const virtioRegistry = {
     guestModules: ['virtio_snd'],
     create: ({ audio }) => (audio ? [{ device: new VirtioSound({ backend: audio }) }] : []),
   } satisfies VirtioRow<VirtioSound>,
+  /** No kernel has a driver: resources/guest/modules. */
+  ai: {
+    guestModules: [],
+    create: ({ inference }) => (inference ? [{ device: new VirtioAi({ server: inference }) }] : []),
+  } satisfies VirtioRow<VirtioAi>,
   /** The terminal. */
   console: {
     guestModules: [],

@@ -6,6 +6,7 @@ import { SharedFolder } from '../../engine/backend/share/shared-folder';
 import { RamDisk } from '../../engine/backend/disk/ram';
 import { Scanout } from '../../engine/gpu/scanout';
 import type { Activation, VirtioDevice } from '../../engine/virtio/device';
+import { VirtioAi } from '../../engine/virtio/devices/ai';
 import { VirtioBalloon } from '../../engine/virtio/devices/balloon';
 import { VirtioBlock } from '../../engine/virtio/devices/block';
 import { VirtioConsole } from '../../engine/virtio/devices/console';
@@ -22,6 +23,7 @@ import { VirtioSound } from '../../engine/virtio/devices/sound/device';
 import type { VirtioKind } from '../../engine/virtio/registry';
 import { fuseInit, fuseRequest } from './fuse-message';
 import { gpuRequest } from './gpu-requests';
+import { aiRequest, fakeInferenceServer, runBody } from './inference-message';
 import type { MockQueue } from './mock-queue';
 import { NinePMessage, u64 } from './nine-p-message';
 import { EchoBackend, numberedFrame, TalkativeBackend } from './net-frames';
@@ -125,6 +127,20 @@ class SessionsOpen extends VirtioCrypto {
         ],
       },
     });
+  }
+}
+
+/** An AI device whose driver finds an open model of some client. */
+class ModelsOpen extends VirtioAi {
+  protected override onActivate(): void {
+    for (let client = 0; client < 8; client++) void this.open(client);
+  }
+
+  private async open(client: number): Promise<void> {
+    const one = this.client(client);
+    const upload = { length: 0, operation: 3, status: 0, id: 0, handle: 0, room: 4096 };
+    const { handle } = (await one?.answer(upload, [Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0, 1)])) ?? { handle: 0 };
+    await one?.answer({ ...upload, operation: 4, handle }, []);
   }
 }
 
@@ -439,6 +455,31 @@ export const virtioSubjects: Readonly<Record<VirtioKind, VirtioSubjects>> = {
       },
     ],
     hostile: { plain: () => new VirtioSound(), 'with streams that run': () => new PlayingSound() },
+  },
+  ai: {
+    lifecycle: [
+      {
+        what: 'greetings',
+        create: () => new VirtioAi({ server: fakeInferenceServer() }),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ readable: [aiRequest(i, { operation: 1, id: i })], writable: [256] });
+        },
+      },
+      {
+        what: 'models that there are not',
+        create: () => new VirtioAi({ server: fakeInferenceServer() }),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++)
+            queue.add({ readable: [aiRequest(i, { operation: 5, handle: 7 }, runBody([]))], writable: [24, 100] });
+        },
+      },
+    ],
+    hostile: {
+      plain: () => new VirtioAi({ server: fakeInferenceServer() }),
+      'with models': () => new ModelsOpen({ server: fakeInferenceServer() }),
+    },
   },
   powerButton: {
     lifecycle: [

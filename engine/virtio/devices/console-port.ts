@@ -20,6 +20,8 @@ export interface ConsolePort {
    * when so much is waiting that the caller should wait for `onDrain`. Throws VmError 'State' after `end()`, or if 64 MiB wait.
    */
   write(data: Uint8Array): boolean;
+  /** Forget what the guest has not got yet. Who waits for `onDrain` is not told. */
+  discard(): void;
   /** Nothing more will be sent: after the waiting bytes a named port's reader in the guest sees the end of the file. */
   end(): void;
   /** Listeners return a function that removes them. Output that nobody listens to is lost, as on a serial line. */
@@ -118,6 +120,13 @@ export class DevicePort implements ConsolePort {
     if (this.#waiting < INPUT_HIGH_WATER) return true;
     this.#drainWanted = true;
     return false;
+  }
+
+  discard(): void {
+    this.#input.length = 0;
+    this.#consumed = 0;
+    this.#waiting = 0;
+    this.#drainWanted = false;
   }
 
   end(): void {

@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { writeCpio } from '../../engine/images/cpio';
+import { SPEECH_MODEL, speechIn } from '../support/direct-inference';
+import { GuestShell } from '../support/guest-shell';
+import { endlessModel, linearModel } from '../support/onnx-writer';
+
+const folder = mkdtempSync(join(tmpdir(), 'hartbox-ai-'));
+const models = join(folder, 'models');
+const WINDOWS = 4;
+/** A sound of 16 kHz, in steps of 16 bits. */
+const sound = Int16Array.from({ length: 512 * WINDOWS }, (_, at) => 12_000 * Math.sin(at / 9) * Math.sin(at / 900));
+let extraInitrd: Uint8Array;
+let shell: GuestShell;
+
+/** A WAV file of one channel and 16 bits. */
+function wavFile(): Uint8Array {
+  const header = Buffer.alloc(44);
+  header.write('RIFF', 0);
+  header.writeUInt32LE(36 + sound.byteLength, 4);
+  header.write('WAVEfmt ', 8);
+  header.writeUInt32LE(16, 16);
+  for (const [at, value] of [
+    [20, 1],
+    [22, 1],
+    [32, 2],
+    [34, 16],
+  ])
+    header.writeUInt16LE(value, at);
+  header.writeUInt32LE(16_000, 24);
+  header.writeUInt32LE(32_000, 28);
+  header.write('data', 36);
+  header.writeUInt32LE(sound.byteLength, 40);
+  return Buffer.concat([header, new Uint8Array(sound.buffer)]);
+}
+
+beforeAll(async () => {
+  mkdirSync(models);
+  copyFileSync(SPEECH_MODEL, join(models, 'speech.onnx'));
+  writeFileSync(join(models, 'endless.onnx'), endlessModel());
+  const source = join(folder, 'source');
+  cpSync(fileURLToPath(new URL('../../resources/guest/ai', import.meta.url)), source, { recursive: true });
+  await promisify(execFile)('make', ['-C', source, 'CC=riscv64-linux-gnu-gcc', 'LDFLAGS=-static', 'hartbox-ai', 'speech']);
+  const program = (name: string) => ({ type: 'file', path: `bin/${name}`, mode: 0o755, data: readFileSync(join(source, name)) }) as const;
+  extraInitrd = writeCpio([
+    program('hartbox-ai'),
+    program('speech'),
+    // y = 2 x0 + 3 x1 + 1
+    {
+      type: 'file',
+      path: 'root/line.onnx',
+      data: linearModel(
+        2,
+        1,
+        (at) => at + 2,
+        () => 1,
+      ),
+    },
+    { type: 'file', path: 'root/sound.wav', data: wavFile() },
+    { type: 'file', path: 'root/bad.onnx', data: Uint8Array.of(1, 2, 3, 4) },
+  ]);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => shell?.machine.stop());
+
+describe('inference for a guest', { timeout: 300_000 }, () => {
+  it.each(['mmio', 'pci'] as const)('runs models by a console port, with a stock kernel, on %s', async (bus) => {
+    shell = await GuestShell.boot({ ai: true, aiModels: models, aiSeconds: 5, bus, balloon: false }, { extraInitrd });
+    const output = async (command: string): Promise<string> => (await shell.run(command)).output;
+    expect(await output('hartbox-ai info')).toMatch(/ONNX Runtime[\s\S]*protocol 1, messages of 67108864 bytes, models of 1024 MiB/);
+    expect(await output('hartbox-ai list')).toMatch(/endless\.onnx\t\d+\nspeech\.onnx\t2327524\n/);
+    expect(await output('hartbox-ai show ./line.onnx')).toBe('input x float32 ?x2\noutput y float32 ?x1\n');
+    expect(await output('hartbox-ai run ./line.onnx x=10,100')).toBe('output y float32 1x1\n321\n');
+    expect(await output('hartbox-ai run ./line.onnx x:3x2=1,0,0,1,0,0')).toBe('output y float32 3x1\n3 4 1\n');
+
+    const likely = await speechIn(Float32Array.from(sound, (sample) => sample / 32_768));
+    const lines = (await output('speech speech.onnx sound.wav')).trim().split('\n');
+    expect(lines.map((line) => Number(line.split(' ')[2]))).toEqual(likely.map((one) => Number(one.toFixed(6))));
+
+    // What goes wrong is told, and the next program finds everything as it was.
+    expect(await shell.run('hartbox-ai show ./bad.onnx')).toMatchObject({ status: 1, output: expect.stringMatching(/\(6\)/) as string });
+    expect(await output('hartbox-ai run ./line.onnx x:1x3=1,2,3')).toMatch(/hartbox-ai: [\s\S]*\(7\)/);
+    expect(await output('hartbox-ai show ../etc/passwd.onnx; hartbox-ai show passwd')).toMatch(/no model "passwd"/i);
+    // Several at once; one that does not end is ended, alone. A program that is killed leaves nothing behind.
+    const together = await output(
+      'for i in 1 2; do hartbox-ai run speech.onnx input:1x512=0 state:2x1x128=0 sr:=16000 > out$i & done; hartbox-ai run endless.onnx x=1; ' +
+        'hartbox-ai run endless.onnx x=1 & sleep 1; kill $!; wait; cat out1; cmp out1 out2 && hartbox-ai run ./line.onnx x=1,1',
+    );
+    expect(together).toMatch(/longer than 5 seconds[\s\S]*output output float32 1x1\n0\.\d+[\s\S]*output y float32 1x1\n6\n/);
+  });
+});
