@@ -30,7 +30,13 @@ afterAll(async () => {
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 const upload = (at: number, ...bytes: number[]): Uint8Array => Uint8Array.from([...new Uint8Array(Uint32Array.of(at, 0).buffer), ...bytes]);
 
-function ask(client: InferenceClient, operation: number, handle = 0, body = new Uint8Array(), room = 4096): Promise<InferenceReply> {
+function ask(
+  client: InferenceClient,
+  operation: number,
+  handle = 0,
+  body: Uint8Array = new Uint8Array(),
+  room = 4096,
+): Promise<InferenceReply> {
   return client.answer({ length: 0, operation, status: 0, id: 1, handle, room }, [body]);
 }
 

@@ -1,8 +1,8 @@
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
-import type * as Ort from 'onnxruntime-web/wasm';
 import type { ModelInterface } from './inference-backend';
 import { InferenceError, STATUS, type Status } from './message';
+import type { OnnxMetadata, OnnxRuntime, OnnxSession, OnnxTensor } from './onnx-runtime';
 import { ANY_SIZE, lengthOfResults, readRun, type TensorDescription, type TensorRecord, type TensorType, writeResults } from './tensors';
 
 /** What the worker of one model begins with. */
@@ -51,16 +51,16 @@ Object.assign(web, {
 /** What ONNX Runtime says where it got no memory. */
 const NO_MEMORY = /bad_alloc|out of memory|enlarge memory|failed to allocate|std::length_error|\bOOM\b/i;
 
-function describe(all: readonly Ort.InferenceSession.ValueMetadata[]): TensorDescription[] {
+function describe(all: readonly OnnxMetadata[]): TensorDescription[] {
   return all.map((one) =>
     one.isTensor
-      ? { name: one.name, type: one.type as TensorType, dimensions: one.shape.map((size) => (typeof size === 'number' ? size : ANY_SIZE)) }
+      ? { name: one.name, type: one.type, dimensions: one.shape.map((size) => (typeof size === 'number' ? size : ANY_SIZE)) }
       : { name: one.name, type: undefined, dimensions: [] },
   );
 }
 
 /** Elements as ONNX Runtime wants them: in an array of their type. */
-function elements(type: TensorType, data: Uint8Array): Ort.Tensor.DataType {
+function elements(type: TensorType, data: Uint8Array): ArrayBufferView {
   const { buffer, byteOffset, length } = data;
   switch (type) {
     case 'float32':
@@ -98,7 +98,7 @@ function failure(error: unknown, otherwise: Status): WorkerAnswer {
   return { kind: 'error', status: isMemory ? STATUS.outOfMemory : otherwise, message, needed: 0, isFatal: isTrap };
 }
 
-async function open(ort: typeof Ort): Promise<Ort.InferenceSession> {
+async function open(ort: OnnxRuntime): Promise<OnnxSession> {
   // One thread each: models run beside each other, and harts beside them.
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmBinary = new ArrayBuffer(8);
@@ -106,14 +106,14 @@ async function open(ort: typeof Ort): Promise<Ort.InferenceSession> {
   return ort.InferenceSession.create(model, { executionProviders: ['wasm'], logSeverityLevel: 4 });
 }
 
-async function run(ort: typeof Ort, session: Ort.InferenceSession, work: WorkerRequest): Promise<WorkerAnswer> {
+async function run(ort: OnnxRuntime, session: OnnxSession, work: WorkerRequest): Promise<WorkerAnswer> {
   const begun = performance.now();
   const { inputs, outputs } = readRun(work.request);
-  const feeds: Record<string, Ort.Tensor> = Object.create(null) as Record<string, Ort.Tensor>;
+  const feeds: Record<string, OnnxTensor> = Object.create(null) as Record<string, OnnxTensor>;
   for (const { name, type, dimensions, data } of inputs) {
     if (!session.inputNames.includes(name))
       throw new InferenceError(STATUS.failed, `The model has no input ${name}; it has ${session.inputNames.join(', ')}.`);
-    feeds[name] = new ort.Tensor(type, elements(type, data) as Float32Array, dimensions);
+    feeds[name] = new ort.Tensor(type, elements(type, data), dimensions);
   }
   const unknown = outputs.find((name) => !session.outputNames.includes(name));
   if (unknown !== undefined)
@@ -121,10 +121,10 @@ async function run(ort: typeof Ort, session: Ort.InferenceSession, work: WorkerR
   const found = outputs.length > 0 ? await session.run(feeds, outputs) : await session.run(feeds);
   const names = outputs.length > 0 ? outputs : session.outputNames;
   const results = names.map((name): TensorRecord => {
-    const { type, dims, data } = found[name] as Ort.Tensor;
+    const { type, dims, data } = found[name];
     if (type === 'string') throw new InferenceError(STATUS.unsupported, `The output ${name} is of strings, which there are not here.`);
-    const { buffer, byteOffset, byteLength } = data as Float32Array;
-    return { name, type: type as TensorType, dimensions: [...dims], data: new Uint8Array(buffer, byteOffset, byteLength) };
+    const { buffer, byteOffset, byteLength } = data;
+    return { name, type, dimensions: [...dims], data: new Uint8Array(buffer, byteOffset, byteLength) };
   });
   const length = lengthOfResults(results);
   if (length > work.bytes)
@@ -140,7 +140,7 @@ function answer(message: WorkerAnswer): void {
 }
 
 try {
-  const ort = (await import(pathToFileURL(script).href)) as typeof Ort;
+  const ort = (await import(pathToFileURL(script).href)) as OnnxRuntime;
   const session = await open(ort);
   answer({ kind: 'open', model: { inputs: describe(session.inputMetadata), outputs: describe(session.outputMetadata) } });
   port.on('message', (work: WorkerRequest) => {
