@@ -35,6 +35,9 @@ export interface VmView {
   terminal: Pick<BoxValues, 'bell' | 'guestTitle' | 'guestClipboard'>;
   /** How many screens it has. */
   screens: number;
+  hasSound: boolean;
+  /** How loud it is. */
+  sound: Pick<BoxValues, 'volume' | 'muted'>;
   state: VmState;
   /** What runs it, where that is not this app: `hartbox run`. */
   program?: string | undefined;
@@ -128,6 +131,10 @@ export interface Requests extends BoxRequests, InsideRequests, NetworkRequests {
   'vm.connect'(vm: string, kind: ChannelKind): void;
   /** Write what a screen shows into a file that the user picks; answers its path, null if none was picked. */
   'vm.screenshot'(vm: string, screen: number): string | null;
+  /** How loud it is, from 0 to 100; its settings keep that. */
+  'vm.set-volume'(vm: string, volume: number, muted: boolean): void;
+  /** Ask the user, unless that was done, whether the guest may hear the microphone until it is off; `false`: it no longer may. Answers whether it may. */
+  'vm.microphone'(vm: string, wanted: boolean): boolean;
 }
 export type RequestName = keyof Requests;
 
@@ -179,6 +186,8 @@ const requestNames: Record<RequestName, true> = {
   'vm.restart': true,
   'vm.connect': true,
   'vm.screenshot': true,
+  'vm.set-volume': true,
+  'vm.microphone': true,
 };
 const noticeNames: Record<NoticeName, true> = {
   ...boxNoticeNames,

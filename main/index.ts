@@ -15,6 +15,7 @@ import {
   protocol,
   session,
   shell,
+  systemPreferences,
   utilityProcess,
 } from 'electron';
 import log from 'electron-log/node';
@@ -46,6 +47,7 @@ import { type RequestHandlers, answerRequest } from './ipc';
 import { keepAwake } from './keep-awake';
 import { Machines } from './machines';
 import { messages } from './messages';
+import { Microphones } from './microphones';
 import { networkRequests } from './network-requests';
 import { linkOpener } from './open-link';
 import { OpenedFiles } from './opened-files';
@@ -117,6 +119,7 @@ function run(): void {
     locale,
   });
 
+  const microphones = new Microphones({ machines, dialog, systemPreferences, window: openWindow, locale });
   const openLink = linkOpener({ dialog, shell, window: openWindow, locale });
   const handlers: RequestHandlers = {
     ...boxRequests({
@@ -175,6 +178,10 @@ function run(): void {
       if (file !== undefined) await machines.screenshot(vm, screen, file);
       return file ?? null;
     },
+    'vm.set-volume': async (vm, volume, muted) => {
+      await library.change(vm, (set) => ({ ...set, volume, muted }));
+    },
+    'vm.microphone': (vm, wanted) => microphones.allow(vm, wanted),
   };
   for (const name of Object.keys(handlers) as RequestName[]) {
     ipcMain.handle(CHANNEL_PREFIX + name, (event, ...args: unknown[]) => {
@@ -238,7 +245,7 @@ function run(): void {
     void preferences.settled().finally(() => app.exit(0));
   });
   void app.whenReady().then(() => {
-    confineSession(session.defaultSession);
+    confineSession(session.defaultSession, { mayListen: () => microphones.isAllowed });
     library.watch((ids) => {
       // Whoever shows a box learns of it from there; settings pages look again by themselves.
       void machines.list().catch((error: unknown) => log.error('The library could not be read.', error));

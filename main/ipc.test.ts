@@ -106,6 +106,8 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'vm.restart': ['a'],
   'vm.connect': ['a', 'screen'],
   'vm.screenshot': ['a', 0],
+  'vm.set-volume': ['a', 40, true],
+  'vm.microphone': ['a', true],
 };
 const channels = Object.entries(valid) as [RequestName, unknown[]][];
 /** What may be null. */

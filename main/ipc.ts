@@ -44,6 +44,8 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'vm.restart': vm,
   'vm.connect': z.tuple([vmIdSchema, z.enum(CHANNEL_KINDS)]),
   'vm.screenshot': z.tuple([vmIdSchema, z.number().int().min(0).max(15)]),
+  'vm.set-volume': z.tuple([vmIdSchema, z.number().int().min(0).max(100), z.boolean()]),
+  'vm.microphone': z.tuple([vmIdSchema, z.boolean()]),
 };
 
 /** Whoever sent a request: the parts of Electron's event that decide whether to listen. */

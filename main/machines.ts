@@ -276,6 +276,7 @@ export class Machines extends EventEmitter<MachinesEvents> {
       network: status.network,
       program,
       ...(status.screens !== undefined && { screens: status.screens }),
+      ...(status.hasSound !== undefined && { hasSound: status.hasSound }),
     });
   }
 
@@ -350,15 +351,15 @@ export class Machines extends EventEmitter<MachinesEvents> {
 /** What a card says about settings. */
 function described(entry: BoxEntry): Partial<VmView> {
   if (entry.error) return {};
-  const { memory, harts, source, kernel, screens } = entry.values;
-  return { ...appearance(entry), memory, harts, source, screens, kernel: kernel === undefined ? undefined : basename(kernel) };
+  const { memory, harts, source, kernel, screens, sound: hasSound } = entry.values;
+  return { ...appearance(entry), memory, harts, source, screens, hasSound, kernel: kernel === undefined ? undefined : basename(kernel) };
 }
 
 /** The app's own part of that, which may change while the box runs. */
 function appearance({ values, error }: BoxEntry): Partial<VmView> {
   if (error) return {};
-  const { name, icon, tags, autostart, bell, guestTitle, guestClipboard } = values;
-  return { name, icon, tags, autostart, terminal: { bell, guestTitle, guestClipboard } };
+  const { name, icon, tags, autostart, bell, guestTitle, guestClipboard, volume, muted } = values;
+  return { name, icon, tags, autostart, terminal: { bell, guestTitle, guestClipboard }, sound: { volume, muted } };
 }
 
 const unknown = {
@@ -366,6 +367,8 @@ const unknown = {
   harts: 0,
   source: 'linux',
   screens: 0,
+  hasSound: false,
+  sound: { volume: 100, muted: false },
   icon: 'box',
   tags: [],
   autostart: false,

@@ -8,6 +8,10 @@ interface Messages {
   openForwardDetail: (url: string) => string;
   open: string;
   cancel: string;
+  microphone: (name: string) => string;
+  microphoneDetail: string;
+  allow: string;
+  dontAllow: string;
   stillRunning: string;
   shutDown: string;
   forceOff: string;
@@ -27,6 +31,11 @@ export const messages: Record<Locale, Messages> = {
     openForwardDetail: (url) => `A forwarded port leads there into the box:\n\n${url}`,
     open: 'Open',
     cancel: 'Cancel',
+    microphone: (name) => `Let “${name}” hear the microphone?`,
+    microphoneDetail:
+      'A program in the box is recording. The box may hear you until it is off, or until you stop that at the loudspeaker in its toolbar.',
+    allow: 'Allow',
+    dontAllow: 'Don’t allow',
     stillRunning: 'Boxes are still running',
     shutDown: 'Shut down',
     forceOff: 'Force off',
@@ -50,6 +59,11 @@ export const messages: Record<Locale, Messages> = {
     openForwardDetail: (url) => `Ein weitergeleiteter Port führt von dort in die Box:\n\n${url}`,
     open: 'Öffnen',
     cancel: 'Abbrechen',
+    microphone: (name) => `Darf „${name}“ das Mikrofon hören?`,
+    microphoneDetail:
+      'Ein Programm in der Box nimmt auf. Die Box darf dich hören, bis sie aus ist oder du es am Lautsprecher in ihrer Werkzeugleiste beendest.',
+    allow: 'Erlauben',
+    dontAllow: 'Nicht erlauben',
     stillRunning: 'Boxen sind noch in Betrieb',
     shutDown: 'Herunterfahren',
     forceOff: 'Ausschalten erzwingen',
@@ -74,6 +88,10 @@ export const messages: Record<Locale, Messages> = {
     openForwardDetail: (url) => `转发的端口由此通向虚拟机：\n\n${url}`,
     open: '打开',
     cancel: '取消',
+    microphone: (name) => `允许“${name}”使用麦克风吗？`,
+    microphoneDetail: '虚拟机中的程序正在录音。在虚拟机关闭之前，或者您通过其工具栏中的扬声器按钮停止之前，它都可以听到您的声音。',
+    allow: '允许',
+    dontAllow: '不允许',
     stillRunning: '仍有虚拟机在运行',
     shutDown: '关机',
     forceOff: '强制关机',

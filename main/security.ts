@@ -1,8 +1,8 @@
 import { type Session, type WebContents, app } from 'electron';
-import { APP_SCHEME } from './asset-protocol';
+import { APP_ORIGIN, APP_SCHEME } from './asset-protocol';
 
 /**
- * Electron's security checklist, for every page of the app: no navigation, no new windows, no webviews, no downloads, no permissions and
+ * Electron's security checklist, for every page of the app: no navigation, no new windows, no webviews, no downloads, no permissions (but for the microphone, when the user says so) and
  * no network but for our own files. Sandbox and context isolation are set per window (window.ts), the content security policy with each
  * answer (asset-protocol.ts), and IPC is checked in ipc.ts. docs/security.md goes through it item by item.
  */
@@ -29,9 +29,21 @@ function confine(contents: WebContents): void {
 }
 
 /** The part that belongs to a session, once the app is ready. */
-export function confineSession(session: Session): void {
-  session.setPermissionRequestHandler((_contents, _permission, decide) => decide(false));
-  session.setPermissionCheckHandler(() => false);
+export function confineSession(session: Session, { mayListen }: { mayListen: () => boolean }): void {
+  // The one permission that there is: the microphone, while the user lets a guest hear it (microphones.ts).
+  session.setPermissionRequestHandler((_contents, permission, decide, details) => {
+    const kinds = permission === 'media' && 'mediaTypes' in details ? (details.mediaTypes ?? []) : [];
+    decide(
+      kinds.length === 1 &&
+        kinds[0] === 'audio' &&
+        details.isMainFrame &&
+        details.requestingUrl.startsWith(`${APP_ORIGIN}/`) &&
+        mayListen(),
+    );
+  });
+  session.setPermissionCheckHandler(
+    (_contents, permission, _origin, details) => permission === 'media' && details.mediaType === 'audio' && mayListen(),
+  );
   session.setDevicePermissionHandler(() => false);
   session.on('will-download', (event) => event.preventDefault());
   // There is none: what does not ask before (WebRTC) gets nowhere either.

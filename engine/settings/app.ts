@@ -59,6 +59,22 @@ export const appSchema = z.strictObject({
     effect: 'live',
     choices: { none: 'nothing', visual: 'flash', sound: 'sound' },
   }),
+  volume: option(z.number().int().min(0).max(100).default(100), {
+    label: 'Volume',
+    help: 'how loud what the guest plays is in the app, in percent',
+    page: 'general',
+    kind: 'count',
+    effect: 'live',
+    advanced: true,
+  }),
+  muted: option(z.boolean().default(false), {
+    label: 'Mute',
+    help: 'nothing of what the guest plays is heard in the app',
+    page: 'general',
+    kind: 'switch',
+    effect: 'live',
+    advanced: true,
+  }),
   guestTitle: option(z.boolean().default(false), {
     label: 'Guest may set the title',
     help: 'show the title that programs in the guest set, beside the name of the box',

@@ -226,7 +226,7 @@ export const hardwareSchema = z.strictObject({
   }),
   sound: option(z.boolean().default(false), {
     label: 'Sound card',
-    help: 'a card with loudspeakers and a microphone; they are heard only by way of files so far',
+    help: 'a card with loudspeakers and a microphone: those of this computer while the app shows the box, the microphone only when you agree; elsewhere, files',
     page: 'system',
     kind: 'switch',
     effect: 'restart',
@@ -234,7 +234,7 @@ export const hardwareSchema = z.strictObject({
   }),
   soundFile: option(z.string().min(1).optional(), {
     label: 'File for what is played',
-    help: 'a WAV file that gets what the guest plays while the sound card is on; further ones, with numbers, what is played in another format or at the same time',
+    help: 'a WAV file that gets what the guest plays while the sound card is on, beside the loudspeakers; further ones, with numbers, what is played in another format or at the same time',
     page: 'system',
     kind: 'file',
     effect: 'restart',
@@ -242,7 +242,7 @@ export const hardwareSchema = z.strictObject({
   }),
   microphoneFile: option(z.string().min(1).optional(), {
     label: 'File for the microphone',
-    help: 'a WAV file that the guest hears when it records, in the format that the file has; without it there is silence',
+    help: 'a WAV file that the guest hears when it records, in the format that the file has, instead of the microphone',
     page: 'system',
     kind: 'file',
     effect: 'restart',

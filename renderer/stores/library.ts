@@ -4,6 +4,7 @@ import type { ErrorReport } from '../../engine/runner/control';
 import type { RequestName, VmState, VmView } from '../../main/contract';
 import { errorReport, request } from '../bridge';
 import { useScreens } from './screens';
+import { useSounds } from './sounds';
 import { useTerminals } from './terminals';
 
 type VmRequest = Extract<RequestName, `vm.${string}` | 'library.show-files'>;
@@ -24,6 +25,7 @@ export function isAnswering(vm: VmView): boolean {
 export const useLibrary = defineStore('library', () => {
   const terminals = useTerminals();
   const screens = useScreens();
+  const sounds = useSounds();
   const machines = ref<VmView[]>([]);
   const loading = ref(true);
   /** Why the library could not be read. */
@@ -76,6 +78,8 @@ export const useLibrary = defineStore('library', () => {
   function follow(vm: VmView): void {
     terminals.follow(vm, isActive(vm));
     screens.follow(vm, isActive(vm));
+    // While it is prepared nobody knows what it will have.
+    sounds.follow(vm, isActive(vm) && vm.state !== 'preparing' && vm.state !== 'starting');
   }
 
   /** Ask something of a VM; a refusal is shown with the VM until it is dismissed or something else is asked. */

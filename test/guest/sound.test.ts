@@ -19,7 +19,7 @@ const microphoneFile = join(folder, 'voice.wav');
 let program: Uint8Array;
 let shell: GuestShell;
 beforeAll(async () => {
-  program = await compileForGuest(new URL('../support/sound-user.c', import.meta.url), join(folder, 'sound-user'));
+  program = await compileForGuest(new URL('../support/sound-user.c', import.meta.url), join(folder, 'sound-user'), [], ['-lm']);
   const voice = new WavWriter(microphoneFile, { samples: 'S16', rate: 16000, channels: 1 });
   voice.write(saw(16000));
   voice.close();

@@ -9,6 +9,8 @@ export function boxView(change: Partial<VmView> = {}): VmView {
     harts: 1,
     source: 'linux',
     screens: 0,
+    hasSound: false,
+    sound: { volume: 100, muted: false },
     icon: 'box',
     tags: [],
     autostart: false,

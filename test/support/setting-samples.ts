@@ -207,6 +207,8 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
   notes: { good: [good('two\nlines'), good('')], bad: [['x'.repeat(10_001)]] },
   autostart: SWITCH,
   bell: { good: choices('none', 'visual', 'sound'), bad: [['gong']] },
+  volume: { good: [good('40', 40), good('0', 0)], bad: [['101'], ['-1'], ['loud']] },
+  muted: SWITCH,
   guestTitle: SWITCH,
   guestClipboard: SWITCH,
 };

@@ -1,8 +1,9 @@
-// Plays and records by ALSA's own interface of the kernel: sound-user play|record RATE CHANNELS FRAMES, samples of 16 bits. What is played is a
-// saw that rises by 1000 with each sample; what is recorded goes to the standard output. Ends with 3 where the stream ran dry or over, or
-// did not end in time.
+// Plays and records by ALSA's own interface of the kernel: sound-user play|record RATE CHANNELS FRAMES [HERTZ], samples of 16 bits. What is
+// played is a tone of HERTZ at half of full volume, or without it a saw that rises by 1000 with each sample; what is recorded goes to the standard
+// output. Ends with 3 where the stream ran dry or over, or did not end in time.
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <sound/asound.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static void must(int result, const char *what) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 5) return 2;
+  if (count != 5 && count != 6) return 2;
   int plays = strcmp(arguments[1], "play") == 0;
   unsigned rate = atoi(arguments[2]), channels = atoi(arguments[3]), frames = atoi(arguments[4]);
   int card = open(plays ? "/dev/snd/pcmC0D0p" : "/dev/snd/pcmC0D0c", O_RDWR);
@@ -54,6 +55,8 @@ int main(int count, char **arguments) {
 
   short *samples = malloc(frames * channels * sizeof *samples);
   for (unsigned i = 0; i < frames * channels; i++) samples[i] = i * 1000;
+  double step = count == 6 ? 2 * M_PI * atof(arguments[5]) / rate : 0;
+  for (unsigned i = 0; step > 0 && i < frames * channels; i++) samples[i] = lrint(16384 * sin(step * (i / channels)));
   for (unsigned done = 0; done < frames;) {
     struct snd_xferi transfer = {.buf = samples + done * channels, .frames = frames - done};
     must(ioctl(card, plays ? SNDRV_PCM_IOCTL_WRITEI_FRAMES : SNDRV_PCM_IOCTL_READI_FRAMES, &transfer), "transfer");

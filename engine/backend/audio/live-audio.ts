@@ -37,19 +37,10 @@ export class LiveAudio implements AudioBackend {
     return this.clock.now();
   }
 
-  get isRecording(): boolean {
-    return this.#voices.size > 0;
-  }
-
-  /** Whether something is being played, as far as the guest has anything to play. */
-  get isPlaying(): boolean {
-    return this.#numbers.size > 0;
-  }
-
   /** Returns how to end it. */
   listen(listener: LiveListener): () => void {
     this.#listeners.add(listener);
-    listener.recording(this.isRecording);
+    listener.recording(this.#voices.size > 0);
     return () => {
       this.#listeners.delete(listener);
       this.clock.forget(listener);
