@@ -10,7 +10,7 @@ import { inputSchema } from './control';
 /** Most bytes of pixels in a message: what a MessagePort moves well. */
 export const SCREEN_MESSAGE = 240 * 1024;
 /** Messages that may be under way. */
-export const SCREEN_WINDOW = 4;
+export const SCREEN_WINDOW = 8;
 
 const side = z.number().int().min(0).max(0xffff);
 const bytes = z.instanceof(Uint8Array).refine((data) => data.length <= SCREEN_MESSAGE);

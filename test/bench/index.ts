@@ -17,12 +17,14 @@ import { display } from './suites/display';
 import { firmware } from './suites/firmware';
 import { net } from './suites/net';
 import { share } from './suites/share';
+import { windowPictures } from './window-pictures';
 
 const SUITES: Record<string, BenchSuite> = { boot, cpu, debian, disk, display, firmware, net, share };
 
 const HELP = `Usage: npm run bench -- [SUITE…] [OPTIONS]
        npm run bench -- soak [--minutes N]
        npm run bench -- app [--runs N]
+       npm run bench -- window
 
 Runs the same guest in QEMU and in Hartbox by turns and prints medians; a ratio above 1 means that Hartbox is faster.
 
@@ -34,6 +36,8 @@ ${Object.entries(SUITES)
 soak is no comparison: its guest generates new code without end, for N minutes [10]; the memory of the process is to be flat.
 
 app is none either: seconds from launching the app to a library of 200 boxes that can be used, against the goal of 2 s; 5 runs unless given.
+
+window: pictures a second of a guest's screen that come into the app's window, and that are drawn there.
 
 Options:
   --runs N     how often each is run  [3]
@@ -75,6 +79,15 @@ export async function bench(args: string[]): Promise<number> {
     const folder = mkdtempSync(join(tmpdir(), 'hartbox-soak-'));
     try {
       return (await soak(await defaultGuest(), folder, minutes, say)) ? 0 : 1;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  if (positionals[0] === 'window') {
+    const folder = mkdtempSync(join(tmpdir(), 'hartbox-window-'));
+    try {
+      await windowPictures(await defaultGuest(), folder, say);
+      return 0;
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -1,0 +1,113 @@
+import { availableParallelism, loadavg } from 'node:os';
+import type { Page } from '@playwright/test';
+import type { DefaultGuest } from '../../engine/images/default-guest';
+import { Library } from '../../engine/runner/library';
+import { electronPath, ensureElectronLibraries } from '../../resources/setup/electron.mjs';
+import { ensureDisplay } from '../e2e/support/display';
+import { HartboxApp, TestHome } from '../e2e/support/hartbox-app';
+import { compileProgram, initrdWith } from './guest-program';
+
+const SECONDS = 5;
+const SCREEN = { width: 1280, height: 800 };
+
+interface Counted {
+  /** The spot at which each new picture is another, in pixels of the guest's screen. */
+  spot: { x: number; y: number };
+  value: number;
+  /** Pictures that came, and how often one was drawn. */
+  came: number;
+  drawn: number;
+  bytes: number;
+  /** Milliseconds of the page that uploads and drawing took. */
+  spent: number;
+}
+declare global {
+  interface Window {
+    counted?: Counted;
+  }
+}
+
+/** In the page: look at what is uploaded and drawn. */
+function count(): void {
+  const counted: Counted = { spot: { x: 0, y: 0 }, value: -1, came: 0, drawn: 0, bytes: 0, spent: 0 };
+  window.counted = counted;
+  const { texSubImage2D, drawArrays } = WebGL2RenderingContext.prototype;
+  WebGL2RenderingContext.prototype.texSubImage2D = function (this: WebGL2RenderingContext, ...args: unknown[]) {
+    const [, , x, y, width, height, , , pixels] = args as [number, number, number, number, number, number, number, number, Uint8Array];
+    counted.bytes += pixels.length;
+    const [left, top] = [counted.spot.x - x, counted.spot.y - y];
+    if (left >= 0 && top >= 0 && left < width && top < height) {
+      const at = 4 * (top * width + left);
+      const value = pixels[at] | (pixels[at + 1] << 8) | (pixels[at + 2] << 16);
+      if (value !== counted.value) counted.came++;
+      counted.value = value;
+    }
+    const start = performance.now();
+    Reflect.apply(texSubImage2D, this, args);
+    counted.spent += performance.now() - start;
+  } as typeof texSubImage2D;
+  WebGL2RenderingContext.prototype.drawArrays = function (...args) {
+    counted.drawn++;
+    const start = performance.now();
+    drawArrays.apply(this, args);
+    counted.spent += performance.now() - start;
+  };
+}
+
+async function pictures(app: HartboxApp, page: Page, percent: number): Promise<void> {
+  const tab = (name: string) => page.getByRole('tab', { name });
+  await tab('Serial').click();
+  await app.machine.command(`/bench/display video ${percent} ${SECONDS + 5} & sleep 1`, /READY/);
+  const { width, height } = SCREEN;
+  const [right, bottom] = percent === 100 ? [width, height] : [width / 2, (height * percent * 2) / 100];
+  await tab('Screen').click();
+  await page.waitForTimeout(1500);
+  const read = () => page.evaluate(() => ({ ...window.counted, at: performance.now() }) as Counted & { at: number });
+  await page.evaluate((spot) => window.counted && Object.assign(window.counted, { spot }), { x: right - 1, y: bottom - 1 });
+  const before = await read();
+  await page.waitForTimeout(1000 * (SECONDS - 2));
+  const after = await read();
+  const seconds = (after.at - before.at) / 1000;
+  const rate = (key: 'came' | 'drawn' | 'bytes' | 'spent'): number => (after[key] - before[key]) / seconds;
+  process.stdout.write(
+    `${percent} % of ${width} × ${height}: ${rate('came').toFixed(1)} pictures a second came into the window, ${rate('drawn').toFixed(1)} were drawn; ` +
+      `${(rate('bytes') / 1e6).toFixed(0)} MB/s, ${(rate('spent') / 10).toFixed(0)} % of the page's time in uploads and drawing\n`,
+  );
+  await tab('Serial').click();
+  await app.machine.command('wait; echo en""ded', 'ended');
+  await app.machine.command('clear', '');
+}
+
+/** How many pictures a second come into the app's window, and are drawn there. */
+export async function windowPictures(guest: DefaultGuest, folder: string, say: (message: string) => void): Promise<void> {
+  await ensureElectronLibraries(await electronPath(), { display: true });
+  const endDisplay = await ensureDisplay();
+  const home = await TestHome.create({ guest: true });
+  try {
+    const initrd = await initrdWith(guest, folder, 'display', await compileProgram(folder, 'display', ['-I/usr/include/libdrm']));
+    await new Library(home.path).save('desk', {
+      ...{ name: 'Desk', screens: 1, screenSize: `${SCREEN.width}x${SCREEN.height}`, memory: 2 ** 29 },
+      ...{ kernel: guest.kernel, initrd, append: guest.append },
+    });
+    const app = await HartboxApp.launch(home);
+    try {
+      const { page } = app;
+      await page.evaluate(count);
+      await app.library.card('Desk').button('Start').click();
+      await page.getByRole('tab', { name: 'Serial' }).click();
+      await app.machine.shell();
+      const renderer = await page.evaluate(() => {
+        const gl = document.createElement('canvas').getContext('webgl2');
+        return `${gl?.getParameter(gl.RENDERER) ?? 'no WebGL'}`;
+      });
+      say(`the window draws by: ${renderer}`);
+      for (const percent of [10, 100]) await pictures(app, page, percent);
+    } finally {
+      await app.end();
+    }
+  } finally {
+    await home.remove();
+    endDisplay();
+  }
+  process.stdout.write(`Load ${loadavg()[0].toFixed(1)} on ${availableParallelism()} cores.\n`);
+}
