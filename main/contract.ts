@@ -1,7 +1,7 @@
 import type { Diagnosis } from '../engine/doctor/doctor';
 import type { Graphics } from '../engine/doctor/host';
 import type { ChannelKind } from '../engine/runner/channel';
-import type { ErrorReport, Progress, Status } from '../engine/runner/control';
+import type { ErrorReport, Input, Progress, Status } from '../engine/runner/control';
 import { type BoxNotices, type BoxRequests, boxNoticeNames, boxRequestNames } from './box-contract';
 import { type InsideRequests, insideRequestNames } from './inside-contract';
 import { type Forward, type NetworkRequests, networkRequestNames } from './network-contract';
@@ -38,6 +38,8 @@ export interface VmView {
   hasSound: boolean;
   /** How loud it is. */
   sound: Pick<BoxValues, 'volume' | 'muted'>;
+  /** What it has to type and point with, while it runs. */
+  input: readonly Input['device'][];
   state: VmState;
   /** What runs it, where that is not this app: `hartbox run`. */
   program?: string | undefined;
@@ -79,6 +81,10 @@ export interface ScreenLook {
   scale: 'native' | 'fit' | 'whole';
   /** The guest is asked for as many pixels as the window has room for. */
   follow: boolean;
+  /** What the mouse is where the guest has both: a tablet, which is nowhere caught, or a mouse, which is. */
+  pointer: 'tablet' | 'mouse';
+  /** What gives keyboard and mouse back to the app. */
+  release: 'ctrl-alt-g' | 'ctrl-shift-f12' | 'right-ctrl';
 }
 
 export interface AppInfo {

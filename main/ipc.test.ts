@@ -87,7 +87,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'app.set-theme': ['dark'],
   'app.set-language': ['de'],
   'app.set-look': [{ layout: 'list', order: 'name' }],
-  'app.set-screen': [{ scale: 'fit', follow: true }],
+  'app.set-screen': [{ scale: 'fit', follow: true, pointer: 'mouse', release: 'right-ctrl' }],
   'app.set-full-screen': [true],
   'app.open-link': ['https://example.org/'],
   'app.close': ['cancel'],

@@ -277,6 +277,7 @@ export class Machines extends EventEmitter<MachinesEvents> {
       program,
       ...(status.screens !== undefined && { screens: status.screens }),
       ...(status.hasSound !== undefined && { hasSound: status.hasSound }),
+      ...(status.input !== undefined && { input: status.input }),
     });
   }
 
@@ -369,6 +370,7 @@ const unknown = {
   screens: 0,
   hasSound: false,
   sound: { volume: 100, muted: false },
+  input: [],
   icon: 'box',
   tags: [],
   autostart: false,

@@ -9,7 +9,20 @@ export const themeSchema = z.enum(['system', 'light', 'dark']);
 export const languageSchema = z.enum(['system', 'en', 'de', 'zh-CN']);
 export const lookSchema = z.object({ layout: z.enum(['cards', 'list']), order: z.enum(['name', 'used', 'state']) });
 
-export const screenLookSchema = z.object({ scale: z.enum(['native', 'fit', 'whole']), follow: z.boolean() });
+export const screenLookSchema = z.object({
+  scale: z.enum(['native', 'fit', 'whole']),
+  follow: z.boolean(),
+  pointer: z.enum(['tablet', 'mouse']),
+  release: z.enum(['ctrl-alt-g', 'ctrl-shift-f12', 'right-ctrl']),
+});
+/** Each by itself: an older app knew fewer. */
+const { scale, follow, pointer, release } = screenLookSchema.shape;
+const screenSchema = z.object({
+  scale: scale.catch('fit'),
+  follow: follow.catch(true),
+  pointer: pointer.catch('tablet'),
+  release: release.catch('ctrl-alt-g'),
+});
 
 /** Where the window is. `x` and `y` are missing until it has been somewhere. */
 const placeSchema = z.object({
@@ -25,7 +38,7 @@ const schema = z.object({
   theme: themeSchema.catch('system'),
   language: languageSchema.catch('system'),
   look: lookSchema.catch({ layout: 'cards', order: 'name' }),
-  screen: screenLookSchema.catch({ scale: 'fit', follow: true }),
+  screen: screenSchema.catch(screenSchema.parse({})),
   /** When each box was last started, in milliseconds since 1970. */
   lastUsed: z.record(z.string(), z.number()).catch({}),
   window: placeSchema.catch({ width: 1120, height: 760, maximized: false }),

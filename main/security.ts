@@ -2,8 +2,8 @@ import { type Session, type WebContents, app } from 'electron';
 import { APP_ORIGIN, APP_SCHEME } from './asset-protocol';
 
 /**
- * Electron's security checklist, for every page of the app: no navigation, no new windows, no webviews, no downloads, no permissions (but for the microphone, when the user says so) and
- * no network but for our own files. Sandbox and context isolation are set per window (window.ts), the content security policy with each
+ * Electron's security checklist, for every page of the app: no navigation, no new windows, no webviews, no downloads, no permissions (but for the microphone, when the user
+ * says so, and to catch the pointer) and no network but for our own files. Sandbox and context isolation are set per window (window.ts), the content security policy with each
  * answer (asset-protocol.ts), and IPC is checked in ipc.ts. docs/security.md goes through it item by item.
  */
 export function confinePages(): void {
@@ -30,8 +30,12 @@ function confine(contents: WebContents): void {
 
 /** The part that belongs to a session, once the app is ready. */
 export function confineSession(session: Session, { mayListen }: { mayListen: () => boolean }): void {
-  // The one permission that there is: the microphone, while the user lets a guest hear it (microphones.ts).
+  // The microphone, while the user lets a guest hear it (microphones.ts), and a guest's mouse, which is let go of by a chord and by Escape.
   session.setPermissionRequestHandler((_contents, permission, decide, details) => {
+    if (permission === 'pointerLock') {
+      decide(details.isMainFrame && details.requestingUrl.startsWith(`${APP_ORIGIN}/`));
+      return;
+    }
     const kinds = permission === 'media' && 'mediaTypes' in details ? (details.mediaTypes ?? []) : [];
     decide(
       kinds.length === 1 &&

@@ -316,6 +316,11 @@ export class Board {
     return this.powerButton.press();
   }
 
+  /** What it has to type and point with. */
+  get inputKinds(): InputKind[] {
+    return [...this.inputs.keys()];
+  }
+
   /** Throws VmError 'Config' if the machine was made without it. */
   input(kind: InputKind): HumanInput {
     const device = this.inputs.get(kind);

@@ -404,6 +404,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     return this.usableBoard('show lamps').input(device).lamps;
   }
 
+  /** What it has to type and point with. */
+  get inputKinds(): InputKind[] {
+    return this.board.inputKinds;
+  }
+
   /** Its screens. */
   get scanouts(): readonly Scanout[] {
     return this.board.scanouts;

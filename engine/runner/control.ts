@@ -47,6 +47,8 @@ const forwardSchema = z.object({
   guestPort: z.number().int().min(1).max(65535),
 });
 
+const inputKind = z.enum(['keyboard', 'mouse', 'tablet', 'touchscreen']);
+
 export const statusSchema = z.object({
   /** Its folder in the library; undefined for a machine that is run without one. */
   box: z.string().optional(),
@@ -69,6 +71,8 @@ export const statusSchema = z.object({
   pending: z.array(z.string()),
   /** How many it has; undefined while it is being prepared. */
   screens: z.number().int().nonnegative().optional(),
+  /** What it has to type and point with; undefined while it is being prepared. */
+  input: z.array(inputKind).optional(),
   /** Whether it has a sound card; undefined while it is being prepared. */
   hasSound: z.boolean().optional(),
   /** What the guest is reached by, as far as is known, and the ports of this computer that lead to it. */
@@ -117,7 +121,7 @@ const row = <Args extends z.ZodType, Result extends z.ZodType>(args: Args, resul
 
 /** Something happens at an input device at one moment, and another at the next; codes are those of Linux's input-event-codes.h. */
 export const inputSchema = z.object({
-  device: z.enum(['keyboard', 'mouse', 'tablet', 'touchscreen']),
+  device: inputKind,
   reports: z
     .array(z.array(z.object({ type: z.number().int().min(0).max(31), code: z.number().int().min(0).max(1023), value: z.int32() })).max(64))
     .max(64),

@@ -211,6 +211,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       boot: this.boot.progress,
       pending: this.pending,
       screens: machine?.scanouts.length,
+      input: machine?.inputKinds,
       hasSound: machine && machine.liveAudio !== undefined,
       network: {
         addresses: machine?.networks.flatMap(({ addresses }) => addresses) ?? [],
@@ -413,16 +414,15 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   }
 
   private async listenForVnc(machine: VirtualMachine, wish: VncWish): Promise<VncShown> {
-    const { input } = machine.config;
-    const has = (kind: 'keyboard' | 'tablet'): boolean => input.length === 0 || input.includes(kind);
+    const { inputKinds } = machine;
     const scanout = machine.scanout(0);
     const address = parseVncAddress(wish.address);
     const password = (wish.password ?? ('path' in address ? '' : makePassword())) || undefined;
     const seat: Seat = {
       name: this.values.name ?? 'box',
       scanout,
-      hasKeyboard: has('keyboard'),
-      hasTablet: has('tablet'),
+      hasKeyboard: inputKinds.includes('keyboard'),
+      hasTablet: inputKinds.includes('tablet'),
       input: (device, report) => {
         if (machine.state === 'running') machine.input(device, report);
       },

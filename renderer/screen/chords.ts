@@ -1,3 +1,5 @@
+import type { ScreenLook } from '../../main/contract';
+
 /** Keys that a window system, or this app, takes before they get to a guest: KeyboardEvent.code from first to last. */
 export const CHORDS: readonly (readonly string[])[] = [
   ['ControlLeft', 'AltLeft', 'Delete'],
@@ -13,11 +15,33 @@ export const CHORDS: readonly (readonly string[])[] = [
   ['ControlLeft', 'AltLeft', 'KeyG'],
 ];
 
-/** What gives the keyboard back to the app (guest-keyboard.ts). */
-export const RELEASE: readonly string[] = ['ControlLeft', 'AltLeft', 'KeyG'];
+/** What can give keyboard and pointer back to the app: KeyboardEvent.code, the last of them is pressed while the others are held. */
+export const RELEASES: Readonly<Record<ScreenLook['release'], readonly string[]>> = {
+  'ctrl-alt-g': ['ControlLeft', 'AltLeft', 'KeyG'],
+  'ctrl-shift-f12': ['ControlLeft', 'ShiftLeft', 'F12'],
+  'right-ctrl': ['ControlRight'],
+};
+
+type Pressed = Pick<KeyboardEvent, 'type' | 'code' | 'ctrlKey' | 'altKey' | 'shiftKey' | 'metaKey' | 'getModifierState'>;
+
+/** Whether a chord is pressed, with either key of each modifier but for the last. AltGr, which Windows has as Ctrl and Alt, is none of them. */
+export function isPressed(chord: readonly string[], event: Pressed): boolean {
+  const has = (modifier: string): boolean => chord.some((code) => code.startsWith(modifier));
+  return (
+    event.type === 'keydown' &&
+    event.code === chord.at(-1) &&
+    event.ctrlKey === has('Control') &&
+    event.altKey === has('Alt') &&
+    event.shiftKey === has('Shift') &&
+    event.metaKey === has('Meta') &&
+    !event.getModifierState('AltGraph')
+  );
+}
 
 const NAMES: Readonly<Record<string, string>> = {
   ControlLeft: 'ctrl',
+  ControlRight: 'rightCtrl',
+  ShiftLeft: 'shift',
   AltLeft: 'alt',
   MetaLeft: 'meta',
   Delete: 'delete',

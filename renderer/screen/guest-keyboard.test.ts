@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Input } from '../../engine/runner/control';
-import { CHORDS } from './chords';
-import { GuestKeyboard, isRelease } from './guest-keyboard';
+import { CHORDS, isPressed, RELEASES } from './chords';
+import { GuestKeyboard } from './guest-keyboard';
 import { KNOWN_KEYS, keyCodeOf } from './key-codes';
 
 /** What goes down and up in the guest, as `+30` and `-30`. */
@@ -83,15 +83,36 @@ describe('GuestKeyboard', () => {
   });
 });
 
-describe('isRelease', () => {
-  const held = { ctrlKey: true, altKey: true, shiftKey: false, metaKey: false, getModifierState: () => false };
+describe('GuestKeyboard.during', () => {
+  it('holds a key for as long as something happens, unless the user does', () => {
+    const { heard, key, keyboard } = guest();
+    keyboard.during('ControlLeft', () => heard.push('now'));
+    key('keydown', 'ControlLeft');
+    keyboard.during('ControlLeft', () => heard.push('now'));
+    expect(heard).toEqual(['+29', 'now', '-29', '+29', 'now']);
+  });
+});
+
+describe('isPressed', () => {
+  const free = { type: 'keydown', ctrlKey: false, altKey: false, shiftKey: false, metaKey: false, getModifierState: () => false };
+  const held = { ...free, ctrlKey: true, altKey: true };
   it('is Ctrl+Alt+G and nothing else', () => {
-    expect(isRelease({ type: 'keydown', code: 'KeyG', ...held })).toBe(true);
-    expect(isRelease({ type: 'keyup', code: 'KeyG', ...held })).toBe(false);
-    expect(isRelease({ type: 'keydown', code: 'KeyH', ...held })).toBe(false);
-    expect(isRelease({ type: 'keydown', code: 'KeyG', ...held, shiftKey: true })).toBe(false);
-    expect(isRelease({ type: 'keydown', code: 'KeyG', ...held, altKey: false })).toBe(false);
+    const isRelease = (event: Parameters<typeof isPressed>[1]) => isPressed(RELEASES['ctrl-alt-g'], event);
+    expect(isRelease({ ...held, code: 'KeyG' })).toBe(true);
+    expect(isRelease({ ...held, code: 'KeyG', type: 'keyup' })).toBe(false);
+    expect(isRelease({ ...held, code: 'KeyH' })).toBe(false);
+    expect(isRelease({ ...held, code: 'KeyG', shiftKey: true })).toBe(false);
+    expect(isRelease({ ...held, code: 'KeyG', altKey: false })).toBe(false);
     // AltGr+G writes a character on many keyboards.
-    expect(isRelease({ type: 'keydown', code: 'KeyG', ...held, getModifierState: (name) => name === 'AltGraph' })).toBe(false);
+    expect(isRelease({ ...held, code: 'KeyG', getModifierState: (name) => name === 'AltGraph' })).toBe(false);
+  });
+
+  it('is the chord that was chosen', () => {
+    const right = { ...free, code: 'ControlRight', ctrlKey: true };
+    expect(isPressed(RELEASES['right-ctrl'], right)).toBe(true);
+    expect(isPressed(RELEASES['right-ctrl'], { ...right, code: 'ControlLeft' })).toBe(false);
+    expect(isPressed(RELEASES['ctrl-shift-f12'], { ...free, code: 'F12', ctrlKey: true, shiftKey: true })).toBe(true);
+    expect(isPressed(RELEASES['ctrl-shift-f12'], { ...free, code: 'F12', ctrlKey: true })).toBe(false);
+    for (const chord of Object.values(RELEASES)) expect(chord.filter((code) => keyCodeOf(code) === undefined)).toEqual([]);
   });
 });

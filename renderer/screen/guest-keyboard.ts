@@ -3,19 +3,12 @@ import { keyCodeOf } from './key-codes';
 
 type Reports = Input['reports'];
 type Key = Pick<KeyboardEvent, 'type' | 'code' | 'repeat' | 'timeStamp'>;
-type Chord = Pick<KeyboardEvent, 'type' | 'code' | 'ctrlKey' | 'altKey' | 'shiftKey' | 'metaKey' | 'getModifierState'>;
 
 // Of Linux's input-event-codes.h.
 const EV_KEY = 1;
 /** Within so many milliseconds Windows presses the left Ctrl key and AltGr where a user has pressed AltGr. */
 const ALT_GR_MS = 20;
 const MODIFIERS = /^(Control|Shift|Alt|Meta)(Left|Right)$|^CapsLock$/;
-
-/** What gives the keyboard back to the app: Ctrl+Alt+G, on macOS Control+Option+G. AltGr, which Windows has as both, is the guest's. */
-export function isRelease(event: Chord): boolean {
-  const { type, code, ctrlKey, altKey, shiftKey, metaKey } = event;
-  return type === 'keydown' && code === 'KeyG' && ctrlKey && altKey && !shiftKey && !metaKey && !event.getModifierState('AltGraph');
-}
 
 /**
  * Keys that go down and up in the window, as the guest's keyboard: by where they are. The guest repeats by itself what is held; keys of which the
@@ -61,6 +54,18 @@ export class GuestKeyboard {
     this.release();
     this.#report(numbers.map((number) => [number, 1]));
     this.#report(numbers.reverse().map((number) => [number, 0]));
+  }
+
+  /** Do something while this key is down. */
+  during(code: string, act: () => void): void {
+    const number = keyCodeOf(code);
+    if (number === undefined || this.#held.has(code)) {
+      act();
+      return;
+    }
+    this.#report([[number, 1]]);
+    act();
+    this.#report([[number, 0]]);
   }
 
   #up(code: string): void {

@@ -5,10 +5,12 @@ import { GuestPointer } from './guest-pointer';
 /** Events as [type, code, value]. */
 function guest() {
   const heard: number[][][] = [];
-  const pointer = new GuestPointer((reports) => {
+  const devices: string[] = [];
+  const pointer = new GuestPointer((device, reports) => {
+    devices.push(device);
     for (const report of reports) heard.push(report.map(({ type, code, value }) => [type, code, value]));
   });
-  return { heard, pointer };
+  return { heard, devices, pointer };
 }
 const size = { width: 800, height: 600 };
 
@@ -78,6 +80,28 @@ describe('GuestPointer', () => {
       ],
       [[2, 12, 30]],
     ]);
+  });
+
+  it('is a mouse that says how far it went, and lets go of what the tablet held', () => {
+    const { heard, devices, pointer } = guest();
+    pointer.buttons(1);
+    pointer.device = 'mouse';
+    pointer.moveBy(3, 0);
+    pointer.moveBy(0.4, -0.4);
+    pointer.moveBy(0.4, -0.4);
+    pointer.moveBy(0.4, -0.4);
+    pointer.buttons(2);
+    expect(heard).toEqual([
+      [[1, 0x110, 1]],
+      [[1, 0x110, 0]],
+      [[2, 0, 3]],
+      [
+        [2, 0, 1],
+        [2, 1, -1],
+      ],
+      [[1, 0x111, 1]],
+    ]);
+    expect(devices).toEqual(['tablet', 'tablet', 'mouse', 'mouse', 'mouse']);
   });
 
   it('counts as many notches as parts of them, however it is turned', () => {

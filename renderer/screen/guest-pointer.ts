@@ -1,6 +1,7 @@
 import type { Input } from '../../engine/runner/control';
 
 type Report = Input['reports'][number];
+export type PointerDevice = Extract<Input['device'], 'tablet' | 'mouse'>;
 /** What is read of a WheelEvent; Chromium says by `wheelDelta…` how far a wheel was turned, in 120ths of a notch, whatever a notch scrolls. */
 export interface Turn {
   deltaX: number;
@@ -12,6 +13,7 @@ export interface Turn {
 // Of Linux's input-event-codes.h.
 const [EV_KEY, EV_REL, EV_ABS] = [1, 2, 3];
 const [ABS_X, ABS_Y] = [0, 1];
+const [REL_X, REL_Y] = [0, 1];
 const [REL_HWHEEL, REL_WHEEL, REL_WHEEL_HI_RES, REL_HWHEEL_HI_RES] = [6, 8, 11, 12];
 /** BTN_LEFT, BTN_RIGHT, BTN_MIDDLE, BTN_SIDE, BTN_EXTRA, as bits of MouseEvent.buttons from the lowest. */
 const BUTTONS = [0x110, 0x111, 0x112, 0x113, 0x114];
@@ -19,7 +21,7 @@ const BUTTONS = [0x110, 0x111, 0x112, 0x113, 0x114];
 const ACROSS = 32767;
 const NOTCH = 120;
 
-/** The pointer over the picture of a screen, as the guest's tablet: it says where it is, so that it needs not be captured. */
+/** The pointer over the picture of a screen: as the guest's tablet it says where it is and needs not be caught; as its mouse, which is caught, it says how far it went. */
 export class GuestPointer {
   /** Buttons that are down, as MouseEvent.buttons has them. */
   #held = 0;
@@ -27,7 +29,36 @@ export class GuestPointer {
   /** How far each wheel was turned since the last whole notch. */
   #turned = { x: 0, y: 0 };
 
-  constructor(private readonly send: (reports: Report[]) => void) {}
+  /** Parts of pixels that a mouse went since the last whole one. */
+  #gone = { x: 0, y: 0 };
+  #device: PointerDevice = 'tablet';
+
+  constructor(private readonly tell: (device: PointerDevice, reports: Report[]) => void) {}
+
+  get device(): PointerDevice {
+    return this.#device;
+  }
+
+  /** What it is from now on; what was held down is let go of. */
+  set device(device: PointerDevice) {
+    if (device === this.#device) return;
+    this.buttons(0);
+    this.#device = device;
+    this.#at = [-1, -1];
+  }
+
+  /** A mouse went so many pixels. */
+  moveBy(x: number, y: number): void {
+    const along = (axis: 'x' | 'y', by: number): number => {
+      const gone = this.#gone[axis] + by;
+      const whole = Math.trunc(gone);
+      this.#gone[axis] = gone - whole;
+      return whole;
+    };
+    const by = [along('x', x), along('y', y)];
+    const report = [REL_X, REL_Y].map((code, i) => ({ type: EV_REL, code, value: by[i] })).filter(({ value }) => value !== 0);
+    if (report.length > 0) this.send([report]);
+  }
 
   /** It is at this pixel, from 0 to `width` - 1, or at the nearest one that there is. */
   move(x: number, y: number, { width, height }: { width: number; height: number }): void {
@@ -62,6 +93,10 @@ export class GuestPointer {
       ...this.#turn('y', wheelDeltaY, REL_WHEEL, REL_WHEEL_HI_RES),
     ];
     if (report.length > 0) this.send([report]);
+  }
+
+  private send(reports: Report[]): void {
+    this.tell(this.#device, reports);
   }
 
   #turn(axis: 'x' | 'y', by: number, whole: number, fine: number): Report {

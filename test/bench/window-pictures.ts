@@ -8,7 +8,7 @@ import { HartboxApp, TestHome } from '../e2e/support/hartbox-app';
 import { compileProgram, initrdWith } from './guest-program';
 
 const SECONDS = 5;
-const SCREEN = { width: 1280, height: 800 };
+const SCREEN = { width: 1280, height: 800 } as const;
 
 interface Counted {
   /** The spot at which each new picture is another, in pixels of the guest's screen. */
@@ -86,7 +86,7 @@ export async function windowPictures(guest: DefaultGuest, folder: string, say: (
   try {
     const initrd = await initrdWith(guest, folder, 'display', await compileProgram(folder, 'display', ['-I/usr/include/libdrm']));
     await new Library(home.path).save('desk', {
-      ...{ name: 'Desk', screens: 1, screenSize: `${SCREEN.width}x${SCREEN.height}`, memory: 2 ** 29 },
+      ...{ name: 'Desk', screens: 1, screenSize: `${SCREEN.width}x${SCREEN.height}` as const, memory: 2 ** 29 },
       ...{ kernel: guest.kernel, initrd, append: guest.append },
     });
     const app = await HartboxApp.launch(home);

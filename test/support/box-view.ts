@@ -11,6 +11,7 @@ export function boxView(change: Partial<VmView> = {}): VmView {
     screens: 0,
     hasSound: false,
     sound: { volume: 100, muted: false },
+    input: [],
     icon: 'box',
     tags: [],
     autostart: false,
