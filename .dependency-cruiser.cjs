@@ -114,13 +114,18 @@ module.exports = {
       'One running box, and the boxes on disk.',
     ),
     mayUse(
+      'catalogue',
+      ['backend', 'errors', 'hart', 'host', 'images', 'runner', 'settings'],
+      'What boxes are made of: images that are fetched, and those that a machine makes.',
+    ),
+    mayUse(
       'doctor',
       ['errors', 'host', 'images', 'runner', 'threads'],
       'Looks at the computer, and at what others keep on it; asks each by its own room.',
     ),
     mayUse(
       'cli',
-      ['display', 'doctor', 'errors', 'host', 'images', 'machine', 'runner', 'settings', 'index\\.ts'],
+      ['catalogue', 'display', 'doctor', 'errors', 'host', 'images', 'machine', 'runner', 'settings', 'index\\.ts'],
       'The CLI uses the same API as the app.',
     ),
     {

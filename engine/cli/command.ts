@@ -21,7 +21,7 @@ export type OptionTable = Readonly<Record<string, OptionRow>>;
 export const HELP_ROW = { type: 'flag', short: 'h', help: 'this help' } as const satisfies OptionRow;
 
 /** What an argument is, for completion. */
-export type ArgumentKind = 'box' | 'drive' | 'trashed' | 'file' | 'option' | 'assignment' | 'command' | 'word';
+export type ArgumentKind = 'box' | 'drive' | 'image' | 'trashed' | 'file' | 'option' | 'assignment' | 'command' | 'word';
 
 /** One command as the help, the completion and the parser see it; what it does stands in dispatch.ts. */
 export interface Command<Table extends OptionTable = OptionTable> {

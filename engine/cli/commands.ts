@@ -32,6 +32,7 @@ import {
   IMPORT,
 } from './commands/library';
 import { DISK, DISK_CREATE, DISK_INFO, DISK_CHECK, DISK_RESIZE, DISK_CONVERT, DISK_COMMIT, DISK_TRUST } from './commands/disk';
+import { IMAGE, IMAGE_LIST, IMAGE_FETCH, IMAGE_INFO, IMAGE_REMOVE } from './commands/images';
 import { SETUP, DOCTOR, QEMU, SCHEMA, COMPLETION, HELP } from './commands/program';
 
 /** All commands, in the order of the help. */
@@ -86,6 +87,11 @@ export const COMMANDS = [
   TRASH_EMPTY,
   EXPORT,
   IMPORT,
+  IMAGE,
+  IMAGE_LIST,
+  IMAGE_FETCH,
+  IMAGE_INFO,
+  IMAGE_REMOVE,
   DISK,
   DISK_CREATE,
   DISK_INFO,

@@ -1,3 +1,4 @@
+import { ownCatalogue } from '../catalogue/catalogue';
 import { dataDirectory } from '../host/data-directory';
 import { Library } from '../runner/library';
 import { itemsOf } from '../settings/items';
@@ -145,7 +146,9 @@ async function ofCommand(
       ? valuesOf(option, text)
       : name === 'unset'
         ? only(OPTIONS.map(({ key }) => key))
-        : { words: [...(row.choices ?? [])], files: row.isFile ?? false };
+        : name === 'image'
+          ? only(ownCatalogue().map(({ id }) => id))
+          : { words: [...(row.choices ?? [])], files: row.isFile ?? false };
   };
   const names: string[] = [];
   for (let at = 0; at < args.length; at++) {
@@ -184,6 +187,8 @@ async function ofArgument(
     case 'box':
     case 'trashed':
       return only(await boxes(kind));
+    case 'image':
+      return only(ownCatalogue().map(({ id }) => id));
     case 'file':
       return { words: [], files: true };
     case 'drive': {

@@ -7,7 +7,7 @@ import { parseArguments } from './option-parser';
 import { UsageError } from './usage-error';
 
 type Handler = (args: string[]) => Promise<number>;
-type Name = Exclude<(typeof COMMANDS)[number]['name'], 'disk' | 'drive' | 'network' | 'trash'>;
+type Name = Exclude<(typeof COMMANDS)[number]['name'], 'disk' | 'drive' | 'image' | 'network' | 'trash'>;
 
 /** What the commands do; each is loaded when it is wanted. */
 const HANDLERS: Record<string, () => Promise<Handler>> = {
@@ -58,6 +58,10 @@ const HANDLERS: Record<string, () => Promise<Handler>> = {
   'trash empty': async () => (await import('./box/trash')).empty,
   export: async () => (await import('./box/copies')).exportBox,
   import: async () => (await import('./box/copies')).importBox,
+  'image list': async () => (await import('./image')).imageList,
+  'image fetch': async () => (await import('./image')).imageFetch,
+  'image info': async () => (await import('./image')).imageInfo,
+  'image remove': async () => (await import('./image')).imageRemove,
   'disk create': async () => (await import('./disk/commands')).create,
   'disk info': async () => (await import('./disk/commands')).info,
   'disk check': async () => (await import('./disk/commands')).check,

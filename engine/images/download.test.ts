@@ -103,7 +103,7 @@ describe('a download', () => {
 
   it('refuses contents that are not those of the signed index, and keeps nothing of them', async () => {
     server.files.set('/pool/x.deb', Buffer.alloc(data.length, 1));
-    await expect(download(request)).rejects.toThrow(/is not the file that the signed index names/);
+    await expect(download(request)).rejects.toThrow(/is not the file that the list of checksums names/);
     await expect(stat(request.file)).rejects.toThrow();
     await expect(stat(`${request.file}.part`)).rejects.toThrow();
     server.files.set('/pool/x.deb', Buffer.concat([data, data]));

@@ -26,14 +26,17 @@ export const SPEED_FLOOR = 4096;
 
 const PATIENCE: Patience = { idle: 30_000, floor: SPEED_FLOOR, tries: 5, pause: 500 };
 
-export interface Download {
+/** Expected hash, in hexadecimal. */
+export type Hash = { sha256: string; sha512?: undefined } | { sha512: string; sha256?: undefined };
+
+export type Download = Hash & Transfer;
+
+interface Transfer {
   url: string;
   /** Where the file goes. What has arrived of an unfinished transfer lies beside it as `FILE.part`. */
   file: string;
   /** Expected length in bytes. */
   size: number;
-  /** Expected hash, in hexadecimal. */
-  sha256: string;
   onProgress?: ((received: number) => void) | undefined;
   signal?: AbortSignal | undefined;
   patience?: Patience | undefined;
@@ -45,8 +48,8 @@ export interface Download {
  * two transfers go to the same file. Throws VmError 'Network' (or 'Resource' for a full or unwritable disk); an abort throws the signal's reason.
  */
 export async function download(request: Download): Promise<void> {
-  const { file, size, sha256, signal } = request;
-  if (await hasContents(file, size, sha256)) {
+  const { file, size, signal } = request;
+  if (await hasContents(file, size, request)) {
     request.onProgress?.(size);
     return;
   }
@@ -54,16 +57,16 @@ export async function download(request: Download): Promise<void> {
   await onDisk(file, async () => ensureFolder(dirname(file)));
   await retry(request.url, request.patience ?? PATIENCE, signal, async (patience) => {
     await transfer(request, part, patience);
-    if (await hasContents(part, size, sha256)) return;
+    if (await hasContents(part, size, request)) return;
     // Nothing of it can be trusted: the next try begins anew.
     await hostFiles.remove(part);
-    throw new VmError('Network', `${shown(request.url)} is not the file that the signed index names: its length or SHA-256 differs`);
+    throw new VmError('Network', `${shown(request.url)} is not the file that the list of checksums names: its length or hash differs`);
   });
   await onDisk(file, () => hostFiles.rename(part, file));
 }
 
 /** Fetches a small text. `limit`: bytes at most. */
-export async function downloadText(url: string, limit: number, options: Pick<Download, 'signal' | 'patience'> = {}): Promise<string> {
+export async function downloadText(url: string, limit: number, options: Pick<Transfer, 'signal' | 'patience'> = {}): Promise<string> {
   return retry(url, options.patience ?? PATIENCE, options.signal, async (patience) => {
     const pieces: Uint8Array[] = [];
     let length = 0;
@@ -78,21 +81,42 @@ export async function downloadText(url: string, limit: number, options: Pick<Dow
   });
 }
 
+/** How many bytes a file has on its server. Throws as `download` does, also where the server does not tell. */
+export async function remoteSize(url: string, options: Pick<Transfer, 'signal' | 'patience'> = {}): Promise<number> {
+  return retry(url, options.patience ?? PATIENCE, options.signal, async ({ idle }) => {
+    const { href, authorization } = credentials(url);
+    const limit = AbortSignal.timeout(idle);
+    const response = await fetch(href, {
+      method: 'HEAD',
+      headers: { ...authorization, 'accept-encoding': 'identity' },
+      signal: options.signal ? AbortSignal.any([options.signal, limit]) : limit,
+    }).catch((error: unknown) => {
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+      throw new VmError('Network', `${shown(url)} cannot be fetched: ${(cause as Error).message || String(cause)}`, { cause: error });
+    });
+    if (response.status >= 400 && response.status < 500) throw new Refused(url, response.status, response.statusText);
+    const length = response.headers.get('content-length') ?? '';
+    if (!response.ok || !/^\d{1,15}$/.test(length))
+      throw new VmError('Network', `${shown(url)}: the server answered ${response.status} ${response.statusText}, without a length`);
+    return Number(length);
+  });
+}
+
 /** Whether a file is there with this length and hash. */
-export async function hasContents(file: string, size: number, sha256: string): Promise<boolean> {
+export async function hasContents(file: string, size: number, { sha256, sha512 }: Hash): Promise<boolean> {
   const length = await stat(file).then(
     (stats) => stats.size,
     () => -1,
   );
   if (length !== size) return false;
-  const hash = createHash('sha256');
+  const hash = createHash(sha512 === undefined ? 'sha256' : 'sha512');
   try {
     for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array);
   } catch {
     // An unreadable file is as good as none.
     return false;
   }
-  return hash.digest('hex') === sha256;
+  return hash.digest('hex') === (sha512 ?? sha256);
 }
 
 /** Runs something that writes at `path`; what the disk refuses becomes a VmError. */

@@ -20,8 +20,8 @@ const WAIT_MS = 3_600_000;
 export const partSchema = z.object({ size: z.number().int().positive(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 export type Part = z.output<typeof partSchema>;
 
-export function isIntact(file: string, { size, sha256 }: Part): Promise<boolean> {
-  return hasContents(file, size, sha256);
+export function isIntact(file: string, part: Part): Promise<boolean> {
+  return hasContents(file, part.size, part);
 }
 
 /** Downloads packages into the cache folder, those that are not there. Throws as `download` does. */

@@ -13,6 +13,13 @@ export interface DebianPackage {
   preDepends: string;
   /** Names that it stands for beside its own. */
   provides: string;
+  /** What it cannot be together with. */
+  conflicts: string;
+  breaks: string;
+  /** How usual it is: required, important, standard, optional. */
+  priority: string;
+  /** Bytes that it takes when it is installed, roughly. */
+  installedSize: number;
   /** Whether every Debian system has it. */
   required: boolean;
   /** Path below the mirror's root. */
@@ -66,6 +73,10 @@ function toPackage(name: string, stanza: Map<string, string>): DebianPackage {
     depends: stanza.get('Depends') ?? '',
     preDepends: stanza.get('Pre-Depends') ?? '',
     provides: stanza.get('Provides') ?? '',
+    conflicts: stanza.get('Conflicts') ?? '',
+    breaks: stanza.get('Breaks') ?? '',
+    priority: stanza.get('Priority') ?? 'optional',
+    installedSize: Number(/^\d{1,9}$/.exec(stanza.get('Installed-Size') ?? '')?.[0] ?? 0) * 1024,
     required: stanza.get('Essential') === 'yes' || stanza.get('Priority') === 'required',
     // A relative path that stays below the mirror's root.
     file: field('Filename', /^(?!.*\.\.\/)[A-Za-z0-9][\w.+~%/-]*\.deb$/),

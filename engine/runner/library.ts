@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createDisk } from '../backend/disk/disk-images';
 import { asVmError, systemError } from '../errors/system-error';
@@ -6,15 +6,16 @@ import { VmError } from '../errors/vm-error';
 import type { FileLock } from '../host/file-lock';
 import { unfitFileName } from '../host/file-name';
 import { makeFolder } from '../host/new-folder';
-import { replaceFile } from '../host/new-file';
+import { makeFile, replaceFile } from '../host/new-file';
 import type { SettingsFile } from '../settings/file';
 import type { BoxValues, BoxValuesInput } from '../settings/settings';
-import { usesBases } from './bases';
+import { lockMoves, usesBases } from './bases';
 import { type ExportOptions, type ImportOptions, exportBox, importBox } from './box-archive';
 import { FLASH_FILE, ID, LibraryFolders, SETTINGS_FILE, changeBox, changedKeys, freeId, readBox, vmIdSchema, writeBox } from './box-folder';
 import { boxHolder, lockBox, lockForRemoval } from './box-lock';
 import { type CloneOptions, cloneBox } from './clone';
 import { type DiskUse, diskUseOf } from './disk-use';
+import { type BoxImage, standOnImage } from './image-disk';
 import { watchBoxes } from './library-watch';
 import { type Recovery, recover } from './recovery';
 import { type TrashedBox, emptyTrash, listTrash, moveToTrash, purgeBox, restoreBox } from './trash';
@@ -41,6 +42,10 @@ export interface NewDisk {
 
 export interface CreateOptions {
   disk?: NewDisk;
+  /** What its first disk shows until it is written to; it is as large as that unless `size` says more. See standOnImage(). */
+  image?: BoxImage & { size?: number };
+  /** A disc in its folder, which becomes its last drive. */
+  disc?: { name: string; contents: Uint8Array };
   signal?: AbortSignal;
 }
 
@@ -155,17 +160,33 @@ export class Library {
   }
 
   /** Make a box. A new disk lies in its folder, behind the drives that `values` name. Resolves with its id, which is made of the name. */
-  async create(values: BoxValuesInput, { disk, signal }: CreateOptions = {}): Promise<string> {
+  async create(values: BoxValuesInput, options: CreateOptions = {}): Promise<string> {
+    // Whoever counts what stands on a base must not miss this box.
+    const moves = options.image && (await lockMoves(this.folders));
+    try {
+      return await this.createBox(values, options);
+    } finally {
+      await moves?.release();
+    }
+  }
+
+  private createBox(values: BoxValuesInput, { disk, image, disc, signal }: CreateOptions): Promise<string> {
     const name = values.name ?? 'Hartbox';
     return this.making(name, async (folder) => {
       signal?.throwIfAborted();
       const drives = [...(values.drives ?? [])];
+      if (image) drives.unshift({ file: await standOnImage(this.folders, folder, image, image.size) });
       if (disk) {
         const { size, format = 'qcow2' } = disk;
         const file = join(folder, format === 'raw' ? 'disk.img' : 'disk.qcow2');
         await createDisk({ file, size, format });
         // Said, so that a guest may write whatever it likes to the start of a raw disk.
         drives.push({ file, ...(format === 'raw' && { format }) });
+      }
+      if (disc) {
+        const file = join(folder, disc.name);
+        await makeFile(file, (temporary) => writeFile(temporary, disc.contents));
+        drives.push({ file, format: 'raw', readonly: true });
       }
       await writeBox(folder, { ...values, ...(drives.length > 0 && { drives }) });
       signal?.throwIfAborted();

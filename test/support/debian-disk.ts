@@ -13,11 +13,12 @@ import type { DefaultGuest } from '../../engine/images/default-guest';
 import { download } from '../../engine/images/download';
 import { fromFirstMirror } from '../../engine/images/mirror';
 import { acquireFolder } from '../../engine/images/package-files';
+import { resolveDependencies } from '../../engine/images/debian/dependencies';
 import type { DebianPackage } from '../../engine/images/packages';
 import { parseStanzas } from '../../engine/images/stanza';
 import { readSuite } from '../../engine/images/suite';
 import { endWithUs } from '../../resources/setup/child-processes.mjs';
-import { withDependencies } from './debian-dependencies';
+
 import { type LinuxMachine, qemuArguments } from './qemu-machine';
 
 /** What is on a disk of Debian trixie, beside what every Debian system has. */
@@ -151,7 +152,7 @@ type Fetched = DebianPackage & { deb: string };
 async function fetchPackages(cache: string, names: readonly string[], say: (message: string) => void): Promise<Fetched[]> {
   return fromFirstMirror({ what: 'the disk image' }, async (mirror) => {
     say('looking for packages');
-    const packages = withDependencies(await readSuite(mirror, { cache }, () => true), names);
+    const packages = resolveDependencies(await readSuite(mirror, { cache }, () => true), names);
     const bytes = packages.reduce((sum, { size }) => sum + size, 0);
     say(`fetching ${packages.length} packages, ${Math.round(bytes / 1e6)} MB, as far as they are not there`);
     const fetched: Fetched[] = [];

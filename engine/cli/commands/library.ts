@@ -13,12 +13,39 @@ export const CREATE = command({
   name: 'create',
   summary: 'make a box',
   usage: ['NAME [OPTIONS]'],
-  about: `  hartbox create Debian --firmware edk2 --memory 2G --disk 20G --cdrom debian.iso`,
+  about: `  hartbox create Debian --image debian-trixie --user alice
+  hartbox create Debian --firmware edk2 --memory 2G --disk 20G --cdrom debian.iso`,
   options: {
+    image: {
+      type: 'value',
+      value: 'IMAGE',
+      help: 'a system that is ready to use, of those that hartbox image list shows; it is fetched or made first where it is not here yet',
+    },
     disk: {
       type: 'value',
       value: 'SIZE[,format=raw|qcow2]',
-      help: 'a new empty disk in the folder of the box, behind its other drives; it takes space as it is written to',
+      help: 'a new empty disk in the folder of the box, behind its other drives; it takes space as it is written to. With --image the size of its disk',
+    },
+    user: { type: 'value', value: 'NAME', help: 'with --image: its user, who may become root by sudo  [the name of yours here]' },
+    'password-file': {
+      type: 'value',
+      value: 'FILE',
+      isFile: true,
+      help: 'with --image: the first line of FILE is the password of the user; without it nobody is asked for one at the console, and none lets anybody in over the network',
+    },
+    'ssh-key': {
+      type: 'value',
+      multiple: true,
+      value: 'FILE',
+      isFile: true,
+      help: 'with --image: public keys that let the user in over the network; may be given more than once  [yours, ~/.ssh/id_*.pub]',
+    },
+    hostname: { type: 'value', value: 'NAME', help: 'with --image: what the system calls itself  [made of NAME]' },
+    timezone: { type: 'value', value: 'ZONE', help: 'with --image: its time zone, such as Europe/Berlin  [that of this computer]' },
+    locale: {
+      type: 'value',
+      value: 'LOCALE',
+      help: 'with --image: its language, such as de_DE.UTF-8, which is made at the first start  [C.UTF-8]',
     },
     cdrom: CDROM_ROW,
     json: { type: 'flag', help: 'print the id and the settings of the new box as JSON' },

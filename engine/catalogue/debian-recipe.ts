@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import buildScript from '../../resources/debian/build.sh?raw';
+import configureScript from '../../resources/debian/configure.sh?raw';
+import firstBootScript from '../../resources/debian/first-boot.sh?raw';
+import firstBootUnit from '../../resources/debian/first-boot.service?raw';
+import type { AddedFile } from '../images/debian/root-archive';
+import type { DebianPackage } from '../images/packages';
+
+/** What a Debian is for. */
+export const DEBIAN_VARIANTS = ['minimal', 'developer', 'desktop'] as const;
+export type DebianVariant = (typeof DEBIAN_VARIANTS)[number];
+
+/** Counts changes of this folder that change what is built, beside those of the scripts and lists. */
+const FORMAT = 1;
+
+/** Beside what every Debian has: starts by itself, gets an address, lets its user in, and installs what else is wanted. */
+const MINIMAL = [
+  ...['init', 'udev', 'dbus', 'dbus-user-session', 'libpam-systemd', 'systemd-resolved', 'login', 'sudo', 'apt', 'locales'],
+  ...['linux-image-riscv64', 'initramfs-tools', 'lz4', 'u-boot-menu', 'kmod', 'e2fsprogs'],
+  ...['iproute2', 'iputils-ping', 'netbase', 'openssh-server', 'ca-certificates', 'debian-archive-keyring'],
+  ...['procps', 'less', 'nano', 'tzdata'],
+];
+
+const PACKAGES: Readonly<Record<DebianVariant, readonly string[]>> = {
+  minimal: MINIMAL,
+  developer: [...MINIMAL, 'gcc', 'g++', 'libc6-dev', 'make', 'gdb', 'git', 'python3', 'strace', 'vim-tiny'],
+  desktop: [
+    ...MINIMAL,
+    ...['xserver-xorg-core', 'xserver-xorg-input-libinput', 'lightdm', 'lightdm-gtk-greeter', 'spice-vdagent'],
+    ...['xfce4-session', 'xfwm4', 'xfce4-panel', 'xfdesktop4', 'xfce4-settings', 'xfce4-terminal', 'thunar', 'mousepad', 'xfconf'],
+    ...['dbus-x11', 'fonts-dejavu-core', 'adwaita-icon-theme', 'x11-utils', 'alsa-utils'],
+  ],
+};
+
+const APT_SOURCES = `Types: deb
+URIs: http://deb.debian.org/debian
+Suites: trixie trixie-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://security.debian.org/debian-security
+Suites: trixie-security
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+`;
+
+/**
+ * The kernel's messages go to the first UART, from which its log is read, and to the screen if there is one. Left out are tests of its
+ * cryptography, which take a third of the boot of an emulated machine.
+ */
+const KERNEL_PARAMETERS = 'ro quiet console=tty0 console=ttyS0 cryptomgr.notests';
+
+/** What the early system finds its disk by, and nothing else: to look for all that there may be takes longer than to boot. */
+const EARLY_MODULES = ['virtio_mmio', 'virtio_pci', 'virtio_blk', 'virtio_scsi', 'sd_mod', 'ext4'];
+
+const FILES: readonly AddedFile[] = [
+  { path: 'etc/hostname', contents: 'debian\n' },
+  { path: 'etc/hosts', contents: '127.0.0.1 localhost debian\n::1 localhost ip6-localhost ip6-loopback\n' },
+  // It grows with its disk.
+  { path: 'etc/fstab', contents: 'LABEL=hartbox / ext4 noatime,errors=remount-ro,x-systemd.growfs 0 1\n' },
+  { path: 'etc/apt/sources.list.d/debian.sources', contents: APT_SOURCES },
+  { path: 'etc/default/locale', contents: 'LANG=C.UTF-8\n' },
+  {
+    path: 'etc/systemd/network/80-hartbox.network',
+    contents: '[Match]\nType=ether\n\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n\n[DHCPv4]\nUseDomains=yes\n',
+  },
+  // Nobody should wait for a network that is not there.
+  {
+    path: 'etc/systemd/system/systemd-networkd-wait-online.service.d/hartbox.conf',
+    contents: '[Service]\nExecStart=\nExecStart=/usr/lib/systemd/systemd-networkd-wait-online --any --timeout=20\n',
+  },
+  {
+    path: 'etc/default/u-boot',
+    contents: `U_BOOT_PARAMETERS="${KERNEL_PARAMETERS}"\nU_BOOT_ROOT="root=LABEL=hartbox"\nU_BOOT_PROMPT="0"\nU_BOOT_TIMEOUT="1"\nU_BOOT_ALTERNATIVES="default"\n`,
+  },
+  { path: 'etc/initramfs-tools/conf.d/hartbox', contents: 'MODULES=list\nCOMPRESS=lz4\nCOMPRESSLEVEL=1\n' },
+  { path: 'etc/initramfs-tools/modules', contents: `${EARLY_MODULES.join('\n')}\n` },
+  { path: 'usr/lib/hartbox/first-boot', contents: firstBootScript, mode: 0o755 },
+  { path: 'usr/lib/systemd/system/hartbox-first-boot.service', contents: firstBootUnit },
+  { path: 'hartbox-configure', contents: configureScript, mode: 0o755 },
+];
+
+const DESKTOP_FILES: readonly AddedFile[] = [
+  // Without a GPU the picture is drawn into memory at once; OpenGL by software in between takes seconds of each start.
+  {
+    path: 'etc/X11/xorg.conf.d/10-hartbox.conf',
+    contents:
+      'Section "OutputClass"\n  Identifier "virtio"\n  MatchDriver "virtio_gpu"\n  Driver "modesetting"\n  Option "AccelMethod" "none"\nEndSection\n',
+  },
+  {
+    path: 'etc/xdg/xfce4/xfconf/xfce-perchannel-xml/xfwm4.xml',
+    contents:
+      '<?xml version="1.0" encoding="UTF-8"?>\n<channel name="xfwm4" version="1.0">\n  <property name="general" type="empty">\n    <property name="use_compositing" type="bool" value="false"/>\n  </property>\n</channel>\n',
+  },
+];
+
+export interface DebianRecipe {
+  packages: readonly string[];
+  files: readonly AddedFile[];
+  /** What the machine that makes it runs. */
+  script: string;
+  /** Bytes of the disk that a box sees; the file on the host takes what is written. */
+  diskSize: number;
+}
+
+export function debianRecipe(variant: DebianVariant): DebianRecipe {
+  return {
+    packages: PACKAGES[variant],
+    files: variant === 'desktop' ? [...FILES, ...DESKTOP_FILES] : FILES,
+    script: buildScript,
+    diskSize: 20 * 2 ** 30,
+  };
+}
+
+/** The same packages, made the same way, have the same name. */
+export function debianIdentity(recipe: DebianRecipe, packages: readonly DebianPackage[]): string {
+  const hashes = packages.map(({ sha256 }) => sha256).sort();
+  return createHash('sha256')
+    .update(JSON.stringify([FORMAT, recipe, hashes]))
+    .digest('hex')
+    .slice(0, 16);
+}
