@@ -53,7 +53,7 @@ module.exports = {
       to: {
         path: '^(engine|main)/',
         pathNot:
-          '^(engine/runner/(control|console-channel|console-sender)|main/(box-|inside-|network-)?contract)\\.ts$|^engine/(settings|errors)/',
+          '^(engine/runner/(control|console-channel|console-sender)|main/(box-|image-|inside-|network-)?contract)\\.ts$|^engine/(settings|errors)/',
         dependencyTypesNot: ['type-only'],
       },
     },
@@ -115,7 +115,7 @@ module.exports = {
     ),
     mayUse(
       'catalogue',
-      ['backend', 'errors', 'hart', 'host', 'images', 'runner', 'settings'],
+      ['backend', 'errors', 'hart', 'host', 'images', 'runner', 'settings', 'threads'],
       'What boxes are made of: images that are fetched, and those that a machine makes.',
     ),
     mayUse(

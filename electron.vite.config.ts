@@ -11,6 +11,7 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const nodeEntries = {
   index: here('main/index.ts'),
   'engine-process': here('engine/runner/engine-process.ts'),
+  'image-process': here('engine/catalogue/image-process.ts'),
   'hart-worker': here('engine/threads/hart-worker.ts'),
   'v8-trial': here('engine/threads/v8-trial.ts'),
   'inference-worker': here('engine/backend/inference/inference-worker.ts'),

@@ -4,6 +4,7 @@ import type { ChannelKind } from '../engine/runner/channel';
 import type { ErrorReport, Input, Progress, Status } from '../engine/runner/control';
 import { type BoxNotices, type BoxRequests, boxNoticeNames, boxRequestNames } from './box-contract';
 import { type InsideRequests, insideRequestNames } from './inside-contract';
+import { type ImageNotices, type ImageRequests, imageNoticeNames, imageRequestNames } from './image-contract';
 import { type Forward, type NetworkRequests, networkRequestNames } from './network-contract';
 import type { BoxValues } from '../engine/settings/settings';
 
@@ -102,7 +103,7 @@ export interface AppInfo {
 export type CloseChoice = 'keep-running' | 'shut-down' | 'force-off' | 'cancel';
 
 /** Requests of the window: arguments and answer. */
-export interface Requests extends BoxRequests, InsideRequests, NetworkRequests {
+export interface Requests extends BoxRequests, ImageRequests, InsideRequests, NetworkRequests {
   'app.info'(): AppInfo;
   'app.set-theme'(theme: Theme): void;
   'app.set-language'(language: Language): void;
@@ -145,7 +146,7 @@ export interface Requests extends BoxRequests, InsideRequests, NetworkRequests {
 export type RequestName = keyof Requests;
 
 /** What main tells the window without being asked. */
-export interface Notices extends BoxNotices {
+export interface Notices extends BoxNotices, ImageNotices {
   /** A VM changed. */
   'vm.changed': VmView;
   /** A VM is no longer in the library. */
@@ -165,6 +166,7 @@ export type Answer<T> = { ok: true; value: T } | { ok: false; error: ErrorReport
 const requestNames: Record<RequestName, true> = {
   ...boxRequestNames,
   ...insideRequestNames,
+  ...imageRequestNames,
   ...networkRequestNames,
   'app.info': true,
   'app.set-theme': true,
@@ -197,6 +199,7 @@ const requestNames: Record<RequestName, true> = {
 };
 const noticeNames: Record<NoticeName, true> = {
   ...boxNoticeNames,
+  ...imageNoticeNames,
   'vm.changed': true,
   'vm.removed': true,
   'app.window': true,

@@ -43,6 +43,7 @@ import { doctorRequests } from './doctor-requests';
 import { EngineHost, engineEnvironment } from './engine-host';
 import { engineLog, engineLogFile } from './engine-log';
 import { insideRequests } from './inside-requests';
+import { imageRequests } from './image-requests';
 import { type RequestHandlers, answerRequest } from './ipc';
 import { keepAwake } from './keep-awake';
 import { Machines } from './machines';
@@ -134,6 +135,7 @@ function run(): void {
     }),
     ...doctorRequests({ dataFolder: home, verdict, dialog, window: openWindow, locale }),
     ...insideRequests({ machines, library }),
+    ...imageRequests({ library, dataFolder: home, fork, verdict, log, tell: (notice) => notify('image.progress', notice) }),
     ...networkRequests({ machines, dialog, window: openWindow, locale, openLink }),
     'app.info': () => ({
       version: app.getVersion(),

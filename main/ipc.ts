@@ -7,6 +7,7 @@ import { APP_ORIGIN } from './asset-protocol';
 import { boxArguments } from './box-requests';
 import type { Answer, RequestName, Requests } from './contract';
 import { insideArguments } from './inside-requests';
+import { imageArguments } from './image-requests';
 import { LONGEST_LINK } from './link';
 import { networkArguments } from './network-requests';
 import { languageSchema, lookSchema, screenLookSchema, themeSchema } from './preferences';
@@ -17,6 +18,7 @@ const vm = z.tuple([vmIdSchema]);
 const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> } = {
   ...boxArguments,
   ...insideArguments,
+  ...imageArguments,
   ...networkArguments,
   'app.info': z.tuple([]),
   'app.set-theme': z.tuple([themeSchema]),

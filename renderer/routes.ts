@@ -4,6 +4,7 @@ import DoctorView from './views/doctor-view.vue';
 import OverviewView from './views/overview-view.vue';
 import LibraryView from './views/library-view.vue';
 import MachineView from './views/machine-view.vue';
+import SystemsView from './views/systems-view.vue';
 
 /** Every page of the window. A page brings its own header, and sets the title with `usePageTitle`. */
 const routes: RouteRecordRaw[] = [
@@ -11,6 +12,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/box/:id', name: 'box', component: MachineView, props: true },
   { path: '/doctor', name: 'doctor', component: DoctorView },
   { path: '/overview', name: 'overview', component: OverviewView },
+  { path: '/systems', name: 'systems', component: SystemsView },
   ...boxPages,
   // A box that is gone, or an address from another version.
   { path: '/:rest(.*)*', redirect: '/' },

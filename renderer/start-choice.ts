@@ -1,13 +1,20 @@
-import { Binary, Cpu, Disc3, HardDrive, SquareTerminal } from '@lucide/vue';
+import { Binary, Cpu, Disc3, HardDrive, Package, SquareTerminal } from '@lucide/vue';
 import type { Component } from 'vue';
 import type { FileKind } from '../main/box-contract';
 import type { Values } from './form/box-form';
 
 /** What a new box can be started with, as people think of it; the settings say it in `source`, `kernel` and `drives`. */
-export const STARTS = ['linux', 'disk', 'iso', 'kernel', 'elf'] as const;
+export const STARTS = ['linux', 'system', 'disk', 'iso', 'kernel', 'elf'] as const;
 export type Start = (typeof STARTS)[number];
 
-export const startIcons: Record<Start, Component> = { linux: SquareTerminal, disk: HardDrive, iso: Disc3, kernel: Cpu, elf: Binary };
+export const startIcons: Record<Start, Component> = {
+  linux: SquareTerminal,
+  system: Package,
+  disk: HardDrive,
+  iso: Disc3,
+  kernel: Cpu,
+  elf: Binary,
+};
 
 /** Whether the file that it starts from is a drive: the first of the box. */
 export function startsFromDrive(start: Start): boolean {
@@ -26,6 +33,8 @@ export function startValues(start: Start, file: string | undefined, draft: Value
   switch (start) {
     case 'linux':
       return { ...others, append, source: 'linux' };
+    case 'system':
+      return { ...others, source: 'disk' };
     case 'disk':
       return { ...others, source: 'disk', drives: [{ file }, ...drives] };
     case 'iso':

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import text from '../../resources/images.json?raw';
+import { reasonOf } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import { isaExtensions } from '../hart/isa/extensions';
 import { hardwareSchema } from '../settings/hardware';
@@ -72,9 +74,21 @@ export function parseCatalogue(json: string, what: string): readonly CatalogueEn
   });
 }
 
-/** The catalogue that came with Hartbox. */
+/** The catalogue that came with Hartbox, or the file that HARTBOX_CATALOGUE names: one of an organisation's own, say. */
 export function ownCatalogue(): readonly CatalogueEntry[] {
-  return parseCatalogue(text, 'resources/images.json');
+  const file = process.env['HARTBOX_CATALOGUE'];
+  if (!file) return parseCatalogue(text, 'resources/images.json');
+  let other: string;
+  try {
+    other = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new VmError('Image', `The catalogue of images, ${file}, cannot be read: ${reasonOf(cause)}.`, {
+      cause,
+      code: 'catalogue-wrong',
+      params: { path: file },
+    });
+  }
+  return parseCatalogue(other, file);
 }
 
 /** Extensions that an image needs and that the harts do not have. */

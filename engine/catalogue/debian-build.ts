@@ -12,6 +12,8 @@ import { collect, readPackage } from '../images/package-files';
 import type { DebianPackage } from '../images/packages';
 import { hostFiles } from '../host/patient-files';
 import { Runner } from '../runner/runner';
+import type { V8Verdict } from '../threads/v8-verdict-schema';
+import { earlyBootFile } from './debian-early-boot';
 import type { DebianRecipe } from './debian-recipe';
 
 const MiB = 2 ** 20;
@@ -35,6 +37,8 @@ export interface DebianBuild {
   /** A folder of its own for what is in between. */
   work: string;
   dataDirectory: string;
+  /** See VirtualMachineOptions. */
+  v8?: V8Verdict | undefined;
   /** What the machine is for, for people. */
   program: string;
   signal?: AbortSignal | undefined;
@@ -55,7 +59,7 @@ export async function buildDebianDisk(build: DebianBuild): Promise<string> {
   const disk = join(work, 'disk.qcow2');
   const archive = join(work, 'root.tar');
   const order = packages.map((one) => one.name);
-  const files = [...recipe.files, { path: 'hartbox-order', contents: `${order.join('\n')}\n` }];
+  const files = [...recipe.files, await earlyBootFile(cache, packages, recipe.earlyBoot), { path: 'hartbox-order', contents: `${order.join('\n')}\n` }];
   await onDisk(archive, () =>
     pipeline(
       rootArchive(packages, { cache, files, onProgress: build.onUnpack, signal }),
@@ -87,7 +91,7 @@ async function formatter(cache: string, packages: readonly DebianPackage[]): Pro
 }
 
 async function configure(
-  { recipe, dataDirectory, program, signal, packages, onConfigure, onOutput }: DebianBuild,
+  { recipe, dataDirectory, v8, program, signal, packages, onConfigure, onOutput }: DebianBuild,
   disk: string,
   archive: string,
   early: readonly CpioEntry[],
@@ -108,6 +112,7 @@ async function configure(
     },
     program,
     dataDirectory,
+    v8,
     ports: Object.values(PORTS),
     extraInitrd: writeCpio([...early, { type: 'file', path: 'hartbox/exec', mode: 0o755, data: script }]),
   });

@@ -56,6 +56,7 @@ export async function makeDebian(variant: DebianVariant, job: ImageJob, before: 
       work,
       dataDirectory,
       program: 'hartbox image',
+      v8: job.v8,
       signal,
       onUnpack: (done) => meter.report('unpack', done, bytes),
       onConfigure: (name, done) => {

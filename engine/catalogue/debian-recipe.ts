@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import buildScript from '../../resources/debian/build.sh?raw';
+import earlyBootScript from '../../resources/debian/early-boot.sh?raw';
 import configureScript from '../../resources/debian/configure.sh?raw';
 import firstBootScript from '../../resources/debian/first-boot.sh?raw';
 import firstBootUnit from '../../resources/debian/first-boot.service?raw';
@@ -16,7 +17,7 @@ const FORMAT = 1;
 /** Beside what every Debian has: starts by itself, gets an address, lets its user in, and installs what else is wanted. */
 const MINIMAL = [
   ...['init', 'udev', 'dbus', 'dbus-user-session', 'libpam-systemd', 'systemd-resolved', 'login', 'sudo', 'apt', 'locales'],
-  ...['linux-image-riscv64', 'initramfs-tools', 'lz4', 'u-boot-menu', 'kmod', 'e2fsprogs'],
+  ...['linux-image-riscv64', 'initramfs-tools', 'busybox-static', 'lz4', 'u-boot-menu', 'kmod', 'e2fsprogs'],
   ...['iproute2', 'iputils-ping', 'netbase', 'openssh-server', 'ca-certificates', 'debian-archive-keyring'],
   ...['procps', 'less', 'nano', 'tzdata'],
 ];
@@ -49,7 +50,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
  * The kernel's messages go to the first UART, from which its log is read, and to the screen if there is one. Left out are tests of its
  * cryptography, which take a third of the boot of an emulated machine.
  */
-const KERNEL_PARAMETERS = 'ro quiet console=tty0 console=ttyS0 cryptomgr.notests';
+const KERNEL_PARAMETERS = 'ro quiet console=tty0 console=ttyS0 cryptomgr.notests systemd.ssh_auto=no';
 
 /** What the early system finds its disk by, and nothing else: to look for all that there may be takes longer than to boot. */
 const EARLY_MODULES = ['virtio_mmio', 'virtio_pci', 'virtio_blk', 'virtio_scsi', 'sd_mod', 'ext4'];
@@ -100,6 +101,8 @@ export interface DebianRecipe {
   files: readonly AddedFile[];
   /** What the machine that makes it runs. */
   script: string;
+  /** The first program of a box, which finds the disk. */
+  earlyBoot: string;
   /** Bytes of the disk that a box sees; the file on the host takes what is written. */
   diskSize: number;
 }
@@ -109,6 +112,7 @@ export function debianRecipe(variant: DebianVariant): DebianRecipe {
     packages: PACKAGES[variant],
     files: variant === 'desktop' ? [...FILES, ...DESKTOP_FILES] : FILES,
     script: buildScript,
+    earlyBoot: earlyBootScript,
     diskSize: 20 * 2 ** 30,
   };
 }

@@ -1,4 +1,5 @@
 import type { Patience } from '../images/download';
+import type { V8Verdict } from '../threads/v8-verdict-schema';
 import type { ImageProgress } from './progress';
 
 export interface FetchOptions {
@@ -12,6 +13,8 @@ export interface FetchOptions {
   mirror?: string | undefined;
   keys?: readonly string[] | undefined;
   patience?: Patience | undefined;
+  /** The flags that V8 runs harts with, where they are known already. */
+  v8?: V8Verdict | undefined;
 }
 
 /** What is put into a folder that is to become an image's. */

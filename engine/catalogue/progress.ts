@@ -1,5 +1,6 @@
 /** wait: another process is at it; index: looking for packages; then as they are called. Of `configure` the unit is packages, else bytes. */
-export type ImagePhase = 'wait' | 'index' | 'download' | 'unpack' | 'configure' | 'store';
+export const IMAGE_PHASES = ['wait', 'index', 'download', 'unpack', 'configure', 'store'] as const;
+export type ImagePhase = (typeof IMAGE_PHASES)[number];
 
 export interface ImageProgress {
   phase: ImagePhase;

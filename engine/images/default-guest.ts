@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -14,27 +13,13 @@ import { replaceFile } from '../host/new-file';
 import { hostFiles } from '../host/patient-files';
 import { readCpio, writeCpio } from './cpio';
 import { dataDirectory } from '../host/data-directory';
-import { readDeb } from './deb';
 import { onDisk, type Patience } from './download';
 import { buildInitramfs, guestModules, initramfsRecipe, type KernelModule } from './initramfs';
-import { moduleName, readModuleInfo } from './kernel-module';
+import { packageDamaged, readKernelPackage } from './kernel-package';
 import { fromFirstMirror } from './mirror';
-import {
-  acquireFolder,
-  bounded,
-  collect,
-  downloadPackages,
-  extractFile,
-  isIntact,
-  PART_LIMIT,
-  type Part,
-  partSchema,
-  readPackage,
-  writePart,
-} from './package-files';
+import { acquireFolder, downloadPackages, extractFile, isIntact, type Part, partSchema, writePart } from './package-files';
 import type { DebianPackage } from './packages';
 import { findGuestPackages, type GuestPackages } from './suite';
-import { decompressXz } from './xz';
 
 /**
  * The kernel's command line: messages (warnings and worse) to the UART. Left out is what this guest has no use for and what
@@ -248,42 +233,15 @@ interface Kernel {
 
 /** Writes the kernel image to `file` and collects the guest's modules with all that they depend on. */
 async function extractKernel(cache: string, kernel: DebianPackage, file: string, report: Report): Promise<Kernel> {
-  let version = '';
   let image: Part | undefined;
-  const modules = new Map<string, KernelModule>();
-  const compressed = new Map<string, KernelModule>();
-  let wanted = new Set(guestModules);
-
-  while (wanted.size > 0) {
-    for await (const entry of readDeb(
-      readPackage(cache, kernel, (received) => report('unpack', received, kernel.size)),
-      kernel.name,
-    )) {
-      if (entry.type !== 'file') continue;
-      if (/^boot\/vmlinu[xz]-/.test(entry.path) && !image) image = await writeImage(file, bounded(entry.contents, entry.path));
-      const [, kernelVersion, path] = /^(?:usr\/)?lib\/modules\/([^/]+)\/(.+\.ko(?:\.xz)?)$/.exec(entry.path) ?? [];
-      if (!kernelVersion || !path || !wanted.has(moduleName(path))) continue;
-      version = kernelVersion;
-      // By name: that of a module is one of those wanted, so that there are only so many.
-      compressed.set(moduleName(path), { path, data: await collect(entry.contents, entry.path) });
-    }
-    for (const { path, data } of compressed.values()) {
-      const plain = path.endsWith('.xz') ? await collect(decompressXz(Readable.from([data]), path, PART_LIMIT), path) : data;
-      modules.set(moduleName(path), { path: path.replace(/\.xz$/, ''), data: plain });
-    }
-    compressed.clear();
-    // A module that is not there is built in, or gone; what depends on one that was not asked for needs another pass.
-    const missing = [...modules.values()].flatMap(({ path, data }) => readModuleInfo(data, path).depends.map(moduleName));
-    const asked = wanted;
-    wanted = new Set(missing.filter((name) => !modules.has(name) && !asked.has(name)));
-  }
-  if (!image || !modules.has('virtio_mmio')) {
-    throw new VmError('Image', `the package ${kernel.name} holds no kernel image (boot/vmlinux-…) or no module virtio_mmio`, {
-      code: 'package-damaged',
-      params: { package: kernel.name },
-    });
-  }
-  return { version, image, modules: [...modules.values()].sort((a, b) => (a.path < b.path ? -1 : 1)) };
+  const { version, modules } = await readKernelPackage(cache, kernel, guestModules, {
+    onRead: (received) => report('unpack', received, kernel.size),
+    onImage: async (contents) => {
+      image = await writeImage(file, contents);
+    },
+  });
+  if (!image) throw packageDamaged(kernel, 'no kernel image (boot/vmlinux-…)');
+  return { version, image, modules };
 }
 
 async function writeImage(file: string, contents: AsyncIterable<Uint8Array>): Promise<Part> {

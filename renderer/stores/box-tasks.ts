@@ -1,7 +1,9 @@
 import { defineStore } from 'pinia';
 import { ref } from 'vue';
 import type { ErrorReport } from '../../engine/runner/control';
+import type { ImageProgress } from '../../engine/catalogue/progress';
 import type { VmView } from '../../main/contract';
+import type { ImageBoxSeed } from '../../main/image-contract';
 import { errorReport, request } from '../bridge';
 import { useLibrary } from './library';
 
@@ -18,6 +20,8 @@ export interface BoxTask {
   state: 'busy' | 'done' | 'failed';
   /** In bytes, as far as known. */
   progress?: { done: number; total: number };
+  /** How far the system is that a box is made of. */
+  image?: ImageProgress;
   error?: ErrorReport;
   /** What `box.undo-remove` takes. */
   removal?: string;
@@ -34,6 +38,7 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     if (isListening) return;
     isListening = true;
     window.hartbox.on('box.progress', ({ task, done, total }) => change(task, { progress: { done, total } }));
+    window.hartbox.on('image.progress', ({ task, progress }) => change(task, { image: progress }));
   }
 
   function change(id: string, to: Partial<BoxTask>): void {
@@ -59,21 +64,21 @@ export const useBoxTasks = defineStore('box-tasks', () => {
         dismiss(id);
         return;
       }
-      change(id, { state: 'done', progress: undefined, ...end });
+      change(id, { state: 'done', progress: undefined, image: undefined, ...end });
       setTimeout(() => dismiss(id), end.removal === undefined ? DONE_MS : UNDO_MS);
       await library.refresh();
     } catch (error) {
       const report = errorReport(error);
       // Given up on, as the user wanted.
       if (cancelled.delete(id)) dismiss(id);
-      else change(id, { state: 'failed', error: report, progress: undefined });
+      else change(id, { state: 'failed', error: report, progress: undefined, image: undefined });
     }
   }
 
   const cancelled = new Set<string>();
   function cancel(id: string): void {
     cancelled.add(id);
-    void request('box.cancel', id);
+    void request(tasks.value.find((task) => task.id === id)?.image ? 'image.cancel' : 'box.cancel', id);
   }
 
   const clone = (vm: VmView, linked: boolean): Promise<void> =>
@@ -81,6 +86,24 @@ export const useBoxTasks = defineStore('box-tasks', () => {
       await request('box.clone', vm.id, linked, task);
       return { text: 'cloned' };
     });
+
+  /** Make a box of a system, which is fetched or made first where it is not here. Resolves with its id, undefined where that came to nothing. */
+  async function makeOfImage(
+    image: string,
+    values: Record<string, unknown>,
+    seed: ImageBoxSeed,
+    diskSize: number | null,
+    andStart: boolean,
+  ): Promise<string | undefined> {
+    let id: string | undefined;
+    await during('making', { name: String(values['name']) }, async (task) => {
+      id = await request('image.create-box', image, values, seed, diskSize, task);
+      await library.refresh();
+      if (andStart) await library.ask('vm.start', id);
+      return { text: 'made' };
+    });
+    return id;
+  }
 
   const exportBox = (vm: VmView): Promise<void> =>
     during('exporting', { name: vm.name }, async (task) => {
@@ -127,5 +150,5 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     }
   }
 
-  return { tasks, dismiss, cancel, clone, exportBox, savePicture, importBox, importOpened, remove, undo, showRecovered };
+  return { tasks, dismiss, cancel, clone, makeOfImage, exportBox, savePicture, importBox, importOpened, remove, undo, showRecovered };
 });

@@ -50,6 +50,10 @@ mkdir /run/hartbox/scripts
 mv $info/locales.postinst $info/locales.config /run/hartbox/scripts
 printf '# LOCALE CHARSET, one a line; then: locale-gen\n' > /etc/locale.gen
 
+# The early file system of this kernel is there; the system makes one itself for those to come.
+printf '#!/bin/sh\n' > /run/hartbox/update-initramfs
+chmod 755 /run/hartbox/update-initramfs
+
 dpkg --force-unsafe-io --force-confold --configure -a
 
 cp -p /run/hartbox/scripts/* $info

@@ -1,5 +1,17 @@
 #!/bin/sh
 # What is different from box to box: read once, from the disc labelled CIDATA that Hartbox gives a new box, as lines KEY=VALUE.
+root=$(findmnt -n -o SOURCE /)
+disk=${root%1}
+if [ "$disk" != "$root" ]; then
+  # The box may have been given a larger disk than its image has: the partition takes it all, and systemd lets the file system follow.
+  sectors=$(($(cat "/sys/class/block/${disk##*/}/size") - 2048))
+  if [ "$sectors" -gt "$(cat "/sys/class/block/${root##*/}/size")" ] && [ "$sectors" -le 4294967295 ]; then
+    for shift in 0 8 16 24; do printf "\\$(printf %03o $(((sectors >> shift) & 255)))"; done |
+      dd of="$disk" bs=1 seek=458 conv=notrunc 2> /dev/null
+    resizepart "$disk" 1 "$sectors" && /usr/lib/systemd/systemd-growfs /
+  fi
+fi
+
 seed=/run/hartbox-seed
 disc=$(blkid -L CIDATA) || exit 0
 mkdir -p "$seed"

@@ -52,7 +52,7 @@ const suites = [
     built: true,
     guest: true,
     command: vitest('guest', {
-      files: ['storage-long', 'power-cut', 'firmware', 'power-button', 'memory-model', 'kernel', 'qemu-command-line', 'balloon'],
+      files: ['storage-long', 'power-cut', 'firmware', 'power-button', 'memory-model', 'kernel', 'qemu-command-line', 'balloon', 'images'],
       env: { HARTBOX_LONG: '1' },
     }),
     read: readVitest,
