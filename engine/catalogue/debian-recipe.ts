@@ -66,6 +66,8 @@ const FILES: readonly AddedFile[] = [
     path: 'etc/systemd/network/80-hartbox.network',
     contents: '[Match]\nType=ether\n\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n\n[DHCPv4]\nUseDomains=yes\n',
   },
+  // On a host that is busy with other things devices may take longer than the 90 seconds that systemd waits for them.
+  { path: 'etc/systemd/system.conf.d/hartbox.conf', contents: '[Manager]\nDefaultDeviceTimeoutSec=600\n' },
   // Nobody should wait for a network that is not there.
   {
     path: 'etc/systemd/system/systemd-networkd-wait-online.service.d/hartbox.conf',
