@@ -59,7 +59,11 @@ export async function buildDebianDisk(build: DebianBuild): Promise<string> {
   const disk = join(work, 'disk.qcow2');
   const archive = join(work, 'root.tar');
   const order = packages.map((one) => one.name);
-  const files = [...recipe.files, await earlyBootFile(cache, packages, recipe.earlyBoot), { path: 'hartbox-order', contents: `${order.join('\n')}\n` }];
+  const files = [
+    ...recipe.files,
+    await earlyBootFile(cache, packages, recipe.earlyBoot),
+    { path: 'hartbox-order', contents: `${order.join('\n')}\n` },
+  ];
   await onDisk(archive, () =>
     pipeline(
       rootArchive(packages, { cache, files, onProgress: build.onUnpack, signal }),

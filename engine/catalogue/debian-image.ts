@@ -1,6 +1,6 @@
-import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withNewFolder } from '../host/new-folder';
+import { hostFiles } from '../host/patient-files';
 import { resolveDependencies } from '../images/debian/dependencies';
 import { fromFirstMirror } from '../images/mirror';
 import { downloadPackages } from '../images/package-files';
@@ -66,7 +66,7 @@ export async function makeDebian(variant: DebianVariant, job: ImageJob, before: 
       onOutput: job.onOutput,
     });
     meter.report('store');
-    await rename(disk, join(folder, 'disk.qcow2'));
+    await hostFiles.rename(disk, join(folder, 'disk.qcow2'));
   });
   return { identity: debianIdentity(recipe, packages), file: 'disk.qcow2', format: 'qcow2' };
 }

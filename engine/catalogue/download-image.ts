@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, open, rename, unlink } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { VmError } from '../errors/vm-error';
+import { hostFiles } from '../host/patient-files';
 import { download, downloadText, type Hash, onDisk, remoteSize } from '../images/download';
 import { decompressXz } from '../images/xz';
 import type { DownloadEntry } from './catalogue';
@@ -36,15 +37,15 @@ export async function fetchDownload(entry: DownloadEntry, job: ImageJob, before:
 
   const isDisc = entry.medium === 'disc';
   const target = join(folder, 'disk');
-  if (entry.packing === 'none') await rename(file, target).catch(() => copyFile(file, target).then(() => unlink(file)));
+  if (entry.packing === 'none') await hostFiles.rename(file, target);
   else {
     const read = (done: number): void => meter.report('unpack', done, size);
     await onDisk(target, () => writeSparse(target, decompressXz(counted(file, read), name, UNPACKED_LIMIT), signal));
-    await unlink(file);
+    await hostFiles.remove(file);
   }
   const format = (await startsWith(target, QCOW2_MAGIC)) ? 'qcow2' : 'raw';
   const called = isDisc ? 'disc.iso' : format === 'qcow2' ? 'disk.qcow2' : 'disk.img';
-  await rename(target, join(folder, called));
+  await hostFiles.rename(target, join(folder, called));
   return { identity, file: called, format };
 }
 
