@@ -67,6 +67,18 @@ const BOARD: readonly CommandLine[] = [
   bare('reset', '-no-reboot', { code: 0 }),
   bare('reset', '-action reboot=shutdown', { isLong: true }),
   bare('off', '-no-shutdown', { isLong: true }),
+  // As Makefiles and documents have them: rCore's, Zephyr's, FreeRTOS's, KUnit's, seL4's.
+  bare('hello', '-accel kvm -accel hvf -accel tcg'),
+  bare(
+    'hello',
+    '-m 256 -net none -chardev stdio,id=con,mux=on -serial chardev:con -mon chardev=con,mode=readline -icount shift=6,align=off,sleep=off -rtc clock=vm',
+  ),
+  bare('cpus', '-smp 4 -net none -chardev stdio,id=con,mux=on -serial chardev:con -mon chardev=con,mode=readline'),
+  bare('memory top', '-cpu rv64 -serial mon:stdio -m size=3072'),
+  bare('hello', '-d int,cpu_reset -D $OUT1', { isLong: true }),
+  bare('hello', '-serial mon:stdio -parallel none -global PIIX4_PM.disable_s3=1'),
+  row('-M virt,dumpdtb=$OUT1 -display none', { code: 0 }),
+  row('-M 128m -machine virt,dumpdtb=$OUT1 -display none', { code: 0 }),
 ];
 
 const LOADING: readonly CommandLine[] = [
@@ -107,6 +119,17 @@ const DRIVES: readonly CommandLine[] = [
     `-M virt -nographic -bios none -kernel $M -append 'disks' -drive file=$COMMA,format=raw,if=none,id=c -device virtio-blk-device,drive=c`,
   ),
   bare('devices', '-device virtio-rng-device', { look: /device 0x4/g }),
+  bare('devices', '-object rng-random,filename=/dev/urandom,id=rng0 -device virtio-rng-device,rng=rng0', { look: /device 0x4/g }),
+  bare('devices', '-fsdev local,id=f,path=$FOLDER,security_model=none -device virtio-9p-device,fsdev=f,mount_tag=here', {
+    look: /device 0x9/g,
+  }),
+  bare('hello', '-virtfs local,path=$FOLDER,mount_tag=here,security_model=none'),
+  bare(
+    'disks',
+    `${disk('DISK1')} -device virtio-blk-device,drive=DISK1,bus=virtio-mmio-bus.0 -device virtio-net-device,netdev=net -netdev user,id=net -no-reboot -rtc base=utc ${disk('DISK2')} -device virtio-blk-device,drive=DISK2,bus=virtio-mmio-bus.1`,
+  ),
+  bare('devices', '-drive file=$DISK1,format=raw,id=hd0 -device virtio-blk-device,drive=hd0', { look: /device 0x2/g }),
+  bare('hello', '-device virtio-serial-device -chardev file,id=v,path=$OUT1 -device virtserialport,chardev=v'),
   bare('hello', '-device virtio-serial-device -chardev file,id=v,path=$OUT1 -device virtserialport,chardev=v,name=org.example', {
     isLong: true,
   }),
@@ -172,8 +195,10 @@ const QUESTIONS: readonly CommandLine[] = [
   row('-version', { look: /version \d/, code: 0 }),
   row('-machine help', { look: /^virt .*$/m }),
   row('-cpu help', { look: /\brv64\b/ }),
-  row('-h', { look: /-kernel /, isLong: true }),
+  row('-help', { look: /^-gdb\b/m }),
   row('-d help', { look: /^Log items/m }),
+  row('-accel help', { look: /^tcg$/m }),
+  row('-chardev help', { look: /^ +socket$/m, isLong: true }),
 ];
 
 const REFUSED: readonly CommandLine[] = [
@@ -221,6 +246,11 @@ const REFUSED: readonly CommandLine[] = [
     '-M virt -display none -netdev user,id=n -device virtio-net-device,netdev=n,mac=nonsense',
     '-M virt -display none -netdev socket,id=n,listen=:1234,connect=:1235',
     '-M virt -device virtio-blk-device,nonsense=on,drive=x',
+    '-M virt -display none -object nonsense,id=x',
+    '-M virt -display none -device virtio-rng-device,rng=nothing',
+    '-M virt -display none -device virtio-9p-device,fsdev=nothing,mount_tag=x',
+    '-M virt -display none -fsdev nonsense,id=f,path=.',
+    '-M virt -rtc clock=nonsense',
   ],
 ].map((line) => refused(line));
 

@@ -230,7 +230,7 @@ describe('the table of options', () => {
     const help = textOf('help');
     for (const { names, does } of QEMU_OPTIONS) {
       expect(does, names[0]).toMatch(/^[^.].*[^.]$/);
-      expect(help).toContain(`  ${names.join(', ')}`);
+      expect(help).toContain(`\n${names.join(', ')}`);
     }
     for (const line of help.split('\n')) expect(line.length, line).toBeLessThanOrEqual(130);
   });

@@ -9,6 +9,7 @@ import { QemuError } from './qemu-error';
 import type { Wanted } from './wanted';
 
 type Bus = 'mmio' | 'pci';
+type ShareInput = NonNullable<MachineConfigInput['shares']>[number];
 type Load = NonNullable<MachineConfigInput['load']>[number];
 
 /** What devices mean as settings. */
@@ -20,6 +21,7 @@ export interface TranslatedDevices {
   bus: Bus;
   virtioMmio: 'modern' | 'legacy';
   network: NetworkInput[];
+  shares: ShareInput[];
   load: Load[];
   flash: { unit: number; file: string; readonly: boolean }[];
   /** Screens, and the pixels of each. */
@@ -92,9 +94,15 @@ const VIRTIO: Readonly<Record<string, Model>> = {
     make: (build, device, name) => {
       build.entropy = 'on';
       share(build, device, 'others', place(build, device, name).bus);
-      if (device.take('rng') !== undefined) throw device.wrong('entropy comes from the host: leave rng out');
+      const source = device.take('rng');
+      if (source !== undefined && !build.wanted.entropySources.has(source))
+        throw device.wrong(`Property 'virtio-rng.rng' can't find value '${source}': name -object rng-random,id=${source} before it`);
       device.ignore('max-bytes', 'period');
     },
+  },
+  'virtio-9p': {
+    does: 'a folder of this computer, for -fsdev',
+    make: (build, device, name) => addFolder(build, device, place(build, device, name).bus),
   },
   'virtio-serial': {
     does: 'the adapter for virtconsole and virtserialport',
@@ -143,8 +151,10 @@ const MODELS: Readonly<Record<string, Model>> = {
   virtserialport: {
     does: 'a port, which the guest finds by its name',
     make: (build, device) => {
-      const [name, line] = [device.take('name'), device.take('chardev')];
-      if (name === undefined) throw device.wrong('ports have names here: name=NAME');
+      const [given, line] = [device.take('name'), device.take('chardev')];
+      // Where QEMU's has none.
+      const name = given ?? `port${build.ports.length}`;
+      if (given === undefined) build.wanted.note(device.where, `ports have names here: the guest sees ${name}`);
       if (line === undefined) throw device.wrong('expects chardev=ID');
       if (build.ports.some((one) => one.name === name)) throw device.wrong(`there are two ports named ${name}`);
       build.ports.push({ name, line });
@@ -174,7 +184,7 @@ const MISSING: readonly (readonly [RegExp, string])[] = [
   [/^(e1000|rtl8139|ne2k|pcnet|i8255|vmxnet|igb|tulip|usb-net)/, 'use virtio-net-pci or virtio-net-device'],
   [/^(virtio-gpu|virtio-vga|VGA|ramfb|bochs|qxl|secondary-vga|ati|cirrus)/, 'use virtio-gpu-pci'],
   [/^virtio-input/, 'use virtio-keyboard, virtio-mouse, virtio-tablet or virtio-multitouch'],
-  [/^(virtio-9p|vhost-user-fs|virtio-fs)/, 'shared folders of QEMU command lines are not here yet: leave it out; see hartbox run --share'],
+  [/^(vhost-user-fs|virtio-fs)/, 'use -fsdev local and virtio-9p-pci; virtio-fs itself is hartbox run --share'],
   [/^(virtio-balloon|virtio-mem|virtio-pmem|pc-dimm|nvdimm)/, 'memory stays as it is: leave it out'],
   [/^virtio-crypto/, 'QEMU command lines cannot have it here yet: leave it out; see hartbox run --crypto'],
   [/^virtio-sound/, 'QEMU command lines cannot have it here yet: leave it out; see hartbox run --sound'],
@@ -210,6 +220,7 @@ export function translateDevices(wanted: Wanted, flashNodes: readonly (string | 
       virtioConsole: 'off',
       bus: 'pci',
       network: [],
+      shares: [],
       load: [],
       flash: [],
       ports: [],
@@ -232,9 +243,26 @@ export function translateDevices(wanted: Wanted, flashNodes: readonly (string | 
   for (const image of images) addByInterface(build, image);
   build.networks.end();
   for (const [unit, node] of flashNodes.entries()) if (node !== undefined) addFlash(build, unit, nodeFor(build, node));
-  const { drives, scsi, entropy, virtioConsole, bus, virtioMmio, load, flash, consoleLine, ports, screens, screenSize, input } = build;
+  const { drives, scsi, entropy, virtioConsole, bus, virtioMmio, shares, load, flash, consoleLine, ports, screens, screenSize, input } =
+    build;
   const { list: network } = build.networks;
-  return { drives, scsi, entropy, virtioConsole, bus, virtioMmio, network, load, flash, consoleLine, ports, screens, screenSize, input };
+  return {
+    drives,
+    scsi,
+    entropy,
+    virtioConsole,
+    bus,
+    virtioMmio,
+    network,
+    shares,
+    load,
+    flash,
+    consoleLine,
+    ports,
+    screens,
+    screenSize,
+    input,
+  };
 }
 
 /** `-global virtio-mmio.force-legacy=false` is what makes the places modern. */
@@ -243,7 +271,7 @@ function readGlobals(build: Builder): void {
     if (driver === 'virtio-mmio' && property === 'force-legacy') {
       const given = Properties.of('-global', `${property}=${value}`);
       build.virtioMmio = (given.takeSwitch(property) ?? true) ? 'legacy' : 'modern';
-    } else throw new QemuError(where, `there is no such property here; only virtio-mmio.force-legacy: leave it out`);
+    } else build.wanted.warn(where, 'there is no such property here; only virtio-mmio.force-legacy');
   }
 }
 
@@ -365,6 +393,29 @@ function addDisk(build: Builder, device: Properties, where: { bus: Bus; slot?: n
     ...(queues !== undefined && { queues }),
     ...(discard === false && { discard }),
   });
+}
+
+function addFolder(build: Builder, device: Properties, bus: Bus): void {
+  const [id, tag] = [device.take('fsdev'), device.take('mount_tag')];
+  if (id === undefined)
+    throw device.wrong("9pfs device couldn't find fsdev with the id = NULL: name one, with -fsdev local,id=ID,path=FOLDER");
+  const folder = build.wanted.folders.get(id);
+  if (!folder) throw device.wrong(`9pfs device couldn't find fsdev with the id = ${id}`);
+  if (tag === undefined || !/^[\w.-]{1,31}$/.test(tag)) throw device.wrong('mount_tag is 1 to 31 letters, digits, dots and dashes');
+  const [driver, path] = [folder.take('fsdriver'), folder.take('path')];
+  if (driver !== 'local') throw folder.wrong(`folders are local here, not ${driver}: -fsdev local,id=ID,path=FOLDER`);
+  if (path === undefined) throw folder.wrong('path=FOLDER is missing');
+  const model = folder.take('security_model') ?? 'none';
+  if (!['none', 'passthrough', 'mapped', 'mapped-xattr', 'mapped-file'].includes(model))
+    throw folder.wrong(`Invalid security_model ${model} specified, valid options are: passthrough, mapped-xattr, mapped-file, none`);
+  const isMapped = model.startsWith('mapped');
+  if (isMapped)
+    build.wanted.warn(folder.where, "owners and modes are not kept beside the files here: all files are yours, in the guest root's");
+  const readonly = folder.takeSwitch('readonly') ?? false;
+  for (const name of folder.ignore('writeout', 'multidevs', 'fmode', 'dmode'))
+    build.wanted.note(folder.where, `${name} makes no difference here`);
+  folder.end('a folder');
+  build.shares.push({ folder: resolve(path), tag, protocol: '9p', readonly, owners: isMapped ? 'mapped' : 'passed', bus });
 }
 
 function addDrive(build: Builder, device: Properties, image: Image, more: Partial<DriveConfigInput>): void {

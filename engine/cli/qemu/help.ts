@@ -26,6 +26,10 @@ export function textOf(what: Shown): string {
       return `Networks:\n${networkKinds()
         .map(([name, does]) => `  ${name.padEnd(10)} ${does}\n`)
         .join('')}`;
+    case 'accelerators':
+      return 'Accelerators supported:\ntcg\n';
+    case 'lines':
+      return 'Available chardev backend types:\n  stdio\n  file\n  pipe\n  socket\n  null\n';
     case 'log items':
       return `Log items (comma separated):\n${Object.entries(LOG_ITEMS)
         .map(([name, { does }]) => `${name.padEnd(15)} ${does}\n`)
@@ -54,8 +58,9 @@ ${section('Accepted, without a difference:', 'ignored')}
 ${section('Refused:', 'refused')}`;
 }
 
+/** Makefiles look for options at the beginning of lines: xv6's asks for `^-gdb`. */
 function row({ names, takes, does }: QemuOption): string {
-  const left = `  ${names.join(', ')}${takes === undefined ? '' : ` ${takes}`}`;
+  const left = `${names.join(', ')}${takes === undefined ? '' : ` ${takes}`}`;
   return `${left}\n${wrap(does, WIDTH - 8)
     .map((line) => `        ${line}\n`)
     .join('')}`;

@@ -38,6 +38,7 @@ export function translateMachine(wanted: Wanted): TranslatedMachine {
   const accelerator = machine.take('accel') ?? 'tcg';
   if (!accelerator.split(':').includes('tcg'))
     throw machine.wrong(`invalid accelerator ${accelerator}: harts are translated, which QEMU calls tcg`);
+  checkAccelerators(wanted);
   if (machine.takeSwitch('usb') ?? false) throw machine.wrong('there is no USB: leave usb out');
   if ((machine.take('iommu-sys') ?? 'off') === 'on') throw machine.wrong('there is no IOMMU: leave iommu-sys out');
   const flash = [machine.take('pflash0'), machine.take('pflash1')];
@@ -57,8 +58,20 @@ export function translateMachine(wanted: Wanted): TranslatedMachine {
   ))
     wanted.note(machine.where, `${name} makes no difference here`);
   machine.end('the virt machine');
-  translateClock(wanted.rtc);
+  translateClock(wanted);
   return { values: { memory: memoryOf(wanted), harts: hartsOf(wanted.harts), aia, ...bootOf(wanted) }, dumpDeviceTree, flash };
+}
+
+/** QEMU goes on to the next where one is missing. */
+function checkAccelerators(wanted: Wanted): void {
+  const { accelerators } = wanted;
+  const kinds = accelerators.map((properties) => properties.take('accel'));
+  const first = accelerators.find((_, at) => kinds[at] === 'tcg') ?? accelerators[0];
+  if (!first) return;
+  if (!kinds.includes('tcg')) throw first.wrong(`invalid accelerator ${kinds[0]}: harts are translated, which QEMU calls tcg`);
+  first.ignore('thread', 'tb-size', 'split-wx', 'one-insn-per-tb', 'igd-passthru', 'kernel-irqchip', 'dirty-ring-size');
+  first.end('an accelerator');
+  wanted.note('-accel tcg', 'harts are translated in any case, each in a thread of its own');
 }
 
 function memoryOf({ memory }: Wanted): number {
@@ -101,11 +114,13 @@ function hartsOf(harts: Properties): number {
   return count;
 }
 
-function translateClock(rtc: Properties): void {
+function translateClock(wanted: Wanted): void {
+  const { rtc } = wanted;
   const base = rtc.take('base') ?? 'utc';
   if (base !== 'utc') throw rtc.wrong('the clock shows the time of the host in UTC: write base=utc, or leave it out');
   const clock = rtc.take('clock') ?? 'host';
-  if (clock !== 'host') throw rtc.wrong('the clock is that of the host: write clock=host, or leave it out');
+  if (clock !== 'host' && clock !== 'vm' && clock !== 'rt') throw rtc.wrong('clock can be host, rt or vm');
+  if (clock === 'vm') wanted.warn(rtc.where, 'the clock is that of the host here, also while the machine is paused');
   rtc.ignore('driftfix');
   rtc.end('the clock');
 }

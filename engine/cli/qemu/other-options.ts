@@ -35,6 +35,7 @@ export const IGNORED: readonly QemuOption[] = [
   ignored(['-no-acpi', '-no-hpet', '-no-fd-bootchk', '-win2k-hack'], undefined, 'it is for x86 boards'),
   ignored(['-singlestep', '-one-insn-per-tb'], undefined, "how code is translated is the engine's own affair"),
   ignored(['-tb-size'], 'N', 'the engine sizes its caches itself'),
+  ignored(['-parallel'], 'LINE', 'the virt board has no such port, in QEMU neither'),
 ];
 
 /** A row for what cannot be done here. */
@@ -58,7 +59,6 @@ export const REFUSED: readonly QemuOption[] = [
   ),
   refused(['-numa'], 'WHAT', 'memory is all one node: leave it out'),
   refused(['-mem-path'], 'FILE', 'memory cannot be a file: leave it out'),
-  refused(['-object'], 'TYPE,…', 'there are no such objects: leave it out; entropy comes from the host'),
   refused(['-set'], 'GROUP.ID.ARGUMENT=VALUE', 'write the property where the device or drive is named'),
   refused(['-add-fd'], 'fd=N,set=N', 'files are named by their paths: write file=PATH'),
   refused(['-fda', '-fdb'], 'FILE', 'the virt board has no floppy drive, in QEMU neither'),
@@ -68,7 +68,6 @@ export const REFUSED: readonly QemuOption[] = [
     'FILE',
     'the virt board has no SD card, in QEMU neither: use -drive file=FILE,if=none,id=d -device virtio-blk-device,drive=d',
   ),
-  refused(['-fsdev', '-virtfs'], 'WHAT', 'shared folders of QEMU command lines are not here yet: leave it out; see hartbox run --share'),
   refused(['-iscsi'], 'WHAT', 'drives are files of this host'),
   refused(['-usbdevice'], 'WHAT', 'there is no USB: use virtio devices'),
   refused(['-spice'], 'WHAT', 'there is no SPICE: the console is this terminal'),
@@ -79,12 +78,11 @@ export const REFUSED: readonly QemuOption[] = [
     'LINE',
     'there is no QMP: use -monitor, or hartbox start and hartbox list --json to control boxes by programs',
   ),
-  refused(['-debugcon', '-parallel'], 'LINE', 'the virt board has no such port, in QEMU neither: leave it out'),
+  refused(['-debugcon'], 'LINE', 'the virt board has no such port, in QEMU neither: leave it out'),
   refused(['-preconfig', '--preconfig'], undefined, 'a machine is made in one go: use -S to hold it before its first instruction'),
   refused(['-dfilter'], 'RANGES', 'what is logged cannot be limited to addresses here: leave it out'),
   refused(['-trace'], 'WHAT', "QEMU's trace points are not here: see -d, and hartbox run --trace"),
   refused(['-plugin'], 'FILE', 'there are no plugins: see hartbox run --profile and --trace'),
-  refused(['-icount'], 'shift=N|auto', 'the clock is the time that passes: leave it out; instret counts instructions in any case'),
   refused(['-loadvm'], 'TAG', 'whole machines cannot be saved yet: leave it out'),
   refused(['-incoming'], 'WHERE', 'machines do not move between hosts: leave it out'),
   refused(['-dump-vmstate'], 'FILE', 'machines do not move between hosts: leave it out'),

@@ -18,6 +18,7 @@ export async function qemu(words: string[]): Promise<number> {
       return wanted.shows === 'log items' ? EXIT_FAILURE : 0;
     }
     const plan = translate(wanted);
+    for (const warning of plan.warnings) process.stderr.write(`hartbox-qemu: warning: ${warning}\n`);
     if (wanted.isVerbose) for (const note of plan.notes) process.stderr.write(`hartbox-qemu: note: ${note}\n`);
     const { runSession } = await import('./session');
     return await runSession(plan);

@@ -83,13 +83,42 @@ const readName: Read = (wanted, argument) => {
   properties.end('a name');
 };
 
-const readAccelerator: Read = (wanted, argument, where) => {
-  const properties = Properties.of('-accel', argument, 'accel');
-  const accelerator = properties.take('accel');
-  if (accelerator !== 'tcg') throw new QemuError(where, `invalid accelerator ${accelerator}: harts are translated, which QEMU calls tcg`);
-  properties.ignore('thread', 'tb-size', 'split-wx', 'one-insn-per-tb', 'igd-passthru', 'kernel-irqchip', 'dirty-ring-size');
-  properties.end('an accelerator');
-  wanted.note(where, 'harts are translated in any case, each in a thread of its own');
+/** QEMU takes the first that there is. */
+const readAccelerator: Read = (wanted, argument) => {
+  wanted.accelerators.push(Properties.of('-accel', argument, 'accel'));
+};
+
+const readObject: Read = (wanted, argument, where) => {
+  const properties = Properties.of('-object', argument, 'qom-type');
+  const [kind, id] = [properties.take('qom-type'), properties.take('id')];
+  if (kind === 'filter-dump')
+    throw new QemuError(where, 'packets are captured by hartbox network BOX capture FILE, of a box that runs: leave it out');
+  if (kind !== 'rng-random' && kind !== 'rng-builtin') throw new QemuError(where, 'there are no such objects: leave it out');
+  if (id === undefined) throw new QemuError(where, "Parameter 'id' is missing");
+  properties.ignore('filename');
+  properties.end('a source of entropy');
+  wanted.entropySources.add(id);
+  wanted.note(where, 'entropy comes from the host in any case');
+};
+
+const readFolder: Read = (wanted, argument, where) => {
+  const folder = Properties.of('-fsdev', argument, 'fsdriver');
+  const id = folder.take('id');
+  if (id === undefined) throw new QemuError(where, "Parameter 'id' is missing");
+  if (wanted.folders.has(id)) throw new QemuError(where, `Duplicate ID '${id}' for fsdev`);
+  wanted.folders.set(id, folder);
+};
+
+/** A folder and its device in one. */
+const readVirtfs: Read = (wanted, argument, where) => {
+  const folder = Properties.of('-virtfs', argument, 'fsdriver');
+  const tag = folder.take('mount_tag');
+  if (tag === undefined) throw new QemuError(where, 'mount_tag is missing: that is by what the guest mounts it');
+  const id = folder.take('id') ?? tag;
+  if (wanted.folders.has(id)) throw new QemuError(where, `Duplicate ID '${id}' for fsdev`);
+  wanted.folders.set(id, folder);
+  const escaped = (text: string): string => text.replaceAll(',', ',,');
+  wanted.devices.push(Properties.of('-device', `virtio-9p-pci,fsdev=${escaped(id)},mount_tag=${escaped(tag)}`, 'driver'));
 };
 
 const NO_NETWORK = 'there is no network adapter unless one is asked for';
@@ -116,7 +145,7 @@ export const SERVED: readonly QemuOption[] = [
     },
     'cpus',
   ),
-  served(['-accel'], 'tcg', 'harts are translated; there is no other way', readAccelerator),
+  served(['-accel'], 'tcg', 'harts are translated; others are passed over where tcg comes too', readAccelerator, 'accelerators'),
   served(['-smp'], 'N|cpus=N,cores=…', 'how many harts, up to 16  [1]', (wanted, argument) => {
     wanted.harts = wanted.harts.with(Properties.of('-smp', argument, 'cpus'));
   }),
@@ -198,9 +227,29 @@ export const SERVED: readonly QemuOption[] = [
     if (argument !== 'none') throw new QemuError(where, 'there are no hubs here: write -nic user,model=virtio-net-pci');
     wanted.note(where, NO_NETWORK);
   }),
-  served(['-chardev'], 'KIND,id=ID[,…]', 'a line: stdio, file, pipe, socket or null', (wanted, argument) => {
-    wanted.chardevs.push(Properties.of('-chardev', argument, 'backend'));
-  }),
+  served(
+    ['-chardev'],
+    'KIND,id=ID[,…]',
+    'a line: stdio, file, pipe, socket or null',
+    (wanted, argument) => {
+      wanted.chardevs.push(Properties.of('-chardev', argument, 'backend'));
+    },
+    'lines',
+  ),
+  served(
+    ['-fsdev'],
+    'local,id=ID,path=FOLDER[,readonly=on][,security_model=…]',
+    'a folder of this computer for the -device virtio-9p-device or -pci with fsdev=ID',
+    readFolder,
+  ),
+  served(['-virtfs'], 'local,path=FOLDER,mount_tag=TAG[,…]', 'a folder of this computer, by virtio-9p-pci', readVirtfs),
+  served(['-object'], 'rng-random|rng-builtin,id=ID', 'entropy of the host, for virtio-rng with rng=ID; others are refused', readObject),
+  served(
+    ['-icount'],
+    'shift=N|auto',
+    'taken, with a warning: the clock is the time that passes, not a count of instructions',
+    (wanted, _argument, where) => wanted.warn(where, 'the clock is the time that passes here; programs run at the speed that they run'),
+  ),
   served(['-bios'], 'default|none|FILE', 'firmware: OpenSBI, none, or a file that runs in machine mode  [default]', (wanted, argument) => {
     wanted.bios = argument;
   }),

@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url';
+import { RAM_BASE } from '../../board/board-map';
 import type { TRACES } from '../../machine/virtual-machine';
 import type { VncWish } from '../../runner/runner';
 import type { MachineConfigInput } from '../../settings/settings';
@@ -29,12 +31,13 @@ export interface Plan {
   pidFile: string | undefined;
   name: string | undefined;
   uuid: string | undefined;
-  /** What was asked for and makes no difference. */
+  /** What was asked for and makes no difference; what QEMU would do and this does not. */
   notes: readonly string[];
+  warnings: readonly string[];
 }
 
 /** Items of `-d`, and the topic of our trace that shows them; what has none is told in any case. */
-export const LOG_ITEMS: Readonly<Record<string, { topic?: (typeof TRACES)[number]; does: string }>> = {
+export const LOG_ITEMS: Readonly<Record<string, { topic?: (typeof TRACES)[number]; isMissing?: true; does: string }>> = {
   int: { topic: 'trap', does: 'show interrupts and exceptions' },
   in_asm: { topic: 'exec', does: 'show each instruction each time that it is executed' },
   exec: { topic: 'exec', does: 'show each instruction that is executed' },
@@ -42,6 +45,12 @@ export const LOG_ITEMS: Readonly<Record<string, { topic?: (typeof TRACES)[number
   guest_errors: { does: 'tell of what guests do wrong; devices warn of it in any case' },
   unimp: { does: 'tell of what there is not; devices warn of it in any case' },
   nochain: { does: 'translated code goes on as it does' },
+  ...Object.fromEntries(
+    ['cpu_reset', 'mmu', 'page', 'op', 'op_opt', 'out_asm', 'fpu', 'plugin', 'strace', 'vpu', 'tid'].map((item) => [
+      item,
+      { isMissing: true, does: 'taken, with a warning: nothing is logged of that here' },
+    ]),
+  ),
 };
 
 /** Throws QemuError for what cannot be done here. */
@@ -50,7 +59,7 @@ export function translate(wanted: Wanted): Plan {
   const cpu = translateCpu(wanted);
   const { drives, load, flash: banks, consoleLine, ports, ...devices } = translateDevices(wanted, flash);
   const flashed = flashOf(wanted, banks);
-  const { kernel, ...boot } = bootFiles(wanted, { ...values, ...flashed }, load);
+  const { kernel, ...boot } = bootFiles(wanted, { ...values, ...flashed }, load, dumpDeviceTree !== undefined);
   const lines = linesOf(wanted, consoleLine, ports);
   return {
     config: {
@@ -77,6 +86,7 @@ export function translate(wanted: Wanted): Plan {
     name: wanted.name,
     uuid: wanted.uuid,
     notes: wanted.notes,
+    warnings: wanted.warnings,
   };
 }
 
@@ -129,9 +139,14 @@ function vncOf(wanted: Wanted, screens: number): VncWish | undefined {
 type Boot = ReturnType<typeof translateMachine>['values'] & Pick<MachineConfigInput, 'flashCode' | 'flashVars'>;
 
 /** Firmware alone, such as U-Boot for machine mode, is the program that the machine starts with. */
-function bootFiles(wanted: Wanted, values: Boot, load: readonly unknown[]): Boot {
+function bootFiles(wanted: Wanted, values: Boot, load: TranslatedDevices['load'], isDumped: boolean): Boot {
   const { firmware = 'opensbi', flashCode } = values;
   if (values.kernel !== undefined || load.length > 0) return values;
+  if (isDumped) {
+    // Nothing is started, and the tree is the same whatever would be: any file will do.
+    load.push({ file: fileURLToPath(import.meta.url), address: `0x${RAM_BASE.toString(16)}`, raw: true });
+    return { ...values, source: 'elf', firmware: 'none' };
+  }
   if (flashCode !== undefined) return { ...values, source: firmware === 'none' ? 'elf' : 'disk' };
   if (firmware === 'none' || firmware === 'opensbi')
     throw new QemuError(
@@ -141,16 +156,18 @@ function bootFiles(wanted: Wanted, values: Boot, load: readonly unknown[]): Boot
   return { ...values, source: 'elf', firmware: 'none', kernel: firmware };
 }
 
-function topicsOf({ logItems }: Wanted): string[] {
+function topicsOf(wanted: Wanted): string[] {
+  const { logItems } = wanted;
   const topics = new Set<string>();
   for (const item of logItems) {
     if (!Object.hasOwn(LOG_ITEMS, item))
       throw new QemuError(
         `-d ${logItems.join(',')}`,
-        `'${item}' cannot be logged here; what can be is ${Object.keys(LOG_ITEMS).join(', ')}. See also hartbox run --trace`,
+        `there is no '${item}' to log; what can be is ${Object.keys(LOG_ITEMS).join(', ')}. See also hartbox run --trace`,
       );
-    const { topic } = LOG_ITEMS[item];
+    const { topic, isMissing } = LOG_ITEMS[item];
     if (topic !== undefined) topics.add(topic);
+    if (isMissing) wanted.warn(`-d ${item}`, 'nothing is logged of that here; see hartbox run --trace');
   }
   return [...topics];
 }

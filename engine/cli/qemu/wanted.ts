@@ -9,7 +9,7 @@ export interface Global {
 }
 
 /** What can be printed in place of a machine. */
-export type Shown = 'help' | 'version' | 'machines' | 'cpus' | 'devices' | 'networks' | 'log items';
+export type Shown = 'help' | 'version' | 'machines' | 'cpus' | 'devices' | 'networks' | 'log items' | 'accelerators' | 'lines';
 
 /** What a command line asks for, option by option, before it is known what that means together. */
 export class Wanted {
@@ -28,6 +28,12 @@ export class Wanted {
   readonly drives: Properties[] = [];
   readonly blockNodes: Properties[] = [];
   readonly devices: Properties[] = [];
+  /** Shared folders by their ids. */
+  readonly folders = new Map<string, Properties>();
+  /** `-object` that stand for entropy of the host. */
+  readonly entropySources = new Set<string>();
+  /** `-accel`, each a try. */
+  readonly accelerators: Properties[] = [];
   readonly netdevs: Properties[] = [];
   readonly nics: Properties[] = [];
   readonly globals: Global[] = [];
@@ -63,6 +69,13 @@ export class Wanted {
 
   show(what: Shown): void {
     this.shows ??= what;
+  }
+
+  /** What was asked for, does something in QEMU, and nothing here. */
+  readonly warnings: string[] = [];
+
+  warn(where: string, why: string): void {
+    this.warnings.push(`${where}: ${why}`);
   }
 
   note(where: string, why: string): void {
