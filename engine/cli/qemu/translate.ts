@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url';
-import { RAM_BASE } from '../../board/board-map';
 import type { TRACES } from '../../machine/virtual-machine';
 import type { VncWish } from '../../runner/runner';
 import type { MachineConfigInput } from '../../settings/settings';
@@ -144,7 +143,7 @@ function bootFiles(wanted: Wanted, values: Boot, load: TranslatedDevices['load']
   if (values.kernel !== undefined || load.length > 0) return values;
   if (isDumped) {
     // Nothing is started, and the tree is the same whatever would be: any file will do.
-    load.push({ file: fileURLToPath(import.meta.url), address: `0x${RAM_BASE.toString(16)}`, raw: true });
+    load.push({ file: fileURLToPath(import.meta.url), address: '0x80000000', raw: true });
     return { ...values, source: 'elf', firmware: 'none' };
   }
   if (flashCode !== undefined) return { ...values, source: firmware === 'none' ? 'elf' : 'disk' };

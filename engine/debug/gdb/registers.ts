@@ -24,6 +24,19 @@ const FLOATS =
   );
 const POINTERS: Readonly<Record<string, string>> = { ra: 'code_ptr', sp: 'data_ptr', gp: 'data_ptr', tp: 'data_ptr', fp: 'data_ptr' };
 
+/**
+ * What LLDB wants to know beside: what a register is for, and its number in DWARF (RISC-V psABI, "DWARF register numbers"), for versions that
+ * do not know RISC-V by themselves. GDB passes attributes over that it does not know.
+ */
+const GENERIC: Readonly<Record<string, string>> = {
+  ...{ ra: 'ra', sp: 'sp', fp: 'fp', pc: 'pc' },
+  ...Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`a${i}`, `arg${i + 1}`])),
+};
+function forLldb(name: string, dwarf?: number): string {
+  const generic = GENERIC[name] === undefined ? '' : ` generic="${GENERIC[name]}"`;
+  return dwarf === undefined ? generic : `${generic} ehframe_regnum="${dwarf}" dwarf_regnum="${dwarf}"`;
+}
+
 /** The document of qXfer:features:read, for the CSRs that there are. */
 export function targetDescription(csrs: readonly number[]): string {
   const register = (name: string, number: number, type: string, bits = 64, more = ''): string =>
@@ -39,10 +52,13 @@ export function targetDescription(csrs: readonly number[]): string {
     '<!DOCTYPE target SYSTEM "gdb-target.dtd">',
     '<target version="1.0">',
     '<architecture>riscv:rv64</architecture>',
-    ...feature('cpu', [...INTEGERS.map((name, number) => register(name, number, POINTERS[name] ?? 'int')), register('pc', PC, 'code_ptr')]),
+    ...feature('cpu', [
+      ...INTEGERS.map((name, number) => register(name, number, POINTERS[name] ?? 'int', 64, forLldb(name, number))),
+      register('pc', PC, 'code_ptr', 64, forLldb('pc')),
+    ]),
     ...feature('fpu', [
       '<union id="riscv_double"><field name="float" type="ieee_single"/><field name="double" type="ieee_double"/></union>',
-      ...FLOATS.map((name, number) => register(name, FIRST_FLOAT + number, 'riscv_double')),
+      ...FLOATS.map((name, number) => register(name, FIRST_FLOAT + number, 'riscv_double', 64, forLldb(name, 32 + number))),
       ...FLOAT_CSRS.map((number) => register(csrName(number), FIRST_CSR + number, 'int', 32)),
     ]),
     ...feature(

@@ -190,6 +190,9 @@ describe('a session of a debugger', () => {
     }
     expect(document).toContain('<architecture>riscv:rv64</architecture>');
     expect(document.match(/<reg name="[^"]+"/g)).toHaveLength(33 + 35 + 1 + 1);
+    // For LLDB.
+    expect(document).toMatch(/<reg name="sp" [^>]* generic="sp" ehframe_regnum="2" dwarf_regnum="2"\/>/);
+    expect(document).toMatch(/<reg name="fa0" [^>]* dwarf_regnum="42"\/>/);
     expect(document).toContain('<reg name="mstatus" bitsize="64" type="uint64" regnum="833"');
     expect(await client.ask('qXfer:features:read:other.xml:0,100')).toEqual(['E00']);
     expect((await client.ask('qXfer:threads:read::0,1000'))[0]).toContain(
