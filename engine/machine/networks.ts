@@ -9,6 +9,7 @@ import { parseSocketAddress, type SocketAddress } from '../backend/net/socket-ad
 import { type LineLimits, SlowLine } from '../backend/net/slow-line';
 import { StreamBackend } from '../backend/net/stream';
 import { SwitchBackend } from '../backend/net/switch';
+import { TapBackend } from '../backend/net/tap';
 import { VmError } from '../errors/vm-error';
 import { dataDirectory } from '../host/data-directory';
 import { type Forward, type NetworkConfig, parseForward } from '../settings/network';
@@ -222,6 +223,8 @@ async function openBackend(config: NetworkConfig, options: NetworksOptions): Pro
       return DatagramBackend.open({ local: inetOf(listen), remote: inetOf(connect) });
     case 'switch':
       return SwitchBackend.open({ name, dataDirectory: options.dataDirectory ?? dataDirectory() });
+    case 'tap':
+      return TapBackend.open(name);
   }
 }
 

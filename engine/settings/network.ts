@@ -33,15 +33,15 @@ export function formatForward({ protocol, hostAddress, hostPort, guestPort }: Fo
 /** Six bytes, of which the first is even: no group has it. */
 export const MAC_ADDRESS = /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i;
 
-/** A network adapter and what it is connected to; on the command line `nat,forward=2222:22`, `stream,connect=127.0.0.1:1234` or `switch=lan,mtu=9000`. */
+/** A network adapter and what it is connected to; on the command line `nat,forward=2222:22`, `stream,connect=127.0.0.1:1234`, `switch=lan,mtu=9000` or `tap=tap0`. */
 export const networkSchema = z.strictObject({
-  connection: option(z.enum(['nat', 'stream', 'dgram', 'switch']), {
+  connection: option(z.enum(['nat', 'stream', 'dgram', 'switch', 'tap']), {
     label: 'Connected to',
-    help: "nat: the world, as this computer reaches it, without privileges; stream: another program or box that speaks QEMU's stream protocol, by TCP or a Unix socket; dgram: the same by UDP, a datagram for each packet; switch: all boxes of yours whose adapters name the same switch",
+    help: "nat: the world, as this computer reaches it, without privileges; stream: another program or box that speaks QEMU's stream protocol, by TCP or a Unix socket; dgram: the same by UDP, a datagram for each packet; switch: all boxes of yours whose adapters name the same switch; tap: an interface of this Linux, which an administrator makes for you",
     page: 'network',
     kind: 'choice',
     effect: 'restart',
-    choices: { nat: 'NAT', stream: 'stream (QEMU, passt)', dgram: 'datagrams (QEMU)', switch: 'switch' },
+    choices: { nat: 'NAT', stream: 'stream (QEMU, passt)', dgram: 'datagrams (QEMU)', switch: 'switch', tap: 'tap (Linux)' },
     cli: { name: 'to' },
   }),
   name: option(
@@ -50,8 +50,8 @@ export const networkSchema = z.strictObject({
       .regex(/^[\w.-]{1,32}$/)
       .optional(),
     {
-      label: 'Name of the switch',
-      help: 'letters, digits, dots and dashes; the switch is there as long as a box is at it',
+      label: 'Name of the switch or tap',
+      help: 'letters, digits, dots and dashes, of a tap at most 15; a switch is there as long as a box is at it',
       page: 'network',
       kind: 'text',
       effect: 'restart',
@@ -207,6 +207,9 @@ export const networkSchema = z.strictObject({
 
 export type NetworkConfig = z.output<typeof networkSchema>;
 
+/** Longest name of an interface of Linux (IFNAMSIZ, without the NUL). */
+const INTERFACE_NAME_MAX = 15;
+
 /** The adapters of a box: each right by itself, and with what its connection needs. */
 export const networksSchema = z
   .array(networkSchema)
@@ -234,5 +237,7 @@ export const networksSchema = z
       if (connection === 'dgram' && (connect === undefined || listen === undefined))
         report('network-dgram', 'has a connection by datagrams (dgram), which needs both connect and listen');
       if (connection === 'switch' && name === undefined) report('network-switch', 'has a switch without a name: write switch=NAME');
+      if (connection === 'tap' && (name === undefined || name.length > INTERFACE_NAME_MAX))
+        report('network-tap', `has a tap without a name of an interface, of ${INTERFACE_NAME_MAX} characters at most: write tap=NAME`);
     }
   });

@@ -56,6 +56,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
         { connection: 'nat', forward: ['2222:22', 'udp:*:5353:53'], hostAccess: true, deny: ['10.0.0.0/8'], subnet: '10.9.0.0/24' },
       ]),
       good('switch=lan', [{ connection: 'switch', name: 'lan' }]),
+      good('tap=tap0', [{ connection: 'tap', name: 'tap0' }]),
       {
         texts: [
           'stream,connect=127.0.0.1:1234,mac=52:54:00:12:34:56,link=off',
@@ -74,6 +75,8 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
       ['nat,forward=70000:1'],
       ['switch'],
       ['switch=a b'],
+      ['tap'],
+      ['tap=sixteen-letters-'],
       ['stream'],
       ['stream,connect=:1,listen=:2'],
       ['stream,connect=here'],

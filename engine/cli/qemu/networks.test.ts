@@ -91,6 +91,12 @@ describe('networks of a QEMU command line', () => {
     expect(networks('-nic socket,listen=:1234,model=virtio-net-device')).toMatchObject([{ connection: 'stream', bus: 'mmio' }]);
   });
 
+  it('are interfaces of the host', () => {
+    expect(networks('-nic tap,ifname=tap0,script=no,downscript=no,model=virtio-net-pci')).toMatchObject([
+      { connection: 'tap', name: 'tap0' },
+    ]);
+  });
+
   it('are noted where no device has them', () => {
     expect(plan('-netdev user,id=n').notes).toEqual([expect.stringContaining('-netdev user,id=n: no device has this network')]);
     expect(networks('-netdev user,id=n')).toEqual([]);
@@ -100,8 +106,10 @@ describe('networks of a QEMU command line', () => {
     ['-netdev user', "Parameter 'id' is missing"],
     ['-netdev user,id=n -netdev user,id=n', "Duplicate ID 'n' for netdev"],
     ['-netdev user,id=1n', 'expects an identifier'],
-    ['-netdev tap,id=n', '-netdev tap,id=n: there is no tap here: adapters are not connected to interfaces of the host'],
-    ['-netdev nonsense,id=n', "'nonsense' is no kind of network here; there are user, stream, dgram, socket"],
+    ['-netdev tap,id=n', 'ifname= names a tap interface of this Linux here'],
+    ['-netdev tap,id=n,ifname=tap0,script=/etc/up', 'no scripts are run here: write script=no'],
+    ['-netdev bridge,id=n', '-netdev bridge,id=n: there is no bridge here: make a tap at the bridge yourself'],
+    ['-netdev nonsense,id=n', "'nonsense' is no kind of network here; there are user, stream, dgram, tap, socket"],
     ['-netdev user,id=n,smb=/x', "a network of the kind user takes no 'smb' here"],
     ['-netdev user,id=n,guestfwd=tcp:10.0.2.9:1-cmd:cat', "takes no 'guestfwd' here"],
     ['-netdev user,id=n,dns=10.0.2.7', 'in the net 10.0.2.0/24 it is 10.0.2.3 here'],

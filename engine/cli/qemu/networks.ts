@@ -28,6 +28,8 @@ const MOST = 8;
 /** The net that QEMU's user networks have unless one is given. */
 const USER_NET = '10.0.2.0/24';
 
+const INTERFACE_NAME = /^[\w.-]{1,15}$/;
+
 /** Kinds of other end, by QEMU's names. */
 const KINDS: Readonly<Record<string, Kind>> = {
   user: {
@@ -52,13 +54,23 @@ const KINDS: Readonly<Record<string, Kind>> = {
       connect: datagramAddress(netdev, 'remote'),
     }),
   },
+  tap: {
+    does: 'an interface of this Linux: ifname=, script=no, downscript=no',
+    read: (netdev) => {
+      const name = netdev.take('ifname') ?? '';
+      if (!INTERFACE_NAME.test(name)) throw netdev.wrong('ifname= names a tap interface of this Linux here');
+      const scripts = [netdev.take('script'), netdev.take('downscript')];
+      if (scripts.some((script) => script !== undefined && script !== 'no')) throw netdev.wrong('no scripts are run here: write script=no');
+      netdev.ignore('vnet_hdr', 'vhost', 'sndbuf');
+      return { connection: 'tap', name };
+    },
+  },
   socket: { does: 'the same as stream (listen=, connect=) and dgram (udp=, localaddr=) of old', read: socketNetwork },
 };
 
 /** Kinds that QEMU has and this has not, and what to do. */
 const MISSING: Readonly<Record<string, string>> = {
-  tap: 'adapters are not connected to interfaces of the host here: use user, or stream to a program that has one',
-  bridge: 'adapters are not connected to interfaces of the host here: use user, or stream to a program that has one',
+  bridge: 'make a tap at the bridge yourself, and write tap,ifname=NAME,script=no,downscript=no',
   passt: 'start passt yourself, and write stream,addr.type=unix,addr.path=SOCKET',
   vde: 'there is no VDE here: use stream; for a net of boxes see the switch of hartbox run --network',
   l2tpv3: 'there is no L2TP here: use dgram',
