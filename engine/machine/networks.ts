@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Capture } from '../backend/net/capture';
+import { GuestAddresses } from '../backend/net/guest-addresses';
 import { DatagramBackend } from '../backend/net/dgram';
 import { type FlowInfo, Nat } from '../backend/net/nat/nat';
 import { formatMac, macFor } from '../backend/net/mac-address';
@@ -25,12 +26,14 @@ export interface NetworksOptions {
 
 /** A network adapter of a machine. */
 export interface Adapter {
-  id: string;
+  readonly id: string;
   config: NetworkConfig;
-  device: VirtioNet;
+  readonly device: VirtioNet;
   /** What it is connected to, and the line to there. */
   backend: NetworkBackend;
-  line: SlowLine;
+  readonly line: SlowLine;
+  /** What its guest was heard by; NAT knows more. */
+  heard: GuestAddresses;
 }
 
 /** How a network adapter is, for people. */
@@ -39,7 +42,7 @@ export interface AdapterInfo {
   mac: string;
   /** What it is connected to. */
   connection: string;
-  /** What its guest is reached by, where the back end knows that: NAT does. */
+  /** What its guest is reached by: given by NAT, or heard from the guest. */
   addresses: string[];
   /** What the line does to packets. */
   line: LineLimits;
@@ -58,9 +61,12 @@ export class Networks {
   onChange: (() => void) | undefined;
   #told = '';
 
-  private constructor(adapters: readonly Adapter[]) {
+  private constructor(
+    adapters: readonly Adapter[],
+    private readonly options: NetworksOptions,
+  ) {
     this.adapters = adapters;
-    for (const { nat } of this.#nats()) nat.onChange = () => this.#changed();
+    this.#observe();
   }
 
   /** Opens the back ends. Throws VmError where one of them cannot be had. */
@@ -73,11 +79,11 @@ export class Networks {
         const backend = await openBackend(config, options);
         const line = new SlowLine(backend, { rate, delay, loss });
         const device = new VirtioNet({ mac, mtu, link, queues, backend: line });
-        adapters.push({ id: idFor(config, adapters), config, device, backend, line });
+        adapters.push({ id: idFor(config, adapters), config, device, backend, line, heard: new GuestAddresses() });
       }
-      return new Networks(adapters);
+      return new Networks(adapters, options);
     } catch (error) {
-      await new Networks(adapters).close();
+      await new Networks(adapters, options).close();
       throw error;
     }
   }
@@ -87,16 +93,77 @@ export class Networks {
   }
 
   list(): AdapterInfo[] {
-    return this.adapters.map(({ id, device, backend, line }) => ({
+    return this.adapters.map((adapter) => this.#infoOf(adapter));
+  }
+
+  #infoOf(adapter: Adapter): AdapterInfo {
+    const { id, device, backend, line } = adapter;
+    return {
       id,
       mac: device.mac,
       connection: backend.name,
-      addresses: backend instanceof Nat ? backend.guestAddresses : [],
+      addresses: addressesOf(adapter),
       line: { ...line.limits },
       cable: device.link,
       up: device.isUp,
       statistics: { ...device.statistics, backend: device.backend.statistics() },
-    }));
+    };
+  }
+
+  /**
+   * Make the adapters as these settings say, as far as that goes while the guest runs: what they are connected to, ports, line and cable. False
+   * where it takes a restart: other adapters, or what the guest sees of one. Throws VmError where something cannot be had.
+   */
+  async change(wanted: readonly NetworkConfig[]): Promise<boolean> {
+    if (wanted.length !== this.adapters.length) return false;
+    const pairs = this.adapters.map((adapter, number) => ({ adapter, after: wanted[number] }));
+    if (pairs.some(({ adapter: { config }, after }) => differs(config, after, SEEN_BY_GUEST))) return false;
+    for (const { adapter, after } of pairs) {
+      const before = adapter.config;
+      if (differs(before, after, CONNECTION)) await this.#reconnect(adapter, after);
+      else if (adapter.backend instanceof Nat) await changeForwards(adapter.backend, before.forward ?? [], after.forward ?? []);
+      const { rate, delay, loss, link } = after;
+      if (differs(before, after, LINE)) adapter.line.limits = { rate, delay, loss };
+      if (before.link !== link) adapter.device.link = link;
+      adapter.config = after;
+    }
+    return true;
+  }
+
+  /** To what these settings say; where that cannot be had, to what it was. */
+  async #reconnect(adapter: Adapter, config: NetworkConfig): Promise<void> {
+    const { line, backend } = adapter;
+    line.disconnect();
+    // The other may want the same address.
+    await backend.close();
+    try {
+      adapter.backend = await openBackend(config, this.options);
+    } catch (error) {
+      adapter.backend = await openBackend(adapter.config, this.options).catch(() => backend);
+      throw error;
+    } finally {
+      if (adapter.backend !== backend) line.connect(adapter.backend);
+      adapter.heard = new GuestAddresses();
+      this.#observe();
+      this.#changed();
+    }
+  }
+
+  /** Look on where somebody wants to see what goes through the adapters. */
+  #observe(): void {
+    const capture = this.#capture;
+    for (const [number, { device, backend, heard }] of this.adapters.entries()) {
+      if (backend instanceof Nat) backend.onChange = () => this.#changed();
+      heard.onHeard = () => this.#changed();
+      const isHeard = !(backend instanceof Nat);
+      device.observer =
+        capture || isHeard
+          ? (direction, frame) => {
+              if (isHeard && direction === 'out') heard.look(frame);
+              capture?.add(number, direction, frame);
+            }
+          : undefined;
+    }
   }
 
   /** The adapter of that id. Throws VmError 'Config'. */
@@ -132,8 +199,7 @@ export class Networks {
         this.adapters.map(({ id }) => id),
       );
       this.#capture = capture;
-      for (const [number, { device }] of this.adapters.entries())
-        device.observer = (direction, frame) => capture.add(number, direction, frame);
+      this.#observe();
     } finally {
       this.#isBeginning = false;
     }
@@ -144,7 +210,7 @@ export class Networks {
     const capture = this.#capture;
     if (!capture) throw new VmError('State', 'The network of the box is not being captured.', { code: 'capture-none' });
     this.#capture = undefined;
-    for (const { device } of this.adapters) device.observer = undefined;
+    this.#observe();
     await capture.close();
     return { frames: capture.frames, dropped: capture.dropped };
   }
@@ -174,7 +240,7 @@ export class Networks {
   }
 
   #changed(): void {
-    const now = JSON.stringify([this.#nats().map(({ nat }) => nat.guestAddresses), this.forwards()]);
+    const now = JSON.stringify([this.adapters.map(addressesOf), this.forwards()]);
     if (now === this.#told) return;
     this.#told = now;
     this.onChange?.();
@@ -197,6 +263,31 @@ export class Networks {
     if (this.#capture) await this.endCapture().catch(() => undefined);
     for (const { device } of this.adapters) await device.backend.close();
   }
+}
+
+/** Settings of an adapter, by what a change of them means. */
+const SEEN_BY_GUEST = ['id', 'mac', 'mtu', 'queues', 'bus', 'slot'] as const;
+const CONNECTION = ['connection', 'name', 'hostAccess', 'allow', 'deny', 'subnet', 'connect', 'listen'] as const;
+const LINE = ['rate', 'delay', 'loss'] as const;
+
+function differs(one: NetworkConfig, other: NetworkConfig, keys: readonly (keyof NetworkConfig)[]): boolean {
+  return keys.some((key) => JSON.stringify(one[key]) !== JSON.stringify(other[key]));
+}
+
+/** Those that were made by hand stay, and so do connections. */
+async function changeForwards(nat: Nat, before: readonly string[], after: readonly string[]): Promise<void> {
+  for (const text of before) {
+    const forward = after.includes(text) ? undefined : parseForward(text);
+    if (forward) nat.removeForward(forward);
+  }
+  for (const text of after) {
+    const forward = before.includes(text) ? undefined : parseForward(text);
+    if (forward) await nat.addForward(forward);
+  }
+}
+
+function addressesOf({ backend, heard }: Adapter): string[] {
+  return backend instanceof Nat ? backend.guestAddresses : heard.list();
 }
 
 function idFor({ id }: NetworkConfig, adapters: readonly Adapter[]): string {

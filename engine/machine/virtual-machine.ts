@@ -43,7 +43,7 @@ import { FLASH_BASE, RAM_BASE } from '../board/board-map';
 import { type Boot, loadBoot } from './boot/boot-files';
 import { Htif } from './boot/htif';
 import type { DriveConfigInput } from '../settings/drive';
-import { checkDrive, checkSettings } from '../settings/problem';
+import { checkDrive, checkNetworks, checkSettings } from '../settings/problem';
 import { type MachineConfig, type MachineConfigInput, machineConfigSchema } from '../settings/settings';
 import { HeldWrites } from './held-writes';
 import { SemihostingHost } from './semihosting-host';
@@ -533,6 +533,14 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** From now on the line of a network adapter does this to packets, and nothing else. Throws VmError 'Config' if there is none of that id. */
   setLine(id: string, limits: LineLimits): void {
     this.usableBoard('change a network adapter').networks.find(id).line.limits = limits;
+  }
+
+  /**
+   * Make the network adapters as these settings say, as far as a guest that runs allows: what they are connected to, forwarded ports, line
+   * and cable. Resolves with false where that takes a restart. Throws VmError where something cannot be had.
+   */
+  async changeNetworks(network: NonNullable<MachineConfigInput['network']>): Promise<boolean> {
+    return this.usableBoard('change its network').networks.change(checkNetworks(network));
   }
 
   /**

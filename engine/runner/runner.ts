@@ -577,6 +577,9 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
           if (outcome === 'same') continue;
           if (outcome === 'restart') restart.push(key);
           else live.push(key);
+        } else if (kind === 'networks') {
+          const isLive = await machine.changeNetworks(wanted.network ?? []);
+          (isLive ? live : restart).push(key);
         } else if (part !== 'app' && (effect !== 'live' || key !== 'priority')) restart.push(key);
         else {
           if (key === 'priority') this.prioritise(wanted.priority ?? 'normal');

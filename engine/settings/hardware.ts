@@ -102,7 +102,7 @@ export const hardwareSchema = z.strictObject({
     help: 'network adapters, and what each is connected to; none for no network. Programs in machine mode have none unless given',
     page: 'network',
     kind: 'networks',
-    effect: 'restart',
+    effect: 'live',
   }),
   shares: option(sharesSchema.default([]), {
     label: 'Shared folders',

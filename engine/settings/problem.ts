@@ -3,6 +3,7 @@ import { VmError } from '../errors/vm-error';
 import { type DriveConfig, driveSchema } from './drive';
 import { itemsOf } from './items';
 import { nearest } from './nearest';
+import { type NetworkConfig, networksSchema } from './network';
 import type { Option } from './option';
 import { OPTIONS } from './settings';
 import { formatSize, formatTexts } from './text';
@@ -37,6 +38,13 @@ const oneDrive = z.object({ drives: z.array(driveSchema) });
 /** A drive that is attached by itself. Throws VmError 'Config'. */
 export function checkDrive(drive: unknown): DriveConfig {
   return checkSettings(oneDrive, { drives: [drive] }, "The drive's settings are wrong. ").drives[0];
+}
+
+const networksOnly = z.object({ network: networksSchema });
+
+/** All network adapters of a box. Throws VmError 'Config'. */
+export function checkNetworks(network: unknown): NetworkConfig[] {
+  return checkSettings(networksOnly, { network }, 'The settings of the network adapters are wrong. ').network;
 }
 
 /** One for each option that is wrong. */

@@ -56,5 +56,16 @@ describe('the network of a box that another process runs', () => {
     expect(await said('list', BOX)).toMatch(/^net0 .* down /m);
     await said('up', BOX);
     expect(await said('list', BOX)).toMatch(/^net0 .* up /m);
+
+    // Its settings, while it runs: connected to something else, and back with a port.
+    const set = (network: string) => hartbox(['set', BOX, '--network', network], { env: { HARTBOX_HOME: home } });
+    expect(await set('switch=test')).toMatchObject({ code: 0 });
+    expect(await said('list', BOX)).toMatch(/^net0 +switch test /m);
+    expect(await set('nat,forward=0:80')).toMatchObject({ code: 0 });
+    expect(await said('list', BOX)).toMatch(/^net0 +nat .* up /m);
+    await vi.waitFor(() => expect(client?.status?.network.forwards).toMatchObject([{ guestPort: 80 }]), 20_000);
+    expect(client?.status?.pending).toEqual([]);
+    expect(await set('nat,mtu=9000')).toMatchObject({ code: 0 });
+    expect(client?.status?.pending).toEqual(['network']);
   });
 });

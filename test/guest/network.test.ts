@@ -89,7 +89,9 @@ describe('two guests on one switch', () => {
       expect(execFileSync('tshark', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })).toBe('');
     }
 
-    const [{ id, statistics, mac }] = a.machine.networks;
+    const [{ id, statistics, mac, addresses }] = a.machine.networks;
+    // It says by ARP who it is.
+    expect(addresses).toEqual(['10.9.0.1']);
     expect(statistics.bytesFromGuest).toBeGreaterThan(1_000_000);
     expect(await run(a, 'cat /sys/class/net/eth0/address')).toContain(mac);
     a.machine.setLink(id, false);

@@ -25,13 +25,18 @@ class End {
   resume(): void {
     this.resumed++;
   }
-  linkChanged(): void {}
+  readonly links: boolean[] = [];
+  linkChanged(up: boolean): void {
+    this.links.push(up);
+  }
 }
 
 class Backend extends End implements NetworkBackend {
-  readonly name = 'test';
   readonly isUp = true;
   guest!: GuestPort;
+  constructor(readonly name = 'test') {
+    super();
+  }
   attach(guest: GuestPort): void {
     this.guest = guest;
   }
@@ -180,5 +185,26 @@ describe('a slow line', () => {
     line.linkChanged(false);
     vi.advanceTimersByTime(100);
     expect([backend.numbers, guest.numbers]).toEqual([[], []]);
+  });
+
+  it('is connected to something else, and hears nothing more from what it was connected to', () => {
+    const { line, backend, guest, send, answer } = lineOf({ delay: 50 });
+    line.linkChanged(true);
+    send(1);
+    answer(2);
+    line.disconnect();
+    expect([line.isUp, line.name, guest.links, guest.resumed]).toEqual([false, 'nothing', [false], 1]);
+    send(3);
+    answer(4);
+    backend.guest.linkChanged(true);
+    backend.guest.resume();
+    const other = new Backend('other');
+    line.connect(other);
+    expect([line.isUp, line.name, guest.links, other.links]).toEqual([true, 'other', [false, true], [true]]);
+    send(5);
+    other.guest.take(plainFrame([numberedFrame(6)]));
+    answer(7);
+    vi.advanceTimersByTime(100);
+    expect([backend.numbers, other.numbers, guest.numbers, guest.resumed]).toEqual([[], [5], [6], 1]);
   });
 });

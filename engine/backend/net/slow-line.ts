@@ -137,11 +137,29 @@ class Lane {
   }
 }
 
-/** A line between an adapter and its back end that may be slow, long and bad, for experiments: one stage, a port to each of both. */
+/** What a line leads to while nothing is at its end. */
+const NOTHING: NetworkBackend = {
+  name: 'nothing',
+  isUp: false,
+  attach: () => undefined,
+  take: () => true,
+  flush: () => undefined,
+  resume: () => undefined,
+  linkChanged: () => undefined,
+  statistics: () => ({ droppedFromGuest: 0, droppedToGuest: 0 }),
+  close: async () => undefined,
+};
+
+/**
+ * A line between an adapter and its back end: one stage, a port to each of both. It may be slow, long and bad, for experiments, and may be
+ * connected to something else.
+ */
 export class SlowLine implements NetworkBackend {
-  readonly name: string;
   limits: LineLimits;
-  readonly #inner: NetworkBackend;
+  #inner: NetworkBackend;
+  /** What the adapter has said last. */
+  #listens = false;
+  #isFrozen = false;
   readonly #out: Lane;
   readonly #in: Lane;
   #guest: GuestPort | undefined;
@@ -154,11 +172,14 @@ export class SlowLine implements NetworkBackend {
     now: () => number = () => performance.now(),
   ) {
     this.#inner = inner;
-    this.name = inner.name;
     this.limits = limits;
     const own = (): LineLimits => this.limits;
-    this.#out = new Lane(own, () => inner, random, now);
+    this.#out = new Lane(own, () => this.#inner, random, now);
     this.#in = new Lane(own, () => this.#guest, random, now);
+  }
+
+  get name(): string {
+    return this.#inner.name;
   }
 
   get isUp(): boolean {
@@ -167,24 +188,55 @@ export class SlowLine implements NetworkBackend {
 
   attach(guest: GuestPort): void {
     this.#guest = guest;
+    this.#attach(guest);
+  }
+
+  /** Take it from what it is connected to, which gets and gives nothing more. The guest sees its link go down. */
+  disconnect(): void {
+    this.#inner = NOTHING;
+    this.#clear();
+    this.#guest?.linkChanged(false);
+    // What waited for room is dropped now.
+    this.#guest?.resume();
+  }
+
+  /** Connect it to something else, after disconnect(). */
+  connect(inner: NetworkBackend): void {
+    this.#clear();
+    this.#inner = inner;
+    const guest = this.#guest;
+    if (!guest) return;
+    this.#attach(guest);
+    if (this.#isFrozen) inner.freeze?.();
+    if (this.#listens) inner.linkChanged(true);
+    guest.linkChanged(inner.isUp);
+  }
+
+  /** Who is connected no more speaks to nobody. */
+  #attach(guest: GuestPort): void {
+    const inner = this.#inner;
     const lane = this.#in;
     const accepts = (): Readonly<Offloads> => guest.accepts;
-    this.#inner.attach({
+    const isCurrent = (): boolean => this.#inner === inner;
+    inner.attach({
       mac: guest.mac,
       mtu: guest.mtu,
       get accepts() {
         return accepts();
       },
-      take: (frame) => lane.take(frame),
+      take: (frame) => !isCurrent() || lane.take(frame),
       flush: () => guest.flush(),
       resume: () => {
-        if (this.#out.resume()) guest.resume();
+        if (isCurrent() && this.#out.resume()) guest.resume();
       },
       linkChanged: (up) => {
+        if (!isCurrent()) return;
         if (!up) this.#clear();
         guest.linkChanged(up);
       },
-      warn: (error) => guest.warn(error),
+      warn: (error) => {
+        if (isCurrent()) guest.warn(error);
+      },
     });
   }
 
@@ -201,6 +253,7 @@ export class SlowLine implements NetworkBackend {
   }
 
   linkChanged(up: boolean): void {
+    this.#listens = up;
     if (!up) this.#clear();
     this.#inner.linkChanged(up);
   }
@@ -211,12 +264,14 @@ export class SlowLine implements NetworkBackend {
   }
 
   freeze(): void {
+    this.#isFrozen = true;
     this.#out.freeze();
     this.#in.freeze();
     this.#inner.freeze?.();
   }
 
   thaw(): void {
+    this.#isFrozen = false;
     this.#inner.thaw?.();
     this.#out.thaw();
     this.#in.thaw();
