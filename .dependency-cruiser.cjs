@@ -53,7 +53,7 @@ module.exports = {
       to: {
         path: '^(engine|main)/',
         pathNot:
-          '^(engine/runner/(control|console-channel|console-sender)|main/(box-|image-|inside-|network-)?contract)\\.ts$|^engine/(settings|errors)/',
+          '^(engine/runner/(control|console-channel|console-sender)|main/(box-|image-|inside-|log-|network-)?contract)\\.ts$|^engine/(settings|errors)/',
         dependencyTypesNot: ['type-only'],
       },
     },

@@ -3,6 +3,7 @@ import type { BrowserWindow } from 'electron';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { boxValuesSchema } from '../engine/settings/settings';
 import { CloseGuard } from './close-guard';
+import type { CloseChoice } from './contract';
 import { boxView } from '../test/support/box-view';
 import { TestEngine } from '../test/support/test-engine';
 import { Machines } from './machines';
@@ -23,7 +24,10 @@ let questions: number;
 let waits: { pids: readonly number[]; milliseconds: number }[];
 let goneInTime: boolean;
 
-async function guardOn(platform: NodeJS.Platform, { started = true } = {}): Promise<CloseGuard> {
+async function guardOn(
+  platform: NodeJS.Platform,
+  { started = true, habit = 'ask' }: { started?: boolean; habit?: CloseChoice | 'ask' } = {},
+): Promise<CloseGuard> {
   const config = boxValuesSchema.parse({ name: 'One' });
   engine = new TestEngine();
   machines = new Machines({
@@ -42,6 +46,7 @@ async function guardOn(platform: NodeJS.Platform, { started = true } = {}): Prom
     app: app as never,
     dialog: { showMessageBox: () => Promise.reject(new Error('no native question')) },
     locale: () => 'en',
+    habit: () => habit,
     platform,
     wait: (pids, milliseconds) => {
       waits.push({ pids, milliseconds });
@@ -203,5 +208,31 @@ describe('CloseGuard', () => {
     await guardOn('linux', { started: false });
     machines.emit('changed', boxView());
     expect(app.quit).not.toHaveBeenCalled();
+  });
+});
+
+describe('what the user has decided for good', () => {
+  it('keeps boxes running without a question, each time; but who quits is asked', async () => {
+    const guard = await guardOn('linux', { habit: 'keep-running' });
+    expect(goesOn(window, 'close')).toBe(false);
+    expect(goesOn(window, 'close')).toBe(false);
+    expect([questions, window.hide.mock.calls.length]).toEqual([0, 2]);
+    guard.quit();
+    expect(questions).toBe(1);
+  });
+
+  it('shuts boxes down without a question, and asks who closes the window again meanwhile', async () => {
+    await guardOn('linux', { habit: 'shut-down' });
+    expect(goesOn(window, 'close')).toBe(false);
+    expect(questions).toBe(0);
+    await expect.poll(() => machines.active()[0].state).toBe('stopping');
+    expect(goesOn(window, 'close')).toBe(false);
+    expect(questions).toBe(1);
+  });
+
+  it('quits at once where nothing runs', async () => {
+    const guard = await guardOn('linux', { started: false, habit: 'keep-running' });
+    guard.quit();
+    expect(app.quit).toHaveBeenCalled();
   });
 });

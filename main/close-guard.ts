@@ -17,6 +17,8 @@ export interface CloseGuardOptions {
   window: () => BrowserWindow | undefined;
   app: Pick<App, 'on' | 'quit'>;
   dialog: Pick<Dialog, 'showMessageBox'>;
+  /** What the user wants done without being asked. */
+  habit?: () => CloseChoice | 'ask';
   /** What the native question is asked in. */
   locale: () => Locale;
   platform?: NodeJS.Platform;
@@ -33,6 +35,8 @@ export class CloseGuard {
   private wasHidden = false;
   /** Counts decisions: each takes the place of the one before, so that "cancel" ends the wait of "shut down". */
   private decision = 0;
+  /** They are being shut down, without a question. */
+  private isHabitDone = false;
   private readonly patience = new Patience();
 
   constructor(private readonly options: CloseGuardOptions) {
@@ -42,7 +46,7 @@ export class CloseGuard {
       if (this.quitting || machines.active().length === 0) return;
       event.preventDefault();
       // On macOS the user asked to quit. Elsewhere nobody can but by closing the window: the system wants it.
-      if (platform === 'darwin' && !this.ending) this.consider();
+      if (platform === 'darwin' && !this.ending) this.consider(true);
       else this.end('session');
     });
     // Nobody is left to look: a hidden app ends with its last machine. A window that is still being opened is not visible either.
@@ -126,8 +130,26 @@ export class CloseGuard {
     for (const vm of this.machines.active()) this.machines.forceOff(vm.id).catch(mayHaveEnded);
   }
 
-  private consider(): void {
+  /** As the user asks for in the tray: boxes that run are asked about. */
+  quit(): void {
+    if (this.machines.active().length === 0) this.options.app.quit();
+    else this.consider(true);
+  }
+
+  /** `isQuit`: the app is to end, not only its window to go. */
+  private consider(isQuit = false): void {
     const running = this.machines.active();
+    const habit = this.options.habit?.() ?? 'ask';
+    if (habit === 'keep-running' && !isQuit) {
+      void this.choose(habit);
+      return;
+    }
+    // Who closes the window once more while that is being done wants to be asked.
+    if ((habit === 'shut-down' || habit === 'force-off') && !this.isHabitDone) {
+      this.isHabitDone = true;
+      void this.choose(habit);
+      return;
+    }
     this.options.window()?.show();
     if (!this.options.ask(running)) void this.askNatively(running);
   }

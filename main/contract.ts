@@ -1,3 +1,5 @@
+import type { Habits } from './habits';
+import type { Update } from './update-check';
 import type { Diagnosis } from '../engine/doctor/doctor';
 import type { Graphics } from '../engine/doctor/host';
 import type { ChannelKind } from '../engine/runner/channel';
@@ -5,6 +7,7 @@ import type { ErrorReport, Input, Progress, Status } from '../engine/runner/cont
 import { type BoxNotices, type BoxRequests, boxNoticeNames, boxRequestNames } from './box-contract';
 import { type InsideRequests, insideRequestNames } from './inside-contract';
 import { type ImageNotices, type ImageRequests, imageNoticeNames, imageRequestNames } from './image-contract';
+import { type LogRequests, logRequestNames } from './log-contract';
 import { type Forward, type NetworkRequests, networkRequestNames } from './network-contract';
 import type { BoxValues } from '../engine/settings/settings';
 
@@ -88,6 +91,8 @@ export interface ScreenLook {
   release: 'ctrl-alt-g' | 'ctrl-shift-f12' | 'right-ctrl';
 }
 
+export type { Habits, Update };
+
 export interface AppInfo {
   version: string;
   platform: string;
@@ -95,6 +100,7 @@ export interface AppInfo {
   language: Language;
   look: LibraryLook;
   screen: ScreenLook;
+  habits: Habits;
   /** A screen reader or the like is at work. */
   assistive: boolean;
 }
@@ -103,16 +109,20 @@ export interface AppInfo {
 export type CloseChoice = 'keep-running' | 'shut-down' | 'force-off' | 'cancel';
 
 /** Requests of the window: arguments and answer. */
-export interface Requests extends BoxRequests, ImageRequests, InsideRequests, NetworkRequests {
+export interface Requests extends BoxRequests, ImageRequests, InsideRequests, LogRequests, NetworkRequests {
   'app.info'(): AppInfo;
   'app.set-theme'(theme: Theme): void;
   'app.set-language'(language: Language): void;
   'app.set-look'(look: LibraryLook): void;
   'app.set-screen'(look: ScreenLook): void;
+  'app.set-habits'(habits: Habits): void;
+  /** The newest version, where the user's preferences say; null if this is it. */
+  'app.check-update'(): Update | null;
   'app.set-full-screen'(on: boolean): void;
   /** Open a web address that a guest wrote, once the user has confirmed it. */
   'app.open-link'(url: string): void;
-  'app.close'(choice: CloseChoice): void;
+  /** `always`: so without asking, from now on. */
+  'app.close'(choice: CloseChoice, always: boolean): void;
   /** Files of boxes that the user opened with the app, to be imported; told once. */
   'app.opened-files'(): string[];
   /** Look at this computer; what the window draws with only the window knows. */
@@ -155,6 +165,8 @@ export interface Notices extends BoxNotices, ImageNotices {
   'app.window': { visible: boolean; fullScreen: boolean };
   /** The window was asked to close while these VMs run: ask the user, then request `app.close`. */
   'app.close-requested': VmView[];
+  /** The user has picked a box in the system's tray, or a notification about it. */
+  'app.show-box': string;
   /** There are files for `app.opened-files`. */
   'app.files-opened': null;
 }
@@ -167,12 +179,15 @@ const requestNames: Record<RequestName, true> = {
   ...boxRequestNames,
   ...insideRequestNames,
   ...imageRequestNames,
+  ...logRequestNames,
   ...networkRequestNames,
   'app.info': true,
   'app.set-theme': true,
   'app.set-language': true,
   'app.set-look': true,
   'app.set-screen': true,
+  'app.set-habits': true,
+  'app.check-update': true,
   'app.set-full-screen': true,
   'app.open-link': true,
   'app.close': true,
@@ -204,6 +219,7 @@ const noticeNames: Record<NoticeName, true> = {
   'vm.removed': true,
   'app.window': true,
   'app.close-requested': true,
+  'app.show-box': true,
   'app.files-opened': true,
 };
 

@@ -5,10 +5,13 @@ import {
   type BrowserWindow,
   Menu,
   MessageChannelMain,
+  Notification,
+  Tray,
   app,
   clipboard,
   dialog,
   ipcMain,
+  nativeImage,
   nativeTheme,
   powerMonitor,
   powerSaveBlocker,
@@ -46,18 +49,24 @@ import { insideRequests } from './inside-requests';
 import { imageRequests } from './image-requests';
 import { type RequestHandlers, answerRequest } from './ipc';
 import { keepAwake } from './keep-awake';
+import { logRequests } from './log-requests';
 import { Machines } from './machines';
 import { messages } from './messages';
 import { Microphones } from './microphones';
 import { networkRequests } from './network-requests';
+import { notifyOfBoxes } from './notifier';
 import { linkOpener } from './open-link';
 import { OpenedFiles } from './opened-files';
 import { Preferences } from './preferences';
 import { confinePages, confineSession } from './security';
+import { HIDDEN, setStartAtLogin } from './start-at-login';
+import { TrayIcon, trayPicture } from './tray-icon';
 import { trialInUtility } from './trial-in-utility';
+import { checkForUpdate } from './update-check';
 import { createWindow } from './window';
 
 const home = dataDirectory();
+const DAY_MS = 86_400_000;
 const rendererRoot = join(import.meta.dirname, '..', 'renderer');
 
 let window: BrowserWindow | undefined;
@@ -118,6 +127,33 @@ function run(): void {
     app,
     dialog,
     locale,
+    habit: () => preferences.get('habits').close,
+  });
+  const showBox = (vm?: string): void => {
+    open();
+    if (vm !== undefined) notify('app.show-box', vm);
+  };
+  const tray = new TrayIcon({
+    machines,
+    createTray: () =>
+      new Tray(trayPicture(process.platform === 'darwin' ? 16 : 32, (bitmap, size) => nativeImage.createFromBitmap(bitmap, size))),
+    buildMenu: (template) => Menu.buildFromTemplate(template),
+    locale,
+    open: showBox,
+    quit: () => guard.quit(),
+  });
+  const tell = (note: { title: string; body: string }, chosen: () => void): void => {
+    if (!Notification.isSupported()) return;
+    const notification = new Notification(note);
+    notification.on('click', chosen);
+    notification.show();
+  };
+  notifyOfBoxes({
+    machines,
+    isSeen: () => openWindow()?.isFocused() ?? false,
+    isOn: () => preferences.get('habits').notify,
+    show: (note, vm) => tell(note, () => showBox(vm)),
+    locale,
   });
 
   const microphones = new Microphones({ machines, dialog, systemPreferences, window: openWindow, locale });
@@ -136,6 +172,7 @@ function run(): void {
     ...doctorRequests({ dataFolder: home, verdict, dialog, window: openWindow, locale }),
     ...insideRequests({ machines, library }),
     ...imageRequests({ library, dataFolder: home, fork, verdict, log, tell: (notice) => notify('image.progress', notice) }),
+    ...logRequests({ machines, dataDirectory: home, dialog, window: openWindow, locale }),
     ...networkRequests({ machines, dialog, window: openWindow, locale, openLink }),
     'app.info': () => ({
       version: app.getVersion(),
@@ -144,6 +181,7 @@ function run(): void {
       language: preferences.get('language'),
       look: preferences.get('look'),
       screen: preferences.get('screen'),
+      habits: preferences.get('habits'),
       assistive: app.accessibilitySupportEnabled,
     }),
     'app.set-theme': async (theme) => {
@@ -153,9 +191,18 @@ function run(): void {
     'app.set-language': (language) => preferences.set({ language }),
     'app.set-look': (look) => preferences.set({ look }),
     'app.set-screen': (screen) => preferences.set({ screen }),
+    'app.set-habits': async (habits) => {
+      if (habits.login !== preferences.get('habits').login) await setStartAtLogin(habits.login, app);
+      await preferences.set({ habits });
+      tray.isOn = habits.tray;
+    },
+    'app.check-update': async () => (await checkForUpdate(preferences.get('habits').feed, app.getVersion())) ?? null,
     'app.set-full-screen': (on) => openWindow()?.setFullScreen(on),
     'app.open-link': (url) => openLink(url),
-    'app.close': (choice) => guard.choose(choice),
+    'app.close': async (choice, always) => {
+      if (always && choice !== 'cancel') await preferences.set({ habits: { ...preferences.get('habits'), close: choice } });
+      await guard.choose(choice);
+    },
     'app.opened-files': () => openedFiles.take(),
     'clipboard.write': (text) => clipboard.writeText(text),
     'clipboard.read': () => clipboard.readText(),
@@ -202,6 +249,7 @@ function run(): void {
     of.webContents.on('did-finish-load', tell);
   };
 
+  let wasOpen = false;
   const open = (): void => {
     // macOS and a second start may ask before there can be a window; the first one comes by itself.
     if (!app.isReady()) return;
@@ -211,13 +259,30 @@ function run(): void {
       window.focus();
       return;
     }
-    window = createWindow(preferences);
+    const isHidden = !wasOpen && process.argv.includes(HIDDEN) && preferences.get('habits').tray;
+    wasOpen = true;
+    window = createWindow(preferences, { isHidden });
     guard.guard(window);
     tellOfWindow(window);
     window.webContents.on('render-process-gone', (_event, details) => {
       log.error('The window crashed and is loaded again.', details);
       if (details.reason !== 'clean-exit' && !window?.isDestroyed()) window?.reload();
     });
+  };
+
+  /** Once a day, and only where the user has said where. */
+  const lookForUpdate = async (): Promise<void> => {
+    const { feed, notify: mayTell } = preferences.get('habits');
+    const { at, told } = preferences.get('updateCheck');
+    if (feed === '' || Math.abs(Date.now() - at) < DAY_MS) return;
+    try {
+      const update = await checkForUpdate(feed, app.getVersion());
+      await preferences.set({ updateCheck: { at: Date.now(), told: update?.version ?? told } });
+      if (update && update.version !== told && mayTell)
+        tell({ title: messages[locale()].notes.update(update.version), body: '' }, () => void openLink(update.url));
+    } catch (error) {
+      log.warn('No update could be looked for.', error);
+    }
   };
 
   /** Start what is to start with the app, once what a crash has left is put right. */
@@ -255,6 +320,9 @@ function run(): void {
     });
     protocol.handle(APP_SCHEME, (request) => serveAsset(rendererRoot, request));
     open();
+    tray.isOn = preferences.get('habits').tray;
+    void lookForUpdate();
+    setInterval(() => void lookForUpdate(), DAY_MS).unref();
     void startBoxes().catch((error: unknown) => log.error('The library could not be read.', error));
     // Now, since Electron sets up its own way with signals while it starts: that one quits as a user does, with questions on macOS.
     for (const signal of ENDING_SIGNALS) process.on(signal, () => guard.end(signal));

@@ -55,6 +55,8 @@ describe('answerRequest', () => {
 const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'doctor.diagnose': [{ renderer: 'a graphics processor' }],
   'doctor.save-report': [],
+  'log.read': ['a', 'serial'],
+  'log.save': [null, 'app'],
   'inside.look': ['a'],
   'inside.board': ['a'],
   'inside.profile': ['a'],
@@ -95,7 +97,9 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'app.set-screen': [{ scale: 'fit', follow: true, pointer: 'mouse', release: 'right-ctrl' }],
   'app.set-full-screen': [true],
   'app.open-link': ['https://example.org/'],
-  'app.close': ['cancel'],
+  'app.close': ['cancel', true],
+  'app.set-habits': [{ close: 'ask', tray: false, notify: true, login: false, fontSize: 13, feed: '' }],
+  'app.check-update': [],
   'clipboard.write': ['text'],
   'clipboard.read': [],
   'library.list': [],
@@ -116,7 +120,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
 };
 const channels = Object.entries(valid) as [RequestName, unknown[]][];
 /** What may be null. */
-const orNull = ['box.create 1', 'box.import 0'];
+const orNull = ['box.create 1', 'box.import 0', 'log.read 0', 'log.save 0'];
 /** A value of each kind that structured clones carry. */
 const kinds: unknown[] = [
   undefined,

@@ -6,9 +6,11 @@ import { reportError } from '../engine/runner/error-report';
 import { APP_ORIGIN } from './asset-protocol';
 import { boxArguments } from './box-requests';
 import type { Answer, RequestName, Requests } from './contract';
+import { habitsSchema } from './habits';
 import { insideArguments } from './inside-requests';
 import { imageArguments } from './image-requests';
 import { LONGEST_LINK } from './link';
+import { logArguments } from './log-requests';
 import { networkArguments } from './network-requests';
 import { languageSchema, lookSchema, screenLookSchema, themeSchema } from './preferences';
 
@@ -19,15 +21,18 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   ...boxArguments,
   ...insideArguments,
   ...imageArguments,
+  ...logArguments,
   ...networkArguments,
   'app.info': z.tuple([]),
   'app.set-theme': z.tuple([themeSchema]),
   'app.set-language': z.tuple([languageSchema]),
   'app.set-look': z.tuple([lookSchema]),
   'app.set-screen': z.tuple([screenLookSchema]),
+  'app.set-habits': z.tuple([habitsSchema]),
+  'app.check-update': z.tuple([]),
   'app.set-full-screen': z.tuple([z.boolean()]),
   'app.open-link': z.tuple([z.string().max(LONGEST_LINK)]),
-  'app.close': z.tuple([z.enum(['keep-running', 'shut-down', 'force-off', 'cancel'])]),
+  'app.close': z.tuple([z.enum(['keep-running', 'shut-down', 'force-off', 'cancel']), z.boolean()]),
   'app.opened-files': z.tuple([]),
   'doctor.diagnose': z.tuple([z.strictObject({ renderer: z.string().max(1000).nullable() })]),
   'doctor.save-report': z.tuple([]),

@@ -18,10 +18,12 @@ interface Messages {
   dataFolder: string;
   dataFolderDetail: (folder: string, reason: string) => string;
   quit: string;
+  tray: { open: string; quit: string; running: (boxes: number) => string };
+  notes: Record<'ended' | 'failed' | 'prepared', (name: string) => string> & { update: (version: string) => string };
   /** How a report of the Doctor is called, without the ending. */
   reportName: string;
   /** Kinds of files that a dialog offers to show. */
-  files: Record<'iso' | 'drive' | 'box' | 'picture' | 'report' | 'capture' | 'any', string>;
+  files: Record<'iso' | 'drive' | 'box' | 'picture' | 'report' | 'capture' | 'log' | 'any', string>;
 }
 
 export const messages: Record<Locale, Messages> = {
@@ -42,6 +44,13 @@ export const messages: Record<Locale, Messages> = {
     dataFolder: 'Hartbox cannot use its data folder',
     dataFolderDetail: (folder, reason) => `${folder}\n\n${reason}\n\nMake the folder writable, or set HARTBOX_HOME to another one.`,
     quit: 'Quit',
+    tray: { open: 'Open Hartbox', quit: 'Quit', running: (n) => (n === 0 ? 'No box runs' : n === 1 ? '1 box runs' : `${n} boxes run`) },
+    notes: {
+      ended: (name) => `${name} has ended`,
+      failed: (name) => `${name} stopped with an error`,
+      prepared: (name) => `${name} is ready and starts`,
+      update: (version) => `Hartbox ${version} is there`,
+    },
     reportName: 'Hartbox report',
     files: {
       iso: 'ISO images',
@@ -50,6 +59,7 @@ export const messages: Record<Locale, Messages> = {
       picture: 'PNG pictures',
       report: 'Reports',
       capture: 'Network captures',
+      log: 'Logs',
       any: 'All files',
     },
   },
@@ -71,6 +81,17 @@ export const messages: Record<Locale, Messages> = {
     dataFolderDetail: (folder, reason) =>
       `${folder}\n\n${reason}\n\nDen Ordner beschreibbar machen oder mit HARTBOX_HOME einen anderen angeben.`,
     quit: 'Beenden',
+    tray: {
+      open: 'Hartbox öffnen',
+      quit: 'Beenden',
+      running: (n) => (n === 0 ? 'Keine Box läuft' : n === 1 ? '1 Box läuft' : `${n} Boxen laufen`),
+    },
+    notes: {
+      ended: (name) => `${name} ist zu Ende`,
+      failed: (name) => `${name} endete mit einem Fehler`,
+      prepared: (name) => `${name} ist bereit und startet`,
+      update: (version) => `Hartbox ${version} ist da`,
+    },
     reportName: 'Hartbox-Bericht',
     files: {
       iso: 'ISO-Abbilder',
@@ -79,6 +100,7 @@ export const messages: Record<Locale, Messages> = {
       picture: 'PNG-Bilder',
       report: 'Berichte',
       capture: 'Netzwerkmitschnitte',
+      log: 'Protokolle',
       any: 'Alle Dateien',
     },
   },
@@ -98,6 +120,13 @@ export const messages: Record<Locale, Messages> = {
     dataFolder: 'Hartbox 无法使用其数据文件夹',
     dataFolderDetail: (folder, reason) => `${folder}\n\n${reason}\n\n请将该文件夹设为可写，或通过 HARTBOX_HOME 指定其他文件夹。`,
     quit: '退出',
+    tray: { open: '打开 Hartbox', quit: '退出', running: (n) => (n === 0 ? '没有虚拟机在运行' : `${n} 台虚拟机在运行`) },
+    notes: {
+      ended: (name) => `${name} 已结束`,
+      failed: (name) => `${name} 因错误停止`,
+      prepared: (name) => `${name} 已就绪并启动`,
+      update: (version) => `Hartbox ${version} 已发布`,
+    },
     reportName: 'Hartbox 报告',
     files: {
       iso: 'ISO 映像',
@@ -106,6 +135,7 @@ export const messages: Record<Locale, Messages> = {
       picture: 'PNG 图片',
       report: '报告',
       capture: '网络抓包',
+      log: '日志',
       any: '所有文件',
     },
   },

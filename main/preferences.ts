@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { replaceFile } from '../engine/host/new-file';
 import { hostFiles } from '../engine/host/patient-files';
+import { defaultHabits, habitsSchema } from './habits';
 
 export const themeSchema = z.enum(['system', 'light', 'dark']);
 export const languageSchema = z.enum(['system', 'en', 'de', 'zh-CN']);
@@ -39,6 +40,9 @@ const schema = z.object({
   language: languageSchema.catch('system'),
   look: lookSchema.catch({ layout: 'cards', order: 'name' }),
   screen: screenSchema.catch(screenSchema.parse({})),
+  habits: habitsSchema.catch(defaultHabits),
+  /** When a new version was last looked for, in milliseconds since 1970; and the one that the user was told of. */
+  updateCheck: z.object({ at: z.number(), told: z.string() }).catch({ at: 0, told: '' }),
   /** When each box was last started, in milliseconds since 1970. */
   lastUsed: z.record(z.string(), z.number()).catch({}),
   window: placeSchema.catch({ width: 1120, height: 760, maximized: false }),

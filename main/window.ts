@@ -11,7 +11,7 @@ const background = { light: '#f7f7f5', dark: '#131416' };
 const STILL_MS = 400;
 
 /** Open the app's one window, where it was. */
-export function createWindow(preferences: Preferences): BrowserWindow {
+export function createWindow(preferences: Preferences, { isHidden = false } = {}): BrowserWindow {
   const place = preferences.get('window');
   const window = new BrowserWindow({
     ...reachablePlace(
@@ -39,8 +39,10 @@ export function createWindow(preferences: Preferences): BrowserWindow {
   });
   // Not before it is shown: that would show it, empty as it is.
   window.once('ready-to-show', () => {
-    if (place.maximized) window.maximize();
-    window.show();
+    if (!isHidden) {
+      if (place.maximized) window.maximize();
+      window.show();
+    }
     remember(window, preferences);
   });
   const load = (): void => void window.loadURL(`${APP_ORIGIN}/index.html`);

@@ -12,6 +12,7 @@ import {
   RefreshCw,
   RotateCcw,
   RotateCw,
+  ScrollText,
   Settings,
   SquareTerminal,
   Trash2,
@@ -49,6 +50,11 @@ const commands = {
   },
   network: { icon: Network, label: 'machine.network', in: ['running', 'paused', 'stopping'] },
   inside: { icon: Activity, label: 'machine.inside', in: ['running', 'paused', 'stopping'] },
+  log: {
+    icon: ScrollText,
+    label: 'machine.log',
+    in: ['off', 'failed', 'broken', 'preparing', 'starting', 'running', 'paused', 'stopping'],
+  },
   rename: {
     icon: PencilLine,
     label: 'machine.rename',
@@ -151,6 +157,9 @@ export function useMachineCommands(): (command: MachineCommand, vm: VmView) => P
         return;
       case 'inside':
         await router.push({ name: 'inside', params: { id: vm.id } });
+        return;
+      case 'log':
+        await router.push({ name: 'log', params: { id: vm.id } });
         return;
       case 'clone':
         return boxes.clone(vm, false);

@@ -3,6 +3,7 @@ import { boxPages } from './box-pages';
 import DoctorView from './views/doctor-view.vue';
 import OverviewView from './views/overview-view.vue';
 import LibraryView from './views/library-view.vue';
+import PreferencesView from './views/preferences-view.vue';
 import MachineView from './views/machine-view.vue';
 import SystemsView from './views/systems-view.vue';
 
@@ -11,6 +12,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/', name: 'library', component: LibraryView },
   { path: '/box/:id', name: 'box', component: MachineView, props: true },
   { path: '/doctor', name: 'doctor', component: DoctorView },
+  { path: '/preferences', name: 'preferences', component: PreferencesView },
   { path: '/overview', name: 'overview', component: OverviewView },
   { path: '/systems', name: 'systems', component: SystemsView },
   ...boxPages,

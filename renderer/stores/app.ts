@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia';
 import { ref } from 'vue';
-import type { AppInfo, Language, LibraryLook, ScreenLook, Theme } from '../../main/contract';
+import type { AppInfo, Habits, Language, LibraryLook, ScreenLook, Theme } from '../../main/contract';
 import { request } from '../bridge';
 
 /** The app itself, and what the user prefers; the main process keeps it. */
@@ -34,5 +34,17 @@ export const useApp = defineStore('app', () => {
     await request('app.set-screen', { ...info.value.screen });
   }
 
-  return { info, load, setTheme, setLanguage, setLook, setScreen };
+  async function setHabits(change: Partial<Habits>): Promise<void> {
+    if (!info.value) return;
+    const before = info.value.habits;
+    info.value.habits = { ...before, ...change };
+    try {
+      await request('app.set-habits', { ...info.value.habits });
+    } catch (error) {
+      info.value.habits = before;
+      throw error;
+    }
+  }
+
+  return { setHabits, info, load, setTheme, setLanguage, setLook, setScreen };
 });

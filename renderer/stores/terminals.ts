@@ -1,9 +1,10 @@
 import { defineStore } from 'pinia';
-import { ref } from 'vue';
+import { ref, watch } from 'vue';
 import type { VmView } from '../../main/contract';
 import { onPort } from '../box-ports';
 import { request } from '../bridge';
-import { type TerminalBehaviour, TerminalSession } from '../terminal/terminal-session';
+import { useApp } from './app';
+import { FONT_SIZE, type TerminalBehaviour, TerminalSession } from '../terminal/terminal-session';
 
 /** One terminal per VM, kept with its scrollback while the user looks elsewhere and from one start to the next. */
 export const useTerminals = defineStore('terminals', () => {
@@ -11,6 +12,18 @@ export const useTerminals = defineStore('terminals', () => {
   /** Last lines on each VM's screen, for the cards. */
   const previews = ref<Record<string, string[]>>({});
   const options = { assistive: false };
+  const app = useApp();
+  watch(
+    () => app.info?.habits.fontSize,
+    (points) => {
+      if (points !== undefined) for (const one of sessions.values()) one.fontSize = points;
+    },
+  );
+  /** Other letters by one point, or of the usual size. */
+  async function resizeFont(step: 1 | -1 | 0): Promise<void> {
+    const now = app.info?.habits.fontSize ?? FONT_SIZE;
+    await app.setHabits({ fontSize: step === 0 ? FONT_SIZE : Math.min(32, Math.max(8, now + step)) });
+  }
   /** What each VM's guest may do beside writing text. */
   const behaviours = new Map<string, TerminalBehaviour>();
 
@@ -50,6 +63,7 @@ export const useTerminals = defineStore('terminals', () => {
     if (!found) {
       found = new TerminalSession({
         screenReaderMode: options.assistive,
+        fontSize: app.info?.habits.fontSize ?? FONT_SIZE,
         behaviour: behaviourOf(vm),
         // What is refused is no address of the web, which the guest had better not have written.
         onLink: (url) => void request('app.open-link', url).catch(() => undefined),
@@ -77,5 +91,5 @@ export const useTerminals = defineStore('terminals', () => {
     request('vm.connect', vm.id, 'console').catch(() => terminal.disconnect());
   }
 
-  return { previews, listen, session, follow };
+  return { resizeFont, previews, listen, session, follow };
 });

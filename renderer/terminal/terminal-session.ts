@@ -23,6 +23,8 @@ export interface TerminalBehaviour {
 
 export interface TerminalSessionOptions {
   screenReaderMode: boolean;
+  /** Points. */
+  fontSize?: number;
   /** Read whenever it matters, so that a change is effective at once. */
   behaviour: Readonly<TerminalBehaviour>;
   /** The user wants to follow a link in the guest's output. */
@@ -34,7 +36,7 @@ export interface TerminalSessionOptions {
 }
 
 const FONT = '"JetBrains Mono Variable"';
-const FONT_SIZE = 13;
+export const FONT_SIZE = 13;
 /** How long output may change before `onScreen` is told, in milliseconds. */
 const SCREEN_MS = 250;
 /** Characters of one command of the guest's to its terminal (OSC); xterm takes ten million, and hours for some of them. */
@@ -88,7 +90,7 @@ export class TerminalSession {
       allowProposedApi: true,
       cursorBlink: this.blinks,
       fontFamily: `${FONT}, ui-monospace, monospace`,
-      fontSize: FONT_SIZE,
+      fontSize: options.fontSize ?? FONT_SIZE,
       lineHeight: 1.2,
       scrollback: 10_000,
       screenReaderMode: options.screenReaderMode,
@@ -127,6 +129,11 @@ export class TerminalSession {
         this.options.onScreen(this.screen());
       }, SCREEN_MS);
     });
+  }
+
+  set fontSize(points: number) {
+    this.terminal.options.fontSize = points;
+    this.fit();
   }
 
   /** There is a port, or one has been asked for. */

@@ -45,6 +45,13 @@ describe('BootWatch', () => {
     expect(watch.progress).toBeUndefined();
   });
 
+  it('sees the end of a start of which the kernel says nothing', () => {
+    const { watch, seen } = watching();
+    watch.feed(bytes(START[0]));
+    watch.feed(bytes('\r\nWelcome to Hartbox.\r\n\x1b[1;32mroot@hartbox:~#\x1b[0m \x1b[6n'));
+    expect(seen).toEqual(['firmware', 'over']);
+  });
+
   it('learns how long a start takes, and says so at the next', async () => {
     const file = join(folder, 'boots', 'one.json');
     const first = watching(file);

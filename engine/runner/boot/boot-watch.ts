@@ -84,7 +84,8 @@ export class BootWatch {
       const stage = stageOf(line);
       if (stage) this.reach(stage);
     }
-    if (this.stage !== undefined && this.stage !== 'firmware' && !this.isOver && isPrompt(this.lines.last)) this.reach('ready');
+    // A quiet kernel says nothing between its firmware and the prompt.
+    if (this.stage !== undefined && !this.isOver && isPrompt(this.lines.last)) this.reach('ready');
     if (this.silence && this.stage === 'firmware') this.awaitKernel();
   }
 

@@ -7,7 +7,7 @@ const LINES: [BootStage, RegExp][] = [
   ['firmware', /^OpenSBI v\d/],
   ['loader', /^U-Boot (SPL )?\d{4}\.|^UEFI firmware \(version|^BdsDxe: |GNU GRUB|^Welcome to GRUB|>> FreeBSD EFI boot block|^EFI stub: /],
   ['kernel', /^\[ +0\.\d+\] Linux version |^---<<BOOT>>---|^xv6 kernel is booting/],
-  ['init', /\] Run \/\S+ as init process|\] Freeing unused kernel image|^init: starting /],
+  ['init', /\] Run \/\S+ as init process|\] Freeing unused kernel image|^init: starting |^BusyBox v\d/],
   ['services', /systemd\[1\]: |^Welcome to .+!$|^\[ +OK +\] |^INIT: version |^ \* (Starting|Mounting) |^OpenRC /],
 ];
 /** The last line, that has no end yet: somebody is asked for something. */
