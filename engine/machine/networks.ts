@@ -267,7 +267,7 @@ export class Networks {
 
 /** Settings of an adapter, by what a change of them means. */
 const SEEN_BY_GUEST = ['id', 'mac', 'mtu', 'queues', 'bus', 'slot'] as const;
-const CONNECTION = ['connection', 'name', 'hostAccess', 'allow', 'deny', 'subnet', 'connect', 'listen'] as const;
+const CONNECTION = ['connection', 'name', 'hostAccess', 'allow', 'deny', 'subnet', 'hostName', 'connect', 'listen'] as const;
 const LINE = ['rate', 'delay', 'loss'] as const;
 
 function differs(one: NetworkConfig, other: NetworkConfig, keys: readonly (keyof NetworkConfig)[]): boolean {
@@ -306,6 +306,7 @@ async function openBackend(config: NetworkConfig, options: NetworksOptions): Pro
         hostAccess: config.hostAccess,
         allow: config.allow,
         deny: config.deny,
+        hostName: config.hostName,
         forwards: config.forward?.flatMap((text) => parseForward(text) ?? []),
       });
     case 'stream':

@@ -100,6 +100,21 @@ export const networkSchema = z.strictObject({
     advanced: true,
     cli: { value: 'NET' },
   }),
+  hostName: option(
+    z
+      .string()
+      .regex(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/)
+      .optional(),
+    {
+      label: 'Name for the guest',
+      help: 'of nat: the host name that the guest is given by DHCP: letters, digits and dashes',
+      page: 'network',
+      kind: 'text',
+      effect: 'live',
+      advanced: true,
+      cli: { name: 'hostname', value: 'NAME' },
+    },
+  ),
   connect: option(z.string().max(256).optional(), {
     label: 'Connect to',
     help: 'where the other end listens: HOST:PORT, or unix: and the path of its socket; tried again until somebody is there',

@@ -56,6 +56,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
         { connection: 'nat', forward: ['2222:22', 'udp:*:5353:53'], hostAccess: true, deny: ['10.0.0.0/8'], subnet: '10.9.0.0/24' },
       ]),
       good('switch=lan', [{ connection: 'switch', name: 'lan' }]),
+      good('nat,hostname=guest-1', [{ connection: 'nat', hostName: 'guest-1' }]),
       good('tap=tap0', [{ connection: 'tap', name: 'tap0' }]),
       {
         texts: [
@@ -76,6 +77,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
       ['switch'],
       ['switch=a b'],
       ['tap'],
+      ['nat,hostname=a b'],
       ['tap=sixteen-letters-'],
       ['stream'],
       ['stream,connect=:1,listen=:2'],

@@ -91,6 +91,11 @@ describe('networks of a QEMU command line', () => {
     expect(networks('-nic socket,listen=:1234,model=virtio-net-device')).toMatchObject([{ connection: 'stream', bus: 'mmio' }]);
   });
 
+  it('give the guest a name', () => {
+    expect(networks('-nic user,hostname=guest-1,model=virtio-net-pci')).toMatchObject([{ connection: 'nat', hostName: 'guest-1' }]);
+    expect(() => plan('-netdev user,id=n,hostname=a.b')).toThrow("'a.b' is no name of a host");
+  });
+
   it('are interfaces of the host', () => {
     expect(networks('-nic tap,ifname=tap0,script=no,downscript=no,model=virtio-net-pci')).toMatchObject([
       { connection: 'tap', name: 'tap0' },

@@ -28,12 +28,13 @@ const MOST = 8;
 /** The net that QEMU's user networks have unless one is given. */
 const USER_NET = '10.0.2.0/24';
 
+const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
 const INTERFACE_NAME = /^[\w.-]{1,15}$/;
 
 /** Kinds of other end, by QEMU's names. */
 const KINDS: Readonly<Record<string, Kind>> = {
   user: {
-    does: 'NAT: net=, hostfwd=, restrict=; host=, dns= and dhcpstart= as they are anyway',
+    does: 'NAT: net=, hostfwd=, hostname=, restrict=; host=, dns= and dhcpstart= as they are anyway',
     read: userNetwork,
   },
   stream: {
@@ -196,6 +197,8 @@ function userNetwork(netdev: Properties): NetworkInput {
   for (const name of ['ipv4', 'ipv6'])
     if (netdev.takeSwitch(name) === false) throw netdev.wrong(`IPv4 and IPv6 cannot be switched off here: leave ${name} out`);
   const isRestricted = netdev.takeSwitch('restrict') ?? false;
+  const hostName = netdev.take('hostname');
+  if (hostName !== undefined && !HOST_NAME.test(hostName)) throw netdev.wrong(`'${hostName}' is no name of a host`);
   const forward = netdev.takeAll('hostfwd').map((text) => forwardOf(netdev, text, guest));
   return {
     connection: 'nat',
@@ -203,6 +206,7 @@ function userNetwork(netdev: Properties): NetworkInput {
     // The gateway is the host, with what listens on its own address, as in QEMU.
     ...(isRestricted ? { deny: ['*'] } : { hostAccess: true }),
     ...(forward.length > 0 && { forward }),
+    ...(hostName !== undefined && { hostName }),
   };
 }
 
