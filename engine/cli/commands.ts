@@ -1,6 +1,6 @@
 import type { Command } from './command';
 import { RUN, EXEC, START, ATTACH, STOP, PAUSE, RESUME, RESET, DEBUG } from './commands/running';
-import { STATS, PROFILE, INFO, RAM, SCREENSHOT, VNC, TYPE, CLICK, LOGS } from './commands/looking';
+import { STATS, PROFILE, INFO, RAM, SCREENSHOT, VNC, TYPE, CLICK, CLIPBOARD, LOGS } from './commands/looking';
 import {
   NETWORK,
   NETWORK_LIST,
@@ -55,6 +55,7 @@ export const COMMANDS = [
   VNC,
   TYPE,
   CLICK,
+  CLIPBOARD,
   LOGS,
   NETWORK,
   NETWORK_LIST,

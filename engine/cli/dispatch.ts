@@ -27,6 +27,7 @@ const HANDLERS: Record<string, () => Promise<Handler>> = {
   screenshot: async () => (await import('./screen')).screenshot,
   vnc: async () => (await import('./vnc')).vnc,
   type: async () => (await import('./screen')).type,
+  clipboard: async () => (await import('./clipboard')).clipboard,
   click: async () => (await import('./screen')).click,
   logs: async () => (await import('./logs')).logs,
   'network list': async () => (await import('./network')).networkList,

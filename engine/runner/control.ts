@@ -77,6 +77,8 @@ export const statusSchema = z.object({
   hasSound: z.boolean().optional(),
   /** What the guest is reached by, as far as is known, and the ports of this computer that lead to it. */
   network: z.object({ addresses: z.array(z.string()), forwards: z.array(forwardSchema) }),
+  /** Where it shares its clipboard: whether anybody in the guest does, and how often something was copied there. */
+  clipboard: z.object({ isThere: z.boolean(), copies: z.number().int().nonnegative() }).optional(),
   /** Size of the terminal. */
   columns: z.number().int(),
   rows: z.number().int(),
@@ -127,6 +129,17 @@ export const inputSchema = z.object({
     .max(64),
 });
 export type Input = z.output<typeof inputSchema>;
+
+const clipboardSchema = z.object({
+  text: z
+    .string()
+    .max(4 << 20)
+    .optional(),
+  png: z
+    .string()
+    .max(6 << 20)
+    .optional(),
+});
 
 /** A flow through NAT: bytes, and seconds. */
 const flowSchema = z.object({
@@ -199,6 +212,10 @@ export const OPERATIONS = {
     z.object({ file: z.string(), screen: z.number().int().nonnegative() }),
     z.object({ width: z.number(), height: z.number() }),
   ),
+  /** What is in the guest's clipboard: a text, and a picture as PNG in base64; neither where nothing is, or it is not said in time. */
+  'clipboard-get': row(none, clipboardSchema),
+  /** What programs of the guest find in theirs from now on, until they copy something; nothing: what they copied. `pngFile`: a picture by its path. */
+  'clipboard-set': row(clipboardSchema.extend({ pngFile: z.string().max(4096).optional() }), done),
   /** What lies where in the guest's physical address space, and the device tree that it gets: a flattened one, in base64. */
   board: row(
     none,

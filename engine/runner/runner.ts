@@ -2,6 +2,8 @@ import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { parseGdbAddress } from '../debug/gdb/address';
 import { GdbServer } from '../debug/gdb/server';
+import { GuestAgent } from '../display/agent/guest-agent';
+import { AGENT_PORT } from '../display/agent/protocol';
 import { makePassword } from '../display/vnc/password';
 import type { Seat } from '../display/vnc/seat';
 import { parseVncAddress, VncServer } from '../display/vnc/server';
@@ -16,6 +18,7 @@ import { checkSettings } from '../settings/problem';
 import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machineConfigSchema } from '../settings/settings';
 import { AudioHub } from './audio-hub';
 import type { ChannelKind, Connection } from './channel';
+import { getClipboard, setClipboard } from './clipboard';
 import { BootWatch } from './boot/boot-watch';
 import { ConsoleHub } from './console-hub';
 import type { Arguments, Progress, Result, RunState, Status } from './control';
@@ -105,6 +108,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private readonly hub: ConsoleHub;
   private readonly screens = new ScreenHub();
   private readonly audio = new AudioHub();
+  private agent: GuestAgent | undefined;
   private readonly log = new MessageLog();
   private readonly profiling = new Profiling();
   private readonly boot: BootWatch;
@@ -182,6 +186,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       }),
       screens: () => ({ screens: (this.machine?.scanouts ?? []).map(({ size }) => ({ ...size })) }),
       screenshot: ({ file, screen }) => saveScreenshot(this.running.scanout(screen), file),
+      'clipboard-get': () => getClipboard(this.agent),
+      'clipboard-set': (content) => setClipboard(this.agent, content),
       board: () => {
         const { running } = this;
         return { memoryMap: running.memoryMap, deviceTree: Buffer.from(running.deviceTree()).toString('base64') };
@@ -212,6 +218,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       pending: this.pending,
       screens: machine?.scanouts.length,
       input: machine?.inputKinds,
+      clipboard: this.agent && { isThere: this.agent.isThere, copies: this.agent.copies },
       hasSound: machine && machine.liveAudio !== undefined,
       network: {
         addresses: machine?.networks.flatMap(({ addresses }) => addresses) ?? [],
@@ -340,7 +347,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       ...(isTraced && { execTrace: names }),
       checkFences: options.checkFences ? { functions: names?.functions } : undefined,
       box: box?.library.folder(box.id),
-      ports: options.ports ?? [CONTROL_PORT],
+      ports: [...(options.ports ?? [CONTROL_PORT]), ...(config.clipboard ? [AGENT_PORT] : [])],
       onProgress: (progress) => this.report(progress),
       signal: this.preparation.signal,
     });
@@ -454,6 +461,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     machine.console.onData((data) => this.boot.feed(data));
     this.screens.attach(machine);
     this.audio.attach(machine.liveAudio);
+    if (machine.config.clipboard) this.agent = new GuestAgent(machine.port(AGENT_PORT), () => this.note());
     machine.on('warning', (warning) => this.warn(warning));
     machine.on('full', (error) => this.onFull(error));
     machine.on('networks', () => this.note());

@@ -248,6 +248,13 @@ export const hardwareSchema = z.strictObject({
     effect: 'restart',
     advanced: true,
   }),
+  clipboard: option(z.boolean().default(false), {
+    label: 'Shared clipboard',
+    help: 'texts and pictures copied here are found in the guest, and the other way round, while the window of the app that shows the box has the keyboard; spice-vdagent has to run in the guest',
+    page: 'system',
+    kind: 'switch',
+    effect: 'restart',
+  }),
   ai: option(z.boolean().default(false), {
     label: 'AI device',
     help: 'runs ONNX models for programs of the guest on this computer, by a device or, with any Linux, by the console ports org.hartbox.ai.0 to 3; docs/ai.md',

@@ -41,11 +41,17 @@ const needs = {
   acpi: [{ command: 'iasl', packages: ['acpica-tools'] }],
   // Reads what is captured of networks.
   network: [{ command: 'tshark', packages: ['tshark'] }],
+  // A desktop's agent, and who copies and pastes there.
+  clipboard: [
+    { file: '/usr/sbin/spice-vdagentd', packages: ['spice-vdagent'] },
+    { command: 'xclip', packages: ['xclip'] },
+    { command: 'Xvfb', packages: ['xvfb'] },
+  ],
 };
 
 /**
  * Look for everything, install what is missing where that is possible.
- * @returns {Promise<Record<'qemu' | 'compiler' | 'debugger' | 'disk' | 'browser' | 'loading' | 'acpi' | 'network', string[]>>} what is still missing of each, as package names
+ * @returns {Promise<Record<'qemu' | 'compiler' | 'debugger' | 'disk' | 'browser' | 'loading' | 'acpi' | 'network' | 'clipboard', string[]>>} what is still missing of each, as package names
  */
 export async function ensureSystemPackages() {
   let missing = findMissing();

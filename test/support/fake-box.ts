@@ -58,6 +58,8 @@ export class FakeBox
     input: () => ({ isHeard: true, lamps: [] }),
     memory: ({ target = 2 ** 30 }) => ({ total: 2 ** 30, target, usable: target, released: 0, isDriven: true }),
     screens: () => ({ screens: [{ width: 640, height: 480 }] }),
+    'clipboard-get': () => ({ text: 'copied' }),
+    'clipboard-set': (args) => this.note(args),
     screenshot: (args) => {
       this.note(args);
       return { width: 640, height: 480 };

@@ -137,6 +137,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
     bad: [['joystick'], ['mouse,pen']],
   },
   crypto: SWITCH,
+  clipboard: SWITCH,
   sound: SWITCH,
   soundFile: { good: [good(file('sound.wav'))], bad: [['']] },
   microphoneFile: { good: [good(file('voice.wav'))], bad: [['']] },

@@ -83,6 +83,15 @@ export const TYPE = command({
   arguments: ['box'],
 });
 
+export const CLIPBOARD = command({
+  name: 'clipboard',
+  summary: 'print what is in the clipboard of a box that runs, or put something there',
+  usage: ['BOX get [--picture FILE.png]', 'BOX set TEXT', 'BOX set - < FILE', 'BOX set --picture FILE.png'],
+  about: `The box's setting --clipboard has to be on, and spice-vdagent has to run in its guest, as it does on most desktops.`,
+  options: { picture: { type: 'value', value: 'FILE.png', help: 'a picture instead of a text' } },
+  arguments: ['box'],
+});
+
 export const CLICK = command({
   name: 'click',
   summary: 'click at a pixel of the screen of a box that runs',

@@ -1,0 +1,173 @@
+import { describe, expect, it } from 'vitest';
+import { randomBytes } from 'node:crypto';
+import { CLIPBOARD_MAX, type ClipboardContent, GuestAgent } from './guest-agent';
+import { type AgentMessage, encodeMessage, MessageReader, words } from './protocol';
+
+/** The guest's end of the port. */
+class GuestEnd {
+  isOpen = false;
+  readonly sent: Uint8Array[] = [];
+  readonly heard: AgentMessage[] = [];
+  takes = true;
+  #data: (data: Uint8Array) => void = () => undefined;
+  #drain: () => void = () => undefined;
+  #openChange: (isOpen: boolean) => void = () => undefined;
+  #reader = new MessageReader(
+    () => CLIPBOARD_MAX + 100,
+    (message) => this.heard.push(message),
+  );
+
+  write(data: Uint8Array): boolean {
+    this.sent.push(data);
+    this.#reader.push(data);
+    return this.takes;
+  }
+  discard(): void {
+    this.sent.length = 0;
+  }
+  onData(listener: (data: Uint8Array) => void): void {
+    this.#data = listener;
+  }
+  onDrain(listener: () => void): void {
+    this.#drain = listener;
+  }
+  onOpenChange(listener: (isOpen: boolean) => void): void {
+    this.#openChange = listener;
+  }
+  open(isOpen = true): void {
+    this.isOpen = isOpen;
+    this.#openChange(isOpen);
+  }
+  drain(): void {
+    this.#drain();
+  }
+  raw(data: Uint8Array): void {
+    this.#data(data);
+  }
+  say(type: number, data: Uint8Array): void {
+    this.raw(encodeMessage({ type, data }));
+  }
+  /** What came of this type since it was asked for last. */
+  take(type: number): number[][] {
+    const found = this.heard.filter((message) => message.type === type);
+    this.heard.length = 0;
+    return found.map(({ data }) => [...data]);
+  }
+}
+
+const SELECTIONS = 1 << 6;
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const join = (...parts: Uint8Array[]): Uint8Array => Uint8Array.from(parts.flatMap((part) => [...part]));
+
+function setUp(capabilities = SELECTIONS) {
+  const guest = new GuestEnd();
+  let changes = 0;
+  const agent = new GuestAgent(guest, () => changes++);
+  guest.open();
+  guest.say(6, words(1, capabilities));
+  return { guest, agent, changes: () => changes };
+}
+
+describe('the clipboard of a guest', () => {
+  it('is there once the agent says what it can, and no longer when it is gone', () => {
+    const { guest, agent, changes } = setUp();
+    expect(guest.take(6).map(([wantsAnswer]) => wantsAnswer)).toEqual([1, 0]);
+    expect([agent.isThere, changes()]).toEqual([true, 2]);
+    guest.open(false);
+    expect([agent.isThere, changes()]).toEqual([false, 3]);
+  });
+
+  it.each([0, SELECTIONS])('finds what is offered, as long as it is, with capabilities %i', (capabilities) => {
+    const head = capabilities ? words(0) : new Uint8Array(0);
+    const { guest, agent } = setUp(capabilities);
+    const ask = (type: number): number[][] => {
+      guest.say(8, join(head, words(type)));
+      return guest.take(4);
+    };
+    expect(ask(1)).toEqual([[...head, ...words(0)]]);
+    const png = Uint8Array.of(1, 2, 3);
+    agent.offer({ text: 'Grüße', png });
+    expect(guest.take(7)).toEqual([[...head, ...words(1, 2)]]);
+    expect(ask(1)).toEqual([[...head, ...words(1), ...bytes('Grüße')]]);
+    expect(ask(2)).toEqual([[...head, ...words(2), ...png]]);
+    expect(ask(3)).toEqual([[...head, ...words(0)]]);
+    agent.offer({});
+    expect(guest.take(9)).toEqual([[...head]]);
+    expect(ask(1)).toEqual([[...head, ...words(0)]]);
+    agent.offer({ text: 'x'.repeat(CLIPBOARD_MAX + 1) });
+    expect(guest.take(7)).toEqual([]);
+  });
+
+  it('tells what was copied there when somebody wants it', async () => {
+    const { guest, agent } = setUp();
+    agent.offer({ text: 'ours' });
+    // Of a mouse.
+    guest.say(7, join(words(1), words(1)));
+    expect(agent.copies).toBe(0);
+    guest.say(7, join(words(0), words(1, 2, 77)));
+    expect(agent.copies).toBe(1);
+    const read = [agent.read(), agent.read()];
+    for (const _ of read) {
+      for (const [type, data] of [
+        [1, bytes('theirs')],
+        [2, Uint8Array.of(9)],
+      ] as const) {
+        await new Promise(setImmediate);
+        expect(guest.take(8)).toEqual([[...words(0, type)]]);
+        guest.say(4, join(words(0, type), data));
+      }
+    }
+    const content: ClipboardContent = { text: 'theirs', png: Uint8Array.of(9) };
+    expect(await Promise.all(read)).toEqual([content, content]);
+    guest.say(9, words(0));
+    expect(await agent.read()).toEqual({});
+    guest.say(7, words(0, 1));
+    const unanswered = agent.read();
+    await new Promise(setImmediate);
+    guest.open(false);
+    expect(await unanswered).toEqual({ text: undefined, png: undefined });
+  });
+
+  it('is not answered where it asks and reads nothing', () => {
+    const { guest, agent } = setUp();
+    agent.offer({ text: 'x'.repeat(100_000) });
+    guest.takes = false;
+    for (let i = 0; i < 1000; i++) guest.say(8, words(0, 1));
+    expect(guest.sent.length).toBeLessThan(10);
+    guest.takes = true;
+    guest.drain();
+    guest.take(4);
+    guest.say(8, words(0, 1));
+    expect(guest.take(4)).toHaveLength(1);
+  });
+
+  it('survives whatever is written to the port, in small memory', async () => {
+    const { guest, agent } = setUp();
+    const before = process.memoryUsage().arrayBuffers;
+    for (let round = 0; round < 3000; round++) {
+      const kind = round % 4;
+      if (kind === 0) guest.raw(randomBytes(round % 4099));
+      // Messages that say that they are long, and of which nothing follows, or something of another kind.
+      else if (kind === 1) {
+        const bad = encodeMessage({ type: round % 20, data: randomBytes(round % 300) });
+        new DataView(bad.buffer).setUint32(8 + 16, (round * 2_654_435_761) >>> 0, true);
+        guest.raw(bad);
+      } else if (kind === 2) guest.say(round % 20, randomBytes((round * 7) % 5000));
+      else {
+        if (round % 3) guest.open(false);
+        guest.open();
+        guest.say(6, randomBytes(round % 40));
+      }
+    }
+    // It may say that it has what nobody has asked for.
+    for (let i = 0; i < 20; i++) guest.say(4, new Uint8Array(CLIPBOARD_MAX));
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(256 << 20);
+    guest.open(false);
+    guest.open();
+    guest.take(0);
+    guest.say(6, words(1, SELECTIONS));
+    agent.offer({ text: 'still here' });
+    guest.say(8, words(0, 1));
+    expect(guest.take(4)).toEqual([[...words(0, 1), ...bytes('still here')]]);
+  });
+});

@@ -1,0 +1,212 @@
+import {
+  type AgentMessage,
+  ANNOUNCE_CAPABILITIES,
+  CAPABILITIES,
+  CLIPBOARD,
+  CLIPBOARD_GRAB,
+  CLIPBOARD_RELEASE,
+  CLIPBOARD_REQUEST,
+  CLIPBOARD_SELECTION,
+  encodeMessage,
+  MessageReader,
+  NO_TYPE,
+  PNG,
+  TEXT,
+  words,
+} from './protocol';
+
+/** Bytes of a text or a picture, either way. */
+export const CLIPBOARD_MAX = 4 << 20;
+/** Bytes of messages beside those that carry a text or a picture. */
+const MESSAGE_MAX = 4096;
+/** How long a program of the guest may take to hand out what it copied, in milliseconds. */
+const PATIENCE_MS = 5000;
+/** The selection of Ctrl+C; those of a mouse (1 and 2) are left alone. */
+const SELECTION = 0;
+
+/** The host's end of the port that the agent opens. */
+export interface AgentPort {
+  readonly isOpen: boolean;
+  /** Returns false when the guest had better read first. */
+  write(data: Uint8Array): boolean;
+  /** Forget what the guest has not read. */
+  discard(): void;
+  onData(listener: (data: Uint8Array) => void): unknown;
+  onDrain(listener: () => void): unknown;
+  onOpenChange(listener: (isOpen: boolean) => void): unknown;
+}
+
+export interface ClipboardContent {
+  text?: string | undefined;
+  png?: Uint8Array | undefined;
+}
+
+/**
+ * The other end of spice-vdagent, which desktops have in the guest: the clipboard of both. The guest reads what was offered to it, and only
+ * while it is; what it has copied is asked for when somebody wants it. What it sends beside that is not kept.
+ */
+export class GuestAgent {
+  #reader = this.#newReader();
+  #capabilities: number | undefined;
+  #offered: ClipboardContent = {};
+  /** What the guest has copied, by type; empty where it has nothing, or the host has. */
+  #copied: readonly number[] = [];
+  #copies = 0;
+  /** The guest reads nothing for now. */
+  #isFull = false;
+  #wanted: { type: number; done: (data: Uint8Array | undefined) => void } | undefined;
+  #reading: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly port: AgentPort,
+    /** `isThere` or `copies` is another now. */
+    private readonly onChange: () => void = () => undefined,
+  ) {
+    port.onData((data) => this.#reader.push(data));
+    port.onDrain(() => {
+      this.#isFull = false;
+    });
+    port.onOpenChange((isOpen) => this.#opened(isOpen));
+    if (port.isOpen) this.#opened(true);
+  }
+
+  /** The agent runs in the guest, and knows of clipboards. */
+  get isThere(): boolean {
+    return this.#capabilities !== undefined;
+  }
+
+  /** How often something was copied in the guest. */
+  get copies(): number {
+    return this.#copies;
+  }
+
+  /** What programs of the guest find in the clipboard from now on; nothing: what they copied themselves. Texts and pictures that are too long are left out. */
+  offer({ text, png }: ClipboardContent): void {
+    const had = typesOf(this.#offered).length > 0;
+    this.#offered = {
+      ...(text !== undefined && text !== '' && Buffer.byteLength(text) <= CLIPBOARD_MAX && { text }),
+      ...(png && png.length <= CLIPBOARD_MAX && { png }),
+    };
+    const types = typesOf(this.#offered);
+    if (types.length > 0) {
+      this.#copied = [];
+      this.#send(CLIPBOARD_GRAB, words(...types));
+    } else if (had) this.#send(CLIPBOARD_RELEASE, new Uint8Array(0));
+  }
+
+  /** What is in the guest's clipboard: what was copied there, or what was offered. Empty where nothing is, and where the guest does not say in time. */
+  read(): Promise<ClipboardContent> {
+    const read = this.#reading.then(async () => {
+      if (this.#copied.length === 0) return this.#offered;
+      const text = this.#copied.includes(TEXT) ? await this.#fetch(TEXT) : undefined;
+      const png = this.#copied.includes(PNG) ? await this.#fetch(PNG) : undefined;
+      return { text: text && new TextDecoder().decode(text), png };
+    });
+    this.#reading = read.catch(() => undefined);
+    return read;
+  }
+
+  #opened(isOpen: boolean): void {
+    this.#reader = this.#newReader();
+    this.#capabilities = undefined;
+    this.#copied = [];
+    this.#isFull = false;
+    this.#wanted?.done(undefined);
+    this.port.discard();
+    if (isOpen) this.#announce(true);
+    this.onChange();
+  }
+
+  #newReader(): MessageReader {
+    return new MessageReader(
+      (type) => (type === CLIPBOARD && this.#wanted ? CLIPBOARD_MAX + 8 : MESSAGE_MAX),
+      (message) => this.#receive(message),
+    );
+  }
+
+  #announce(wantsAnswer: boolean): void {
+    this.#write({ type: ANNOUNCE_CAPABILITIES, data: words(wantsAnswer ? 1 : 0, CAPABILITIES) });
+  }
+
+  #receive({ type, data }: AgentMessage): void {
+    const view = new DataView(data.buffer, data.byteOffset, data.length);
+    if (type === ANNOUNCE_CAPABILITIES) {
+      if (data.length < 8) return;
+      this.#capabilities = view.getUint32(4, true);
+      if (view.getUint32(0, true) !== 0) this.#announce(false);
+      // What was offered before it was there.
+      this.offer(this.#offered);
+      this.onChange();
+      return;
+    }
+    const head = this.#hasSelections ? 4 : 0;
+    if (data.length < head || (head > 0 && data[0] !== SELECTION)) return;
+    switch (type) {
+      case CLIPBOARD_GRAB:
+        this.#copied = Array.from({ length: Math.floor((data.length - head) / 4) }, (_, i) => view.getUint32(head + 4 * i, true));
+        this.#offered = {};
+        this.#copies++;
+        this.onChange();
+        break;
+      case CLIPBOARD_RELEASE:
+        this.#copied = [];
+        break;
+      case CLIPBOARD_REQUEST:
+        if (data.length >= head + 4) this.#answer(view.getUint32(head, true));
+        break;
+      case CLIPBOARD:
+        // Who has nothing of that type answers with another.
+        if (data.length >= head + 4)
+          this.#wanted?.done(view.getUint32(head, true) === this.#wanted.type ? data.subarray(head + 4) : undefined);
+    }
+  }
+
+  #answer(type: number): void {
+    const { text, png } = this.#offered;
+    const data = type === TEXT && text !== undefined ? new TextEncoder().encode(text) : type === PNG ? png : undefined;
+    const head = words(data ? type : NO_TYPE);
+    const answer = new Uint8Array(4 + (data?.length ?? 0));
+    answer.set(head);
+    answer.set(data ?? [], 4);
+    this.#send(CLIPBOARD, answer);
+  }
+
+  #fetch(type: number): Promise<Uint8Array | undefined> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wanted?.done(undefined), PATIENCE_MS);
+      this.#wanted = {
+        type,
+        done: (data) => {
+          clearTimeout(timer);
+          this.#wanted = undefined;
+          resolve(data);
+        },
+      };
+      this.#send(CLIPBOARD_REQUEST, words(type));
+    });
+  }
+
+  get #hasSelections(): boolean {
+    return ((this.#capabilities ?? 0) & (1 << CLIPBOARD_SELECTION)) !== 0;
+  }
+
+  /** What concerns a selection. */
+  #send(type: number, data: Uint8Array): void {
+    if (!this.isThere) return;
+    const head = this.#hasSelections ? 4 : 0;
+    const whole = new Uint8Array(head + data.length);
+    whole[0] = SELECTION;
+    whole.set(data, head);
+    this.#write({ type, data: head === 0 ? data : whole });
+  }
+
+  #write(message: AgentMessage): void {
+    // One who asks and does not read is not answered.
+    if (this.#isFull || !this.port.isOpen) return;
+    this.#isFull = !this.port.write(encodeMessage(message));
+  }
+}
+
+function typesOf({ text, png }: ClipboardContent): number[] {
+  return [...(text === undefined ? [] : [TEXT]), ...(png ? [PNG] : [])];
+}

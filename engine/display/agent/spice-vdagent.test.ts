@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { endWithUs } from '../../../resources/setup/child-processes.mjs';
+import { ensureDisplay } from '../../../test/e2e/support/display';
+import { encodePng } from '../../gpu/png';
+import { GuestAgent } from './guest-agent';
+
+/** Debian's own agent, on this computer, with a socket in place of the port. */
+const folder = mkdtempSync(join(tmpdir(), 'hartbox-agent-'));
+const children: ChildProcess[] = [];
+const display = process.env.DISPLAY;
+delete process.env.DISPLAY;
+const endDisplay = await ensureDisplay();
+afterAll(() => {
+  for (const child of children) child.kill('SIGKILL');
+  endDisplay();
+  if (display !== undefined) process.env.DISPLAY = display;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(command: string, ...args: string[]): ChildProcess {
+  const child = endWithUs(spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] }));
+  children.push(child);
+  return child;
+}
+
+async function outputOf(command: string, ...args: string[]): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of start(command, ...args).stdout ?? []) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces);
+}
+
+/** A program that has something in the clipboard. */
+async function copy(target: string, data: Uint8Array): Promise<void> {
+  const child = start('xclip', '-selection', 'clipboard', '-t', target);
+  child.stdin?.end(data);
+  await new Promise((resolve) => child.on('exit', resolve));
+}
+
+const paste = (target: string): Promise<Buffer> => outputOf('xclip', '-selection', 'clipboard', '-t', target, '-o');
+
+describe.skipIf(process.platform !== 'linux')("Debian's spice-vdagent", { timeout: 120_000 }, () => {
+  it('shares its clipboard, texts and pictures, both ways', async () => {
+    let socket: Socket | undefined;
+    let opened: (isOpen: boolean) => void = () => undefined;
+    let data: (bytes: Uint8Array) => void = () => undefined;
+    const port = {
+      get isOpen() {
+        return socket !== undefined;
+      },
+      write: (bytes: Uint8Array) => socket?.write(bytes) ?? false,
+      discard: () => undefined,
+      onData: (listener: typeof data) => {
+        data = listener;
+      },
+      onDrain: (listener: () => void) => setInterval(listener, 100).unref(),
+      onOpenChange: (listener: typeof opened) => {
+        opened = listener;
+      },
+    };
+    const agent = new GuestAgent(port);
+    const server = createServer((connection) => {
+      socket = connection;
+      opened(true);
+      connection.on('data', (bytes) => data(Uint8Array.from(bytes)));
+    });
+    const [device, session] = [join(folder, 'port'), join(folder, 'session')];
+    await new Promise<void>((resolve) => server.listen(device, resolve));
+    start('spice-vdagentd', '-x', '-X', '-f', '-u', '/dev/null', '-s', device, '-S', session);
+    await vi.waitUntil(() => existsSync(session), { timeout: 30_000 });
+    start('spice-vdagent', '-x', '-s', device, '-S', session);
+    await vi.waitUntil(() => agent.isThere, { timeout: 30_000 });
+
+    const text = `Grüße aus der Box ${'x'.repeat(100_000)}`;
+    await vi.waitFor(
+      async () => {
+        agent.offer({ text });
+        expect((await paste('UTF8_STRING')).toString() === text).toBe(true);
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+    const picture = await encodePng(
+      300,
+      200,
+      Uint32Array.from({ length: 60_000 }, (_, i) => (0xff000000 | Math.imul(i, 2_654_435_761)) >>> 0),
+    );
+    agent.offer({ png: picture });
+    await vi.waitFor(async () => expect((await paste('image/png')).equals(picture)).toBe(true), { timeout: 30_000, interval: 500 });
+
+    const copies = agent.copies;
+    await copy('UTF8_STRING', Buffer.from(text));
+    await vi.waitUntil(() => agent.copies > copies, { timeout: 30_000 });
+    expect((await agent.read()).text === text).toBe(true);
+    const before = agent.copies;
+    await copy('image/png', picture);
+    await vi.waitUntil(() => agent.copies > before, { timeout: 30_000 });
+    await vi.waitFor(async () => expect(Buffer.from((await agent.read()).png ?? []).equals(picture)).toBe(true), { timeout: 30_000 });
+    server.close();
+    socket?.destroy();
+  });
+});

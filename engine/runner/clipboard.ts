@@ -1,0 +1,34 @@
+import { CLIPBOARD_MAX, type ClipboardContent, type GuestAgent } from '../display/agent/guest-agent';
+import { VmError } from '../errors/vm-error';
+import { readImageFile } from '../images/image-file';
+import type { Arguments, Result } from './control';
+
+/** `clipboard-get` and `clipboard-set` of the control table. */
+export async function getClipboard(agent: GuestAgent | undefined): Promise<Result<'clipboard-get'>> {
+  const { text, png } = await sharing(agent).read();
+  return { text, png: png && Buffer.from(png).toString('base64') };
+}
+
+export async function setClipboard(
+  agent: GuestAgent | undefined,
+  { text, png, pngFile }: Arguments<'clipboard-set'>,
+): Promise<Record<string, never>> {
+  const one = sharing(agent);
+  const content: ClipboardContent = { text, png: png === undefined ? undefined : Buffer.from(png, 'base64') };
+  if (pngFile !== undefined) content.png = (await readImageFile('picture', pngFile, CLIPBOARD_MAX)).bytes;
+  one.offer(content);
+  return {};
+}
+
+function sharing(agent: GuestAgent | undefined): GuestAgent {
+  if (!agent)
+    throw VmError.config('The box shares no clipboard: its settings say clipboard: false. Change that, and start it again.', {
+      code: 'no-clipboard',
+    });
+  if (agent.isThere) return agent;
+  throw new VmError(
+    'State',
+    'Nobody in the guest shares the clipboard: spice-vdagent does not run there, or its user has not logged in to a desktop yet.',
+    { code: 'no-clipboard-agent' },
+  );
+}
