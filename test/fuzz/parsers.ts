@@ -328,7 +328,11 @@ export const PARSERS: readonly Parser[] = [
     planBoot({ kernel: { what: 'kernel', path: 'x', bytes }, initrd: { what: 'initrd', path: 'x', bytes: text } }, RAM),
   ),
   parser('a kernel in Intel hex, or none at all', bytesOf([intelHex, text, linuxImage()]), (bytes) =>
-    planBoot({ kernel: { what: 'kernel', path: 'x', bytes }, load: [{ file: { what: 'file', path: 'x', bytes } }] }, RAM),
+    // Both at once would be in each other's way.
+    planBoot(
+      bytes.length % 2 ? { load: [{ file: { what: 'file', path: 'x', bytes } }] } : { kernel: { what: 'kernel', path: 'x', bytes } },
+      RAM,
+    ),
   ),
   parser(
     'a uImage',
