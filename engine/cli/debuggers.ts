@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { asVmError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 
 /** The debuggers that know RISC-V, the likeliest first. Plain `gdb` does in some systems only. */
@@ -31,14 +32,22 @@ It may have another name: give that with --with. Looked for: ${KNOWN.join(', ')}
 }
 
 function runs(program: string, args: string[]): boolean {
-  return spawnSync(program, args, { stdio: 'ignore', windowsHide: true }).status === 0;
+  const { status, error } = spawnSync(program, args, { stdio: 'ignore', windowsHide: true });
+  complain(error);
+  return status === 0;
+}
+
+/** Whatever keeps programs from being started: it is not that there is none. */
+function complain(error: NodeJS.ErrnoException | undefined): void {
+  if (error && !['ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOEXEC', 'UNKNOWN'].includes(error.code ?? '')) throw asVmError(error);
 }
 
 function knowsRiscV(gdb: string): boolean {
-  const { status, stderr } = spawnSync(gdb, ['-nx', '-batch', '-ex', 'set architecture riscv:rv64'], {
+  const { status, stderr, error } = spawnSync(gdb, ['-nx', '-batch', '-ex', 'set architecture riscv:rv64'], {
     encoding: 'utf8',
     windowsHide: true,
   });
+  complain(error);
   return status === 0 && !/undefined|ambiguous|error/i.test(stderr);
 }
 

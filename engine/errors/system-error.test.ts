@@ -40,6 +40,8 @@ describe('systemError', () => {
       }
     })();
     expect(systemError(cause)).toMatchObject({ kind: 'Resource', code: 'no-memory' });
+    const thread = Object.assign(new Error('Worker terminated'), { code: 'ERR_WORKER_OUT_OF_MEMORY' });
+    expect(systemError(thread)).toMatchObject({ kind: 'Resource', code: 'no-memory' });
   });
 
   it('says what could not be done where that is told, without names that are hidden', () => {

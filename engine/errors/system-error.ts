@@ -151,7 +151,8 @@ const DONE: Record<string, string> = {
   listen: 'made',
 };
 
-/** V8 says so in these words; there is no class or code for it. */
+/** V8 says so in these words; there is no class or code for it, but of a thread that ended by it. */
 function isOutOfMemory(error: Error): boolean {
+  if ((error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY') return true;
   return error instanceof RangeError && /could not allocate memory|allocation failed|Out of memory/i.test(error.message);
 }
