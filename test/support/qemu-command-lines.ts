@@ -77,6 +77,7 @@ const BOARD: readonly CommandLine[] = [
   bare('memory top', '-cpu rv64 -serial mon:stdio -m size=3072'),
   bare('hello', '-d int,cpu_reset -D $OUT1', { isLong: true }),
   bare('hello', '-serial mon:stdio -parallel none -global PIIX4_PM.disable_s3=1'),
+  row("-semihosting -M virt,aclint=on -cpu rv64 -smp 2 -bios none -kernel $M -nographic -append 'cpus alive'"),
   row('-M virt,dumpdtb=$OUT1 -display none', { code: 0 }),
   row('-M 128m -machine virt,dumpdtb=$OUT1 -display none', { code: 0 }),
 ];

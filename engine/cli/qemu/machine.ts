@@ -34,7 +34,9 @@ export function translateMachine(wanted: Wanted): TranslatedMachine {
     throw machine.wrong('Invalid AIA interrupt controller type; valid values are none, aplic, and aplic-imsic');
   if ((machine.takeNumber('aia-guests') ?? 0) !== 0)
     throw machine.wrong('there are no guest interrupt files: leave aia-guests out, or set it to 0');
-  if (machine.takeSwitch('aclint') ?? false) throw machine.wrong('there is the CLINT alone: leave aclint out, or set it to off');
+  // The other two of the ACLINT's devices are the CLINT's registers, at the same places.
+  if (machine.takeSwitch('aclint') ?? false)
+    wanted.warn(machine.where, 'there is the CLINT, with the registers of MSWI and MTIMER where the ACLINT has them; there is no SSWI');
   const accelerator = machine.take('accel') ?? 'tcg';
   if (!accelerator.split(':').includes('tcg'))
     throw machine.wrong(`invalid accelerator ${accelerator}: harts are translated, which QEMU calls tcg`);
