@@ -127,6 +127,9 @@ export async function monitor(context: MonitorContext, line: string): Promise<st
       throw error;
     }
   }
+  const meant = COMMANDS.find(({ usage }) => text.startsWith(`${usage.replace(/ ?(\[?[A-Z(]|\[).*/, '')} `));
+  if (meant)
+    return `${meant.usage}: ${meant.help}. Numbers are hexadecimal for addresses, and decimal for harts; names of registers are not known here.\n`;
   return `There is no such command: ${JSON.stringify(text.slice(0, 60))}. The commands are:\n${helpText()}`;
 }
 

@@ -207,6 +207,8 @@ describe('a session of a debugger', () => {
         .map((answer) => Buffer.from(answer.slice(1), 'hex').toString())
         .join('');
     expect(await monitor('help')).toMatch(/^help .*\n.*info registers/);
+    expect(await monitor('translate $pc')).toMatch(/^translate ADDRESS: .* names of registers are not known here\.\n$/);
+    expect(await monitor('info registers a0')).toMatch(/^info registers \[HART\]: /);
     expect(await monitor('nonsense')).toMatch(/no such command: "nonsense".*\nhelp/);
     expect(await monitor('info  registers 2')).toMatch(/^hart 2, user mode, pc 0{16}\n/);
     expect(await monitor('info registers 3')).toBe('There is no hart 3.\n');
