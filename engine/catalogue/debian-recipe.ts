@@ -68,6 +68,8 @@ const FILES: readonly AddedFile[] = [
   },
   // On a host that is busy with other things devices may take longer than the 90 seconds that systemd waits for them.
   { path: 'etc/systemd/system.conf.d/hartbox.conf', contents: '[Manager]\nDefaultDeviceTimeoutSec=600\n' },
+  // Nothing here has a radio, but systemd asks for the kernel's part of one, which is large.
+  { path: 'etc/modprobe.d/hartbox.conf', contents: 'blacklist cfg80211\n' },
   // Nobody should wait for a network that is not there.
   {
     path: 'etc/systemd/system/systemd-networkd-wait-online.service.d/hartbox.conf',
