@@ -59,6 +59,8 @@ export function formatPixelFormat(format: PixelFormat): Buffer {
 }
 
 const OWN_BYTES = formatPixelFormat(OWN_FORMAT);
+const RGBA_BYTES = formatPixelFormat({ ...OWN_FORMAT, redShift: 0, blueShift: 16 });
+const OPAQUE = 0xff000000;
 
 /** Writes pixels, given as RGBA words (R in the lowest byte), as a client wants them. */
 export class PixelWriter {
@@ -68,6 +70,10 @@ export class PixelWriter {
   readonly compressedBytes: number;
   /** The format is OWN_FORMAT, for which there are shorter ways. */
   private readonly isOwn: boolean;
+  /** As the pixels are that are given. */
+  private readonly isRgba: boolean;
+  /** Bits in which no colour is, all set: noVNC 1.3 takes them for how opaque a pixel is. */
+  readonly #rest: number;
   /** By how many bits, and in which order the bytes of a compressed pixel are taken from the word. */
   readonly #compressedShift: number;
   readonly #isBigEndian: boolean;
@@ -82,8 +88,10 @@ export class PixelWriter {
     ];
     this.bytes = format.bytes;
     this.isOwn = formatPixelFormat(format).equals(OWN_BYTES);
+    this.isRgba = formatPixelFormat(format).equals(RGBA_BYTES);
     this.#isBigEndian = format.isBigEndian;
     const used = ((format.redMax << format.redShift) | (format.greenMax << format.greenShift) | (format.blueMax << format.blueShift)) >>> 0;
+    this.#rest = format.bytes === 4 ? ~used : 0;
     const fitsLow = used <= 0xffffff;
     const fitsHigh = (used & 0xff) === 0;
     const isCompressed = format.bytes === 4 && (fitsLow || fitsHigh);
@@ -95,21 +103,25 @@ export class PixelWriter {
    * Write pixels at `at` of `target`, which has to begin where its memory does and to have room for them; returns where the next go.
    */
   writeAll(pixels: Uint32Array, target: Uint8Array, at: number): number {
+    if (this.isRgba && at % 4 === 0) {
+      new Uint32Array(target.buffer, at, pixels.length).set(pixels);
+      return at + 4 * pixels.length;
+    }
     if (this.isOwn && at % 4 === 0) {
       const words = new Uint32Array(target.buffer, at, pixels.length);
       for (let i = 0; i < pixels.length; i++) {
         const pixel = pixels[i];
-        words[i] = (pixel & 0xff00) | ((pixel & 0xff) << 16) | ((pixel >>> 16) & 0xff);
+        words[i] = (pixel & 0xff00) | ((pixel & 0xff) << 16) | ((pixel >>> 16) & 0xff) | OPAQUE;
       }
       return at + 4 * pixels.length;
     }
-    for (let i = 0; i < pixels.length; i++) at = this.#write(this.#word(pixels[i]), this.bytes, target, at);
+    for (let i = 0; i < pixels.length; i++) at = this.#write(this.#word(pixels[i]) | this.#rest, this.bytes, target, at);
     return at;
   }
 
   /** Write a pixel at `at` of `target`; returns where the next goes. */
   write(pixel: number, target: Uint8Array, at: number): number {
-    return this.#write(this.#word(pixel), this.bytes, target, at);
+    return this.#write(this.#word(pixel) | this.#rest, this.bytes, target, at);
   }
 
   writeCompressed(pixel: number, target: Uint8Array, at: number): number {

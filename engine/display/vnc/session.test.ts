@@ -138,7 +138,10 @@ class Viewer {
     const { bytes } = this.format;
     if (encoding === 0) {
       const data = await this.take(bytes * width * height);
-      for (let i = 0; i < width * height; i++) this.put(x + (i % width), y + Math.floor(i / width), this.pixelAt(data, bytes * i, bytes));
+      const { redMax, redShift, greenMax, greenShift, blueMax, blueShift } = this.format;
+      const colours = (redMax << redShift) | (greenMax << greenShift) | (blueMax << blueShift);
+      for (let i = 0; i < width * height; i++)
+        this.put(x + (i % width), y + Math.floor(i / width), (this.pixelAt(data, bytes * i, bytes) & colours) >>> 0);
     } else if (encoding === 16) {
       const data = await this.take((await this.take(4)).readUInt32BE());
       this.zrle(await this.inflated(data), x, y, width, height);
