@@ -250,7 +250,7 @@ export const hardwareSchema = z.strictObject({
   }),
   clipboard: option(z.boolean().default(false), {
     label: 'Shared clipboard',
-    help: 'texts and pictures copied here are found in the guest, and the other way round, while the window of the app that shows the box has the keyboard; spice-vdagent has to run in the guest',
+    help: 'hartbox clipboard BOX get and set read and write the clipboard of a desktop in the guest, texts and pictures; spice-vdagent has to run there',
     page: 'system',
     kind: 'switch',
     effect: 'restart',
