@@ -23,6 +23,7 @@ import {
   VirtioNet,
   VirtioRng,
   VirtioSound,
+  VirtioWatchdog,
   VmError,
 } from './index';
 
@@ -105,7 +106,7 @@ describe('an AI device', () => {
   it('runs models by whatever back end it is given', async () => {
     const limits = { memoryBytes: 1 << 28, milliseconds: 1000 };
     const ai = new VirtioAi({ server: new InferenceServer({ backend: new FakeInference(), limits }) });
-    expect([ai.deviceId, ai.status]).toEqual([0xba, { kind: 'Initialized' }]);
+    expect([ai.deviceId, ai.status]).toEqual([0x3e, { kind: 'Initialized' }]);
     const driver = MockDriver.for(ai).start();
     // What runs models there? OPERATION.hello of docs/ai.md, of the driver's client 1.
     const asked = driver.queues[0].add({ readable: [aiRequest(1, { operation: 1, id: 5 })], writable: [256] });
@@ -113,6 +114,31 @@ describe('an AI device', () => {
     await driver.queues[0].waitUsed(1);
     const [{ header, body }] = inferenceAnswers(Uint8Array.from(driver.written(asked))).answers;
     expect([header.status, header.id, body.toString('utf8', 24)]).toEqual([0, 5, 'fake']);
+  });
+});
+
+describe('a watchdog', () => {
+  it('calls whoever made it where its driver is silent for too long', () => {
+    let bites = 0;
+    let end: (() => void) | undefined;
+    const later = (work: () => void): (() => void) => {
+      end = work;
+      return () => (end = undefined);
+    };
+    const dog = new VirtioWatchdog({ bite: () => bites++, later });
+    expect(dog.deviceId).toBe(35);
+    const driver = MockDriver.for(dog).start();
+    expect(end).toBeUndefined();
+    const ping = driver.queues[0].add({ writable: [1] });
+    driver.queues[0].kick(true);
+    expect(driver.written(ping)[0]).toBe(1);
+    end?.();
+    expect(bites).toBe(1);
+    // A reset calls it off.
+    driver.queues[0].add({ writable: [1] });
+    driver.queues[0].kick(true);
+    driver.write('Status', 0);
+    expect(end).toBeUndefined();
   });
 });
 

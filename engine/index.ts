@@ -79,6 +79,8 @@ export { InferenceServer } from './backend/inference/inference-server';
 export type { InferenceServerOptions } from './backend/inference/inference-server';
 export type { InferenceBackend, InferenceLimits, OpenModel } from './backend/inference/inference-backend';
 export { ModelFolder } from './backend/inference/model-folder';
+export { VirtioWatchdog } from './virtio/devices/watchdog';
+export type { VirtioWatchdogOptions } from './virtio/devices/watchdog';
 export { VirtioCrypto } from './virtio/devices/crypto/device';
 export type { VirtioCryptoOptions } from './virtio/devices/crypto/device';
 export { VirtioSound } from './virtio/devices/sound/device';

@@ -44,6 +44,8 @@ export interface VmView {
   sound: Pick<BoxValues, 'volume' | 'muted'>;
   /** What it has to type and point with, while it runs. */
   input: readonly Input['device'][];
+  /** How many terminals it has beside its console. */
+  consoles: number;
   state: VmState;
   /** What runs it, where that is not this app: `hartbox run`. */
   program?: string | undefined;

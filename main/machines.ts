@@ -278,6 +278,7 @@ export class Machines extends EventEmitter<MachinesEvents> {
       ...(status.screens !== undefined && { screens: status.screens }),
       ...(status.hasSound !== undefined && { hasSound: status.hasSound }),
       ...(status.input !== undefined && { input: status.input }),
+      ...(status.consoles !== undefined && { consoles: status.consoles }),
     });
   }
 
@@ -352,8 +353,17 @@ export class Machines extends EventEmitter<MachinesEvents> {
 /** What a card says about settings. */
 function described(entry: BoxEntry): Partial<VmView> {
   if (entry.error) return {};
-  const { memory, harts, source, kernel, screens, sound: hasSound } = entry.values;
-  return { ...appearance(entry), memory, harts, source, screens, hasSound, kernel: kernel === undefined ? undefined : basename(kernel) };
+  const { memory, harts, source, kernel, screens, consoles, sound: hasSound } = entry.values;
+  return {
+    ...appearance(entry),
+    memory,
+    harts,
+    source,
+    screens,
+    consoles,
+    hasSound,
+    kernel: kernel === undefined ? undefined : basename(kernel),
+  };
 }
 
 /** The app's own part of that, which may change while the box runs. */
@@ -371,6 +381,7 @@ const unknown = {
   hasSound: false,
   sound: { volume: 100, muted: false },
   input: [],
+  consoles: 0,
   icon: 'box',
   tags: [],
   autostart: false,

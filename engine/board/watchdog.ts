@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Countdown, type CountdownTime } from '../bus/countdown';
 import type { AccessSize, BoardDevice } from '../bus/device';
 import { DeviceState, unsigned } from '../bus/device-state';
 import type { DeviceTreeNode } from '../bus/device-tree';
@@ -19,14 +20,10 @@ const ENABLED = 1;
 const INTERVALS = [500, 1000, 2000, 3000, 4000, 5000, 6000, 8000, 10_000, 12_000, 14_000, 16_000];
 const INTERVAL_MAX = 16_000;
 
-export interface WatchdogOptions {
+export interface WatchdogOptions extends CountdownTime {
   base: number;
   /** Nobody has calmed it in time. */
   bite: () => void;
-  /** Milliseconds from some moment on, without jumps. */
-  clock?: () => number;
-  /** Call back once, after so many milliseconds; what is returned calls it off. */
-  later?: (work: () => void, milliseconds: number) => () => void;
 }
 
 /**
@@ -38,13 +35,9 @@ export class Watchdog implements BoardDevice {
   readonly base: number;
   readonly size = 0x20;
   readonly accessSizes = { min: 4, max: 4 } as const;
-  readonly #options: Required<WatchdogOptions>;
+  readonly #countdown: Countdown;
   #configuration = 0;
   #mode = 0;
-  /** When it bites; undefined while it is off. */
-  #due: number | undefined;
-  #pausedAt: number | undefined;
-  #cancel: (() => void) | undefined;
 
   /** What was left of its time is not part of it: the guest has all of it again. */
   readonly state = new DeviceState(this, {
@@ -61,7 +54,10 @@ export class Watchdog implements BoardDevice {
   });
 
   constructor(options: WatchdogOptions) {
-    this.#options = { clock: () => performance.now(), later: afterTimeout, ...options };
+    const end = (): void => {
+      if (this.#configuration === SYSTEM_RESET) options.bite();
+    };
+    this.#countdown = new Countdown(end, options);
     this.base = options.base;
     this.name = `watchdog@${options.base.toString(16)}`;
   }
@@ -91,19 +87,7 @@ export class Watchdog implements BoardDevice {
 
   /** The machine is paused, or goes on. */
   setPaused(isPaused: boolean): void {
-    const now = this.#options.clock();
-    if (isPaused) this.#pausedAt ??= now;
-    else if (this.#pausedAt !== undefined) {
-      if (this.#due !== undefined) this.#due += now - this.#pausedAt;
-      this.#pausedAt = undefined;
-    }
-    this.#schedule();
-  }
-
-  /** Releases its timer. */
-  close(): void {
-    this.#due = undefined;
-    this.#schedule();
+    this.#countdown.setPaused(isPaused);
   }
 
   deviceTreeNode(): DeviceTreeNode {
@@ -114,28 +98,7 @@ export class Watchdog implements BoardDevice {
   }
 
   #restart(): void {
-    const isOn = (this.#mode & ENABLED) !== 0;
-    this.#due = isOn ? (this.#pausedAt ?? this.#options.clock()) + (INTERVALS[this.#mode >> 4] ?? INTERVAL_MAX) : undefined;
-    this.#schedule();
+    if (this.#mode & ENABLED) this.#countdown.begin(INTERVALS[this.#mode >> 4] ?? INTERVAL_MAX);
+    else this.#countdown.callOff();
   }
-
-  #schedule(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-    if (this.#due === undefined || this.#pausedAt !== undefined) return;
-    const { clock, later, bite } = this.#options;
-    this.#cancel = later(
-      () => {
-        this.#cancel = undefined;
-        this.#due = undefined;
-        if (this.#configuration === SYSTEM_RESET) bite();
-      },
-      Math.max(0, this.#due - clock()),
-    );
-  }
-}
-
-function afterTimeout(work: () => void, milliseconds: number): () => void {
-  const timer = setTimeout(work, Math.ceil(milliseconds)).unref();
-  return () => clearTimeout(timer);
 }

@@ -9,6 +9,7 @@ import { readFrom } from './host-streams';
 import { HostTerminal } from './host-terminal';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
 import { ATTACH } from './commands/running';
+import { UsageError } from './usage-error';
 import { statisticsTable } from './statistics-report';
 
 const KEYS = `
@@ -17,18 +18,29 @@ Ctrl-A s       what the harts have done so far
 Ctrl-A h       this help
 Ctrl-A Ctrl-A  send Ctrl-A to the guest`;
 
+/** The channel of a terminal, of those that the box has. */
+function terminalNamed(name: string | undefined, extra: number): 'console' | 'hvc1' | 'hvc2' | 'hvc3' {
+  if (name === undefined || name === 'hvc0') return 'console';
+  const found = (['hvc1', 'hvc2', 'hvc3'] as const).slice(0, extra).find((one) => one === name);
+  if (found) return found;
+  const has =
+    extra === 0 ? 'none but its console. Its setting consoles says how many more it has' : `hvc1${extra > 1 ? ` to hvc${extra}` : ''}`;
+  throw new UsageError(`The box has no terminal '${name}'; it has ${has}.`, 'attach');
+}
+
 /** `hartbox attach`: this terminal at the console of a box that another process runs. */
 export async function attach(args: string[]): Promise<number> {
   const parsed = parseBoxCommand(ATTACH, args);
   nothingMore('attach', parsed.rest);
   const { id, client } = await runningBox(parsed.name);
+  const kind = terminalNamed(parsed.values.console, (await client.call('status', {})).consoles ?? 0);
   const terminal = new HostTerminal(process.stdin, process.stdout);
   let exit: EventData<'exit'> | undefined;
   client.on('exit', (data) => {
     exit = data;
   });
   client.on('warning', ({ message }) => terminal.tell(`warning: ${message}`));
-  const stream = new ConsoleStream(await client.connect('console'), pacedWriter(process.stdout));
+  const stream = new ConsoleStream(await client.connect(kind), pacedWriter(process.stdout));
 
   let leave: (code: number | undefined) => void = () => undefined;
   const left = new Promise<number | undefined>((resolve) => {

@@ -22,7 +22,9 @@ import type { HumanInput, InputKind } from '../virtio/devices/human-input';
 import type { VirtioBalloon } from '../virtio/devices/balloon';
 import type { PowerButton } from '../virtio/devices/power-button';
 import type { VirtioConsole } from '../virtio/devices/console';
+import type { ConsolePort } from '../virtio/devices/console-port';
 import type { VirtioSound } from '../virtio/devices/sound/device';
+import type { VirtioWatchdog } from '../virtio/devices/watchdog';
 import { createVirtioDevices, type PlacedDevice, type VirtioBus, type VirtioPlace } from '../virtio/registry';
 import { type AcpiMachine, acpiTables } from '../board/acpi/acpi-tables';
 import { acpiFiles } from '../board/acpi/table-loader';
@@ -115,10 +117,12 @@ export class Board {
   private readonly uart: Uart;
   private readonly fwCfg: FwCfg;
   private readonly virtio: VirtioPlaces;
+  /** Terminals beside the console. */
+  readonly terminals: readonly ConsolePort[];
   private readonly namedPorts: VirtioConsole | undefined;
   private readonly powerButton: PowerButton | undefined;
   private readonly memoryBalloon: VirtioBalloon | undefined;
-  private readonly watchdog: Watchdog | undefined;
+  private readonly watchdogs: readonly (Watchdog | VirtioWatchdog)[];
   /** Those who listen to the sound card. */
   get liveAudio(): LiveAudio | undefined {
     return this.audio?.live;
@@ -144,7 +148,6 @@ export class Board {
     const { wires } = this.interrupts;
     this.clint = new Clint({ memory: memory.memory, base: CLINT_BASE, harts: config.harts, time: new GuestClock(memory.memory, TIMEBASE) });
     this.finisher = new TestFinisher(FINISHER_BASE, options.finisher);
-    this.watchdog = config.watchdog === 'off' ? undefined : new Watchdog({ base: WATCHDOG_BASE, bite: options.watchdog });
     this.rtc = new GoldfishRtc({ base: RTC_BASE, line: wires.line(RTC_SOURCE) });
 
     this.scanouts = createScanouts(config);
@@ -158,10 +161,14 @@ export class Board {
       shares: shares.placed,
       audio: audio?.backend,
       inference,
+      watchdog: options.watchdog,
       scanouts,
     });
+    this.terminals = devices.console.slice(1).map(({ device }) => device.console);
     this.namedPorts = devices.ports[0]?.device;
     if (inference) for (const name of INFERENCE_PORTS) serveInference(this.port(name), inference);
+    const watchdog = config.watchdog === 'off' ? undefined : new Watchdog({ base: WATCHDOG_BASE, bite: options.watchdog });
+    this.watchdogs = [...(watchdog ? [watchdog] : []), ...devices.watchdog.map(({ device }) => device)];
     this.powerButton = devices.powerButton[0]?.device;
     this.memoryBalloon = devices.balloon[0]?.device;
     this.soundCard = devices.sound[0]?.device;
@@ -207,7 +214,7 @@ export class Board {
     };
     // Interrupt controllers come first, as what is restored last.
     register(this.clint, ...this.interrupts.devices, this.finisher, this.rtc, this.uart, ...bridge.devices);
-    if (this.watchdog) register(this.watchdog);
+    if (watchdog) register(watchdog);
     const placed: readonly PlacedDevice[] = Object.values(devices).flat();
     // Who has to sit somewhere comes first, so that nobody else sits there.
     for (const { device, bus, slot } of placed.filter(({ slot }) => slot !== undefined)) this.devices.register(device, { bus, slot });
@@ -366,7 +373,7 @@ export class Board {
   setPaused(isPaused: boolean): void {
     this.networks.setPaused(isPaused);
     this.soundCard?.setPaused(isPaused);
-    this.watchdog?.setPaused(isPaused);
+    for (const watchdog of this.watchdogs) watchdog.setPaused(isPaused);
   }
 
   /** Hands on output that is still gathered. */
@@ -377,7 +384,7 @@ export class Board {
   /** Releases timers and files. No hart may be running; the board is not used afterwards. */
   async close(): Promise<void> {
     this.rtc.close();
-    this.watchdog?.close();
+    for (const watchdog of this.watchdogs) if (watchdog instanceof Watchdog) watchdog.reset();
     this.uart.close();
     for (const transport of this.virtio.transports) {
       transport.reset();

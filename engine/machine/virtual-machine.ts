@@ -356,6 +356,11 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     return this.board.console;
   }
 
+  /** The terminals beside that one, hvc1 and so on in Linux. */
+  get terminals(): readonly ConsolePort[] {
+    return this.board.terminals;
+  }
+
   /** The tree that the guest gets, flattened; its random seed is another each time. Whether or not the machine is on. */
   deviceTree(): Uint8Array {
     return this.board.deviceTree();

@@ -9,6 +9,10 @@ import { screenMessageSchema } from './screen-channel';
  */
 export const CHANNELS = {
   console: consoleMessageSchema,
+  // Terminals beside the first one, as Linux calls them.
+  hvc1: consoleMessageSchema,
+  hvc2: consoleMessageSchema,
+  hvc3: consoleMessageSchema,
   screen: screenMessageSchema,
   audio: audioMessageSchema,
 } as const;

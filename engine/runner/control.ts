@@ -73,6 +73,8 @@ export const statusSchema = z.object({
   screens: z.number().int().nonnegative().optional(),
   /** What it has to type and point with; undefined while it is being prepared. */
   input: z.array(inputKind).optional(),
+  /** How many terminals it has beside the console: the channels hvc1 and so on. */
+  consoles: z.number().int().nonnegative().optional(),
   /** Whether it has a sound card; undefined while it is being prepared. */
   hasSound: z.boolean().optional(),
   /** What the guest is reached by, as far as is known, and the ports of this computer that lead to it. */

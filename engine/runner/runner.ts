@@ -17,6 +17,7 @@ import { impliedNetwork, impliedSource, keepingVariables } from '../settings/boo
 import { checkSettings } from '../settings/problem';
 import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machineConfigSchema } from '../settings/settings';
 import { AudioHub } from './audio-hub';
+import { EXTRA_TERMINALS_MAX } from '../settings/hardware';
 import type { ChannelKind, Connection } from './channel';
 import { getClipboard, setClipboard } from './clipboard';
 import { BootWatch } from './boot/boot-watch';
@@ -106,6 +107,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   readonly operations: Operations;
   private machine: VirtualMachine | undefined;
   private readonly hub: ConsoleHub;
+  /** Of the terminals beside the console. */
+  private readonly terminals = Array.from({ length: EXTRA_TERMINALS_MAX }, () => new ConsoleHub());
   private readonly screens = new ScreenHub();
   private readonly audio = new AudioHub();
   private agent: GuestAgent | undefined;
@@ -219,6 +222,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       screens: machine?.scanouts.length,
       input: machine?.inputKinds,
       clipboard: this.agent && { isThere: this.agent.isThere, copies: this.agent.copies },
+      consoles: machine?.terminals.length,
       hasSound: machine && machine.liveAudio !== undefined,
       network: {
         addresses: machine?.networks.flatMap(({ addresses }) => addresses) ?? [],
@@ -320,7 +324,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
 
   connect(kind: ChannelKind, connection: Connection): void {
     const { hub: console, screens: screen, audio } = this;
-    ({ console, screen, audio })[kind].connect(connection);
+    const [hvc1, hvc2, hvc3] = this.terminals;
+    ({ console, hvc1, hvc2, hvc3, screen, audio })[kind].connect(connection);
   }
 
   /** The terminal has another size. */
@@ -458,6 +463,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
 
   private follow(machine: VirtualMachine): void {
     this.hub.attach(machine.console);
+    for (const [at, terminal] of machine.terminals.entries()) this.terminals[at].attach(terminal);
     machine.console.onData((data) => this.boot.feed(data));
     this.screens.attach(machine);
     this.audio.attach(machine.liveAudio);

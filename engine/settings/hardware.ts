@@ -50,6 +50,9 @@ export const SCREEN_SIZES = {
 };
 type ScreenSize = keyof typeof SCREEN_SIZES;
 
+/** Terminals beside the first one. */
+export const EXTRA_TERMINALS_MAX = 3;
+
 /** What the guest finds. */
 export const hardwareSchema = z.strictObject({
   memory: option(
@@ -365,6 +368,15 @@ export const hardwareSchema = z.strictObject({
     kind: 'text',
     effect: 'restart',
     advanced: true,
+  }),
+  consoles: option(z.number().int().min(0).max(EXTRA_TERMINALS_MAX).default(0), {
+    label: 'More terminals',
+    help: 'how many terminals the guest has beside the first one: hvc1 and so on in Linux, each with a size of its own; who runs a shell there is up to the guest',
+    page: 'terminal',
+    kind: 'count',
+    effect: 'restart',
+    advanced: true,
+    cli: { value: 'N' },
   }),
   console: option(
     z

@@ -18,6 +18,7 @@ import { PowerButton } from './devices/power-button';
 import { VirtioRng } from './devices/rng';
 import type { VirtioScsi } from './devices/scsi/device';
 import { VirtioSound } from './devices/sound/device';
+import { VirtioWatchdog } from './devices/watchdog';
 
 /** The buses that a virtio device can sit on. */
 export type VirtioBus = MachineConfig['bus'];
@@ -46,6 +47,8 @@ export interface VirtioMachine {
   audio?: AudioBackend | undefined;
   /** What runs models for it; undefined for a machine without. */
   inference?: InferenceServer | undefined;
+  /** The guest has not been heard of by its watchdog in time. */
+  watchdog?: () => void;
   /** Its screens. */
   scanouts: readonly Scanout[];
   /** Its shared folders, which are open already. */
@@ -129,11 +132,19 @@ export const virtioRegistry = {
     guestModules: [],
     create: ({ inference }) => (inference ? [{ device: new VirtioAi({ server: inference }) }] : []),
   } satisfies VirtioRow<VirtioAi>,
-  /** The terminal. */
+  /** Beside the one on the board that stock kernels know; its driver is in resources/guest/modules. */
+  watchdog: {
+    guestModules: [],
+    create: ({ config, watchdog }) => (config.watchdog !== 'off' && watchdog ? [{ device: new VirtioWatchdog({ bite: watchdog }) }] : []),
+  } satisfies VirtioRow<VirtioWatchdog>,
+  /** The terminal, and those beside it: Linux counts them in this order. */
   console: {
     guestModules: [],
-    create: (machine) =>
-      hasExtra(machine.config.virtioConsole, machine) ? [{ device: new VirtioConsole({ console: machine.config.console }) }] : [],
+    create: (machine) => {
+      const { console, consoles, virtioConsole } = machine.config;
+      const count = hasExtra(virtioConsole, machine) || consoles > 0 ? 1 + consoles : 0;
+      return Array.from({ length: count }, () => ({ device: new VirtioConsole({ console }) }));
+    },
   } satisfies VirtioRow<VirtioConsole>,
   /** A device with the named ports, if there are any. */
   ports: {

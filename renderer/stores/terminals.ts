@@ -1,12 +1,22 @@
 import { defineStore } from 'pinia';
 import { ref, watch } from 'vue';
 import type { VmView } from '../../main/contract';
+import type { ChannelKind } from '../../engine/runner/channel';
 import { onPort } from '../box-ports';
 import { request } from '../bridge';
 import { useApp } from './app';
 import { FONT_SIZE, type TerminalBehaviour, TerminalSession } from '../terminal/terminal-session';
 
-/** One terminal per VM, kept with its scrollback while the user looks elsewhere and from one start to the next. */
+/** Terminals of a VM beside its console, as Linux calls them: channels of the same names. */
+const EXTRA = ['hvc1', 'hvc2', 'hvc3'] as const satisfies ChannelKind[];
+export type TerminalKind = 'console' | (typeof EXTRA)[number];
+
+/** Those that a VM has, the console first. */
+export function terminalsOf({ consoles }: Pick<VmView, 'consoles'>): TerminalKind[] {
+  return ['console', ...EXTRA.slice(0, consoles)];
+}
+
+/** The terminals of each VM, kept with its scrollback while the user looks elsewhere and from one start to the next. */
 export const useTerminals = defineStore('terminals', () => {
   const sessions = new Map<string, TerminalSession>();
   /** Last lines on each VM's screen, for the cards. */
@@ -30,7 +40,7 @@ export const useTerminals = defineStore('terminals', () => {
   /** Take the consoles that the main process hands out. `assistive`: make terminals readable for screen readers. */
   function listen(assistive: boolean): void {
     options.assistive = assistive;
-    onPort('console', (vm, port) => session(vm).connect(port));
+    for (const kind of ['console', ...EXTRA] as const) onPort(kind, (vm, port) => session(vm, kind).connect(port));
   }
 
   let copied: string | undefined;
@@ -58,8 +68,9 @@ export const useTerminals = defineStore('terminals', () => {
     return found;
   }
 
-  function session(vm: string): TerminalSession {
-    let found = sessions.get(vm);
+  function session(vm: string, kind: TerminalKind = 'console'): TerminalSession {
+    const key = `${vm}/${kind}`;
+    let found = sessions.get(key);
     if (!found) {
       found = new TerminalSession({
         screenReaderMode: options.assistive,
@@ -69,26 +80,28 @@ export const useTerminals = defineStore('terminals', () => {
         onLink: (url) => void request('app.open-link', url).catch(() => undefined),
         onClipboard: (text) => void copy(text),
         onScreen: (lines) => {
-          previews.value[vm] = lines;
+          if (kind === 'console') previews.value[vm] = lines;
         },
       });
-      sessions.set(vm, found);
+      sessions.set(key, found);
     }
     return found;
   }
 
-  /** Keep a VM's terminal connected while it runs. */
+  /** Keep a VM's terminals connected while it runs. */
   function follow(vm: VmView, active: boolean): void {
     Object.assign(behaviourOf(vm.id), vm.terminal);
-    if (!active) {
-      sessions.get(vm.id)?.disconnect();
-      return;
+    for (const kind of terminalsOf(vm)) {
+      if (!active) {
+        sessions.get(`${vm.id}/${kind}`)?.disconnect();
+        continue;
+      }
+      const terminal = session(vm.id, kind);
+      if (terminal.isConnected) continue;
+      terminal.expectConnection();
+      // If the VM has ended meanwhile there is nothing to connect to, and its state says so.
+      request('vm.connect', vm.id, kind).catch(() => terminal.disconnect());
     }
-    const terminal = session(vm.id);
-    if (terminal.isConnected) return;
-    terminal.expectConnection();
-    // If the VM has ended meanwhile there is nothing to connect to, and its state says so.
-    request('vm.connect', vm.id, 'console').catch(() => terminal.disconnect());
   }
 
   return { resizeFont, previews, listen, session, follow };

@@ -1,6 +1,11 @@
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { VmError } from '../../engine/errors/vm-error';
+import { writeCpio } from '../../engine/images/cpio';
+import { buildGuestModules } from '../support/guest-modules';
 import { GuestShell, PROMPT } from '../support/guest-shell';
 
 let shell: GuestShell;
@@ -32,5 +37,42 @@ describe('the watchdog', { timeout: 300_000 }, () => {
     const exit = once(shell.machine, 'exit');
     shell.type(`${LEAVE}\n`);
     expect(await exit).toMatchObject([{ reason: 'poweroff', code: 0 }]);
+  });
+});
+
+describe('the virtio watchdog, with our driver', { timeout: 300_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hartbox-watchdog-'));
+  let extraInitrd: Uint8Array;
+  beforeAll(async () => {
+    const [[, driver]] = await buildGuestModules(folder, ['hartbox_wdt']);
+    extraInitrd = writeCpio([{ type: 'file', path: 'root/hartbox_wdt.ko', data: driver }]);
+  }, 300_000);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it.each(['mmio', 'pci'] as const)('is calmed, stopped, and bites, on %s', async (bus) => {
+    shell = await GuestShell.boot({ watchdog: 'notify', bus, balloon: false }, { extraInitrd });
+    const warnings: VmError[] = [];
+    shell.machine.on('warning', (warning) => warnings.push(warning));
+    const output = async (command: string): Promise<string> => (await shell.run(command)).output;
+    const facts = 'cd /sys/class/watchdog/watchdog0; cat identity timeout nowayout state; cd';
+    expect(await output(`modprobe watchdog; insmod hartbox_wdt.ko && ${facts}`)).toBe('virtio watchdog\n20\n0\ninactive\n');
+    // It is calmed every second, for longer than it waits; then its program takes its leave by V.
+    const calm = 'watchdog -F -t 1 -T 3 /dev/watchdog & sleep 6; cat /sys/class/watchdog/watchdog0/timeout; kill $!; wait $!; sleep 4';
+    expect(await output(calm)).toMatch(/3\n/);
+    expect(await output(facts)).toMatch(/inactive/);
+    expect(warnings).toEqual([]);
+    // Without leave it bites, by the time that was set last.
+    const bitten = once(shell.machine, 'warning');
+    await output('echo 1 > /dev/watchdog');
+    expect(await bitten).toMatchObject([{ kind: 'Guest', code: 'watchdog-bit' }]);
+    expect(
+      await output(
+        'echo V > /dev/watchdog; rmmod hartbox_wdt && insmod hartbox_wdt.ko timeout=2 nowayout=1 && cat /sys/class/watchdog/watchdog0/timeout',
+      ),
+    ).toBe('2\n');
+    const again = once(shell.machine, 'warning');
+    await output('echo V > /dev/watchdog');
+    expect(await again).toMatchObject([{ code: 'watchdog-bit' }]);
+    expect(await output('dmesg | grep -E "BUG:|WARNING:|Call Trace:"')).toBe('');
   });
 });

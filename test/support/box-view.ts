@@ -12,6 +12,7 @@ export function boxView(change: Partial<VmView> = {}): VmView {
     hasSound: false,
     sound: { volume: 100, muted: false },
     input: [],
+    consoles: 0,
     icon: 'box',
     tags: [],
     autostart: false,

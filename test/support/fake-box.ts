@@ -103,7 +103,7 @@ export class FakeBox
 
   connect(kind: ChannelKind, connection: Connection): void {
     const { hub: console, screens: screen, audio } = this;
-    ({ console, screen, audio })[kind].connect(connection);
+    ({ console, hvc1: console, hvc2: console, hvc3: console, screen, audio })[kind].connect(connection);
   }
 
   change(change: Partial<Status>): void {

@@ -165,6 +165,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
   semihostingUser: SWITCH,
   semihostingFolder: { good: [good(file('folder'))], bad: [['']] },
   semihostingArguments: { good: [good('program one two'), good('')], bad: [['x'.repeat(4097)]] },
+  consoles: { good: [good('0', 0), good('3', 3)], bad: [['4'], ['-1'], ['one'], ['']] },
   console: { good: [good('100x30', { columns: 100, rows: 30 })], bad: [['100'], ['0x24'], ['80x1001'], ['']] },
   source: {
     good: [

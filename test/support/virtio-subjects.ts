@@ -20,6 +20,7 @@ import { PowerButton } from '../../engine/virtio/devices/power-button';
 import { VirtioRng } from '../../engine/virtio/devices/rng';
 import { VirtioScsi } from '../../engine/virtio/devices/scsi/device';
 import { VirtioSound } from '../../engine/virtio/devices/sound/device';
+import { VirtioWatchdog } from '../../engine/virtio/devices/watchdog';
 import type { VirtioKind } from '../../engine/virtio/registry';
 import { fuseInit, fuseRequest } from './fuse-message';
 import { gpuRequest } from './gpu-requests';
@@ -480,6 +481,18 @@ export const virtioSubjects: Readonly<Record<VirtioKind, VirtioSubjects>> = {
       plain: () => new VirtioAi({ server: fakeInferenceServer() }),
       'with models': () => new ModelsOpen({ server: fakeInferenceServer() }),
     },
+  },
+  watchdog: {
+    lifecycle: [
+      {
+        create: () => new VirtioWatchdog({ bite: () => undefined }),
+        queue: 0,
+        request: (queue, count) => {
+          for (let i = 0; i < count; i++) queue.add({ writable: [1] });
+        },
+      },
+    ],
+    hostile: { plain: () => new VirtioWatchdog({ bite: () => undefined }) },
   },
   powerButton: {
     lifecycle: [

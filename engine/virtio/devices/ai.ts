@@ -24,8 +24,8 @@ export interface VirtioAiOptions {
 }
 
 /**
- * Inference by the host: docs/ai.md. No device type of the specification does this; the number is of those that are nobody's, so that on PCI it
- * is of those that QEMU's list keeps for experiments (1af4:10f0 to 10ff). The driver is resources/guest/modules/hartbox_ai.c.
+ * Inference by the host: docs/ai.md. No device type of the specification does this. The number is one that nobody has, and of the highest that Linux takes for
+ * virtio devices on PCI (0x1000 to 0x107f); those that QEMU's list keeps for experiments, 0x10f0 to 0x10ff, it does not. The driver is resources/guest/modules/hartbox_ai.c.
  *
  * One queue: a chain has a client's number and its request to be read, and room for the answer. Requests are answered as they are done.
  * Programs that the driver serves are told apart by their number; what they have goes with `leave`, or with a reset. Models that a guest has brought
@@ -33,7 +33,7 @@ export interface VirtioAiOptions {
  */
 export class VirtioAi extends VirtioDevice {
   readonly name = 'virtio-ai';
-  readonly deviceId = 0xba;
+  readonly deviceId = 0x3e;
   /** Processing accelerator. */
   override readonly pciClass = 0x120000;
   readonly queueSizes = [QUEUE_SIZE];
