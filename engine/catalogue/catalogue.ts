@@ -54,7 +54,6 @@ export const catalogueSchema = z
   .refine(({ images }) => new Set(images.map(({ id }) => id)).size === images.length, { message: 'two images have the same id' });
 
 export type CatalogueEntry = z.output<typeof catalogueSchema>['images'][number];
-export type DebianEntry = z.output<typeof debianSchema>;
 export type DownloadEntry = z.output<typeof downloadSchema>;
 
 /** What Hartbox offers: of `file`, where another catalogue is to be used, else of its own. Throws VmError 'Image' for one that makes no sense. */

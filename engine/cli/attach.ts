@@ -33,7 +33,7 @@ export async function attach(args: string[]): Promise<number> {
   const parsed = parseBoxCommand(ATTACH, args);
   nothingMore('attach', parsed.rest);
   const { id, client } = await runningBox(parsed.name);
-  const kind = terminalNamed(parsed.values.console, (await client.call('status', {})).consoles ?? 0);
+  const kind = terminalNamed(parsed.values.terminal, (await client.call('status', {})).consoles ?? 0);
   const terminal = new HostTerminal(process.stdin, process.stdout);
   let exit: EventData<'exit'> | undefined;
   client.on('exit', (data) => {

@@ -71,7 +71,6 @@ export function openTap(name: string): TapInterface {
 
 /** Why the host does not lend the interface, and what to do. */
 function refused(name: string, reason: string, cause?: unknown): VmError {
-  const params = { name, reason };
   switch (reason) {
     case 'EPERM':
     case 'EACCES':
@@ -100,7 +99,11 @@ function refused(name: string, reason: string, cause?: unknown): VmError {
         code: 'tap-missing',
       });
     default:
-      return new VmError('Resource', `The tap interface ${name} could not be opened (${reason}).`, { cause, code: 'tap-failed', params });
+      return new VmError('Resource', `The tap interface ${name} could not be opened (${reason}).`, {
+        cause,
+        code: 'tap-failed',
+        params: { name, reason },
+      });
   }
 }
 

@@ -33,7 +33,6 @@ export const listeningSchema = z.discriminatedUnion('type', [
   /** What the microphone has heard: one sample a frame. */
   z.object({ type: z.literal('voice'), data: samples }),
 ]);
-export type ListeningMessage = z.output<typeof listeningSchema>;
 
 export const audioMessageSchema = z.union([playedSchema, listeningSchema]);
 export type AudioMessage = z.output<typeof audioMessageSchema>;

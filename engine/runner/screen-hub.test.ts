@@ -108,7 +108,7 @@ describe('ScreenHub', () => {
 
   it('has no more under way than the window takes, and then sends what is there by that time', async () => {
     hub.attach(machine());
-    const picture = new TestPicture(640, 480, 0xff112233);
+    const picture = new TestPicture(1024, 768, 0xff112233);
     screens[0].show(picture);
     const window = open();
     window.answers = false;
@@ -116,7 +116,7 @@ describe('ScreenHub', () => {
     await vi.waitFor(() => expect(window.posted).toHaveLength(SCREEN_WINDOW), SOON);
     for (let colour = 0; colour < 100; colour++) {
       picture.pixels.fill(0xff000000 + colour);
-      screens[0].damage({ x: 0, y: 0, width: 640, height: 480 });
+      screens[0].damage({ x: 0, y: 0, width: 1024, height: 768 });
     }
     await aWhile();
     expect(window.posted).toHaveLength(SCREEN_WINDOW);
@@ -126,7 +126,7 @@ describe('ScreenHub', () => {
     const pixels = window.posted
       .slice(SCREEN_WINDOW)
       .reduce((sum, message) => sum + (message.type === 'tiles' ? message.data.length / 4 : 0), 0);
-    expect(pixels).toBe(640 * 480);
+    expect(pixels).toBe(1024 * 768);
   });
 
   it('sends nothing to who looks away, and then what has changed', async () => {

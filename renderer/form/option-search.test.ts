@@ -16,7 +16,7 @@ function found(query: string, locale: 'en' | 'de' = 'en'): string[] {
 
 describe('search for options', () => {
   it.each([
-    ['clipboard', ['guestClipboard']],
+    ['clipboard', ['clipboard', 'guestClipboard']],
     ['FLASHVARS', ['flashVars']],
     ['osc title', []],
     ['u-boot', ['firmware']],

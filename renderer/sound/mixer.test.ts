@@ -32,7 +32,7 @@ describe('the mixer', () => {
     for (let i = 0; i < 200; i++) {
       player.take(480);
       if (i < 4) continue;
-      player.render(i % 2 ? 512 : 448);
+      player.render(i % 4 ? 512 : 384);
     }
     const from = player.heard.findIndex((sample) => sample !== 0);
     expect(from).toBe(0);

@@ -37,8 +37,9 @@ class StreamBuffer {
         this.gaps++;
         this.#ahead = Math.min(AHEAD_MAX, this.#ahead * GROWTH);
       }
-      this.#wait = this.#ahead - samples.length / 2;
+      this.#wait = this.#ahead;
     }
+    if (!this.isPlaying) this.#wait -= samples.length / 2;
     this.#isResting = false;
     const frames = Math.min(samples.length / 2, CAPACITY);
     const surplus = this.count + frames - CAPACITY;

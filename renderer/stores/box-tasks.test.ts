@@ -21,8 +21,8 @@ beforeEach(() => {
       asked.push(request);
       return answers[String(request[0])] ?? { ok: true, value: null };
     },
-    on: (_name: string, listener: typeof tell) => {
-      tell = listener;
+    on: (name: string, listener: typeof tell) => {
+      if (name === 'box.progress') tell = listener;
       return () => undefined;
     },
   });

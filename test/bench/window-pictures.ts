@@ -31,8 +31,9 @@ declare global {
 function count(): void {
   const counted: Counted = { spot: { x: 0, y: 0 }, value: -1, came: 0, drawn: 0, bytes: 0, spent: 0 };
   window.counted = counted;
-  const { texSubImage2D, drawArrays } = WebGL2RenderingContext.prototype;
-  WebGL2RenderingContext.prototype.texSubImage2D = function (this: WebGL2RenderingContext, ...args: unknown[]) {
+  const calls = WebGL2RenderingContext.prototype as unknown as Record<'texSubImage2D' | 'drawArrays', (...args: unknown[]) => void>;
+  const { texSubImage2D, drawArrays } = calls;
+  calls.texSubImage2D = function (this: unknown, ...args) {
     const [, , x, y, width, height, , , pixels] = args as [number, number, number, number, number, number, number, number, Uint8Array];
     counted.bytes += pixels.length;
     const [left, top] = [counted.spot.x - x, counted.spot.y - y];
@@ -45,11 +46,11 @@ function count(): void {
     const start = performance.now();
     Reflect.apply(texSubImage2D, this, args);
     counted.spent += performance.now() - start;
-  } as typeof texSubImage2D;
-  WebGL2RenderingContext.prototype.drawArrays = function (...args) {
+  };
+  calls.drawArrays = function (this: unknown, ...args) {
     counted.drawn++;
     const start = performance.now();
-    drawArrays.apply(this, args);
+    Reflect.apply(drawArrays, this, args);
     counted.spent += performance.now() - start;
   };
 }

@@ -84,7 +84,7 @@ export const ATTACH = command({
 Where standard input is no terminal, all of it goes to the guest as it is; its end does not detach.`,
   more: '\nThe exit code is 0 after Ctrl-A d, and that of `hartbox run` when the box ends.',
   options: {
-    console: { type: 'value', value: 'NAME', help: 'another terminal of the box: hvc1 to hvc3, as many as its setting consoles says' },
+    terminal: { type: 'value', value: 'NAME', help: 'another terminal of the box: hvc1 to hvc3, as many as its setting consoles says' },
   },
   arguments: ['box'],
 });

@@ -12,7 +12,7 @@ class GuestEnd {
   #data: (data: Uint8Array) => void = () => undefined;
   #drain: () => void = () => undefined;
   #openChange: (isOpen: boolean) => void = () => undefined;
-  #reader = new MessageReader(
+  readonly #reader = new MessageReader(
     () => CLIPBOARD_MAX + 100,
     (message) => this.heard.push(message),
   );
