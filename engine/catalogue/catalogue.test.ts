@@ -60,6 +60,15 @@ describe('the catalogue', () => {
     for (const variant of ['developer', 'desktop'] as const)
       expect(debianRecipe(variant).packages).toEqual(expect.arrayContaining([...minimal]));
   });
+
+  it('has a desktop whose screen is not black: not for want of what draws its background, and not when nobody types', () => {
+    const { packages, files } = debianRecipe('desktop');
+    // Xfce's background is /usr/share/backgrounds/xfce/xfce-x.svg, which gdk-pixbuf alone cannot read.
+    expect(packages).toEqual(expect.arrayContaining(['xfdesktop4', 'librsvg2-common']));
+    const xorg = files.filter(({ path }) => path.startsWith('etc/X11/xorg.conf.d/')).map(({ contents }) => contents);
+    for (const after of ['BlankTime', 'StandbyTime', 'SuspendTime', 'OffTime'])
+      expect(xorg.join('')).toMatch(new RegExp(`Section "ServerFlags"[^]*Option "${after}" "0"[^]*EndSection`));
+  });
 });
 
 describe('lists of checksums', () => {

@@ -29,7 +29,8 @@ const PACKAGES: Readonly<Record<DebianVariant, readonly string[]>> = {
     ...MINIMAL,
     ...['xserver-xorg-core', 'xserver-xorg-input-libinput', 'lightdm', 'lightdm-gtk-greeter', 'spice-vdagent'],
     ...['xfce4-session', 'xfwm4', 'xfce4-panel', 'xfdesktop4', 'xfce4-settings', 'xfce4-terminal', 'thunar', 'mousepad', 'xfconf'],
-    ...['dbus-x11', 'fonts-dejavu-core', 'adwaita-icon-theme', 'x11-utils', 'alsa-utils'],
+    // Without what draws SVG the desktop has no background, and its icons are small ones made larger.
+    ...['dbus-x11', 'fonts-dejavu-core', 'adwaita-icon-theme', 'librsvg2-common', 'x11-utils', 'alsa-utils'],
   ],
 };
 
@@ -87,11 +88,13 @@ const FILES: readonly AddedFile[] = [
 ];
 
 const DESKTOP_FILES: readonly AddedFile[] = [
-  // Without a GPU the picture is drawn into memory at once; OpenGL by software in between takes seconds of each start.
+  // Without a GPU the picture is drawn into memory at once; OpenGL by software in between takes seconds of each start. A screen that goes black
+  // when nobody types saves nothing here, and looks like a box that hangs.
   {
     path: 'etc/X11/xorg.conf.d/10-hartbox.conf',
     contents:
-      'Section "OutputClass"\n  Identifier "virtio"\n  MatchDriver "virtio_gpu"\n  Driver "modesetting"\n  Option "AccelMethod" "none"\nEndSection\n',
+      'Section "OutputClass"\n  Identifier "virtio"\n  MatchDriver "virtio_gpu"\n  Driver "modesetting"\n  Option "AccelMethod" "none"\nEndSection\n\n' +
+      'Section "ServerFlags"\n  Option "BlankTime" "0"\n  Option "StandbyTime" "0"\n  Option "SuspendTime" "0"\n  Option "OffTime" "0"\nEndSection\n',
   },
   {
     path: 'etc/xdg/xfce4/xfconf/xfce-perchannel-xml/xfwm4.xml',
