@@ -14,8 +14,11 @@ const [ABS_X, ABS_Y] = [0, 1];
 const BUTTONS: Readonly<Record<string, number>> = { left: 0x110, right: 0x111, middle: 0x112 };
 /** As far as the tablet's axes go, across the whole screen. */
 const ACROSS = 32767;
-/** Characters that are typed at once, and the milliseconds after which the guest has surely taken them. */
-const BURST = 16;
+/**
+ * Events that are typed at once, and the milliseconds until the next ones. Linux keeps 64 for each program that reads a keyboard (EVDEV_MIN_BUFFER_SIZE
+ * of drivers/input/evdev.c), and drops them all when they become more: a graphical desktop that is busy has the time of four bursts to fetch them.
+ */
+const BURST_EVENTS = 16;
 const BURST_MS = 40;
 
 /** `hartbox screenshot`. */
@@ -36,11 +39,11 @@ export async function type(args: string[]): Promise<number> {
   const [text, ...surplus] = rest;
   if (text === undefined) throw new UsageError('Which text is to be typed?', 'type');
   nothingMore('type', surplus);
-  const reports = [...text, ...(values.enter ? ['\n'] : [])].map(reportsFor);
+  const reports = [...text, ...(values.enter ? ['\n'] : [])].map(strokesFor);
   const { client } = await runningBox(name);
-  for (let at = 0; at < reports.length; at += BURST) {
-    if (at > 0) await delay(BURST_MS);
-    await report(client, 'keyboard', reports.slice(at, at + BURST).flat());
+  for (const [index, burst] of burstsOf(reports).entries()) {
+    if (index > 0) await delay(BURST_MS);
+    await report(client, 'keyboard', burst);
   }
   client.close();
   return 0;
@@ -84,8 +87,25 @@ async function report(client: ControlClient, device: 'keyboard' | 'tablet', repo
     throw new VmError('State', `Nothing in the guest listens to its ${device}: it has not started that far, or does not keep up.`);
 }
 
+/** What is reported at once: characters as a whole, as many as there may be. */
+export function burstsOf(characters: readonly Reports[]): Reports[] {
+  const bursts: Reports[] = [];
+  let room = 0;
+  for (const reports of characters) {
+    // Each report ends with an event of its own.
+    const events = reports.reduce((sum, report) => sum + report.length + 1, 0);
+    if (events > room) {
+      bursts.push([]);
+      room = BURST_EVENTS;
+    }
+    bursts[bursts.length - 1].push(...reports);
+    room -= events;
+  }
+  return bursts;
+}
+
 /** What a keyboard reports of a character: keys go down and up. */
-function reportsFor(character: string): Reports {
+export function strokesFor(character: string): Reports {
   const key = keyFor(character);
   if (!key) throw new UsageError(`A US keyboard cannot type '${character}'.`, 'type');
   const event = (code: number, value: number): Reports[number] => [{ type: EV_KEY, code, value }];
