@@ -61,13 +61,16 @@ describe('the catalogue', () => {
       expect(debianRecipe(variant).packages).toEqual(expect.arrayContaining([...minimal]));
   });
 
-  it('has a desktop whose screen is not black: not for want of what draws its background, and not when nobody types', () => {
+  it('has a desktop whose screen is not black while it starts, for want of what draws its background, or when nobody types', () => {
     const { packages, files } = debianRecipe('desktop');
     // Xfce's background is /usr/share/backgrounds/xfce/xfce-x.svg, which gdk-pixbuf alone cannot read.
     expect(packages).toEqual(expect.arrayContaining(['xfdesktop4', 'librsvg2-common']));
     const xorg = files.filter(({ path }) => path.startsWith('etc/X11/xorg.conf.d/')).map(({ contents }) => contents);
     for (const after of ['BlankTime', 'StandbyTime', 'SuspendTime', 'OffTime'])
       expect(xorg.join('')).toMatch(new RegExp(`Section "ServerFlags"[^]*Option "${after}" "0"[^]*EndSection`));
+    // '#' would begin a comment there.
+    const lightdm = files.filter(({ path }) => path.startsWith('etc/lightdm/')).map(({ contents }) => contents);
+    expect(lightdm.join('')).toMatch(/^display-setup-script=sh -c "xsetroot -solid [^#"]+ \|\| true"$/m);
   });
 });
 

@@ -96,6 +96,12 @@ const DESKTOP_FILES: readonly AddedFile[] = [
       'Section "OutputClass"\n  Identifier "virtio"\n  MatchDriver "virtio_gpu"\n  Driver "modesetting"\n  Option "AccelMethod" "none"\nEndSection\n\n' +
       'Section "ServerFlags"\n  Option "BlankTime" "0"\n  Option "StandbyTime" "0"\n  Option "SuspendTime" "0"\n  Option "OffTime" "0"\nEndSection\n',
   },
+  // From Xorg's start until Xfce has drawn its background it is a minute here: a screen with its colour and a waiting pointer says that it goes on.
+  // lightdm would end if this failed.
+  {
+    path: 'etc/lightdm/lightdm.conf.d/40-hartbox.conf',
+    contents: '[Seat:*]\ndisplay-setup-script=sh -c "xsetroot -solid rgb:00/40/55 -cursor_name watch || true"\n',
+  },
   {
     path: 'etc/xdg/xfce4/xfconf/xfce-perchannel-xml/xfwm4.xml',
     contents:
