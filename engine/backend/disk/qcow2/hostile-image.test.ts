@@ -1,14 +1,15 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { VmError } from '../../../errors/vm-error';
 import { AsyncBlockDevice } from '../async-block-device';
 import { HostFile } from '../disk-file';
 import { readHeader } from '../open-disk';
 import { examine } from './check';
 import { qcow2Image } from './create';
+import { Refcounts } from './refcounts';
 import { repair } from './repair';
 
 /** Damaged images for each shape; HARTBOX_FUZZ_RUNS for the long mode. */
@@ -110,5 +111,21 @@ describe('an image that somebody damaged on purpose', () => {
     await expect(disk.write(100 * KiB, new Uint8Array(512))).rejects.toMatchObject({ code: 'IoError' });
     await disk.close();
     expect(Buffer.compare((await readFile(path)).subarray(l1, l1 + 4096), bytes.subarray(l1, l1 + 4096))).toBe(0);
+  });
+
+  it('is closed in no time where the guest was led to write far behind its end, and is as long as it was', async () => {
+    const bytes = Buffer.from(good[0]);
+    const l2 = Number(bytes.readBigUInt64BE(Number(bytes.readBigUInt64BE(40))) & 0xfffffffffffe00n);
+    // So far that looking at cluster after cluster takes a while, and every file system has files of that size.
+    bytes.writeBigUInt64BE((1n << 30n) | (1n << 63n), l2);
+    await writeFile(path, bytes);
+    const looks = vi.spyOn(Refcounts.prototype, 'get');
+    const disk = await AsyncBlockDevice.open(path);
+    await disk.write(0, new Uint8Array(512).fill(1));
+    expect((await stat(path)).size).toBe(2 ** 30 + 512);
+    await disk.close();
+    expect(looks.mock.calls.length).toBeLessThan(1000);
+    looks.mockRestore();
+    expect((await stat(path)).size).toBe(bytes.length);
   });
 });

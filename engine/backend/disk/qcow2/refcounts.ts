@@ -158,12 +158,23 @@ export class Refcounts {
     }
   }
 
-  /** Bytes of the file up to the last cluster in use. */
+  /**
+   * Bytes of the file up to the last cluster in use. As long as the refcount table is, not the file: of what no block counts nothing is in use, and
+   * an image of somebody else may have its guest write petabytes behind its end.
+   */
   async usedLength(): Promise<number> {
-    const { clusterSize } = this.layout;
-    let cluster = Math.ceil(this.file.length / clusterSize);
-    while (cluster > 0 && (await this.get(cluster - 1)) === 0) cluster--;
-    return cluster * clusterSize;
+    const { clusterSize, refcountEntries, refcountBits } = this.layout;
+    const clusters = Math.ceil(this.file.length / clusterSize);
+    const blocks = Math.min(this.#table.length / 8, Math.ceil(clusters / refcountEntries));
+    for (let index = blocks - 1; index >= 0; index--) {
+      if (readOffset(this.#view, index) === 0) continue;
+      const block = await this.#block(index);
+      if (!block) continue;
+      let entry = Math.min(refcountEntries, clusters - index * refcountEntries);
+      while (entry > 0 && readRefcount(block.view, entry - 1, refcountBits) === 0) entry--;
+      if (entry > 0) return (index * refcountEntries + entry) * clusterSize;
+    }
+    return 0;
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {
