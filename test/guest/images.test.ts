@@ -23,16 +23,16 @@ afterAll(() => {
 });
 
 describe('the seed of a box', () => {
-  it('is a disc that Linux finds by its label, with the names of its files as they are', async () => {
+  it('is a disc that Linux mounts, with its label and the names of its files as they are', async () => {
     const file = join(folder, 'seed.iso');
     writeFileSync(file, seedDisc({ user: 'alice', hostname: 'wonderland', sshKeys: ['ssh-ed25519 AAAA alice'] }));
     const script =
-      'mount -t iso9660 -o ro "$(findfs LABEL=CIDATA)" /mnt && ls /mnt && cat /mnt/hartbox && grep -c ssh-ed25519 /mnt/user-data';
+      'dd if=/dev/vda bs=1 skip=32808 count=6 2>/dev/null && echo && mount -t iso9660 -o ro /dev/vda /mnt && ls /mnt && cat /mnt/hartbox && grep -c ssh-ed25519 /mnt/user-data';
     const { code, stdout } = await hartbox(['exec', '--drive', `file=${file},format=raw,readonly`, '--', 'sh', '-c', script], {
       env: { HARTBOX_HOME: home },
     });
     expect(stdout).toBe(
-      'hartbox\nmeta-data\nuser-data\nhostname=wonderland\nuser=alice\npassword=\nsudo=free\nkey=ssh-ed25519 AAAA alice\n1\n',
+      'CIDATA\nhartbox\nmeta-data\nuser-data\nhostname=wonderland\nuser=alice\npassword=\nsudo=free\nkey=ssh-ed25519 AAAA alice\n1\n',
     );
     expect(code).toBe(0);
   });
