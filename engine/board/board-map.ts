@@ -21,6 +21,8 @@ export const VIRTIO_STRIDE = 0x1000;
 export const VIRTIO_SLOTS = 8;
 export const VIRTIO_FIRST_SOURCE = 1;
 export const FW_CFG_BASE = 0x10100000;
+/** Memory for pictures before there is a driver, up to the flash; nothing is there on QEMU's board, and none here in a machine without screens. */
+export const FRAMEBUFFER_BASE = 0x18000000;
 /** Two banks, one behind the other. */
 export const FLASH_BASE = 0x20000000;
 export const PCI_MAP: PciMap = {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AccessSize, BoardDevice, LongAccess } from '../bus/device';
-import { DeviceState, unsigned } from '../bus/device-state';
+import { DeviceState, bytesSchema, loadBytes, saveBytes, unsigned } from '../bus/device-state';
 import { VmError } from '../errors/vm-error';
 import type { GuestMemory } from '../memory/guest-memory';
 import type { DeviceTreeNode } from '../bus/device-tree';
@@ -58,7 +58,7 @@ function swap(value: number, size: AccessSize): number {
 
 /**
  * QEMU's firmware configuration device: named pieces of data that firmware and kernel ask for, through a data register or by DMA into
- * their memory. Read-only for the guest.
+ * their memory. What they may write to is made so.
  */
 export class FwCfg implements BoardDevice {
   readonly name: string;
@@ -68,23 +68,30 @@ export class FwCfg implements BoardDevice {
   readonly holdsWriters = true;
   private readonly items = new Map<number, Uint8Array>();
   private readonly files = new Map<string, Uint8Array>();
+  /** Files that the guest may write, and who is told. */
+  private readonly written = new Map<Uint8Array, () => void>();
   private key: number = FW_CFG.SIGNATURE;
   private selected: Uint8Array = NOTHING;
   private at = 0;
   private dmaHigh = 0;
 
-  /** The items are the machine's configuration, not state. */
+  /** The items are the machine's configuration, not state, but for those that the guest writes. */
   readonly state = new DeviceState(this, {
-    version: 1,
-    schema: z.strictObject({ key: unsigned(16), at: unsigned(53), dmaHigh: unsigned(32) }),
-    save: () => ({ key: this.key, at: this.at, dmaHigh: this.dmaHigh }),
-    load:
-      ({ key, at, dmaHigh }) =>
-      () => {
+    version: 2,
+    schema: z.strictObject({ key: unsigned(16), at: unsigned(53), dmaHigh: unsigned(32), written: z.array(bytesSchema) }),
+    save: () => ({ key: this.key, at: this.at, dmaHigh: this.dmaHigh, written: [...this.written.keys()].map(saveBytes) }),
+    load: ({ key, at, dmaHigh, written }, refuse) => {
+      const contents = written.map(loadBytes);
+      const files = [...this.written.keys()];
+      if (contents.length !== files.length || contents.some(({ length }, i) => length !== files[i].length))
+        refuse('what the guest wrote to it is not for its files');
+      return () => {
+        for (const [i, bytes] of contents.entries()) this.rewrite(files[i], bytes);
         this.select(key);
         this.at = at;
         this.dmaHigh = dmaHigh;
-      },
+      };
+    },
   });
 
   constructor(
@@ -121,7 +128,15 @@ export class FwCfg implements BoardDevice {
     this.listFiles();
   }
 
+  /** As setFile(), for one that the guest writes: `changed` is called after each write of it, and after a reset, which makes it zeros. */
+  setWritableFile(name: string, length: number, changed: (bytes: Uint8Array) => void): void {
+    const bytes = new Uint8Array(length);
+    this.setFile(name, bytes);
+    this.written.set(bytes, () => changed(bytes));
+  }
+
   reset(): void {
+    for (const bytes of this.written.keys()) this.rewrite(bytes, new Uint8Array(bytes.length));
     this.select(FW_CFG.SIGNATURE);
     this.dmaHigh = 0;
   }
@@ -193,11 +208,26 @@ export class FwCfg implements BoardDevice {
           memory.wrote(target + done, part);
         }
       }
-    } else if (control & DMA_WRITE) answer = DMA_ERROR;
-    else if (control & DMA_SKIP) this.at = Math.min(this.at + length, this.selected.length);
+    } else if (control & DMA_WRITE) {
+      const from = memory.offsetOf(target, length);
+      const { selected, at } = this;
+      const changed = this.written.get(selected);
+      // Nothing is written where not all can be.
+      if (!changed || from < 0 || at + length > selected.length) answer = DMA_ERROR;
+      else {
+        selected.set(memory.bytes.subarray(from, from + length), at);
+        this.at = at + length;
+        changed();
+      }
+    } else if (control & DMA_SKIP) this.at = Math.min(this.at + length, this.selected.length);
     // The guest waits for this word: it comes last.
     memory.data.setUint32(record, answer);
     memory.wrote(address, 4);
+  }
+
+  private rewrite(file: Uint8Array, bytes: Uint8Array): void {
+    file.set(bytes);
+    this.written.get(file)?.();
   }
 
   private listFiles(): void {

@@ -20,3 +20,10 @@ export function keyFor(character: string): { code: number; isShifted: boolean } 
   }
   return undefined;
 }
+
+/** What a key types; undefined for keys that are no characters. */
+export function characterOf(code: number, isShifted: boolean): string | undefined {
+  if (code === 57) return ' ';
+  const row = ROWS.find(([first, plain]) => code >= first && code < first + plain.length);
+  return row?.[isShifted ? 2 : 1][code - row[0]];
+}

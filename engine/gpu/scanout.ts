@@ -54,7 +54,11 @@ interface ScanoutEvents {
  */
 export class Scanout extends EventEmitter<ScanoutEvents> {
   #mode: ScreenMode;
+  /** Of the adapter: counts once it has shown something, from then on also where it shows nothing. */
   #picture: Picture | undefined;
+  #isTaken = false;
+  /** Of firmware, and of kernels that have no driver for the adapter yet. */
+  #bootPicture: Picture | undefined;
   #cursor: ScreenCursor | undefined;
   #cursorAt = { x: 0, y: 0 };
 
@@ -81,12 +85,13 @@ export class Scanout extends EventEmitter<ScanoutEvents> {
 
   /** Pixels of what the guest shows; undefined where it shows nothing. */
   get size(): { width: number; height: number } | undefined {
-    return this.#picture && { width: this.#picture.width, height: this.#picture.height };
+    const picture = this.#visible;
+    return picture && { width: picture.width, height: picture.height };
   }
 
   /** Copy a part of the picture to `target`, as RGBA words (R in the lowest byte, A always 255), row by row without gaps. The part has to lie inside. */
   read({ x, y, width, height }: Rectangle, target: Uint32Array): void {
-    const picture = this.#picture;
+    const picture = this.#visible;
     for (let row = 0; row < height; row++) picture?.readRow(x, y + row, width, target, row * width);
   }
 
@@ -99,16 +104,37 @@ export class Scanout extends EventEmitter<ScanoutEvents> {
     return this.#cursorAt;
   }
 
-  /** For the device: from now on it shows this. */
+  /** For the adapter: from now on it shows this. */
   show(picture: Picture | undefined): void {
-    if (!picture && !this.#picture) return;
-    this.#picture = picture;
-    this.emit('picture');
+    this.#change(() => {
+      this.#picture = picture;
+      if (picture) this.#isTaken = true;
+    });
+  }
+
+  /** Whether the adapter has shown something since it was new. */
+  get isTaken(): boolean {
+    return this.#isTaken;
+  }
+
+  /** For the adapter: it shows nothing, and does, or does not, leave the screen to firmware, as a new one. */
+  darken(isTaken: boolean): void {
+    this.#change(() => {
+      this.#picture = undefined;
+      this.#isTaken = isTaken;
+    });
+  }
+
+  /** What the screen shows as long as the adapter has shown nothing. */
+  showBoot(picture: Picture | undefined): void {
+    this.#change(() => {
+      this.#bootPicture = picture;
+    });
   }
 
   /** For the device: something was drawn into the picture. The part may reach beyond it. */
   damage({ x, y, width, height }: Rectangle): void {
-    const picture = this.#picture;
+    const picture = this.#visible;
     if (!picture) return;
     const [left, top] = [Math.max(x, 0), Math.max(y, 0)];
     const right = Math.min(x + width, picture.width);
@@ -128,6 +154,16 @@ export class Scanout extends EventEmitter<ScanoutEvents> {
     if (at.x === this.#cursorAt.x && at.y === this.#cursorAt.y) return;
     this.#cursorAt = at;
     if (this.#cursor) this.emit('cursor');
+  }
+
+  get #visible(): Picture | undefined {
+    return this.#isTaken ? this.#picture : this.#bootPicture;
+  }
+
+  #change(change: () => void): void {
+    const before = this.#visible;
+    change();
+    if (before || this.#visible) this.emit('picture');
   }
 }
 

@@ -11,7 +11,7 @@ import { GuestMemory } from '../memory/guest-memory';
 import { HART_LINES, HART_SLEEPING, HART_STRIDE, HARTS_BASE } from '../memory/layout';
 import { createMemory, planMemory } from '../memory/memory-plan';
 import { type MachineConfigInput, machineConfigSchema } from '../settings/settings';
-import { Board } from './board';
+import { Board, memoryRegions } from './board';
 
 /** The life cycle of everything on the board but what virtio's own life-cycle test covers: saved, and restored into another board. */
 
@@ -26,12 +26,7 @@ interface Setup {
 
 async function setUp(input: MachineConfigInput): Promise<Setup> {
   const config = machineConfigSchema.parse({ memory: 16 * MiB, harts: HARTS, ...input });
-  const plan = planMemory(config.harts, [
-    { base: RAM, size: config.memory },
-    { base: 0x1000, size: 0xf000, readonly: true },
-    { base: 0x2000_0000, size: 32 * MiB, device: true },
-    { base: 0x2200_0000, size: 32 * MiB, device: true },
-  ]);
+  const plan = planMemory(config.harts, memoryRegions(config));
   const memory = new GuestMemory(createMemory(plan), plan);
   const boot = {
     segments: [{ what: 'kernel', address: RAM, bytes: Uint8Array.of(1, 2, 3), memoryBytes: 8 }],

@@ -6,8 +6,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ParsedNode, readDeviceTree } from '../../test/support/device-tree-reader';
 import type { VmError } from '../errors/vm-error';
 import { GuestMemory } from '../memory/guest-memory';
+import { HART_SLEEPING, HARTS_BASE } from '../memory/layout';
 import { createMemory, planMemory } from '../memory/memory-plan';
-import { Board } from './board';
+import { Board, memoryRegions } from './board';
 import { type MachineConfigInput, machineConfigSchema } from '../settings/settings';
 import type { FinisherRequest } from '../board/test-finisher';
 
@@ -26,14 +27,9 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function setUp(input: MachineConfigInput = {}, ports: string[] = []) {
+async function setUp(input: MachineConfigInput = {}, ports: string[] = [], isDefaultGuest = false) {
   const config = machineConfigSchema.parse({ memory: 16 * MiB, ...input });
-  const plan = planMemory(config.harts, [
-    { base: RAM, size: config.memory },
-    { base: 0x1000, size: 0xf000, readonly: true },
-    { base: 0x20000000, size: 32 * MiB, device: true },
-    { base: 0x22000000, size: 32 * MiB, device: true },
-  ]);
+  const plan = planMemory(config.harts, memoryRegions(config));
   const memory = new GuestMemory(createMemory(plan), plan);
   const requests: FinisherRequest[] = [];
   const warnings: VmError[] = [];
@@ -48,7 +44,7 @@ async function setUp(input: MachineConfigInput = {}, ports: string[] = []) {
       deviceTree: DEVICE_TREE,
       initrd: { start: 0x80400000, end: 0x80400100 },
       append: 'quiet',
-      isDefaultGuest: false,
+      isDefaultGuest,
     },
     finisher: (request) => requests.push(request),
     watchdog: () => undefined,
@@ -98,6 +94,39 @@ describe('Board', () => {
     const { ranges } = board.hartBoard({});
     expect(ranges.some(({ base }) => base === 0x2000000 || base === 0xc000000)).toBe(false);
     expect(ranges).toHaveLength(18);
+  });
+
+  it('has a framebuffer for its first screen, and a machine without screens has none', async () => {
+    const { board } = await setUp({ screens: 2, screenSize: '640x480' });
+    await board.powerOn();
+    const tree = readDeviceTree(board.deviceTree());
+    const { compatible, reg, width, stride } = child(tree, 'framebuffer@18000000').properties;
+    expect(Buffer.from(compatible).toString()).toBe('simple-framebuffer\0');
+    expect([...reg]).toEqual([0, 0, 0, 0, 0x18, 0, 0, 0, 0, 0, 0, 0, 0, 0x12, 0xc0, 0]);
+    expect([Buffer.from(width).readUInt32BE(), Buffer.from(stride).readUInt32BE()]).toEqual([640, 2560]);
+    expect(board.memoryMap()).toContainEqual({ base: 0x18000000, size: 0x12c000, kind: 'ram', name: 'framebuffer' });
+    const without = await setUp();
+    expect(readDeviceTree(without.board.deviceTree()).children.map(({ name }) => name)).not.toContain('framebuffer@18000000');
+  });
+
+  it('hears the keyboard as its serial port until the guest has a driver for it', async () => {
+    const { board, memory } = await setUp({ screens: 1 });
+    await board.powerOn();
+    // A guest that waits: what the UART gets is in its FIFO at once.
+    memory.words[(HARTS_BASE + HART_SLEEPING) >>> 2] = 1;
+    const stroke = [1, 0].map((value) => ({ type: 1, code: 30, value }));
+    expect(board.report('keyboard', stroke)).toBe(true);
+    expect(String.fromCharCode(board.bus.read(0x10000000, 1))).toBe('a');
+    const burst = Array.from({ length: 1000 }, () => stroke).flat();
+    let times = 0;
+    while (board.report('keyboard', burst)) times++;
+    expect([65, 66, 67]).toContain(times);
+    for (let i = 0; i < 60_000; i++) board.bus.read(0x10000000, 1);
+    expect(board.report('keyboard', stroke)).toBe(true);
+    expect(board.report('tablet', [{ type: 3, code: 0, value: 1 }])).toBe(false);
+    // Where the guest's terminal is the virtio console, serial input is none of its keyboard.
+    const linux = await setUp({ screens: 1 }, [], true);
+    expect(linux.board.report('keyboard', stroke)).toBe(false);
   });
 
   it('has named ports only if they were asked for', async () => {

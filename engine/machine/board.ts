@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { LiveAudio } from '../backend/audio/live-audio';
 import { FlashFile } from '../backend/flash-file';
+import { SerialKeyboard } from '../display/serial-keyboard';
 import { Scanout } from '../gpu/scanout';
 import { CACHE_BLOCK_SHIFT } from '../hart/extension-bits';
 import { type HartProfile, isaExtensions, isaString } from '../hart/isa/extensions';
@@ -20,12 +21,14 @@ import type { HartBoard } from '../threads/hart-board';
 import type { VirtioDevice } from '../virtio/device';
 import type { HumanInput, InputKind } from '../virtio/devices/human-input';
 import type { VirtioBalloon } from '../virtio/devices/balloon';
+import type { InputEvent } from '../virtio/devices/input';
 import type { PowerButton } from '../virtio/devices/power-button';
 import type { VirtioConsole } from '../virtio/devices/console';
 import type { ConsolePort } from '../virtio/devices/console-port';
 import type { VirtioSound } from '../virtio/devices/sound/device';
 import type { VirtioWatchdog } from '../virtio/devices/watchdog';
 import { createVirtioDevices, type PlacedDevice, type VirtioBus, type VirtioPlace } from '../virtio/registry';
+import { BootScreen, framebufferBytes, RAMFB_BYTES, RAMFB_FILE } from '../board/boot-screen';
 import { type AcpiMachine, acpiTables } from '../board/acpi/acpi-tables';
 import { acpiFiles } from '../board/acpi/table-loader';
 import {
@@ -34,11 +37,13 @@ import {
   CLINT_BASE,
   FINISHER_BASE,
   FLASH_BASE,
+  FRAMEBUFFER_BASE,
   FW_CFG_BASE,
   IMSIC_BASES,
   PCI_MAP,
   PLIC_BASE,
   PLIC_SOURCES,
+  RAM_BASE,
   RTC_BASE,
   RTC_SOURCE,
   TIMEBASE,
@@ -66,7 +71,7 @@ import { FW_CFG, FW_CFG_BYTES, FwCfg } from '../board/fw-cfg';
 import { GoldfishRtc } from '../board/goldfish-rtc';
 import { MachineConsole } from './machine-console';
 import { machineTree, withChosen } from '../board/machine-tree';
-import { RESET_ROM_BASE, resetRom } from '../board/reset-rom';
+import { RESET_ROM_BASE, RESET_ROM_SIZE, resetRom } from '../board/reset-rom';
 import { type FinisherRequest, TestFinisher } from '../board/test-finisher';
 import { type GuestProgress, Uart, UART_CLOCK } from '../board/uart';
 import { Watchdog } from '../board/watchdog';
@@ -110,6 +115,8 @@ export class Board {
   readonly devices: DeviceManager<VirtioDevice, VirtioBus | VirtioPlace>;
   /** What its screens show. */
   readonly scanouts: readonly Scanout[];
+  /** Undefined for a machine without screens. */
+  private readonly bootScreen: BootScreen | undefined;
   private readonly clint: Clint;
   private readonly interrupts: InterruptControllers;
   private readonly finisher: TestFinisher;
@@ -131,6 +138,9 @@ export class Board {
   /** Undefined for a machine without. */
   readonly soundCard: VirtioSound | undefined;
   private readonly inputs: ReadonlyMap<InputKind, HumanInput>;
+  private readonly serialKeyboard = new SerialKeyboard();
+  /** More was typed than the guest reads. */
+  private serialIsFull = false;
 
   private constructor(
     private readonly options: BoardOptions,
@@ -152,6 +162,7 @@ export class Board {
 
     this.scanouts = createScanouts(config);
     const { scanouts } = this;
+    this.bootScreen = scanouts.length > 0 ? new BootScreen(memory, scanouts[0], screenSize(config)) : undefined;
     const devices = createVirtioDevices({
       config,
       // First, so that they have their names when the guest knows all others.
@@ -186,6 +197,7 @@ export class Board {
       inputToVirtio: boot.isDefaultGuest,
       warn: options.warn,
     });
+    this.console.onDrain(() => (this.serialIsFull = false));
 
     const { messageParent } = this.interrupts;
     const send = (address: number, data: number): void => this.interrupts.sendMessage(address, data);
@@ -311,6 +323,7 @@ export class Board {
     this.console.divert(undefined);
     this.virtio.powerOn();
     this.devices.reset();
+    this.bootScreen?.reset();
     // Requests from before a reboot may still write to memory.
     for (const transport of this.virtio.transports) await transport.drained();
     this.load();
@@ -336,6 +349,18 @@ export class Board {
       code: 'no-input-device',
       params: { device: kind },
     });
+  }
+
+  /** Something happens at such a device. Returns and throws as VirtualMachine.input(). */
+  report(kind: InputKind, events: readonly InputEvent[]): boolean {
+    const device = this.input(kind);
+    // Stock U-Boot and EDK2 have drivers for keyboards on USB alone.
+    if (kind !== 'keyboard' || device.hasListener || !this.console.isSerial) return device.report(events);
+    const typed = this.serialKeyboard.type(events);
+    if (typed === '') return true;
+    if (this.serialIsFull) return false;
+    this.serialIsFull = !this.console.write(new TextEncoder().encode(typed));
+    return true;
   }
 
   /** Throws VmError 'Config' if the machine was made without it. */
@@ -384,6 +409,7 @@ export class Board {
   /** Releases timers and files. No hart may be running; the board is not used afterwards. */
   async close(): Promise<void> {
     this.rtc.close();
+    this.bootScreen?.close();
     for (const watchdog of this.watchdogs) if (watchdog instanceof Watchdog) watchdog.reset();
     this.uart.close();
     for (const transport of this.virtio.transports) {
@@ -431,7 +457,12 @@ export class Board {
         stdoutPath: `/soc/${this.uart.name}`,
         rngSeed: randomBytes(32),
         devices: this.devices.deviceTreeNodes(),
-        others: [...this.finisher.systemControlNodes(), this.fwCfg.rootNode(), flashNode()],
+        others: [
+          ...this.finisher.systemControlNodes(),
+          this.fwCfg.rootNode(),
+          flashNode(),
+          ...(this.bootScreen ? [this.bootScreen.rootNode()] : []),
+        ],
       }),
     );
   }
@@ -449,7 +480,7 @@ export class Board {
           base,
           size,
           kind: readonly ? 'rom' : 'ram',
-          name: readonly ? 'reset ROM' : 'RAM',
+          name: readonly ? 'reset ROM' : base === FRAMEBUFFER_BASE ? 'framebuffer' : 'RAM',
         }),
       );
     return [...devices, ...ranges].sort((a, b) => a.base - b.base);
@@ -482,6 +513,8 @@ export class Board {
     const { memory, config, boot } = this.options;
     const fwCfg = new FwCfg(FW_CFG_BASE, memory, config.harts);
     for (const [name, bytes] of files) fwCfg.setFile(name, bytes);
+    const { bootScreen } = this;
+    if (bootScreen && config.graphics !== 'virtio') fwCfg.setWritableFile(RAMFB_FILE, RAMFB_BYTES, (bytes) => bootScreen.configure(bytes));
     if (boot.kernel) fwCfg.setItem(FW_CFG.KERNEL, boot.kernel, FW_CFG.KERNEL_SIZE);
     if (boot.initrdFile) fwCfg.setItem(FW_CFG.INITRD, boot.initrdFile, FW_CFG.INITRD_SIZE);
     if (boot.kernel) fwCfg.setItem(FW_CFG.COMMAND_LINE, new TextEncoder().encode(`${boot.append}\0`), FW_CFG.COMMAND_LINE_SIZE);
@@ -501,9 +534,24 @@ export class Board {
   }
 }
 
-function createScanouts({ screens, screenSize }: MachineConfig): Scanout[] {
-  const [width, height] = screenSize.split('x').map(Number);
-  return Array.from({ length: screens }, () => new Scanout({ width, height }));
+function createScanouts(config: MachineConfig): Scanout[] {
+  return Array.from({ length: config.screens }, () => new Scanout(screenSize(config)));
+}
+
+function screenSize({ screenSize: size }: MachineConfig): { width: number; height: number } {
+  const [width, height] = size.split('x').map(Number);
+  return { width, height };
+}
+
+/** The memory of a machine: RAM first. */
+export function memoryRegions(config: MachineConfig): { base: number; size: number; readonly?: boolean; device?: boolean }[] {
+  return [
+    { base: RAM_BASE, size: config.memory },
+    { base: RESET_ROM_BASE, size: RESET_ROM_SIZE, readonly: true },
+    { base: FLASH_BASE, size: FLASH_BANK_BYTES, device: true },
+    { base: FLASH_BASE + FLASH_BANK_BYTES, size: FLASH_BANK_BYTES, device: true },
+    ...(config.screens > 0 ? [{ base: FRAMEBUFFER_BASE, size: framebufferBytes(screenSize(config)) }] : []),
+  ];
 }
 
 /** How far the harts have come, as far as they have told. */

@@ -54,6 +54,11 @@ export class MachineConsole implements ConsolePort {
     this.virtio?.onDrain(() => this.inputDrained());
   }
 
+  /** Whether what is typed goes to the UART, and at once. */
+  get isSerial(): boolean {
+    return !this.ended && !this.taker && !this.virtioSpoke && !this.inputToVirtio;
+  }
+
   get isOpen(): boolean {
     return this.virtio?.isOpen ?? true;
   }

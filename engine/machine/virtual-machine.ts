@@ -34,12 +34,11 @@ import type { InputEvent } from '../virtio/devices/input';
 import type { ConsolePort } from '../virtio/devices/console-port';
 import type { LiveAudio } from '../backend/audio/live-audio';
 import type { VirtioSound } from '../virtio/devices/sound/device';
-import { Board, type MemoryMapEntry } from './board';
+import { Board, memoryRegions, type MemoryMapEntry } from './board';
 import { Debugger } from './debugger';
 import type { Drives } from './drives';
 import type { Networks } from './networks';
-import { FLASH_BANK_BYTES } from '../board/flash/flash-bank';
-import { FLASH_BASE, RAM_BASE } from '../board/board-map';
+import { RAM_BASE } from '../board/board-map';
 import { type Boot, loadBoot } from './boot/boot-files';
 import { Htif } from './boot/htif';
 import type { DriveConfigInput } from '../settings/drive';
@@ -48,7 +47,6 @@ import { type MachineConfig, type MachineConfigInput, machineConfigSchema } from
 import { HeldWrites } from './held-writes';
 import { SemihostingHost } from './semihosting-host';
 import { createSemihosting, semihostingRefused } from './semihosting-setup';
-import { RESET_ROM_BASE, RESET_ROM_SIZE } from '../board/reset-rom';
 import type { FinisherRequest } from '../board/test-finisher';
 import { WarningGate } from './warning-gate';
 
@@ -264,13 +262,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       defaultGuest: () => defaultGuest({ dataDirectory, onProgress, signal }),
       stockFirmware: (which) => stockFirmware(which, { dataDirectory, onProgress, signal }),
     });
-    const regions = [
-      ram,
-      { base: RESET_ROM_BASE, size: RESET_ROM_SIZE, readonly: true },
-      { base: FLASH_BASE, size: FLASH_BANK_BYTES, device: true },
-      { base: FLASH_BASE + FLASH_BANK_BYTES, size: FLASH_BANK_BYTES, device: true },
-    ];
-    const plan = planMemory(config.harts, regions, {
+    const plan = planMemory(config.harts, memoryRegions(config), {
       checkBytes: checkJit ? CHECK_BYTES : 0,
       fenceBytes: checkFences ? fenceCheckBytes(config.memory) : 0,
       extensionsOff: extensionBits(config.extensionsOff),
@@ -396,12 +388,13 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   }
 
   /**
-   * Something happens at an input device: what the events say at one moment, as Linux's input-event-codes.h counts them. False where they are
-   * lost: no driver listens, or it does not keep up. Throws VmError: 'Config' for a device that the machine lacks and for events that it does
+   * Something happens at an input device: what the events say at one moment, as Linux's input-event-codes.h counts them. As long as the guest
+   * has no driver for the keyboard, what is typed there goes to its serial port, which firmware listens to. False where they are lost: no driver
+   * listens, or it does not keep up. Throws VmError: 'Config' for a device that the machine lacks and for events that it does
    * not make.
    */
   input(device: InputKind, events: readonly InputEvent[]): boolean {
-    return this.usableBoard('take input').input(device).report(events);
+    return this.usableBoard('take input').report(device, events);
   }
 
   /** The lamps that the guest has switched on at an input device: LED_NUML (0), LED_CAPSL (1), … Throws as `input` does. */

@@ -55,12 +55,7 @@ export interface MemoryPlan {
   wasmPages: number;
 }
 
-/** Most guest RAM that fits beside the engine's own state and the board's flash in a 4 GiB memory, for a number of harts. */
-export function maxRamBytes(harts: number): number {
-  return WASM_MAX_PAGES * WASM_PAGE - (72 << 20) - HARTS_BASE - harts * (HART_STRIDE + DECODED_PAGES * DECODED_PAGE_BYTES);
-}
-
-/** Lay out the shared memory for `harts` harts and the given direct regions (RAM, ROM, flash). */
+/** Lay out the shared memory for `harts` harts and the given direct regions: RAM first, then ROM, flash and others. */
 export function planMemory(
   harts: number,
   regions: { base: number; size: number; readonly?: boolean; device?: boolean }[],
@@ -88,7 +83,8 @@ export function planMemory(
   at += fenceBytes;
   const wasmPages = Math.ceil(at / WASM_PAGE);
   if (wasmPages > WASM_MAX_PAGES) {
-    const most = Math.floor(maxRamBytes(harts) / (1 << 20));
+    // What all else takes, but for what it takes for each page, stays as it is.
+    const most = Math.floor((regions[0].size + WASM_MAX_PAGES * WASM_PAGE - at) / (1 << 20));
     throw VmError.config(`The box's memory is too large: with ${harts} hart(s) it can have at most ${most} MiB.`, {
       code: 'memory-too-large',
       params: { harts, mostBytes: most * 2 ** 20 },

@@ -195,7 +195,7 @@ export const hardwareSchema = z.strictObject({
   }),
   screens: option(z.number().int().min(0).max(4).default(0), {
     label: 'Screens',
-    help: 'how many screens the box has, on a virtio graphics adapter without 3D; 0 for none. With one, the box has a keyboard and a tablet too, unless input devices are named',
+    help: 'how many screens the box has, on a virtio graphics adapter without 3D; 0 for none. With one, the box has a keyboard and a tablet too, unless input devices are named; firmware, which has drivers for neither, shows on the first one all the same, and hears the keyboard as its serial port',
     page: 'system',
     kind: 'count',
     effect: 'restart',
@@ -208,6 +208,15 @@ export const hardwareSchema = z.strictObject({
     kind: 'choice',
     effect: 'restart',
     choices: SCREEN_SIZES,
+    advanced: true,
+  }),
+  graphics: option(z.enum(['virtio', 'ramfb', 'both']).default('virtio'), {
+    label: 'Graphics adapter',
+    help: "what shows pictures: a virtio adapter; or memory alone, which firmware and programs find by fw_cfg's etc/ramfb, and Linux by UEFI's word, on one screen; or that until the adapter's driver shows something",
+    page: 'system',
+    kind: 'choice',
+    effect: 'restart',
+    choices: { virtio: 'virtio', ramfb: 'memory alone (ramfb)', both: 'memory (ramfb), then virtio' },
     advanced: true,
   }),
   input: option(z.array(z.enum(['keyboard', 'mouse', 'tablet', 'touchscreen'])).default([]), {

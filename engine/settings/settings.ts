@@ -59,6 +59,8 @@ function checkTogether(values: z.output<typeof machineShape>, context: z.Refinem
     );
   if (source === 'elf' && firmware !== 'none')
     report('firmware', 'firmware-not-elf', 'must be none or auto for a program that runs in machine mode by itself');
+  if (values.graphics === 'ramfb' && values.screens > 1)
+    report('graphics', 'ramfb-one-screen', 'cannot be ramfb with more than one screen: set screens to 1, or graphics to virtio');
   const ids = values.drives.map((drive) => drive.id).filter((id) => id !== undefined);
   const twice = ids.find((id, at) => ids.indexOf(id) !== at);
   if (twice !== undefined) report('drives', 'drive-id-twice', `has two drives named ${twice}: give one of them another id`);

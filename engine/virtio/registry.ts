@@ -104,7 +104,8 @@ export const virtioRegistry = {
   /** On PCI, whatever the others are on: Mesa and Xorg look for it there alone. */
   gpu: {
     guestModules: ['virtio_gpu'],
-    create: ({ scanouts }) => (scanouts.length > 0 ? [{ device: new VirtioGpu({ scanouts }), bus: 'pci' }] : []),
+    create: ({ config, scanouts }) =>
+      config.graphics !== 'ramfb' && scanouts.length > 0 ? [{ device: new VirtioGpu({ scanouts }), bus: 'pci' }] : [],
   } satisfies VirtioRow<VirtioGpu>,
   /** The kernel loads 9p itself, when something is mounted. */
   nineP: {

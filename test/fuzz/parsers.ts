@@ -9,7 +9,9 @@ import { parseSeconds, parseSize } from '../../engine/cli/quantities';
 import { UsageError } from '../../engine/cli/usage-error';
 import { SymbolTable } from '../../engine/debug/symbols';
 import { VncSession } from '../../engine/display/vnc/session';
+import { MemoryPicture, pictureBytes } from '../../engine/gpu/memory-picture';
 import { Scanout } from '../../engine/gpu/scanout';
+import { RAMFB_BYTES, readRamfb } from '../../engine/board/boot-screen';
 import { deviceTreeBlob } from '../../engine/board/device-tree-blob';
 import { FW_CFG_BYTES, FwCfg } from '../../engine/board/fw-cfg';
 import { readAr } from '../../engine/images/ar';
@@ -98,6 +100,9 @@ const vncTalk = Buffer.concat([
   Buffer.alloc(16),
   Buffer.from('ff000001' + '00000061' + '0000001e', 'hex'),
 ]);
+
+/** 64 × 64 pixels in XRGB8888 at the beginning of RAM. */
+const ramfb = Buffer.from(`00000000800000003432525800000000${'00000040'.repeat(2)}00000100`, 'hex');
 
 const RAM = { base: 0x80000000, size: 64 << 20 };
 const what = 'the input';
@@ -510,6 +515,15 @@ export const PARSERS: readonly Parser[] = [
     },
     2,
   ),
+  parser('where a guest says that its screen is', bytesOf([ramfb]), (bytes) => {
+    const memory = testGuestMemory(65536);
+    const scanout = new Scanout({ width: 64, height: 64 });
+    const layout = readRamfb(Uint8Array.from({ length: RAMFB_BYTES }, (_, i) => bytes[i] ?? 0));
+    const at = layout ? memory.offsetOf(layout.address, pictureBytes(layout)) : -1;
+    if (!layout || at < 0) return;
+    scanout.showBoot(new MemoryPicture(memory.bytes.subarray(at, at + pictureBytes(layout)), layout));
+    scanout.read({ x: 0, y: 0, width: layout.width, height: layout.height }, new Uint32Array(layout.width * layout.height));
+  }),
   parser(
     'a file that is dropped on the window',
     bytesOf([elf, linuxImage(), gzipSync(text), Buffer.concat([Buffer.alloc(16 * 2048 + 1), Buffer.from('CD001')])]),

@@ -132,6 +132,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
   entropyRate: { good: [good('0', 0), good('64K', 65536)], bad: [['fast'], ['2G']] },
   screens: { good: [good('0', 0), good('1', 1), good('4', 4)], bad: [['5'], ['-1'], ['one'], ['']] },
   screenSize: { good: choices('640x480', '1920x1080'), bad: [['1921x1080'], ['large'], ['']] },
+  graphics: { good: choices('virtio', 'ramfb', 'both'), bad: [['vga'], ['']] },
   input: {
     good: [good('keyboard', ['keyboard']), good('mouse,touchscreen', ['mouse', 'touchscreen'])],
     bad: [['joystick'], ['mouse,pen']],

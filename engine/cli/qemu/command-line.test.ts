@@ -110,6 +110,11 @@ describe('a command line of QEMU', () => {
     expect(machineConfigSchema.safeParse(shown.config).success).toBe(true);
     expect(plan(`${KERNEL} ${seat} -display vnc=0.0.0.0:1,password=on`).vnc).toEqual({ address: '0.0.0.0:5901' });
     expect(plan(`${KERNEL} ${seat} -vnc unix:/x`).vnc).toEqual({ address: 'unix:/x', password: '' });
+    const memory = plan(`${KERNEL} -device ramfb -vnc :0`);
+    expect(memory.config).toMatchObject({ screens: 1, graphics: 'ramfb' });
+    expect(machineConfigSchema.safeParse(memory.config).success).toBe(true);
+    for (const both of [`-device ramfb ${seat}`, `${seat} -device ramfb`])
+      expect(plan(`${KERNEL} ${both}`).config).toMatchObject({ screens: 2, graphics: 'both' });
     const blind = plan(`${KERNEL} -vnc :0`);
     expect([blind.vnc, blind.notes]).toEqual([undefined, [expect.stringContaining('no screen to show')]]);
   });

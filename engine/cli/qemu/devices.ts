@@ -27,6 +27,7 @@ export interface TranslatedDevices {
   /** Screens, and the pixels of each. */
   screens: number;
   screenSize: MachineConfigInput['screenSize'];
+  graphics: NonNullable<MachineConfigInput['graphics']>;
   input: NonNullable<MachineConfigInput['input']>;
   /** The line of virtconsole, and those of virtserialport by its name. */
   consoleLine: string | undefined;
@@ -65,7 +66,9 @@ const VIRTIO: Readonly<Record<string, Model>> = {
   'virtio-gpu': {
     does: 'screens without 3D, for -vnc; on PCI',
     make: (build, device, name) => {
-      if (build.screens > 0) throw device.wrong('there is one graphics adapter here: for more screens, max_outputs=2 to 4');
+      if (build.screens > 0 && build.graphics !== 'ramfb')
+        throw device.wrong('there is one graphics adapter here: for more screens, max_outputs=2 to 4');
+      if (build.graphics === 'ramfb') build.graphics = 'both';
       if (place(build, device, name).bus !== 'pci') throw device.wrong('graphics sits on PCI here: use virtio-gpu-pci');
       build.screens = device.takeNumber('max_outputs') ?? 1;
       if (build.screens < 1 || build.screens > 4) throw device.wrong('max_outputs is 1 to 4');
@@ -137,6 +140,15 @@ const SCSI_UNIT = (media: 'disk' | 'cdrom'): Model => ({
 });
 
 const MODELS: Readonly<Record<string, Model>> = {
+  ramfb: {
+    does: 'a screen in memory, for firmware, for -vnc; with virtio-gpu-pci the same screen',
+    make: (build, device) => {
+      device.ignore('x-migrate', 'use-legacy-x86-rom');
+      if (build.graphics !== 'virtio') throw device.wrong('there is one ramfb');
+      build.graphics = build.screens > 0 ? 'both' : 'ramfb';
+      build.screens ||= 1;
+    },
+  },
   'scsi-hd': SCSI_UNIT('disk'),
   'scsi-cd': SCSI_UNIT('cdrom'),
   virtconsole: {
@@ -182,7 +194,7 @@ const MODELS: Readonly<Record<string, Model>> = {
 /** Common devices that are not here, and what to do. */
 const MISSING: readonly (readonly [RegExp, string])[] = [
   [/^(e1000|rtl8139|ne2k|pcnet|i8255|vmxnet|igb|tulip|usb-net)/, 'use virtio-net-pci or virtio-net-device'],
-  [/^(virtio-gpu|virtio-vga|VGA|ramfb|bochs|qxl|secondary-vga|ati|cirrus)/, 'use virtio-gpu-pci'],
+  [/^(virtio-gpu|virtio-vga|VGA|bochs|qxl|secondary-vga|ati|cirrus)/, 'use virtio-gpu-pci'],
   [/^virtio-input/, 'use virtio-keyboard, virtio-mouse, virtio-tablet or virtio-multitouch'],
   [/^(vhost-user-fs|virtio-fs)/, 'use -fsdev local and virtio-9p-pci; virtio-fs itself is hartbox run --share'],
   [/^(virtio-balloon|virtio-mem|virtio-pmem|pc-dimm|nvdimm)/, 'memory stays as it is: leave it out'],
@@ -226,6 +238,7 @@ export function translateDevices(wanted: Wanted, flashNodes: readonly (string | 
       ports: [],
       screens: 0,
       screenSize: undefined,
+      graphics: 'virtio',
       input: [],
     },
     ...{
@@ -243,8 +256,23 @@ export function translateDevices(wanted: Wanted, flashNodes: readonly (string | 
   for (const image of images) addByInterface(build, image);
   build.networks.end();
   for (const [unit, node] of flashNodes.entries()) if (node !== undefined) addFlash(build, unit, nodeFor(build, node));
-  const { drives, scsi, entropy, virtioConsole, bus, virtioMmio, shares, load, flash, consoleLine, ports, screens, screenSize, input } =
-    build;
+  const {
+    drives,
+    scsi,
+    entropy,
+    virtioConsole,
+    bus,
+    virtioMmio,
+    shares,
+    load,
+    flash,
+    consoleLine,
+    ports,
+    screens,
+    screenSize,
+    graphics,
+    input,
+  } = build;
   const { list: network } = build.networks;
   return {
     drives,
@@ -261,6 +289,7 @@ export function translateDevices(wanted: Wanted, flashNodes: readonly (string | 
     ports,
     screens,
     screenSize,
+    graphics,
     input,
   };
 }

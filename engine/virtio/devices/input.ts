@@ -129,12 +129,16 @@ export class VirtioInput extends VirtioDevice {
     for (const event of events) {
       if (!this.#has(event)) throw VmError.config(`${this.name} makes no events of type ${event.type} with code ${event.code}.`);
     }
-    const listens = this.status.kind === 'Running' || this.status.kind === 'Stopped';
-    if (!listens || this.#pending.length + events.length + 1 > PENDING_MAX) return false;
+    if (!this.hasListener || this.#pending.length + events.length + 1 > PENDING_MAX) return false;
     for (const { type, code, value } of events) this.#pending.push({ type, code, value: value | 0 });
     this.#pending.push({ type: EV_SYN, code: 0, value: 0 });
     this.enter(() => this.#send());
     return true;
+  }
+
+  /** Whether the guest has a driver for it. */
+  get hasListener(): boolean {
+    return this.status.kind === 'Running' || this.status.kind === 'Stopped';
   }
 
   /** The driver selects what it wants to read. */

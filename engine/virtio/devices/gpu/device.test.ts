@@ -408,6 +408,29 @@ describe('VirtioGpu', () => {
     refused((state) => (state.resources[1].id = 1));
   });
 
+  it('leaves its screens to firmware until a driver shows something, and keeps them dark where that does; so does a restored one', async () => {
+    const firmware = { width: 100, height: 100, readRow: () => undefined };
+    const first = setUp();
+    first.screen.showBoot(firmware);
+    await first.ask(SET_SCANOUT, 0, 0, 0, 0, 0, 0);
+    expect(first.screen.size?.width).toBe(100);
+    await first.ask(CREATE, 1, XRGB, 8, 8);
+    await first.ask(SET_SCANOUT, 0, 0, 8, 8, 0, 1);
+    expect(first.screen.size?.width).toBe(8);
+    await first.ask(SET_SCANOUT, 0, 0, 0, 0, 0, 0);
+    expect(first.screen.size).toBeUndefined();
+    await first.driver.transport.sleep();
+    const saved: unknown = JSON.parse(JSON.stringify(first.driver.transport.state.snapshot()));
+    const scanout = new Scanout({ width: 640, height: 480 });
+    scanout.showBoot(firmware);
+    const { transport } = MockDriver.for(new VirtioGpu({ scanouts: [scanout] }), testGuestMemory(16 * MiB));
+    transport.state.restore(saved);
+    transport.wake();
+    expect(scanout.size).toBeUndefined();
+    transport.reset();
+    expect(scanout.size?.width).toBe(100);
+  });
+
   it('never takes more memory than it may, whatever a driver asks for', async () => {
     const small = fc.oneof(
       { weight: 5, arbitrary: fc.integer({ min: 0, max: 9 }) },

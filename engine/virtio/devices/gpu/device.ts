@@ -100,6 +100,7 @@ const stateSchema = z.strictObject({
       z.strictObject({
         shown: z.strictObject({ resource: unsigned(32), part: rectangleSchema, layout: layoutSchema.nullable() }).nullable(),
         cursor: cursorSchema.nullable(),
+        isTaken: z.boolean(),
       }),
     )
     .max(SCANOUTS_MAX),
@@ -125,7 +126,7 @@ export class VirtioGpu extends VirtioDevice {
   #memory: GuestMemory | undefined;
 
   override readonly state = new DeviceState(this, {
-    version: 1,
+    version: 2,
     schema: stateSchema,
     save: () => ({
       events: this.config.getUint32(EVENTS_READ, true),
@@ -143,6 +144,7 @@ export class VirtioGpu extends VirtioDevice {
         this.#resources = table;
         for (const [index, scanout] of this.#scanouts.entries()) {
           this.#show(index, shown[index]);
+          if (!shown[index]) scanout.darken(scanouts[index].isTaken);
           const at = scanouts[index].cursor;
           scanout.setCursor(cursors[index], { x: at?.x ?? 0, y: at?.y ?? 0 });
         }
@@ -183,7 +185,8 @@ export class VirtioGpu extends VirtioDevice {
   protected override onReset(): void {
     this.config.setUint32(EVENTS_READ, 0, true);
     for (const [index, scanout] of this.#scanouts.entries()) {
-      this.#show(index, undefined);
+      this.#shown[index] = undefined;
+      scanout.darken(false);
       scanout.setCursor(undefined, { x: 0, y: 0 });
     }
     this.#resources.clear();
@@ -432,6 +435,7 @@ function saveScanout(scanout: Scanout, shown: Shown | undefined): SavedScanout {
   return {
     shown: shown ? { resource: shown.resource.id, part: { ...shown.part }, layout: shown.layout ? { ...shown.layout } : null } : null,
     cursor: cursor ? { ...cursor, pixels: saveBytes(cursor.pixels), ...cursorAt } : null,
+    isTaken: scanout.isTaken,
   };
 }
 
