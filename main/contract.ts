@@ -46,6 +46,8 @@ export interface VmView {
   input: readonly Input['device'][];
   /** How many terminals it has beside its console. */
   consoles: number;
+  /** Where it shares its clipboard, while it runs: whether anybody in the guest does, and how often something was copied there. */
+  clipboard?: Status['clipboard'];
   state: VmState;
   /** What runs it, where that is not this app: `hartbox run`. */
   program?: string | undefined;
@@ -150,6 +152,14 @@ export interface Requests extends BoxRequests, ImageRequests, InsideRequests, Lo
   'vm.connect'(vm: string, kind: ChannelKind): void;
   /** Write what a screen shows into a file that the user picks; answers its path, null if none was picked. */
   'vm.screenshot'(vm: string, screen: number): string | null;
+  /** Let the guest have what is in this computer's clipboard, unless it has that; `asked`: by the user, in any case. */
+  'vm.give-clipboard'(vm: string, asked: boolean): void;
+  /** What was copied in the guest: a text, and a picture as PNG. */
+  'vm.take-clipboard'(vm: string): { text?: string | undefined; png?: Uint8Array | undefined };
+  /** Put what was taken from it into this computer's clipboard; the page has made the picture anew. */
+  'vm.keep-clipboard'(vm: string, text: string | null, png: Uint8Array | null): void;
+  /** Put files of this computer where the guest's user gets downloads. */
+  'vm.send-files'(vm: string, files: string[]): void;
   /** How loud it is, from 0 to 100; its settings keep that. */
   'vm.set-volume'(vm: string, volume: number, muted: boolean): void;
   /** Ask the user, unless that was done, whether the guest may hear the microphone until it is off; `false`: it no longer may. Answers whether it may. */
@@ -211,6 +221,10 @@ const requestNames: Record<RequestName, true> = {
   'vm.restart': true,
   'vm.connect': true,
   'vm.screenshot': true,
+  'vm.give-clipboard': true,
+  'vm.take-clipboard': true,
+  'vm.keep-clipboard': true,
+  'vm.send-files': true,
   'vm.set-volume': true,
   'vm.microphone': true,
 };

@@ -1,6 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as electron from 'electron';
 import {
   type BrowserWindow,
   Menu,
@@ -31,6 +32,7 @@ import type { V8Verdict } from '../engine/threads/v8-verdict-schema';
 import { v8Verdict } from '../engine/threads/v8-verdict';
 import { APP_SCHEME, serveAsset } from './asset-protocol';
 import { boxRequests } from './box-requests';
+import { Clipboards } from './clipboards';
 import { CloseGuard } from './close-guard';
 import {
   CHANNEL_PREFIX,
@@ -62,6 +64,7 @@ import { confinePages, confineSession } from './security';
 import { HIDDEN, setStartAtLogin } from './start-at-login';
 import { TrayIcon, trayPicture } from './tray-icon';
 import { trialInUtility } from './trial-in-utility';
+import { systemClipboard } from './system-clipboard';
 import { checkForUpdate } from './update-check';
 import { createWindow } from './window';
 
@@ -157,6 +160,7 @@ function run(): void {
   });
 
   const microphones = new Microphones({ machines, dialog, systemPreferences, window: openWindow, locale });
+  const clipboards = new Clipboards(machines, systemClipboard(electron));
   const openLink = linkOpener({ dialog, shell, window: openWindow, locale });
   const handlers: RequestHandlers = {
     ...boxRequests({
@@ -226,6 +230,12 @@ function run(): void {
       const file = await pickPng(openWindow(), `${vm}.png`, messages[locale()].files.picture);
       if (file !== undefined) await machines.screenshot(vm, screen, file);
       return file ?? null;
+    },
+    'vm.give-clipboard': (vm, asked) => clipboards.give(vm, asked),
+    'vm.take-clipboard': (vm) => clipboards.take(vm),
+    'vm.keep-clipboard': (vm, text, png) => clipboards.keep(vm, text, png),
+    'vm.send-files': async (vm, files) => {
+      await machines.call(vm, 'send-files', { files });
     },
     'vm.set-volume': async (vm, volume, muted) => {
       await library.change(vm, (set) => ({ ...set, volume, muted }));

@@ -115,12 +115,16 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'vm.restart': ['a'],
   'vm.connect': ['a', 'screen'],
   'vm.screenshot': ['a', 0],
+  'vm.give-clipboard': ['a', true],
+  'vm.take-clipboard': ['a'],
+  'vm.keep-clipboard': ['a', 'text', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')],
+  'vm.send-files': ['a', ['/file']],
   'vm.set-volume': ['a', 40, true],
   'vm.microphone': ['a', true],
 };
 const channels = Object.entries(valid) as [RequestName, unknown[]][];
 /** What may be null. */
-const orNull = ['box.create 1', 'box.import 0', 'log.read 0', 'log.save 0'];
+const orNull = ['box.create 1', 'box.import 0', 'log.read 0', 'log.save 0', 'vm.keep-clipboard 1', 'vm.keep-clipboard 2'];
 /** A value of each kind that structured clones carry. */
 const kinds: unknown[] = [
   undefined,

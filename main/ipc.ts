@@ -15,6 +15,10 @@ import { networkArguments } from './network-requests';
 import { languageSchema, lookSchema, screenLookSchema, themeSchema } from './preferences';
 
 const vm = z.tuple([vmIdSchema]);
+const PNG = '\x89PNG\r\n\x1a\n';
+const png = z
+  .instanceof(Uint8Array)
+  .refine((bytes) => bytes.length <= 256 << 20 && Buffer.from(bytes.subarray(0, PNG.length)).toString('latin1') === PNG);
 
 /** What each request may carry. */
 const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> } = {
@@ -51,6 +55,17 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'vm.restart': vm,
   'vm.connect': z.tuple([vmIdSchema, z.enum(CHANNEL_KINDS)]),
   'vm.screenshot': z.tuple([vmIdSchema, z.number().int().min(0).max(15)]),
+  'vm.give-clipboard': z.tuple([vmIdSchema, z.boolean()]),
+  'vm.take-clipboard': vm,
+  'vm.keep-clipboard': z.tuple([
+    vmIdSchema,
+    z
+      .string()
+      .max(16 << 20)
+      .nullable(),
+    png.nullable(),
+  ]),
+  'vm.send-files': z.tuple([vmIdSchema, z.array(z.string().min(1).max(4096)).min(1).max(1000)]),
   'vm.set-volume': z.tuple([vmIdSchema, z.number().int().min(0).max(100), z.boolean()]),
   'vm.microphone': z.tuple([vmIdSchema, z.boolean()]),
 };

@@ -55,6 +55,7 @@ const idle = {
   program: undefined,
   pending: [],
   network: { addresses: [], forwards: [] },
+  clipboard: undefined,
 } as const satisfies Partial<VmView>;
 
 interface MachinesEvents {
@@ -201,6 +202,11 @@ export class Machines extends EventEmitter<MachinesEvents> {
     return this.required(id, ['running', 'paused', 'stopping'], 'changed').client.call(name, args);
   }
 
+  /** Another program runs it. */
+  isElsewhere(id: string): boolean {
+    return this.view(id).program !== undefined;
+  }
+
   nameOf(id: string): string {
     return this.view(id).name;
   }
@@ -274,6 +280,7 @@ export class Machines extends EventEmitter<MachinesEvents> {
       boot: status.state === 'running' ? status.boot : undefined,
       pending: status.pending,
       network: status.network,
+      clipboard: status.clipboard,
       program,
       ...(status.screens !== undefined && { screens: status.screens }),
       ...(status.hasSound !== undefined && { hasSound: status.hasSound }),

@@ -32,8 +32,16 @@ export async function clipboard(args: string[]): Promise<number> {
     const { client } = await runningBox(name);
     await client.call('clipboard-set', { text, pngFile: picture && resolve(picture) });
     client.close();
+  } else if (task === 'send') {
+    if (more.length === 0) throw new UsageError('Which files are to be sent to the guest?', 'clipboard');
+    const { client } = await runningBox(name);
+    await client.call('send-files', { files: more.map((file) => resolve(file)) });
+    client.close();
   } else
-    throw new UsageError(`What is to be done with the clipboard: get or set${task === undefined ? '' : `, not '${task}'`}?`, 'clipboard');
+    throw new UsageError(
+      `What is to be done with the clipboard: get, set or send${task === undefined ? '' : `, not '${task}'`}?`,
+      'clipboard',
+    );
   return 0;
 }
 

@@ -3,7 +3,7 @@ import { VmError } from '../errors/vm-error';
 import { readImageFile } from '../images/image-file';
 import type { Arguments, Result } from './control';
 
-/** `clipboard-get` and `clipboard-set` of the control table. */
+/** `clipboard-get`, `clipboard-set` and `send-files` of the control table. */
 export async function getClipboard(agent: GuestAgent | undefined): Promise<Result<'clipboard-get'>> {
   const { text, png } = await sharing(agent).read();
   return { text, png: png && Buffer.from(png).toString('base64') };
@@ -20,15 +20,24 @@ export async function setClipboard(
   return {};
 }
 
+export async function sendFiles(agent: GuestAgent | undefined, files: readonly string[]): Promise<Record<string, never>> {
+  const one = sharing(agent);
+  for (const file of files) await one.sendFile(file);
+  return {};
+}
+
 function sharing(agent: GuestAgent | undefined): GuestAgent {
   if (!agent)
-    throw VmError.config('The box shares no clipboard: its settings say clipboard: false. Change that, and start it again.', {
-      code: 'no-clipboard',
-    });
+    throw VmError.config(
+      'The box shares no clipboard and takes no files: its settings say clipboard: false. Change that, and start it again.',
+      {
+        code: 'no-clipboard',
+      },
+    );
   if (agent.isThere) return agent;
   throw new VmError(
     'State',
-    'Nobody in the guest shares the clipboard: spice-vdagent does not run there, or its user has not logged in to a desktop yet.',
+    'Nobody in the guest shares the clipboard or takes files: spice-vdagent does not run there, or its user has not logged in to a desktop yet.',
     { code: 'no-clipboard-agent' },
   );
 }

@@ -218,6 +218,8 @@ export const OPERATIONS = {
   'clipboard-get': row(none, clipboardSchema),
   /** What programs of the guest find in theirs from now on, until they copy something; nothing: what they copied. `pngFile`: a picture by its path. */
   'clipboard-set': row(clipboardSchema.extend({ pngFile: z.string().max(4096).optional() }), done),
+  /** Put files of this computer where the guest's user gets downloads; the answer comes when they are there. */
+  'send-files': row(z.object({ files: z.array(z.string().max(4096)).max(1000) }), done),
   /** What lies where in the guest's physical address space, and the device tree that it gets: a flattened one, in base64. */
   board: row(
     none,

@@ -19,7 +19,7 @@ import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machin
 import { AudioHub } from './audio-hub';
 import { EXTRA_TERMINALS_MAX } from '../settings/hardware';
 import type { ChannelKind, Connection } from './channel';
-import { getClipboard, setClipboard } from './clipboard';
+import { getClipboard, sendFiles, setClipboard } from './clipboard';
 import { BootWatch } from './boot/boot-watch';
 import { ConsoleHub } from './console-hub';
 import type { Arguments, Progress, Result, RunState, Status } from './control';
@@ -191,6 +191,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       screenshot: ({ file, screen }) => saveScreenshot(this.running.scanout(screen), file),
       'clipboard-get': () => getClipboard(this.agent),
       'clipboard-set': (content) => setClipboard(this.agent, content),
+      'send-files': ({ files }) => sendFiles(this.agent, files),
       board: () => {
         const { running } = this;
         return { memoryMap: running.memoryMap, deviceTree: Buffer.from(running.deviceTree()).toString('base64') };

@@ -262,7 +262,7 @@ export const hardwareSchema = z.strictObject({
   }),
   clipboard: option(z.boolean().default(false), {
     label: 'Shared clipboard',
-    help: 'hartbox clipboard BOX get and set read and write the clipboard of a desktop in the guest, texts and pictures; spice-vdagent has to run there',
+    help: 'the clipboard of a desktop in the guest, texts and pictures: in the app it is that of this computer while keys go to the guest, and takes files that are dropped on the picture; in the terminal it is reached by hartbox clipboard; spice-vdagent has to run there',
     page: 'system',
     kind: 'switch',
     effect: 'restart',

@@ -5,6 +5,7 @@ import type { ImageProgress } from '../../engine/catalogue/progress';
 import type { VmView } from '../../main/contract';
 import type { ImageBoxSeed } from '../../main/image-contract';
 import { errorReport, request } from '../bridge';
+import { useClipboards } from './clipboards';
 import { useLibrary } from './library';
 
 /** How long a notice about what is done stays, in milliseconds; longer where it can be undone (the main process keeps it for 30 s). */
@@ -30,6 +31,7 @@ export interface BoxTask {
 /** What takes time or can be undone: copies, exports, imports and removals, for the notices about them. */
 export const useBoxTasks = defineStore('box-tasks', () => {
   const library = useLibrary();
+  const clipboards = useClipboards();
   const tasks = ref<BoxTask[]>([]);
   let tasksSoFar = 0;
   let isListening = false;
@@ -117,6 +119,22 @@ export const useBoxTasks = defineStore('box-tasks', () => {
       return file === null ? undefined : { text: 'photographed', params: { name: vm.name, file } };
     });
 
+  /** Files that were dropped on its screen. */
+  const sendFiles = (vm: VmView, files: string[]): Promise<void> =>
+    during('sending', { name: vm.name }, async () => {
+      await request('vm.send-files', vm.id, files);
+      return { text: 'sent' };
+    });
+
+  const giveClipboard = (vm: VmView): Promise<void> =>
+    during('givingClipboard', { name: vm.name }, async () => {
+      await request('vm.give-clipboard', vm.id, true);
+      return { text: 'gaveClipboard' };
+    });
+
+  const takeClipboard = (vm: VmView): Promise<void> =>
+    during('takingClipboard', { name: vm.name }, async () => ({ text: (await clipboards.take(vm.id)) ? 'tookClipboard' : 'tookNothing' }));
+
   const importBox = (file: string | null): Promise<void> =>
     during('importing', {}, async (task) => ((await request('box.import', file, task)) === null ? undefined : { text: 'imported' }));
 
@@ -150,5 +168,21 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     }
   }
 
-  return { tasks, dismiss, cancel, clone, makeOfImage, exportBox, savePicture, importBox, importOpened, remove, undo, showRecovered };
+  return {
+    tasks,
+    dismiss,
+    cancel,
+    clone,
+    makeOfImage,
+    exportBox,
+    savePicture,
+    sendFiles,
+    giveClipboard,
+    takeClipboard,
+    importBox,
+    importOpened,
+    remove,
+    undo,
+    showRecovered,
+  };
 });

@@ -3,6 +3,7 @@ import { computed, ref } from 'vue';
 import type { ErrorReport } from '../../engine/runner/control';
 import type { RequestName, VmState, VmView } from '../../main/contract';
 import { errorReport, request } from '../bridge';
+import { useClipboards } from './clipboards';
 import { useScreens } from './screens';
 import { useSounds } from './sounds';
 import { useTerminals } from './terminals';
@@ -26,6 +27,7 @@ export const useLibrary = defineStore('library', () => {
   const terminals = useTerminals();
   const screens = useScreens();
   const sounds = useSounds();
+  const clipboards = useClipboards();
   const machines = ref<VmView[]>([]);
   const loading = ref(true);
   /** Why the library could not be read. */
@@ -69,9 +71,11 @@ export const useLibrary = defineStore('library', () => {
 
   function change(vm: VmView): void {
     const at = machines.value.findIndex((known) => known.id === vm.id);
+    const before = machines.value[at]?.clipboard;
     if (at < 0) machines.value.push(vm);
     else machines.value[at] = vm;
     follow(vm);
+    clipboards.follow(vm, before);
   }
 
   /** Those who look at it. */

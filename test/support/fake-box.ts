@@ -60,6 +60,7 @@ export class FakeBox
     screens: () => ({ screens: [{ width: 640, height: 480 }] }),
     'clipboard-get': () => ({ text: 'copied' }),
     'clipboard-set': (args) => this.note(args),
+    'send-files': (args) => this.note(args),
     screenshot: (args) => {
       this.note(args);
       return { width: 640, height: 480 };

@@ -85,8 +85,8 @@ export const TYPE = command({
 
 export const CLIPBOARD = command({
   name: 'clipboard',
-  summary: 'print what is in the clipboard of a box that runs, or put something there',
-  usage: ['BOX get [--picture FILE.png]', 'BOX set TEXT', 'BOX set - < FILE', 'BOX set --picture FILE.png'],
+  summary: 'print what is in the clipboard of a box that runs, put something there, or send files to its user',
+  usage: ['BOX get [--picture FILE.png]', 'BOX set TEXT', 'BOX set - < FILE', 'BOX set --picture FILE.png', 'BOX send FILE…'],
   about: `The box's setting --clipboard has to be on, and spice-vdagent has to run in its guest, as it does on most desktops.`,
   options: { picture: { type: 'value', value: 'FILE.png', help: 'a picture instead of a text' } },
   arguments: ['box'],

@@ -1,5 +1,8 @@
-import { describe, expect, it } from 'vitest';
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { CLIPBOARD_MAX, type ClipboardContent, GuestAgent } from './guest-agent';
 import { type AgentMessage, encodeMessage, MessageReader, words } from './protocol';
 
@@ -139,6 +142,78 @@ describe('the clipboard of a guest', () => {
     guest.take(4);
     guest.say(8, words(0, 1));
     expect(guest.take(4)).toHaveLength(1);
+  });
+
+  const folder = mkdtempSync(path.join(tmpdir(), 'hartbox-agent-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  function fileOf(data: Uint8Array, name = 'a b.txt'): string {
+    const file = path.join(folder, name);
+    writeFileSync(file, data);
+    return file;
+  }
+  const status = (id: number, what: number): Uint8Array => words(id, what);
+  const started = (guest: GuestEnd): Promise<string> =>
+    vi.waitFor(() => Buffer.from(guest.heard.find(({ type }) => type === 10)?.data.subarray(4) ?? fail()).toString());
+  const fail = (): never => {
+    throw new Error('nothing was sent');
+  };
+
+  it('gets a file as fast as it reads, and is told of what it asks for meanwhile', async () => {
+    const { guest, agent } = setUp();
+    agent.offer({ text: 'ours' });
+    const data = randomBytes(200_000);
+    const sent = agent.sendFile(fileOf(data));
+    expect(await started(guest)).toBe('[vdagent-file-xfer]\nname=a b.txt\nsize=200000\n\0');
+    guest.takes = false;
+    guest.say(11, status(1, 0));
+    const pieces = (): Buffer => Buffer.concat(guest.heard.filter(({ type }) => type === 12).map((message) => message.data.subarray(12)));
+    await vi.waitFor(() => expect(pieces().length).toBeGreaterThan(0));
+    const before = pieces().length;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(pieces().length).toBe(before);
+    for (let i = 0; i < 100; i++) guest.say(8, words(0, 1));
+    expect(guest.heard.filter(({ type }) => type === 4)).toEqual([]);
+    guest.takes = true;
+    guest.drain();
+    await vi.waitFor(() => expect(pieces().length).toBe(data.length));
+    expect(pieces().equals(data)).toBe(true);
+    expect(guest.heard.filter(({ type }) => type === 4)).toHaveLength(1);
+    guest.say(11, status(1, 3));
+    await sent;
+  });
+
+  it.each([
+    [2, 'file-refused'],
+    [4, 'file-no-space'],
+    [5, 'file-locked'],
+    [6, 'file-nobody'],
+    [7, 'file-disabled'],
+  ])('says why a file is not taken: %i is %s, and takes the next', async (why, code) => {
+    const { guest, agent } = setUp();
+    const file = fileOf(Buffer.alloc(0), '\\n\n.txt');
+    const [refused, taken] = [agent.sendFile(file), agent.sendFile(file)];
+    refused.catch(() => undefined);
+    expect(await started(guest)).toContain('name=\\\\n\\n.txt\nsize=0\n');
+    guest.say(11, status(1, why));
+    await expect(refused).rejects.toMatchObject({ code, params: { file: '\\n\n.txt' } });
+    guest.heard.length = 0;
+    await started(guest);
+    guest.say(11, status(2, 0));
+    await vi.waitFor(() => expect(guest.take(12)).toEqual([[...words(2, 0, 0)]]));
+    guest.say(11, status(2, 3));
+    await taken;
+  });
+
+  it('gets no file where there is none, and none to its end once it is gone', async () => {
+    const { guest, agent } = setUp();
+    await expect(agent.sendFile(path.join(folder, 'none'))).rejects.toThrow(/none/);
+    await expect(agent.sendFile(folder)).rejects.toThrow(/folder/);
+    const sent = agent.sendFile(fileOf(randomBytes(100)));
+    sent.catch(() => undefined);
+    await started(guest);
+    guest.open(false);
+    await expect(sent).rejects.toMatchObject({ code: 'agent-gone' });
+    await expect(agent.sendFile(fileOf(randomBytes(100)))).rejects.toMatchObject({ code: 'agent-gone' });
   });
 
   it('survives whatever is written to the port, in small memory', async () => {

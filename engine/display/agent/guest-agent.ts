@@ -1,3 +1,4 @@
+import { FileTransfer, gone } from './file-transfer';
 import {
   type AgentMessage,
   ANNOUNCE_CAPABILITIES,
@@ -8,6 +9,7 @@ import {
   CLIPBOARD_REQUEST,
   CLIPBOARD_SELECTION,
   encodeMessage,
+  FILE_STATUS,
   MessageReader,
   NO_TYPE,
   PNG,
@@ -21,6 +23,8 @@ export const CLIPBOARD_MAX = 4 << 20;
 const MESSAGE_MAX = 4096;
 /** How long a program of the guest may take to hand out what it copied, in milliseconds. */
 const PATIENCE_MS = 5000;
+/** Kinds of content that it may ask for before it reads. */
+const OWED_MAX = 4;
 /** The selection of Ctrl+C; those of a mouse (1 and 2) are left alone. */
 const SELECTION = 0;
 
@@ -42,7 +46,7 @@ export interface ClipboardContent {
 }
 
 /**
- * The other end of spice-vdagent, which desktops have in the guest: the clipboard of both. The guest reads what was offered to it, and only
+ * The other end of spice-vdagent, which desktops have in the guest: the clipboard of both, and files for the guest. The guest reads what was offered to it, and only
  * while it is; what it has copied is asked for when somebody wants it. What it sends beside that is not kept.
  */
 export class GuestAgent {
@@ -56,6 +60,11 @@ export class GuestAgent {
   #isFull = false;
   #wanted: { type: number; done: (data: Uint8Array | undefined) => void } | undefined;
   #reading: Promise<unknown> = Promise.resolve();
+  /** What the guest has asked for meanwhile, by type: once, however often it asks. */
+  readonly #owed = new Set<number>();
+  /** Those who wait until the guest reads again, or is gone. */
+  readonly #waiting = new Set<() => void>();
+  readonly #files = new FileTransfer({ write: (message) => this.#writePatiently(message) });
 
   constructor(
     private readonly port: AgentPort,
@@ -65,6 +74,10 @@ export class GuestAgent {
     port.onData((data) => this.#reader.push(data));
     port.onDrain(() => {
       this.#isFull = false;
+      const owed = [...this.#owed];
+      this.#owed.clear();
+      for (const type of owed) this.#answer(type);
+      this.#wake();
     });
     port.onOpenChange((isOpen) => this.#opened(isOpen));
     if (port.isOpen) this.#opened(true);
@@ -106,13 +119,21 @@ export class GuestAgent {
     return read;
   }
 
+  /** Put a file of this computer where the guest's user gets downloads. Resolves when it is there. */
+  sendFile(path: string): Promise<void> {
+    return this.#files.send(path);
+  }
+
   #opened(isOpen: boolean): void {
     this.#reader = this.#newReader();
     this.#capabilities = undefined;
     this.#copied = [];
     this.#isFull = false;
+    this.#owed.clear();
     this.#wanted?.done(undefined);
+    this.#files.end();
     this.port.discard();
+    this.#wake();
     if (isOpen) this.#announce(true);
     this.onChange();
   }
@@ -131,12 +152,17 @@ export class GuestAgent {
   #receive({ type, data }: AgentMessage): void {
     const view = new DataView(data.buffer, data.byteOffset, data.length);
     if (type === ANNOUNCE_CAPABILITIES) {
-      if (data.length < 8) return;
+      // One who says much and does not read is not answered.
+      if (data.length < 8 || this.#isFull) return;
       this.#capabilities = view.getUint32(4, true);
       if (view.getUint32(0, true) !== 0) this.#announce(false);
       // What was offered before it was there.
       this.offer(this.#offered);
       this.onChange();
+      return;
+    }
+    if (type === FILE_STATUS) {
+      this.#files.receive(data);
       return;
     }
     const head = this.#hasSelections ? 4 : 0;
@@ -152,7 +178,9 @@ export class GuestAgent {
         this.#copied = [];
         break;
       case CLIPBOARD_REQUEST:
-        if (data.length >= head + 4) this.#answer(view.getUint32(head, true));
+        if (data.length < head + 4) break;
+        if (!this.#isFull) this.#answer(view.getUint32(head, true));
+        else if (this.#owed.size < OWED_MAX) this.#owed.add(view.getUint32(head, true));
         break;
       case CLIPBOARD:
         // Who has nothing of that type answers with another.
@@ -200,9 +228,19 @@ export class GuestAgent {
     this.#write({ type, data: head === 0 ? data : whole });
   }
 
+  async #writePatiently(message: AgentMessage): Promise<void> {
+    while (this.#isFull && this.isThere) await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    if (!this.isThere) throw gone();
+    this.#write(message);
+  }
+
+  #wake(): void {
+    for (const go of this.#waiting) go();
+    this.#waiting.clear();
+  }
+
   #write(message: AgentMessage): void {
-    // One who asks and does not read is not answered.
-    if (this.#isFull || !this.port.isOpen) return;
+    if (!this.port.isOpen) return;
     this.#isFull = !this.port.write(encodeMessage(message));
   }
 }

@@ -17,14 +17,28 @@ export const ANNOUNCE_CAPABILITIES = 6;
 export const CLIPBOARD_GRAB = 7;
 export const CLIPBOARD_REQUEST = 8;
 export const CLIPBOARD_RELEASE = 9;
+export const FILE_START = 10;
+export const FILE_STATUS = 11;
+export const FILE_DATA = 12;
 
 export const NO_TYPE = 0;
 export const TEXT = 1;
 export const PNG = 2;
 
+// Of FILE_STATUS; all others say that it failed.
+export const FILE_GO_ON = 0;
+export const FILE_CANCELLED = 1;
+export const FILE_DONE = 3;
+export const FILE_NO_SPACE = 4;
+export const FILE_LOCKED = 5;
+export const FILE_NOBODY = 6;
+export const FILE_DISABLED = 7;
+
 // Capabilities, by bit.
 const CLIPBOARD_BY_DEMAND = 5;
 export const CLIPBOARD_SELECTION = 6;
+/** The guest takes no files. */
+export const FILES_DISABLED = 13;
 const CLIPBOARD_NO_RELEASE_ON_REGRAB = 16;
 export const CAPABILITIES = (1 << CLIPBOARD_BY_DEMAND) | (1 << CLIPBOARD_SELECTION) | (1 << CLIPBOARD_NO_RELEASE_ON_REGRAB);
 

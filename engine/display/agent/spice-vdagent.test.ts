@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +50,7 @@ const isMissing = ['spice-vdagentd', 'spice-vdagent', 'xclip', 'Xvfb'].some(
 );
 
 describe.skipIf(isMissing)("Debian's spice-vdagent", { timeout: 120_000 }, () => {
-  it('shares its clipboard, texts and pictures, both ways', async () => {
+  it('shares its clipboard, texts and pictures, both ways, and takes files', async () => {
     let socket: Socket | undefined;
     let opened: (isOpen: boolean) => void = () => undefined;
     let data: (bytes: Uint8Array) => void = () => undefined;
@@ -77,7 +78,9 @@ describe.skipIf(isMissing)("Debian's spice-vdagent", { timeout: 120_000 }, () =>
     await new Promise<void>((resolve) => server.listen(device, resolve));
     start('spice-vdagentd', '-x', '-X', '-f', '-u', '/dev/null', '-s', device, '-S', session);
     await vi.waitUntil(() => existsSync(session), { timeout: 30_000 });
-    start('spice-vdagent', '-x', '-s', device, '-S', session);
+    const downloads = join(folder, 'downloads');
+    mkdirSync(downloads);
+    start('spice-vdagent', '-x', '-s', device, '-S', session, '-f', downloads, '-o', '0');
     await vi.waitUntil(() => agent.isThere, { timeout: 30_000 });
 
     const text = `Grüße aus der Box ${'x'.repeat(100_000)}`;
@@ -104,6 +107,15 @@ describe.skipIf(isMissing)("Debian's spice-vdagent", { timeout: 120_000 }, () =>
     await copy('image/png', picture);
     await vi.waitUntil(() => agent.copies > before, { timeout: 30_000 });
     await vi.waitFor(async () => expect(Buffer.from((await agent.read()).png ?? []).equals(picture)).toBe(true), { timeout: 30_000 });
+
+    const file = join(folder, 'Größe [1] = 3.txt');
+    const bytes = randomBytes(300_000);
+    writeFileSync(file, bytes);
+    await agent.sendFile(file);
+    expect(readFileSync(join(downloads, 'Größe [1] = 3.txt')).equals(bytes)).toBe(true);
+    writeFileSync(file, '');
+    await agent.sendFile(file);
+    expect(readdirSync(downloads)).toHaveLength(2);
     server.close();
     socket?.destroy();
   });
