@@ -95,6 +95,7 @@ function parts(data: Uint8Array, corrupt: (problem: string) => Error): Uint8Arra
     if (size === 0) break;
     sizes.push(size);
   }
+  if (sizes.length === 0) throw corrupt('it is one of several files, and has none');
   let at = 4 * (sizes.length + 1);
   return sizes.map((size) => {
     if (at + size > data.length) throw corrupt('a file in it ends behind its end');

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { crc32, gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { hasTool } from '../../test/support/riscv-tools';
 import { unwrapInitrd, unwrapKernel } from './wrapped-kernel';
@@ -87,6 +87,16 @@ describe.skipIf(!spawnSync('mkimage', ['-V']).stdout || !hasTool('dtc'))('what m
     await expect(unwrapKernel({ ...file, bytes: file.bytes.subarray(0, 3000) }, LIMIT)).rejects.toThrow(
       'should have 5064 bytes and has 3000',
     );
+  });
+
+  it('is refused where it is to be of several files and its table names none', async () => {
+    const file = uimage('multi', 'kernel:ramdisk', '-C', 'none');
+    const bytes = Buffer.from(file.bytes);
+    bytes.writeUInt32BE(0, 64);
+    bytes.writeUInt32BE(crc32(bytes.subarray(64)), 24);
+    bytes.writeUInt32BE(0, 4);
+    bytes.writeUInt32BE(crc32(bytes.subarray(0, 64)), 4);
+    await expect(unwrapKernel({ ...file, bytes }, LIMIT)).rejects.toMatchObject({ code: 'image-corrupt' });
   });
 
   it.each([
