@@ -7,7 +7,7 @@ import { ID, LOCK_FILE, SETTINGS_FILE } from './box-folder';
 /** Milliseconds in which what follows one change is waited for: programs write in several steps. */
 const DEBOUNCE_MS = 100;
 /** How often boxes are looked at all the same, in milliseconds: file systems of other computers tell nothing. */
-const LOOK_MS = 10_000;
+const LOOK_MS = 30_000;
 /** And where this system watches nothing (no inotify watches left, say). */
 const POLL_MS = 1000;
 
