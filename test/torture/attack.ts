@@ -27,12 +27,15 @@ export function memoryBound(harts: number, ram = BOX_MEMORY): number {
   return ram + FIXED_BYTES + harts * HART_BYTES;
 }
 
+/** HARTBOX_SLACK: so many times longer may all of it take, for many hours beside other work. */
+export const SLACK = Number(process.env['HARTBOX_SLACK'] ?? 1);
+
 /**
  * How long stop, pause, signal and time-out may take, in milliseconds: promised are 100, and a second with 16 harts on two cores, of a host
  * that does nothing else. Tests share theirs.
  */
 export function patience(harts: number): number {
-  return harts > 4 ? 5000 : 2500;
+  return (harts > 4 ? 5000 : 2500) * SLACK;
 }
 
 /** A data directory in which there is the box; the caller removes it. */
@@ -69,6 +72,8 @@ export interface AttackOptions {
 export interface Outcome {
   code: number | null;
   signal: NodeJS.Signals | null;
+  /** Milliseconds that its process lived. */
+  lived: number;
   /** Milliseconds from the request to its effect. */
   paused?: number;
   ended?: number;
@@ -87,7 +92,7 @@ const EXIT_CODES: Record<EndBy, number> = { timeout: 124, SIGINT: 130, SIGTERM: 
 const COMPLAINT =
   /^.*(Internal|internal error|A device failed|The machine failed|thread failed|TypeError|RangeError|ReferenceError|RuntimeError|FATAL|[Aa]ssert|[Uu]nhandled|node:).*$/m;
 const TAIL = 64 << 10;
-const KILLED = 30_000;
+const KILLED = 30_000 * SLACK;
 
 /** Run a guest that attacks, ask the engine for what it promises, and look whether it keeps it. */
 export async function attack({
@@ -101,6 +106,7 @@ export async function attack({
   home,
 }: AttackOptions): Promise<Outcome> {
   const limit = patience(harts);
+  const start = performance.now();
   const timeout = end === 'timeout' ? ['--timeout', String(storm / 1000)] : [];
   const child = endWithUs(
     spawn(process.execPath, [CLI, 'run', BOX, '--harts', String(harts), ...timeout, ...args], {
@@ -123,7 +129,7 @@ export async function attack({
   };
   const watch = setInterval(look, 50);
   const faults: string[] = [];
-  const outcome: Outcome = { code: null, signal: null, memory: undefined, stderr: '', faults };
+  const outcome: Outcome = { code: null, signal: null, lived: 0, memory: undefined, stderr: '', faults };
   let client: ControlClient | undefined;
   try {
     client = await connected(home, () => isOver);
@@ -150,7 +156,7 @@ export async function attack({
       if (isOver || (end === 'stop' && client?.isClosed)) outcome.ended = Math.max(0, performance.now() - asked);
       else faults.push(`it did not end within ${limit} ms after ${end}`);
       if (end === 'stop') for (const read of readers) await read();
-      await Promise.race([exit, delay(3000)]);
+      await Promise.race([exit, delay(3000 * SLACK)]);
       if (!isOver) {
         faults.push('its process did not end');
         child.kill('SIGKILL');
@@ -162,7 +168,13 @@ export async function attack({
     setTimeout(() => child.kill('SIGKILL'), KILLED).unref();
     const { code, signal } = await exit;
     for (const read of readers) await read();
-    Object.assign(outcome, { code, signal, memory, stderr: Buffer.concat(errors).toString().slice(-TAIL) });
+    Object.assign(outcome, {
+      code,
+      signal,
+      memory,
+      lived: performance.now() - start,
+      stderr: Buffer.concat(errors).toString().slice(-TAIL),
+    });
   }
   const complaint = COMPLAINT.exec(outcome.stderr);
   if (complaint) faults.push(`it said: ${complaint[0]}`);
@@ -191,7 +203,7 @@ async function connected(home: string, isOver: () => boolean): Promise<ControlCl
   while (!isOver()) {
     const client = await findRunning(home, BOX).catch(() => undefined);
     if (client) {
-      const until = performance.now() + 20_000;
+      const until = performance.now() + 20_000 * SLACK;
       while (!isOver() && !client.isClosed && client.status?.state !== 'running' && performance.now() < until) await delay(5);
       return client;
     }

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeBareMetal } from '../support/bare-metal';
-import { attack, type EndBy, prepareBox } from './attack';
+import { attack, type EndBy, prepareBox, SLACK } from './attack';
 import { randomGuest } from './generator';
 import { Random } from '../support/random';
 
 const isLong = process.env['HARTBOX_LONG'] !== undefined;
-/** HARTBOX_SEED repeats a guest that failed, HARTBOX_GUESTS says how many are tried. */
+/** HARTBOX_SEED repeats a guest that failed, HARTBOX_GUESTS says how many are tried, HARTBOX_STORM for how many milliseconds each. */
 const SEED = process.env['HARTBOX_SEED'];
 const GUESTS = SEED === undefined ? Number(process.env['HARTBOX_GUESTS'] ?? (isLong ? 2000 : 10)) : 1;
-const STORM = isLong ? 3000 : 1000;
+const STORM = Number(process.env['HARTBOX_STORM'] ?? (isLong ? 3000 : 1000));
 
 let folder: string;
 let home: string;
@@ -34,7 +34,7 @@ afterAll(() => {
 const first = SEED === undefined ? (isLong ? Date.now() : 1) : Number(SEED);
 const seeds = Array.from({ length: GUESTS }, (_, i) => first + i);
 
-describe('bare-metal programs made of random acts', () => {
+describe('bare-metal programs made of random acts', { timeout: 120_000 * SLACK + STORM }, () => {
   it.each(seeds)('leave the engine sound: HARTBOX_SEED=%i', async (seed) => {
     const guest = randomGuest(seed, disks);
     const kernel = join(folder, 'guest.elf');
