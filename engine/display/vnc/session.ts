@@ -30,8 +30,10 @@ const TEXT_MOST = 1 << 20;
 const ENCODINGS_MOST = 1024;
 /** Skipped at once of what nobody wants. */
 const PIECE = 64 << 10;
-/** Pictures follow each other no faster than this, in milliseconds. */
+/** Shortest time from one picture to the next, from when they are begun, in milliseconds. */
 const FRAME_MS = 14;
+/** How many times as long as a picture took to make it rests until the next, so that devices have their turn. */
+const REST = 1;
 /** How long a wrong password is thought about, in milliseconds. */
 const WRONG_MS = 1000;
 /** Pixels of one update, in bytes as they are before they are encoded: the rest comes with the next. */
@@ -68,7 +70,8 @@ export class VncSession {
   #sizeReason: { why: number; how: number } | undefined;
   readonly #update = new UpdateMessage();
   #isSending = false;
-  #sentAt = 0;
+  /** When the next picture may begin. */
+  #nextAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
   readonly #onPicture = (): void => this.#changed({ x: 0, y: 0, width: this.#shown.width, height: this.#shown.height });
@@ -287,7 +290,7 @@ export class VncSession {
   /** Send what there is as soon as the client wants it, has taken the last, and not too often. */
   #later(): void {
     if (this.#isOver || !this.#isAsked || this.#isSending || this.#timer || this.line.isBusy) return;
-    const wait = Math.max(0, this.#sentAt + FRAME_MS - performance.now());
+    const wait = Math.max(0, this.#nextAt - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#send();
@@ -297,6 +300,7 @@ export class VncSession {
   async #send(): Promise<void> {
     if (this.#isOver || !this.#isAsked || this.line.isBusy) return;
     this.#isSending = true;
+    const begin = performance.now();
     try {
       const update = this.#update;
       update.clear();
@@ -308,7 +312,6 @@ export class VncSession {
       const bytes = update.take();
       if (bytes && !this.#isOver) {
         this.#isAsked = false;
-        this.#sentAt = performance.now();
         this.line.send(bytes);
       }
     } catch {
@@ -316,6 +319,8 @@ export class VncSession {
       this.end();
     }
     this.#isSending = false;
+    const end = performance.now();
+    this.#nextAt = Math.max(begin + FRAME_MS, end + REST * (end - begin));
     if (this.#isDamaged || this.#hasNewCursor || this.#sizeReason) this.#later();
   }
 
