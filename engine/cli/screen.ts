@@ -28,7 +28,7 @@ export async function screenshot(args: string[]): Promise<number> {
   if (file === undefined) throw new UsageError('Which file is the picture to be written to?', 'screenshot');
   nothingMore('screenshot', surplus);
   const { client } = await runningBox(name);
-  await client.call('screenshot', { file: resolve(file), screen: numberOf('screen', values.screen ?? '0') });
+  await client.call('screenshot', { file: resolve(file), screen: screenNumber(values.screen) });
   client.close();
   return 0;
 }
@@ -60,11 +60,15 @@ export async function click(args: string[]): Promise<number> {
   if (button === undefined)
     throw new UsageError(`There is no button '${values.button}'; there are ${Object.keys(BUTTONS).join(', ')}.`, 'click');
   const [column, row] = [numberOf('X', x), numberOf('Y', y)];
+  const screen = screenNumber(values.screen);
   const { id, client } = await runningBox(name);
   const { screens } = await client.call('screens', {});
-  const { width, height } = screens[0] ?? {};
+  const { width, height } = screens[screen] ?? {};
   if (width === undefined || height === undefined)
-    throw new VmError('State', `The guest of ${id} shows nothing on a screen: there is nothing to click at.`);
+    throw new VmError(
+      'State',
+      `The guest of ${id} shows nothing on ${screens.length > 1 ? `screen ${screen}` : 'a screen'}: there is nothing to click at.`,
+    );
   if (column >= width || row >= height)
     throw new UsageError(`The screen has ${width} × ${height} pixels: ${x}, ${y} is beyond it.`, 'click');
   const along = (at: number, size: number): number => Math.round((at * ACROSS) / Math.max(size - 1, 1));
@@ -74,15 +78,15 @@ export async function click(args: string[]): Promise<number> {
     { type: EV_ABS, code: ABS_Y, value: along(row, height) },
   ];
   const once = [press(1), press(0)];
-  await report(client, 'tablet', [at, ...once, ...(values.double ? once : [])]);
+  await report(client, 'tablet', [at, ...once, ...(values.double ? once : [])], screen);
   client.close();
   return 0;
 }
 
 type Reports = Arguments<'input'>['reports'];
 
-async function report(client: ControlClient, device: 'keyboard' | 'tablet', reports: Reports): Promise<void> {
-  const { isHeard } = await client.call('input', { device, reports });
+async function report(client: ControlClient, device: 'keyboard' | 'tablet', reports: Reports, screen?: number): Promise<void> {
+  const { isHeard } = await client.call('input', { device, reports, screen });
   if (!isHeard)
     throw new VmError('State', `Nothing in the guest listens to its ${device}: it has not started that far, or does not keep up.`);
 }
@@ -111,6 +115,10 @@ export function strokesFor(character: string): Reports {
   const event = (code: number, value: number): Reports[number] => [{ type: EV_KEY, code, value }];
   const stroke = [event(key.code, 1), event(key.code, 0)];
   return key.isShifted ? [event(KEY_LEFTSHIFT, 1), ...stroke, event(KEY_LEFTSHIFT, 0)] : stroke;
+}
+
+export function screenNumber(text = '0'): number {
+  return numberOf('A screen', text);
 }
 
 function numberOf(what: string, text: string): number {

@@ -4,6 +4,7 @@ import type { VncWish } from '../runner/runner';
 import { VNC } from './commands/looking';
 import type { MachineOptions } from './machine-options';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';
+import { screenNumber } from './screen';
 import { UsageError } from './usage-error';
 
 /** The longest file that a password can be in, in bytes. */
@@ -16,7 +17,9 @@ export async function vnc(args: string[]): Promise<number> {
   const password = await readVncPassword(values.password);
   const { client } = await runningBox(name);
   try {
-    process.stdout.write(`${describeVnc(await client.call('vnc', { address: values.address, password }))}\n`);
+    process.stdout.write(
+      `${describeVnc(await client.call('vnc', { screen: screenNumber(values.screen), address: values.address, password }))}\n`,
+    );
   } finally {
     client.close();
   }

@@ -1,8 +1,19 @@
+/** A part that begins here of something of that size; `of` is the same object for all parts of it. */
+export interface PartOf {
+  readonly of: object;
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 /** Something to look at, wherever its pixels are. */
 export interface Picture {
   /** Pixels. */
   readonly width: number;
   readonly height: number;
+  /** Which part it is of a picture of the guest's, which others may show parts of too. */
+  readonly within?: PartOf | undefined;
   /** Copy pixels of row `y`, from column `x` on, to `target` from index `at` on: RGBA words, opaque. They have to lie inside. */
   readRow(x: number, y: number, width: number, target: Uint32Array, at: number): void;
 }

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { Picture } from './picture';
+import type { PartOf, Picture } from './picture';
 
 /** A part of a screen, in pixels from its top left corner. */
 export interface Rectangle {
@@ -87,6 +87,11 @@ export class Scanout extends EventEmitter<ScanoutEvents> {
   get size(): { width: number; height: number } | undefined {
     const picture = this.#visible;
     return picture && { width: picture.width, height: picture.height };
+  }
+
+  /** Which part what it shows is of a picture of the guest's. */
+  get within(): PartOf | undefined {
+    return this.#picture?.within;
   }
 
   /** Copy a part of the picture to `target`, as RGBA words (R in the lowest byte, A always 255), row by row without gaps. The part has to lie inside. */

@@ -4,6 +4,7 @@ import { systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import type { HartStop } from '../hart/debug-points';
 import type { ExecTrace } from '../hart/exec-tracer';
+import { onDesk } from '../gpu/desk';
 import type { Scanout } from '../gpu/scanout';
 import { extensionBits } from '../hart/isa/extensions';
 import { HartRegisters } from '../hart/registers';
@@ -389,12 +390,13 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
 
   /**
    * Something happens at an input device: what the events say at one moment, as Linux's input-event-codes.h counts them. As long as the guest
-   * has no driver for the keyboard, what is typed there goes to its serial port, which firmware listens to. False where they are lost: no driver
-   * listens, or it does not keep up. Throws VmError: 'Config' for a device that the machine lacks and for events that it does
-   * not make.
+   * has no driver for the keyboard, what is typed there goes to its serial port, which firmware listens to. `screen`: the one that they are about,
+   * of several. False where they are lost: no driver listens, or it does not keep up. Throws VmError: 'Config' for a device that the machine lacks
+   * and for events that it does not make.
    */
-  input(device: InputKind, events: readonly InputEvent[]): boolean {
-    return this.usableBoard('take input').report(device, events);
+  input(device: InputKind, events: readonly InputEvent[], screen?: number): boolean {
+    const board = this.usableBoard('take input');
+    return board.report(device, screen === undefined ? events : onDesk(board.scanouts, screen, events));
   }
 
   /** The lamps that the guest has switched on at an input device: LED_NUML (0), LED_CAPSL (1), … Throws as `input` does. */

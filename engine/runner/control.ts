@@ -63,7 +63,7 @@ export const statusSchema = z.object({
   pauseReason: errorReportSchema.optional(),
   /** Where a debugger can attach, as GDB takes it behind `target remote`, and whether one has. */
   debugger: z.object({ address: z.string(), isAttached: z.boolean() }).optional(),
-  /** Where its screen is shown by VNC, and to how many. */
+  /** Where its first screen is shown by VNC, and to how many. */
   vnc: z.object({ address: z.string(), clients: z.number().int() }).optional(),
   /** How far the guest's start is: when it began, in milliseconds since 1970, and how many seconds it took the last time. Undefined when it is over. */
   boot: z.object({ stage: z.enum(BOOT_STAGES), since: z.number(), expected: z.number().optional() }).optional(),
@@ -205,8 +205,11 @@ export const OPERATIONS = {
       guest: z.record(z.string(), z.number()).optional(),
     }),
   ),
-  /** Tells whether all got to the guest's driver, and which lamps are on. */
-  input: row(inputSchema, z.object({ isHeard: z.boolean(), lamps: z.array(z.number().int()) })),
+  /** Tells whether all got to the guest's driver, and which lamps are on. `screen`: the one that it is about, of several. */
+  input: row(
+    inputSchema.extend({ screen: z.number().int().min(0).max(15).optional() }),
+    z.object({ isHeard: z.boolean(), lamps: z.array(z.number().int()) }),
+  ),
   /** Its screens, and the pixels of what each shows; neither where it shows nothing. */
   screens: row(none, z.object({ screens: z.array(z.object({ width: z.number().optional(), height: z.number().optional() })) })),
   /** Write what a screen shows to a PNG file. */
@@ -263,11 +266,15 @@ export const OPERATIONS = {
    */
   debug: row(z.object({ address: z.string().max(4096).optional() }), z.object({ address: z.string(), symbols: z.array(z.string()) })),
   /**
-   * Show the first screen by VNC, if that is not done yet: at this address (display/vnc/server.ts), or a usual one, with this password (none
-   * where it is empty), or one that is made; and say where, and which password is asked for.
+   * Show a screen by VNC, the first where none is named, if that is not done yet: at this address (display/vnc/server.ts), or a usual one, with
+   * this password (none where it is empty), or one that is made; and say where, and which password is asked for.
    */
   vnc: row(
-    z.object({ address: z.string().max(4096).optional(), password: z.string().max(256).optional() }),
+    z.object({
+      screen: z.number().int().min(0).max(15).optional(),
+      address: z.string().max(4096).optional(),
+      password: z.string().max(256).optional(),
+    }),
     z.object({ address: z.string(), password: z.string().optional() }),
   ),
   /** What the guest wrote to its console last, up to some 256 KiB, as it is. */

@@ -125,7 +125,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private debugServer: Promise<GdbServer> | undefined;
   private debugAddress: string | undefined;
   private isDebugged = false;
-  private vnc: Promise<VncShown> | undefined;
+  /** By screen. */
+  private readonly vnc = new Map<number, Promise<VncShown>>();
   private vncStatus: Status['vnc'];
   private letDebuggersIn: () => void = () => undefined;
   private readonly switchedOn = new Promise<void>((resolve) => {
@@ -183,8 +184,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       'capture-start': ({ file }) => this.running.startCapture(file).then(() => ({})),
       'capture-end': () => this.running.endCapture(),
       memory: (args) => this.memory(args),
-      input: ({ device, reports }) => ({
-        isHeard: reports.every((events) => this.running.input(device, events)),
+      input: ({ device, reports, screen }) => ({
+        isHeard: reports.every((events) => this.running.input(device, events, screen)),
         lamps: this.running.lamps(device),
       }),
       screens: () => ({ screens: (this.machine?.scanouts ?? []).map(({ size }) => ({ ...size })) }),
@@ -412,23 +413,24 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     this.note();
   }
 
-  /** Show the first screen by VNC, unless that is done already, and say where. */
-  private async showByVnc(machine: VirtualMachine, { address, password }: Partial<VncWish>): Promise<Result<'vnc'>> {
-    const listen = (where: string): Promise<VncShown> => this.listenForVnc(machine, { address: where, password });
+  /** Show a screen by VNC, unless that is done already, and say where. */
+  private async showByVnc(machine: VirtualMachine, { screen = 0, address, password }: Arguments<'vnc'>): Promise<Result<'vnc'>> {
+    const listen = (where: string): Promise<VncShown> => this.listenForVnc(machine, screen, { address: where, password });
     // The usual port may be another box's.
-    this.vnc ??= address === undefined ? listen('').catch(() => listen('0')) : listen(address);
+    const shown = this.vnc.get(screen) ?? (address === undefined ? listen('').catch(() => listen('0')) : listen(address));
+    this.vnc.set(screen, shown);
     try {
-      const { server, password: asked } = await this.vnc;
+      const { server, password: asked } = await shown;
       return { address: server.address, password: asked };
     } catch (error) {
-      this.vnc = undefined;
+      this.vnc.delete(screen);
       throw error;
     }
   }
 
-  private async listenForVnc(machine: VirtualMachine, wish: VncWish): Promise<VncShown> {
+  private async listenForVnc(machine: VirtualMachine, screen: number, wish: VncWish): Promise<VncShown> {
     const { inputKinds } = machine;
-    const scanout = machine.scanout(0);
+    const scanout = machine.scanout(screen);
     const address = parseVncAddress(wish.address);
     const password = (wish.password ?? ('path' in address ? '' : makePassword())) || undefined;
     const seat: Seat = {
@@ -437,16 +439,17 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       hasKeyboard: inputKinds.includes('keyboard'),
       hasTablet: inputKinds.includes('tablet'),
       input: (device, report) => {
-        if (machine.state === 'running') machine.input(device, report);
+        if (machine.state === 'running') machine.input(device, report, screen);
       },
     };
     const tell = (server: VncServer): void => {
+      if (screen !== 0) return;
       this.vncStatus = { address: server.address, clients: server.clients };
       this.note();
     };
     const server: VncServer = await VncServer.listen(seat, address, { password, onChange: () => tell(server) });
     tell(server);
-    this.log.add('info', `The screen is shown by VNC at ${server.address}.`);
+    this.log.add('info', `Screen ${screen} is shown by VNC at ${server.address}.`);
     return { server, password };
   }
 
@@ -639,7 +642,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     if (this.machine && this.options.box) await saveConsole(this.options.dataDirectory, this.options.box.id, this.hub.text);
     if (exit.error) this.log.add('error', exit.error.message);
     await this.debugServer?.then((server) => server.close()).catch(() => undefined);
-    await this.vnc?.then(({ server }) => server.close()).catch(() => undefined);
+    for (const shown of this.vnc.values()) await shown.then(({ server }) => server.close()).catch(() => undefined);
     await this.socket?.close();
     await this.lock?.release();
     this.isOff = true;

@@ -9,7 +9,7 @@ import { ScreenSender } from './screen-sender';
 export interface Seen {
   readonly scanouts: readonly Scanout[];
   /** Throws VmError for a device that it lacks and for events that this does not make; false where nobody listens. */
-  input(device: Input['device'], events: readonly InputEvent[]): boolean;
+  input(device: Input['device'], events: readonly InputEvent[], screen?: number): boolean;
 }
 
 // Of Linux's input-event-codes.h.
@@ -110,7 +110,7 @@ class Viewer {
 
   #report(device: Input['device'], reports: Input['reports']): void {
     try {
-      for (const events of reports) this.machine()?.input(device, events);
+      for (const events of reports) this.machine()?.input(device, events, this.#screen ?? undefined);
     } catch {
       // The machine has no such device, or is ending: there is nobody to hear it.
     }

@@ -53,21 +53,24 @@ export const RAM = command({
   arguments: ['box'],
 });
 
+const SCREEN = { type: 'value', value: 'N', help: 'which of its screens; the first is 0 (default: 0)' } as const;
+
 export const SCREENSHOT = command({
   name: 'screenshot',
   summary: 'write what a screen of a box that runs shows to a PNG file',
   usage: ['BOX FILE.png [OPTIONS]'],
-  options: { screen: { type: 'value', value: 'N', help: 'which of its screens; the first is 0 (default: 0)' } },
+  options: { screen: SCREEN },
   arguments: ['box'],
 });
 
 export const VNC = command({
   name: 'vnc',
-  summary: 'show the screen of a box that runs to VNC viewers, and say where',
+  summary: 'show a screen of a box that runs to VNC viewers, and say where',
   usage: ['BOX [OPTIONS]'],
   about: `Any viewer will do. VNC is not encrypted: to look from another computer, forward the port by ssh -L.
 The guest's resolution follows the viewer's window, where both can do that.`,
   options: {
+    screen: SCREEN,
     address: { type: 'value', value: 'ADDRESS', help: 'where: PORT, HOST:PORT, :DISPLAY or unix:PATH  [127.0.0.1:5900, or a free port]' },
     password: VNC_PASSWORD,
   },
@@ -94,9 +97,10 @@ export const CLIPBOARD = command({
 
 export const CLICK = command({
   name: 'click',
-  summary: 'click at a pixel of the screen of a box that runs',
+  summary: 'click at a pixel of a screen of a box that runs',
   usage: ['BOX X Y [OPTIONS]'],
   options: {
+    screen: SCREEN,
     button: { type: 'value', value: 'BUTTON', help: 'left, right or middle (default: left)' },
     double: { type: 'flag', help: 'twice' },
   },

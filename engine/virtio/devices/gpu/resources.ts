@@ -2,7 +2,7 @@ import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
 import { loadBytes, saveBytes, unsigned } from '../../../bus/device-state';
 import { addressSchema } from '../../queue';
-import { type Picture, type PixelFormat, toOpaque } from '../../../gpu/picture';
+import { type PartOf, type Picture, type PixelFormat, toOpaque } from '../../../gpu/picture';
 import type { Rectangle } from '../../../gpu/scanout';
 import type { GuestMemory } from '../../../memory/guest-memory';
 import { Backing, type BackingEntry } from './backing';
@@ -222,6 +222,7 @@ export function transfer({ width, height, pixels, backing }: ImageResource, part
 export class ImagePicture implements Picture {
   readonly width: number;
   readonly height: number;
+  readonly within: PartOf;
   readonly #format: PixelFormat;
 
   constructor(
@@ -231,6 +232,7 @@ export class ImagePicture implements Picture {
     if (!isInside(part, image.width, image.height)) throw new Refusal(RESPONSE.ERR_INVALID_PARAMETER);
     this.width = part.width;
     this.height = part.height;
+    this.within = { of: image, x: part.x, y: part.y, width: image.width, height: image.height };
     this.#format = formatOf(image.format);
   }
 
@@ -244,6 +246,7 @@ export class ImagePicture implements Picture {
 export class BlobPicture implements Picture {
   readonly width: number;
   readonly height: number;
+  readonly within: PartOf;
   readonly #format: PixelFormat;
 
   constructor(
@@ -257,6 +260,7 @@ export class BlobPicture implements Picture {
       throw new Refusal(RESPONSE.ERR_INVALID_PARAMETER);
     this.width = part.width;
     this.height = part.height;
+    this.within = { of: blob, x: part.x, y: part.y, width, height };
     this.#format = formatOf(format);
   }
 
