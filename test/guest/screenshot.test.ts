@@ -20,8 +20,8 @@ afterAll(async () => {
   rmSync(env.HARTBOX_HOME, { recursive: true, force: true });
 });
 
-it('shows its screen in a file, and takes what is typed and clicked on the command line', async () => {
-  const host = startHartbox(['run', BOX, '--screens', '1', '--screen-size', '640x480'], env);
+it('shows its screens in a file, and takes what is typed and clicked on the command line', async () => {
+  const host = startHartbox(['run', BOX, '--screens', '2', '--screen-size', '640x480'], env);
   await host.says(/root@hartbox/);
   host.child.stdin.write("printf '\\033[47m\\033[2J' > /dev/tty0; echo 'dr'awn\n");
   await host.says(/drawn/);
@@ -33,6 +33,10 @@ it('shows its screen in a file, and takes what is typed and clicked on the comma
     expect([width, height]).toEqual([640, 480]);
     light = pixels.filter((word) => word === 0xffaaaaaa).length;
   }
+
+  // Linux's console is on both.
+  expect(await hartbox(['screenshot', BOX, file, '--screen', '1'], { env })).toMatchObject({ code: 0, stderr: '' });
+  expect(readPng(readFileSync(file))).toMatchObject({ width: 640, height: 480 });
 
   // The screen has a shell of its own.
   expect(await hartbox(['type', BOX, `echo 'Hello, World! a|b ~"42"' > /tmp/typed`, '--enter'], { env })).toMatchObject({
@@ -53,12 +57,15 @@ it('shows its screen in a file, and takes what is typed and clicked on the comma
   // When the guest has opened it only the guest knows. The other axis changes each time, so that there is something to tell.
   for (let times = 0; !isDone; times++) {
     await hartbox(['click', BOX, String(320 + (times % 2)), '479', '--button', 'right'], { env });
-    await hartbox(['click', BOX, '0', '0', '--button', 'right'], { env });
+    await hartbox(['click', BOX, '0', '0', '--button', 'right', '--screen', String(times % 2)], { env });
   }
   await done;
 
+  const second = await hartbox(['vnc', BOX, '--screen', '1', '--address', '0', '--password', 'none'], { env });
+  expect(second).toMatchObject({ code: 0, stdout: expect.stringMatching(/^vnc: 127\.0\.0\.1:\d+\n$/) });
   const shown = await hartbox(['vnc', BOX, '--address', '0', '--password', 'none'], { env });
   expect(shown).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(/^vnc: 127\.0\.0\.1:\d+\n$/) });
+  expect(shown.stdout).not.toBe(second.stdout);
   const viewer = connect(Number(/:(\d+)\n/.exec(shown.stdout)?.[1]), '127.0.0.1');
   const received: Buffer[] = [];
   viewer.on('data', (data: Buffer) => received.push(data));
@@ -69,8 +76,8 @@ it('shows its screen in a file, and takes what is typed and clicked on the comma
 
   expect(await hartbox(['click', BOX, '640', '0'], { env })).toMatchObject({ code: 2, stderr: expect.stringContaining('640 × 480') });
   expect(await hartbox(['type', BOX, 'ü'], { env })).toMatchObject({ code: 2 });
-  expect(await hartbox(['screenshot', BOX, file, '--screen', '1'], { env })).toMatchObject({
+  expect(await hartbox(['screenshot', BOX, file, '--screen', '2'], { env })).toMatchObject({
     code: 125,
-    stderr: expect.stringContaining('no screen 1'),
+    stderr: expect.stringContaining('no screen 2'),
   });
 });
