@@ -380,7 +380,7 @@ export const hardwareSchema = z.strictObject({
   }),
   consoles: option(z.number().int().min(0).max(EXTRA_TERMINALS_MAX).default(0), {
     label: 'More terminals',
-    help: 'how many terminals the guest has beside the first one: hvc1 and so on in Linux, each with a size of its own; who runs a shell there is up to the guest',
+    help: 'how many terminals the guest has beside the first one: hvc1 and so on in Linux, each with a size of its own; the built-in Linux runs a shell on each',
     page: 'terminal',
     kind: 'count',
     effect: 'restart',

@@ -10,10 +10,10 @@ busybox --install -s
 echo hartbox > /proc/sys/kernel/hostname
 
 modprobe virtio_mmio
-# The drivers of the virtio devices that this machine has, by the aliases that the modules declare.
+# The drivers of the virtio devices that this machine has, and of its watchdog, by the aliases that the modules declare.
 set --
 network=
-for modalias in /sys/bus/virtio/devices/*/modalias; do
+for modalias in /sys/bus/virtio/devices/*/modalias /sys/bus/platform/devices/*.watchdog/modalias; do
   [ -e "$modalias" ] && read -r alias < "$modalias" || continue
   case $alias in
     virtio:d00000001v*) network=$alias ;;
@@ -37,7 +37,22 @@ if [ -n "$network" ]; then
 fi
 
 # A shell on the screen too, if there is one.
-[ -e /sys/class/graphics/fb0 ] && while :; do ON_SCREEN=1 setsid /etc/session /dev/tty1; done &
+[ -e /sys/class/graphics/fb0 ] && while :; do BESIDE=1 setsid /etc/session /dev/tty1; done &
+
+# And on each terminal beside the first one: virtio consoles that have no ports (VIRTIO_CONSOLE_F_MULTIPORT is bit 1). Nodes there are for more.
+terminals=0
+for console in /sys/bus/virtio/drivers/virtio_console/virtio*; do
+  [ -e "$console" ] && read -r features < "$console/features" || continue
+  case $features in
+    ?0*)
+      [ $terminals -gt 0 ] && while :; do
+        BESIDE=1 setsid /etc/session "/dev/hvc$terminals"
+        usleep 200000
+      done &
+      terminals=$((terminals + 1))
+      ;;
+  esac
+done
 
 # The power button is an input device that says nothing until somebody presses it.
 for event in /sys/class/input/event*; do
