@@ -44,7 +44,7 @@ async function openFolder(path: string): Promise<ModelFolder> {
 }
 
 /** Bytes given to a port at once, so that it can ask to wait. */
-const PIECE = 256 << 10;
+const PIECE = 1 << 20;
 
 /** Serves inference over a console port, to one program of the guest after another. */
 export function serveInference(port: ConsolePort, server: InferenceServer): void {

@@ -5,6 +5,8 @@ import { ANSWER, HEADER_BYTES, type Header, MESSAGE_MAX, readHeader, ROOM_DEFAUL
 const WORK_MAX = MESSAGE_MAX;
 /** What a small request counts as. */
 const WORK_MIN = 1 << 20;
+/** Bytes that are copied to go with their header. */
+const TOGETHER_MAX = 32 << 10;
 /** Bytes made room for before they have come: a header's word for the length costs nothing. */
 const FIRST_ROOM = 1 << 20;
 
@@ -115,7 +117,10 @@ export class InferenceStream {
   async #answer(header: Header, body: Uint8Array): Promise<void> {
     const { status, handle, needed, length, body: answer } = await this.client.answer(header, [body]);
     if (this.#isClosed) return;
-    await this.send(writeHeader({ ...answerTo(header, HEADER_BYTES + length), status, handle, room: needed }), ...(answer ? [answer] : []));
+    const head = writeHeader({ ...answerTo(header, HEADER_BYTES + length), status, handle, room: needed });
+    // Small ones in one piece: each piece wakes the guest.
+    if (answer && length <= TOGETHER_MAX) await this.send(Buffer.concat([head, answer]));
+    else await this.send(head, ...(answer ? [answer] : []));
   }
 }
 

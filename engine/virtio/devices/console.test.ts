@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MockDriver, QUEUE_FEATURES } from '../../../test/support/mock-driver';
 import type { AddedChain } from '../../../test/support/mock-queue';
 import { STATUS_NEEDS_RESET } from '../transport/transport';
@@ -120,7 +120,7 @@ describe('the terminal', () => {
     );
   });
 
-  it('asks to wait when much is waiting, and says when there is room', () => {
+  it('asks to wait when much is waiting, and says when there is room', async () => {
     let drains = 0;
     device.console.onDrain(() => drains++);
     expect(device.console.write(new Uint8Array(65_535))).toBe(true);
@@ -128,9 +128,19 @@ describe('the terminal', () => {
     offer(driver, 0, 8, 4096);
     expect(drains).toBe(0);
     offer(driver, 0, 2, 4096);
-    expect(drains).toBe(1);
+    await vi.waitFor(() => expect(drains).toBe(1));
     offer(driver, 0, 10, 4096);
     expect(drains).toBe(1);
+  });
+
+  it('serves a guest that gets much in bundles, and one that gets little at once', async () => {
+    device.console.write(new Uint8Array(65_536));
+    const chains = [...offer(driver, 0, 4, 4096), ...offer(driver, 0, 4, 4096)];
+    expect(collect(driver, 0, chains)).toHaveLength(0);
+    await vi.waitFor(() => expect(collect(driver, 0, chains)).toHaveLength(8 * 4096));
+    device.console.discard();
+    device.console.write(encode('little'));
+    expect(text(collect(driver, 0, offer(driver, 0, 1, 4096)))).toBe('little');
   });
 
   it('refuses a writer that never waits, with a clear error', () => {

@@ -34,6 +34,12 @@ const CONTROL_PENDING_MAX = 64;
 
 const QUEUE_SIZE = 64;
 const PORTS_MAX = 31;
+/**
+ * With so much input waiting, a guest that gives buffers back is served every millisecond, not for each: it has others to read meanwhile, and each
+ * would take a notification and an interrupt.
+ */
+const MUCH_INPUT = 16 << 10;
+const MUCH_INPUT_MS = 1;
 /** Longest message of the guest; Linux sends at most 64 KiB. */
 const OUTPUT_MAX = 1 << 20;
 
@@ -66,6 +72,8 @@ export class VirtioConsole extends VirtioDevice {
   readonly #ports = new Map<number, DevicePort>();
   /** Control messages that wait for a buffer of the driver. */
   #control: Uint8Array[] = [];
+  /** Ports that are served in a moment. */
+  readonly #soon = new Set<DevicePort>();
 
   override readonly state = new DeviceState(this, {
     version: 1,
@@ -157,9 +165,19 @@ export class VirtioConsole extends VirtioDevice {
     } else {
       const port = this.#ports.get(index < 2 ? 0 : (index - 2) >>> 1);
       if (!port) return;
-      if (index % 2 === 0) this.#sendInput(port);
-      else this.#receiveOutput(port);
+      if (index % 2 === 1) this.#receiveOutput(port);
+      else if (port.waiting < MUCH_INPUT) this.#sendInput(port);
+      else this.#sendSoon(port);
     }
+  }
+
+  #sendSoon(port: DevicePort): void {
+    if (this.#soon.has(port)) return;
+    this.#soon.add(port);
+    setTimeout(() => {
+      this.#soon.delete(port);
+      this.enter(() => this.#sendInput(port));
+    }, MUCH_INPUT_MS);
   }
 
   /** Waiting input → the guest's receive buffers. */

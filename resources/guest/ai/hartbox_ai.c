@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEADER = 24, PIECE = 8 << 20, ROOM = 1 << 20 };
+/* STAGE: what a console port takes at once. ROOM: for results, until it is known how long they are. */
+enum { HEADER = 24, PIECE = 8 << 20, STAGE = 32 << 10, ROOM_MIN = 64 << 10, ROOM = 1 << 20 };
 enum { HELLO = 1, LIST, UPLOAD, OPEN, RUN, CLOSE };
 enum { NO_ROOM = 10 };
 
@@ -21,6 +22,11 @@ struct hbai {
 	/* The last answer, whole. */
 	unsigned char *answer;
 	size_t answer_size;
+	/* The longest results so far. */
+	uint32_t longest;
+	/* Small parts of a request, gathered: each write wakes the host. */
+	size_t staged;
+	unsigned char stage[STAGE];
 	char error[512];
 };
 
@@ -81,6 +87,25 @@ static int write_all(hbai *ai, const void *data, size_t length)
 	return 0;
 }
 
+static int flush(hbai *ai)
+{
+	size_t length = ai->staged;
+	ai->staged = 0;
+	return write_all(ai, ai->stage, length);
+}
+
+static int put_all(hbai *ai, const void *data, size_t length)
+{
+	if (length > STAGE - ai->staged && flush(ai) < 0)
+		return -1;
+	if (length > STAGE)
+		return write_all(ai, data, length);
+	if (length > 0)
+		memcpy(ai->stage + ai->staged, data, length);
+	ai->staged += length;
+	return 0;
+}
+
 static int read_all(hbai *ai, void *data, size_t length)
 {
 	char *at = data;
@@ -110,11 +135,14 @@ static int ask(hbai *ai, int operation, uint32_t handle, uint32_t room, const pa
 	put32(header + 8, ++ai->id);
 	put32(header + 12, handle);
 	put32(header + 16, room);
-	if (write_all(ai, header, HEADER) < 0)
+	ai->staged = 0;
+	if (put_all(ai, header, HEADER) < 0)
 		return -1;
 	for (unsigned i = 0; i < count; i++)
-		if (write_all(ai, parts[i].data, parts[i].length) < 0)
+		if (put_all(ai, parts[i].data, parts[i].length) < 0)
 			return -1;
+	if (flush(ai) < 0)
+		return -1;
 
 	for (;;) {
 		if (read_all(ai, header, HEADER) < 0)
@@ -223,7 +251,7 @@ int hbai_hello(hbai *ai, hbai_host *host)
 	unsigned char body[4];
 	put32(body, 1);
 	part parts[] = {{body, sizeof body}};
-	if (ask(ai, HELLO, 0, ROOM, parts, 1, NULL) < 0)
+	if (ask(ai, HELLO, 0, ROOM_MIN, parts, 1, NULL) < 0)
 		return -1;
 	size_t length = get32(ai->answer);
 	const unsigned char *at = ai->answer + HEADER;
@@ -318,7 +346,7 @@ int hbai_load(hbai *ai, const void *bytes, size_t length, hbai_model *model)
 		put32(head, (uint32_t)number);
 		put32(head + 4, (uint32_t)(number >> 32));
 		part parts[] = {{head, sizeof head}, {(const char *)bytes + at, piece}};
-		if (ask(ai, UPLOAD, handle, ROOM, parts, 2, NULL) < 0)
+		if (ask(ai, UPLOAD, handle, ROOM_MIN, parts, 2, NULL) < 0)
 			return -1;
 		handle = get32(ai->answer + 12);
 	}
@@ -359,7 +387,7 @@ int hbai_free(hbai *ai, hbai_model *model)
 {
 	free(model->inputs);
 	model->inputs = model->outputs = NULL;
-	return ask(ai, CLOSE, model->handle, ROOM, NULL, 0, NULL);
+	return ask(ai, CLOSE, model->handle, ROOM_MIN, NULL, 0, NULL);
 }
 
 int hbai_run(hbai *ai, const hbai_model *model, const hbai_tensor *inputs, unsigned count, hbai_tensor *results, unsigned most,
@@ -372,6 +400,8 @@ int hbai_run(hbai *ai, const hbai_model *model, const hbai_tensor *inputs, unsig
 	unsigned char *at = fronts;
 	unsigned parts_count = 0;
 	uint32_t room = ROOM, needed;
+	if (ai->longest > 0)
+		room = ai->longest < ROOM_MIN ? ROOM_MIN : ai->longest;
 	int result = -1;
 	if (!parts || !fronts) {
 		fail(ai, "no memory");
@@ -407,6 +437,8 @@ int hbai_run(hbai *ai, const hbai_model *model, const hbai_tensor *inputs, unsig
 			result = fail(ai, "the host's results are too short");
 			goto out;
 		}
+		if (ai->longest < get32(ai->answer))
+			ai->longest = get32(ai->answer);
 		unsigned have = get16(from);
 		if (microseconds)
 			*microseconds = get32(from + 4);

@@ -173,9 +173,8 @@ class Ai:
     def _ask(self, operation, handle=0, parts=(), room=ROOM):
         self._number += 1
         length = HEADER.size + sum(len(one) for one in parts)
-        self._write(HEADER.pack(length, operation, 0, self._number, handle, room, 0))
-        for one in parts:
-            self._write(one)
+        # All at once: each write wakes the host.
+        self._write(b''.join((HEADER.pack(length, operation, 0, self._number, handle, room, 0), *parts)))
         while True:
             length, _, status, number, handle, needed, _ = HEADER.unpack(self._read(HEADER.size))
             body = self._read(length - HEADER.size)
