@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import tailwindcss from '@tailwindcss/vite';
 import vue from '@vitejs/plugin-vue';
@@ -38,11 +39,33 @@ const takeOnnxRuntime: Plugin = {
   },
 };
 
+/** What is on the disc of guest tools, as it is: by folders of it. */
+const guestTools: Readonly<Record<string, string>> = {
+  '': 'resources/guest/tools',
+  'modules/': 'resources/guest/modules',
+  'ai/': 'resources/guest/ai',
+};
+const takeGuestTools: Plugin = {
+  name: 'take-guest-tools',
+  generateBundle() {
+    rmSync(here('out/main/guest-tools'), { recursive: true, force: true });
+    const take = (name: string, from: string): void => {
+      this.emitFile({ type: 'asset', fileName: `guest-tools/${name}`, source: readFileSync(from) });
+    };
+    for (const [folder, from] of Object.entries(guestTools)) {
+      for (const entry of readdirSync(here(from), { withFileTypes: true }))
+        if (entry.isFile()) take(folder + entry.name, join(here(from), entry.name));
+    }
+    take('LICENSE', here('LICENSE'));
+    take('ai/README.md', here('docs/ai.md'));
+  },
+};
+
 // Targets are those of the oldest runtime that what is built has to run in: Electron 33, which is Node 20.18 and Chrome 130. (To build it
 // takes a newer Node, see package.json.)
 export default defineConfig({
   main: {
-    plugins: [takeOnnxRuntime],
+    plugins: [takeOnnxRuntime, takeGuestTools],
     build: {
       target: 'node20.18',
       // helpers.wasm, which `npm run build:wasm` puts here, must stay.

@@ -7,6 +7,7 @@ import type { UnitAddress } from '../virtio/devices/scsi/requests';
 import type { PlacedDevice } from '../virtio/registry';
 import type { DriveConfig } from '../settings/drive';
 import type { MachineConfig } from '../settings/settings';
+import { guestToolsDisc } from './guest-tools';
 
 /** What becomes of writes for which the host has no space; see AsyncBlockDevice. */
 type OnFull = NonNullable<OpenDiskOptions['onFull']>;
@@ -35,6 +36,7 @@ export class Drives {
   private constructor(
     config: MachineConfig,
     disks: readonly AsyncBlockDevice[],
+    tools: AsyncBlockDevice | undefined,
     private readonly onFull: OnFull,
   ) {
     const { drives, harts } = config;
@@ -52,6 +54,8 @@ export class Drives {
         this.keep(drive, { config: drive, disk: metered, file: drive.file, place, traffic });
       }
     }
+    // Behind the user's, which have their places by their order. It is none of the drives that can be changed.
+    if (tools) placed.push({ device: new VirtioBlock({ disk: tools, serial: 'guest-tools', queues: 1 }) });
     this.disks = placed;
     this.adapters = this.scsi ? [{ device: this.scsi, bus: drives.find((drive) => isScsi(drive) && drive.bus)?.bus }] : [];
   }
@@ -61,7 +65,7 @@ export class Drives {
     const disks: AsyncBlockDevice[] = [];
     try {
       for (const drive of config.drives) disks.push(await openDisk(drive, onFull));
-      return new Drives(config, disks, onFull);
+      return new Drives(config, disks, config.guestTools ? await guestToolsDisc() : undefined, onFull);
     } catch (error) {
       for (const disk of disks) await disk.close();
       throw error;

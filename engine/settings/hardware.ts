@@ -123,6 +123,13 @@ export const hardwareSchema = z.strictObject({
     effect: 'restart',
     advanced: true,
   }),
+  guestTools: option(z.boolean().default(false), {
+    label: 'Guest tools disc',
+    help: 'a read-only disc with drivers and programs for Linux in the box, as sources: for the AI device and the virtio watchdog. Mount it, and run install.sh',
+    page: 'drives',
+    kind: 'switch',
+    effect: 'restart',
+  }),
   aia: option(z.enum(['none', 'aplic', 'aplic-imsic']).default('none'), {
     label: 'Interrupt controllers',
     help: 'as on the virt board of QEMU',

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +19,14 @@ const WINDOWS = 4;
 const sound = Int16Array.from({ length: 512 * WINDOWS }, (_, at) => 12_000 * Math.sin(at / 9) * Math.sin(at / 900));
 let extraInitrd: Uint8Array;
 let shell: GuestShell;
+
+/** Some of what is on the disc of guest tools, and where it comes from. */
+const ON_DISC = {
+  'resources/guest/modules/hartbox_ai.c': 'modules/hartbox_ai.c',
+  'resources/guest/modules/dkms.conf': 'modules/dkms.conf',
+  'resources/guest/ai/hartbox_ai.c': 'ai/hartbox_ai.c',
+  'docs/ai.md': 'ai/README.md',
+};
 
 /** A WAV file of one channel and 16 bits. */
 function wavFile(): Uint8Array {
@@ -73,7 +82,7 @@ afterEach(() => shell?.machine.stop());
 
 describe('inference for a guest', { timeout: 300_000 }, () => {
   it.each(['mmio', 'pci'] as const)('runs models by a console port, with a stock kernel, on %s', async (bus) => {
-    shell = await GuestShell.boot({ ai: true, aiModels: models, aiSeconds: 5, bus, balloon: false }, { extraInitrd });
+    shell = await GuestShell.boot({ ai: true, aiModels: models, aiSeconds: 5, guestTools: true, bus, balloon: false }, { extraInitrd });
     const output = async (command: string): Promise<string> => (await shell.run(command)).output;
     expect(await output('hartbox-ai info')).toMatch(/ONNX Runtime[\s\S]*protocol 1, messages of 67108864 bytes, models of 1024 MiB/);
     expect(await output('hartbox-ai list')).toMatch(/endless\.onnx\t\d+\nspeech\.onnx\t2327524\n/);
@@ -95,6 +104,21 @@ describe('inference for a guest', { timeout: 300_000 }, () => {
         'hartbox-ai run endless.onnx x=1 & sleep 1; kill $!; wait; cat out1; cmp out1 out2 && hartbox-ai run ./line.onnx x=1,1',
     );
     expect(together).toMatch(/longer than 5 seconds[\s\S]*output output float32 1x1\n0\.\d+[\s\S]*output y float32 1x1\n6\n/);
+
+    // What programs and drivers are made of, on the disc of guest tools; here is nothing to make them with, of which its script tells.
+    const onDisc = await output('mount -o ro /dev/vda /mnt && cd /mnt && sha256sum */* && sh -n install.sh; cd');
+    for (const [from, to] of Object.entries(ON_DISC)) {
+      const hash = createHash('sha256')
+        .update(readFileSync(fileURLToPath(new URL(`../../${from}`, import.meta.url))))
+        .digest('hex');
+      expect(onDisc).toContain(`${hash}  ${to}\n`);
+    }
+    expect(onDisc).not.toMatch(/syntax/);
+    expect(await shell.run('sh /mnt/install.sh')).toMatchObject({
+      status: 1,
+      output: expect.stringMatching(/need make, gcc and the headers/),
+    });
+    expect((await shell.run('echo > /dev/vda')).status).not.toBe(0);
   });
 
   it.each(['mmio', 'pci'] as const)('runs models by its own device, with our driver, on %s', async (bus) => {

@@ -47,6 +47,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
     ],
     bad: [['disk.img'], ['file='], ['format=raw'], ['file=a,format=vmdk'], ['file=a,cache=none'], ['file=a,queues=17'], ['file=a,file=b']],
   },
+  guestTools: SWITCH,
   extensionsOff: { good: [good('zbc', ['zbc']), good('zicbom,sstc', ['zicbom', 'sstc'])], bad: [['m'], ['zbc,zfoo']] },
   network: {
     good: [

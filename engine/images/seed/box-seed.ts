@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { isoImage } from './iso-image';
+import { isoImage } from '../iso-image';
 import { hashPassword } from './password-hash';
 
 /** What is different from box to box where they are made of the same image. */
