@@ -1,6 +1,6 @@
 import type { Command } from './command';
 import { RUN, EXEC, START, ATTACH, STOP, PAUSE, RESUME, RESET, DEBUG } from './commands/running';
-import { STATS, PROFILE, INFO, RAM, SCREENSHOT, VNC, TYPE, CLICK, CLIPBOARD, LOGS } from './commands/looking';
+import { STATS, PROFILE, INFO, RAM, SCREENSHOT, DUMP, VNC, TYPE, CLICK, CLIPBOARD, LOGS } from './commands/looking';
 import {
   NETWORK,
   NETWORK_LIST,
@@ -52,6 +52,7 @@ export const COMMANDS = [
   INFO,
   RAM,
   SCREENSHOT,
+  DUMP,
   VNC,
   TYPE,
   CLICK,

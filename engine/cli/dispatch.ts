@@ -25,6 +25,7 @@ const HANDLERS: Record<string, () => Promise<Handler>> = {
   info: async () => (await import('./info')).info,
   ram: async () => (await import('./ram')).ram,
   screenshot: async () => (await import('./screen')).screenshot,
+  dump: async () => (await import('./dump')).dump,
   vnc: async () => (await import('./vnc')).vnc,
   type: async () => (await import('./screen')).type,
   clipboard: async () => (await import('./clipboard')).clipboard,

@@ -5,6 +5,7 @@ import { type Mapping, mappings, walk } from '../hart/page-walk';
 import type { HartRegisters } from '../hart/registers';
 import type { GuestMemory } from '../memory/guest-memory';
 import type { HartAction } from '../threads/harts';
+import { type CoreContents, MAPPINGS_MAX } from './core-dump';
 
 const CSR_SATP = 0x180;
 const CSR_MSTATUS = 0x300;
@@ -117,6 +118,23 @@ export class Debugger {
   /** What the hart's present address space maps, at most `most` ranges, and whether that is all. */
   mappings(hart: number, most: number): { mappings: Mapping[]; complete: boolean } {
     return mappings(this.satpOf(hart), this.readWord, most);
+  }
+
+  /** What a core file has of the machine: its memory itself, not a copy. Of address spaces the half of a kernel, which all have, if a hart uses one now. */
+  async coreContents(): Promise<CoreContents> {
+    const { memory } = this.standing;
+    await this.prepare();
+    const { standing } = this;
+    const harts = Array.from({ length: this.harts }, (_, hart) => hart);
+    const translating = harts.find((hart) => this.satpOf(hart) !== 0n);
+    const mapped = translating === undefined ? [] : this.mappings(translating, MAPPINGS_MAX).mappings;
+    return {
+      harts: harts.map((hart) => standing.registers(hart)),
+      memory: this.ranges.flatMap(({ base, size, readonly, device }) =>
+        readonly || device ? [] : [{ base, bytes: memory.view(base, size) }],
+      ),
+      mappings: mapped.filter(({ virtual }) => virtual >> 63n === 1n),
+    };
   }
 
   /** The ranges of memory on the board. */

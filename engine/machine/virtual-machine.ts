@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { open } from 'node:fs/promises';
 import type { LineLimits } from '../backend/net/slow-line';
 import { systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
@@ -21,6 +22,7 @@ import type { DirectMemoryAccess } from '../memory/direct-memory-access';
 import { GuestMemory } from '../memory/guest-memory';
 import { MACHINE_SEMIHOSTING } from '../memory/layout';
 import { createMemory, planMemory } from '../memory/memory-plan';
+import { makeFile } from '../host/new-file';
 import { pacedWriter } from '../host/paced-writer';
 import { timerResolution } from '../host/timer-resolution';
 import { HartThreads } from '../threads/hart-threads';
@@ -36,6 +38,7 @@ import type { ConsolePort } from '../virtio/devices/console-port';
 import type { LiveAudio } from '../backend/audio/live-audio';
 import type { VirtioSound } from '../virtio/devices/sound/device';
 import { Board, memoryRegions, type MemoryMapEntry } from './board';
+import { writeCore } from './core-dump';
 import { Debugger } from './debugger';
 import type { Drives } from './drives';
 import type { Networks } from './networks';
@@ -615,6 +618,35 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     });
   }
 
+  /**
+   * Write memory and registers to a file, an ELF core as GDB reads it; one of that name is replaced. The machine is paused meanwhile.
+   * Throws VmError: 'State' where it is off, 'Config' or 'Resource' where the file cannot be written.
+   */
+  async dumpMemory(file: string): Promise<void> {
+    const isRunning = this.currentState === 'running';
+    if (isRunning) await this.pause();
+    try {
+      await this.step('be dumped', ['paused'], async () => undefined);
+      const contents = await this.debugger.coreContents();
+      await makeFile(
+        file,
+        async (temporary) => {
+          const handle = await open(temporary, 'r+');
+          try {
+            // What is in a guest's memory is nobody else's.
+            await handle.chmod(0o600);
+            await writeCore(handle, contents);
+          } finally {
+            await handle.close();
+          }
+        },
+        { replace: true },
+      );
+    } finally {
+      if (isRunning) await this.resume();
+    }
+  }
+
   /** Go on. Writes that wait for space on the host are tried again: where there is still none, the machine is paused again. */
   resume(): Promise<void> {
     return this.go();
@@ -750,6 +782,18 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
         params: { action: watchdog },
       }),
     );
+    const { watchdogDump } = this.config;
+    if (watchdogDump === undefined) this.watchdogActs();
+    else {
+      // A dump that fails keeps nothing from what is to come.
+      this.dumpMemory(watchdogDump)
+        .catch((error: unknown) => this.warnings.warn(toVmError(error)))
+        .finally(() => this.watchdogActs());
+    }
+  }
+
+  private watchdogActs(): void {
+    const { watchdog } = this.config;
     if (watchdog === 'reset') this.reset().catch(() => undefined);
     else if (watchdog === 'pause') this.pause().catch(() => undefined);
     else if (watchdog === 'power-off') this.end({ reason: 'poweroff', code: 0 });

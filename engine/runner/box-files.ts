@@ -95,6 +95,7 @@ export async function filesOf(folder: string, { set, values }: SettingsFile, { a
       flashVars: undefined,
       semihostingFolder: undefined,
       soundFile: undefined,
+      watchdogDump: undefined,
       aiModels: undefined,
       shares: undefined,
     },
@@ -123,7 +124,9 @@ export async function filesOf(folder: string, { set, values }: SettingsFile, { a
     settings: (copy) =>
       // What may be written to of this computer is no other's: to whom the box is given has to allow that.
       mapPaths(
-        all ? { ...set, semihostingFolder: undefined, soundFile: undefined, aiModels: undefined, shares: undefined } : set,
+        all
+          ? { ...set, semihostingFolder: undefined, soundFile: undefined, watchdogDump: undefined, aiModels: undefined, shares: undefined }
+          : set,
         (path) => {
           const name = names.get(path) ?? (isInside(folder, path) ? insideOf(folder, path) : undefined);
           return name === undefined ? path : join(copy, name);

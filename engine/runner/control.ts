@@ -217,6 +217,8 @@ export const OPERATIONS = {
     z.object({ file: z.string(), screen: z.number().int().nonnegative() }),
     z.object({ width: z.number(), height: z.number() }),
   ),
+  /** Write memory and registers to a file, an ELF core; the box is paused meanwhile. */
+  dump: row(z.object({ file: z.string() }), done),
   /** What is in the guest's clipboard: a text, and a picture as PNG in base64; neither where nothing is, or it is not said in time. */
   'clipboard-get': row(none, clipboardSchema),
   /** What programs of the guest find in theirs from now on, until they copy something; nothing: what they copied. `pngFile`: a picture by its path. */

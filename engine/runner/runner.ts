@@ -190,6 +190,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       }),
       screens: () => ({ screens: (this.machine?.scanouts ?? []).map(({ size }) => ({ ...size })) }),
       screenshot: ({ file, screen }) => saveScreenshot(this.running.scanout(screen), file),
+      dump: ({ file }) => this.running.dumpMemory(file).then(() => ({})),
       'clipboard-get': () => getClipboard(this.agent),
       'clipboard-set': (content) => setClipboard(this.agent, content),
       'send-files': ({ files }) => sendFiles(this.agent, files),

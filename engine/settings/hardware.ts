@@ -329,6 +329,14 @@ export const hardwareSchema = z.strictObject({
     },
     advanced: true,
   }),
+  watchdogDump: option(z.string().min(1).optional(), {
+    label: 'File for a dump',
+    help: 'a file that gets memory and registers of the box when its watchdog was not heard of, before what happens then: an ELF core for GDB, in place of the one before',
+    page: 'system',
+    kind: 'file',
+    effect: 'restart',
+    advanced: true,
+  }),
   powerButton: option(z.boolean().default(true), {
     label: 'Power button',
     help: 'a button that asks guests without our agent to shut down; programs in machine mode have none',

@@ -1,12 +1,16 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { VmError } from '../../engine/errors/vm-error';
 import { writeCpio } from '../../engine/images/cpio';
+import { GDB } from '../support/gdb';
 import { buildGuestModules } from '../support/guest-modules';
 import { GuestShell, PROMPT } from '../support/guest-shell';
+
+const hasGdb = spawnSync(GDB, ['--version']).status === 0;
 
 let shell: GuestShell;
 afterEach(() => shell?.machine.stop());
@@ -50,7 +54,8 @@ describe('the virtio watchdog, with our driver', { timeout: 300_000 }, () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it.each(['mmio', 'pci'] as const)('is calmed, stopped, and bites, on %s', async (bus) => {
-    shell = await GuestShell.boot({ watchdog: 'notify', bus, balloon: false }, { extraInitrd });
+    const watchdogDump = join(folder, `${bus}.core`);
+    shell = await GuestShell.boot({ watchdog: 'notify', watchdogDump, bus, balloon: false }, { extraInitrd });
     const warnings: VmError[] = [];
     shell.machine.on('warning', (warning) => warnings.push(warning));
     const output = async (command: string): Promise<string> => (await shell.run(command)).output;
@@ -65,6 +70,11 @@ describe('the virtio watchdog, with our driver', { timeout: 300_000 }, () => {
     const bitten = once(shell.machine, 'warning');
     await output('echo 1 > /dev/watchdog');
     expect(await bitten).toMatchObject([{ kind: 'Guest', code: 'watchdog-bit' }]);
+    // Its memory is on the way to a file: GDB finds the kernel there.
+    const [banner] = (await output("grep ' linux_banner$' /proc/kallsyms")).split(' ');
+    await vi.waitFor(() => expect(existsSync(watchdogDump)).toBe(true), { timeout: 30_000, interval: 100 });
+    const core = ['-nx', '-batch', '-ex', 'set architecture riscv:rv64', '-ex', `core-file ${watchdogDump}`, '-ex', `x/s 0x${banner}`];
+    if (hasGdb) expect(spawnSync(GDB, core, { encoding: 'utf8' }).stdout).toMatch(/"Linux version 6/);
     expect(
       await output(
         'echo V > /dev/watchdog; rmmod hartbox_wdt && insmod hartbox_wdt.ko timeout=2 nowayout=1 && cat /sys/class/watchdog/watchdog0/timeout',

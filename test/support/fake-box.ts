@@ -65,6 +65,7 @@ export class FakeBox
       this.note(args);
       return { width: 640, height: 480 };
     },
+    dump: (args) => this.note(args),
     board: () => ({ memoryMap: [], deviceTree: '' }),
     drives: () => ({ drives: [] }),
     profile: ({ seconds }) => ({ seconds, idle: 1, spots: [] }),

@@ -141,6 +141,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
   crypto: SWITCH,
   clipboard: SWITCH,
   sound: SWITCH,
+  watchdogDump: { good: [good(file('dump.core'))], bad: [['']] },
   soundFile: { good: [good(file('sound.wav'))], bad: [['']] },
   microphoneFile: { good: [good(file('voice.wav'))], bad: [['']] },
   ai: SWITCH,

@@ -7,7 +7,7 @@ const CHUNK = 1 << 20;
 export class RamDisk extends Disk {
   readonly format = 'ram';
   readonly geometry = { blockSize: 4096, discardGranularity: CHUNK };
-  readonly name = 'RAM disk';
+  readonly name: string = 'RAM disk';
   readonly readonly: boolean = false;
   readonly discards = true;
   readonly #chunks = new Map<number, Uint8Array>();

@@ -63,6 +63,16 @@ export const SCREENSHOT = command({
   arguments: ['box'],
 });
 
+export const DUMP = command({
+  name: 'dump',
+  summary: 'write the memory and the registers of a box that runs to a file',
+  usage: ['BOX FILE'],
+  about: `The file is an ELF core: gdb-multiarch reads it. Memory is in it by physical addresses and, where a kernel runs, by
+its own. A file of that name is replaced; the box stands still meanwhile. See also --watchdog-dump.`,
+  options: {},
+  arguments: ['box'],
+});
+
 export const VNC = command({
   name: 'vnc',
   summary: 'show a screen of a box that runs to VNC viewers, and say where',
