@@ -30,6 +30,21 @@ describe('the memory balloon', { timeout: 300_000 }, () => {
     expect(await eventually(async () => (await machine.memoryUse()).usable === 256 * MiB, 60_000)).toBe(true);
   });
 
+  it.runIf(canMeasure && process.env['HARTBOX_LONG'])(
+    'gives back by itself what a guest has used and freed, as the host counts',
+    async () => {
+      const resident = (): number => process.memoryUsage.rss();
+      shell = await GuestShell.boot({ memory: 1024 * MiB });
+      // On the root file system, which is the guest's memory.
+      expect((await shell.run('dd if=/dev/urandom of=/used bs=1M count=700')).status).toBe(0);
+      const used = resident();
+      expect((await shell.run('rm /used')).status).toBe(0);
+      expect(await eventually(() => used - resident() >= 600 * MiB, 20_000), `${Math.round((used - resident()) / MiB)} MiB came back`).toBe(
+        true,
+      );
+    },
+  );
+
   it('is not there where the machine is made without it', async () => {
     shell = await GuestShell.boot({ balloon: false });
     await expect(shell.machine.memoryUse()).rejects.toThrow(/has no memory balloon/);
