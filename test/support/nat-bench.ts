@@ -1,4 +1,12 @@
-import type { DatagramEvents, HostDatagrams, HostListener, HostSocket, NetworkHost, SocketEvents } from '../../engine/backend/net/nat/host';
+import type {
+  DatagramEvents,
+  HostDatagrams,
+  HostListener,
+  HostSocket,
+  NetworkHost,
+  PingEvents,
+  SocketEvents,
+} from '../../engine/backend/net/nat/host';
 import type { Clock } from '../../engine/backend/net/nat/timer-wheel';
 import { Nat, type NatOptions } from '../../engine/backend/net/nat/nat';
 import { type Frame, type GuestPort, NO_OFFLOADS, type Offloads, plainFrame } from '../../engine/backend/net/packet-port';
@@ -88,14 +96,14 @@ export class TestSocket implements HostSocket {
 }
 
 export class TestDatagrams implements HostDatagrams {
-  readonly sent: { bytes: Uint8Array; port: number; address: string }[] = [];
+  readonly sent: { bytes: Uint8Array; port: number; address: string; hopLimit: number }[] = [];
   closed = false;
   constructor(
     readonly events: DatagramEvents,
     readonly port = 0,
   ) {}
-  send(bytes: Uint8Array, port: number, address: string): void {
-    this.sent.push({ bytes, port, address });
+  send(bytes: Uint8Array, port: number, address: string, hopLimit: number): void {
+    this.sent.push({ bytes, port, address, hopLimit });
   }
   close(): void {
     this.closed = true;
@@ -106,9 +114,9 @@ export class TestHost implements NetworkHost {
   readonly sockets: TestSocket[] = [];
   readonly datagramSockets: TestDatagrams[] = [];
   readonly listeners = new Map<number, (socket: HostSocket, address: string, port: number) => SocketEvents | undefined>();
-  readonly pings: { payload: Uint8Array; sequence: number; address: string }[] = [];
+  readonly pings: { payload: Uint8Array; sequence: number; address: string; hopLimit: number }[] = [];
   readonly names = new Map<string, { address: string; family: 4 | 6 }[]>();
-  reply: ((payload: Uint8Array, sequence: number, address: string) => void) | undefined;
+  pingEvents: PingEvents | undefined;
   canPing = true;
   ipv6 = true;
   localNets: string[] = [];
@@ -147,12 +155,12 @@ export class TestHost implements NetworkHost {
   nameServers(): string[] {
     return this.servers;
   }
-  ping(_family: 4 | 6, reply: (payload: Uint8Array, sequence: number, address: string) => void) {
+  ping(_family: 4 | 6, events: PingEvents) {
     if (!this.canPing) return undefined;
-    this.reply = reply;
+    this.pingEvents = events;
     return {
-      send: (payload: Uint8Array, sequence: number, address: string): boolean => {
-        this.pings.push({ payload, sequence, address });
+      send: (payload: Uint8Array, sequence: number, address: string, hopLimit: number): boolean => {
+        this.pings.push({ payload, sequence, address, hopLimit });
         return true;
       },
       close: () => {},

@@ -2,7 +2,15 @@ import { VmError } from '../../../errors/vm-error';
 import { readU16 } from '../checksum';
 import { formatEndpoint, type IpAddress } from './addresses';
 import type { GuestLink } from './guest-link';
-import type { DatagramEvents, HostDatagrams, HostListener, HostSocket, NetworkHost, SocketEvents } from './host';
+import {
+  type DatagramEvents,
+  type HostDatagrams,
+  type HostListener,
+  type HostSocket,
+  type NetworkHost,
+  type SocketEvents,
+  USUAL_HOPS,
+} from './host';
 import type { Packet } from './packet';
 import { type BatchWriter, TcpRelay } from './tcp/relay';
 import type { TcpStack } from './tcp/stack';
@@ -104,7 +112,7 @@ export class Forwards {
     const peer = this.peers.get(readU16(bytes, dataAt + 2));
     if (peer?.guestPort !== readU16(bytes, dataAt)) return false;
     peer.lastUsed = this.options.wheel.now();
-    peer.socket.send(Buffer.from(bytes.subarray(dataAt + 8, end)), peer.port, peer.address);
+    peer.socket.send(Buffer.from(bytes.subarray(dataAt + 8, end)), peer.port, peer.address, USUAL_HOPS);
     return true;
   }
 

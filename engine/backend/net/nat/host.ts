@@ -37,21 +37,31 @@ export interface HostListener {
 /** A UDP socket of the host. */
 export interface HostDatagrams {
   readonly port: number;
-  /** Lost where the host cannot send it: `failed` says why, with where it went. */
-  send(bytes: Uint8Array, port: number, address: string): void;
+  /** Lost where the host cannot send it, or the network says so: `failed` tells why. It may pass so many routers. */
+  send(bytes: Uint8Array, port: number, address: string, hopLimit: number): void;
   close(): void;
 }
 
 export interface DatagramEvents {
   message(bytes: Uint8Array, address: string, port: number): void;
-  failed(code: string, address: string, port: number): void;
+  /** With where it went; `by` is who has said so, where that is known. ETTL: it has passed too many routers. */
+  failed(code: string, address: string, port: number, by?: string): void;
 }
+
+/** What is left of 64 after ourselves: as good as what the host's own packets have. */
+export const USUAL_HOPS = 63;
 
 /** Echo requests to the world. */
 export interface HostPing {
   /** `false`: the host does not let us. */
-  send(payload: Uint8Array, sequence: number, address: string): boolean;
+  send(payload: Uint8Array, sequence: number, address: string, hopLimit: number): boolean;
   close(): void;
+}
+
+export interface PingEvents {
+  reply(payload: Uint8Array, sequence: number, address: string): void;
+  /** As that of datagrams. */
+  failed(code: string, sequence: number, address: string, by?: string): void;
 }
 
 /** What the network of a guest needs of the host; tests put their own in. */
@@ -71,7 +81,7 @@ export interface NetworkHost {
   /** Name servers, as `1.2.3.4` or `[::1]:53`. */
   nameServers(): string[];
   /** Undefined: the host lends no socket for it. */
-  ping(family: Family, reply: (payload: Uint8Array, sequence: number, address: string) => void): HostPing | undefined;
+  ping(family: Family, events: PingEvents): HostPing | undefined;
   /** Nets of the host's own adapters, as `192.168.1.2/24`. */
   nets(): string[];
   /** Whether a packet of that family finds a way out of the host. */

@@ -1,7 +1,7 @@
 import { addBytes, checksumOf, readU16, writeU16, writeU32 } from '../checksum';
-import { formatAddress, type Family, type IpAddress, isAt, isMulticast, parseAddress } from './addresses';
+import { formatAddress, type Family, type IpAddress, isAt, isLoopback, isMulticast, parseAddress } from './addresses';
 import type { GuestLink } from './guest-link';
-import type { HostPing, NetworkHost } from './host';
+import type { HostPing, NetworkHost, PingEvents } from './host';
 import { ICMP, ICMPV6, type Packet } from './packet';
 import type { TimerWheel } from './timer-wheel';
 
@@ -14,6 +14,7 @@ const MOST_ERRORS = 100;
 export const REASONS = {
   'no-route': { 4: [3, 0], 6: [1, 0] },
   'host-unreachable': { 4: [3, 1], 6: [1, 3] },
+  'protocol-unreachable': { 4: [3, 2], 6: [4, 1] },
   'port-unreachable': { 4: [3, 3], 6: [1, 4] },
   prohibited: { 4: [3, 13], 6: [1, 1] },
   'hop-limit': { 4: [11, 0], 6: [3, 0] },
@@ -37,7 +38,7 @@ export interface OwnAddresses {
 }
 
 /** ICMP and ICMPv6 but for neighbour discovery: echoes and error messages (RFC 792, RFC 4443). */
-export class Icmp {
+export class Icmp implements PingEvents {
   private readonly echoes = new Map<number, Echo>();
   private readonly pings: Record<Family, HostPing | false | undefined> = { 4: undefined, 6: undefined };
   private nextSequence = 0;
@@ -77,7 +78,7 @@ export class Icmp {
       return;
     }
     const family = addressLength === 4 ? 4 : 6;
-    this.pings[family] ??= this.host.ping(family, (data, sequence, address) => this.replied(data, sequence, address)) ?? false;
+    this.pings[family] ??= this.host.ping(family, this) ?? false;
     const ping = this.pings[family];
     if (!ping) {
       this.refuse(packet, 'prohibited');
@@ -87,7 +88,7 @@ export class Icmp {
     const sequence = this.nextSequence++ & 0xffff;
     this.echoes.delete(sequence);
     this.echoes.set(sequence, echo);
-    ping.send(payload, sequence, formatAddress(remote));
+    ping.send(payload, sequence, formatAddress(remote), Math.max(packet.hopLimit - 1, 1));
   }
 
   /** Tell the guest that this packet did not get there. */
@@ -101,8 +102,16 @@ export class Icmp {
     this.error(reason, bytes.slice(6, 12), bytes.slice(sourceAt, sourceAt + addressLength), quote);
   }
 
-  /** The same where the packet is gone: `start` are the first 8 bytes that it had behind its IP header. */
-  refuseLate(reason: Reason, mac: Uint8Array, guest: IpAddress, remote: IpAddress, protocol: number, start: Uint8Array): void {
+  /** The same where the packet is gone: `start` are the first 8 bytes that it had behind its IP header, `by` who says so, if not we. */
+  refuseLate(
+    reason: Reason,
+    mac: Uint8Array,
+    guest: IpAddress,
+    remote: IpAddress,
+    protocol: number,
+    start: Uint8Array,
+    by?: IpAddress,
+  ): void {
     const isV6 = guest.length === 16;
     const header = isV6 ? 40 : 20;
     const quote = new Uint8Array(header + start.length);
@@ -123,7 +132,7 @@ export class Icmp {
       writeU16(quote, 10, checksumOf(addBytes(quote, 0, 20)));
     }
     quote.set(start, header);
-    this.error(reason, mac, guest, quote);
+    this.error(reason, mac, guest, quote, by);
   }
 
   close(): void {
@@ -135,7 +144,7 @@ export class Icmp {
     this.echoes.clear();
   }
 
-  private error(reason: Reason, mac: Uint8Array, guest: IpAddress, quote: Uint8Array): void {
+  private error(reason: Reason, mac: Uint8Array, guest: IpAddress, quote: Uint8Array, by?: IpAddress): void {
     const now = this.wheel.now();
     if (now - this.errorsSince >= 1000) {
       this.errorsSince = now;
@@ -143,14 +152,16 @@ export class Icmp {
     }
     if (this.errors++ >= MOST_ERRORS) return;
     const family = guest.length === 4 ? 4 : 6;
-    const from = this.own.gateway(family);
+    // Who speaks of the host itself is not known to the guest by that address.
+    const from = by?.length === guest.length && !isLoopback(by) ? by : this.own.gateway(family);
     if (!from) return;
     const [type, code] = REASONS[reason][family];
     const at = this.link.begin(mac, from, guest, family === 4 ? ICMP : ICMPV6);
     const { headers, data } = this.link;
     headers[at] = type;
     headers[at + 1] = code;
-    writeU32(headers, at + 4, 0);
+    // Of IPv6 it is where the header names the protocol.
+    writeU32(headers, at + 4, reason === 'protocol-unreachable' && family === 6 ? 6 : 0);
     data.push(quote);
     this.link.sendOrDrop(at + 8, 2);
     this.wantsFlush();
@@ -161,12 +172,32 @@ export class Icmp {
     return protocol === ICMPV6 && bytes[dataAt] < 128;
   }
 
-  private replied(payload: Uint8Array, sequence: number, address: string): void {
+  // What the host tells of echoes.
+
+  reply(payload: Uint8Array, sequence: number, address: string): void {
+    const echo = this.echoTo(sequence, address);
+    if (echo) this.answer(echo, payload);
+  }
+
+  failed(code: string, sequence: number, address: string, by = ''): void {
+    const reason = reasonOf(code);
+    const echo = this.echoTo(sequence, address);
+    if (!echo || !reason) return;
+    const isV6 = echo.guest.length === 16;
+    const start = new Uint8Array(8);
+    start[0] = isV6 ? 128 : 8;
+    writeU16(start, 4, echo.identifier);
+    writeU16(start, 6, echo.sequence);
+    this.refuseLate(reason, echo.mac, echo.guest, echo.remote, isV6 ? ICMPV6 : ICMP, start, parseAddress(by));
+  }
+
+  /** The echo of that number, which is done with then. */
+  private echoTo(sequence: number, address: string): Echo | undefined {
     const echo = this.echoes.get(sequence);
     const from = parseAddress(address);
-    if (!echo || !from || from.length !== echo.remote.length || !isAt(from, 0, echo.remote)) return;
+    if (!echo || !from || from.length !== echo.remote.length || !isAt(from, 0, echo.remote)) return undefined;
     this.echoes.delete(sequence);
-    this.answer(echo, payload);
+    return echo;
   }
 
   private answer(echo: Echo, payload: Uint8Array): void {
@@ -205,6 +236,8 @@ export function reasonOf(code: string): Reason | undefined {
       return 'host-unreachable';
     case 'ECONNREFUSED':
       return 'port-unreachable';
+    case 'ETTL':
+      return 'hop-limit';
     case 'EACCES':
     case 'EPERM':
       return 'prohibited';

@@ -36,7 +36,7 @@ import { type Clock, TimerWheel, type WheelTimer } from './timer-wheel';
 import { sendDatagram, Udp } from './udp';
 
 /** How often it is looked whether the host has a way for IPv6. */
-const ROUTE_CHECK_MS = 60_000;
+const ROUTE_CHECK_MS = 10_000;
 const DNS_PORT = 53;
 /** Addresses of a guest that are told. */
 const MOST_SHOWN = 16;
@@ -398,6 +398,10 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
         if (!packet.isV6 || packet.end - packet.dataAt < 8 || !packet.checksumHolds()) return;
         if (this.neighbours.receive(packet)) this.wantsFlush();
         else if (packet.bytes[packet.dataAt] === 128) this.icmp.echo(packet, () => this.whyNot(packet, 0));
+        return;
+      default:
+        // Sockets of the host's speak no others.
+        this.icmp.refuse(packet, this.isOurs(packet.bytes, packet.targetAt, packet.addressLength) ? 'protocol-unreachable' : 'prohibited');
     }
   }
 

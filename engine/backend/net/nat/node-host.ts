@@ -2,8 +2,18 @@ import dgram from 'node:dgram';
 import dns from 'node:dns';
 import net from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { isInHostsFile } from './hosts-file';
 import type { Family } from './addresses';
-import type { DatagramEvents, HostDatagrams, HostListener, HostSocket, NetworkHost, SocketEvents } from './host';
+import { type DatagramSocket, openDatagramSocket } from '../../../host/datagram-socket';
+import {
+  type DatagramEvents,
+  type HostDatagrams,
+  type HostListener,
+  type HostSocket,
+  type NetworkHost,
+  type SocketEvents,
+  USUAL_HOPS,
+} from './host';
 import { openPing } from './ping-socket';
 import { whoListens } from './port-owner';
 
@@ -63,12 +73,16 @@ class NodeSocket implements HostSocket {
 }
 
 class NodeDatagrams implements HostDatagrams {
+  private hops = USUAL_HOPS;
+  private isOpen = true;
+
   constructor(
     private readonly socket: dgram.Socket,
     private readonly events: DatagramEvents,
+    private readonly own?: DatagramSocket,
   ) {
     socket.on('message', (bytes, { address, port }) => events.message(bytes, address, port));
-    socket.on('error', () => {});
+    socket.on('error', () => this.tellErrors());
   }
 
   get port(): number {
@@ -79,17 +93,40 @@ class NodeDatagrams implements HostDatagrams {
     }
   }
 
-  send(bytes: Uint8Array, port: number, address: string): void {
+  send(bytes: Uint8Array, port: number, address: string, hopLimit: number): void {
     try {
-      this.socket.send(bytes, port, address, (error) => {
-        if (error) this.events.failed(codeOf(error), address, port);
-      });
+      if (hopLimit !== this.hops) this.limitHops(hopLimit);
+      this.transmit(bytes, port, address);
     } catch (error) {
       this.events.failed(codeOf(error), address, port);
     }
   }
 
+  private limitHops(limit: number): void {
+    this.hops = limit;
+    if (this.own) this.own.setHopLimit(limit);
+    else if (this.port > 0) this.socket.setTTL(limit);
+    // Node's own takes none before its first datagram.
+    else this.hops = USUAL_HOPS;
+  }
+
+  private transmit(bytes: Uint8Array, port: number, address: string, repeats = this.own ? 1 : 0): void {
+    this.socket.send(bytes, port, address, (error) => {
+      if (!error || !this.isOpen) return;
+      this.tellErrors();
+      // It may be what became of an earlier one that was told instead of sending this one.
+      if (repeats > 0 && this.isOpen) this.transmit(bytes, port, address, repeats - 1);
+      else this.events.failed(codeOf(error), address, port);
+    });
+  }
+
+  private tellErrors(): void {
+    const errors = (this.isOpen && this.own?.errors()) || [];
+    for (const { code, address, port, by } of errors) this.events.failed(code, address, port, by);
+  }
+
   close(): void {
+    this.isOpen = false;
     this.socket.close();
   }
 }
@@ -134,7 +171,10 @@ export const nodeHost: NetworkHost = {
   },
 
   datagrams(family, events) {
-    return new NodeDatagrams(socketFor(family), events);
+    const socket = socketFor(family);
+    const own = openDatagramSocket(family);
+    if (own) socket.bind({ fd: own.fd, exclusive: true });
+    return new NodeDatagrams(socket, events, own);
   },
 
   async listenDatagrams(address, port, events): Promise<HostDatagrams> {
@@ -150,7 +190,9 @@ export const nodeHost: NetworkHost = {
   },
 
   async lookup(name, family) {
-    const answer = dns.promises.lookup(name, { all: true, family, order: 'verbatim' }).catch((error: NodeJS.ErrnoException) => {
+    // A name of several labels is a whole one: the host's search domains are for the others. Its hosts file knows no dot at the end.
+    const whole = name.includes('.') && !(await isInHostsFile(name)) ? `${name}.` : name;
+    const answer = dns.promises.lookup(whole, { all: true, family, order: 'verbatim' }).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOTFOUND' || error.code === 'ENODATA') return [];
       throw error;
     });
@@ -161,7 +203,8 @@ export const nodeHost: NetworkHost = {
     return all.map(({ address, family: one }) => ({ address, family: one === 6 ? 6 : 4 }));
   },
 
-  nameServers: () => dns.getServers(),
+  // The default resolver knows those of when the process began; networks change, and a VPN brings its own.
+  nameServers: () => new dns.Resolver().getServers(),
 
   ping: openPing,
 

@@ -70,9 +70,9 @@ export class UdpMapping implements Flow, DatagramEvents {
     if (this.lastSource) this.udp.toGuest(this, this.lastSource, port, bytes);
   }
 
-  failed(code: string, address: string, port: number): void {
+  failed(code: string, address: string, port: number, by?: string): void {
     const remote = parseAddress(address);
-    if (remote) this.udp.failed(this, code, remote, port);
+    if (remote) this.udp.failed(this, code, remote, port, by === undefined ? undefined : parseAddress(by));
   }
 }
 
@@ -119,7 +119,7 @@ export class Udp {
     let at = from;
     do {
       const end = Math.min(at + step, packet.end);
-      mapping.socket.send(Buffer.from(bytes.subarray(at, end)), port, address);
+      mapping.socket.send(Buffer.from(bytes.subarray(at, end)), port, address, Math.max(packet.hopLimit - 1, 1));
       at = end;
     } while (at < packet.end);
   }
@@ -133,11 +133,12 @@ export class Udp {
     this.wantsFlush();
   }
 
-  failed(mapping: UdpMapping, code: string, to: IpAddress, port: number): void {
+  failed(mapping: UdpMapping, code: string, to: IpAddress, port: number, by?: IpAddress): void {
     const reason = reasonOf(code);
     const remote = isLoopback(to) ? this.gateway(to.length === 4 ? 4 : 6) : to;
     if (!reason || !remote || remote.length !== mapping.guest.length) return;
-    this.icmp.refuseLate(reason, mapping.mac, mapping.guest, remote, UDP, firstBytes(mapping.guestPort, port, HEADER * 65536));
+    const start = firstBytes(mapping.guestPort, port, HEADER * 65536);
+    this.icmp.refuseLate(reason, mapping.mac, mapping.guest, remote, UDP, start, by);
   }
 
   close(): void {
