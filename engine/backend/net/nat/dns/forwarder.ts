@@ -7,6 +7,7 @@ import {
   A,
   AAAA,
   answerTo,
+  codeOf,
   cut,
   isInternet,
   isPlainName,
@@ -29,6 +30,8 @@ const TTL_SECONDS = 15;
 /** Our own names, below which the guest finds its host. */
 export const DOMAIN = 'hartbox';
 const HOST_NAMES = new Set([`host.${DOMAIN}`, `gateway.${DOMAIN}`]);
+
+const isLabel = (name: string): boolean => name !== '' && !name.includes('.');
 
 type Found = Awaited<ReturnType<NetworkHost['lookup']>>;
 
@@ -65,9 +68,14 @@ export class DnsForwarder {
     try {
       const name = question.name.toLowerCase();
       if (!this.options.policy.permitsName(name)) return say(REFUSED);
-      if (name === DOMAIN || name.endsWith(`.${DOMAIN}`)) return this.own(name, question, say);
-      if (isInternet(question) && (question.type === A || question.type === AAAA) && isPlainName(name))
-        return await this.resolve(name, question, say);
+      const hasAddresses = isInternet(question) && (question.type === A || question.type === AAAA);
+      if (name === DOMAIN || name.endsWith(`.${DOMAIN}`)) {
+        const short = name.slice(0, -DOMAIN.length - 1);
+        const isOwn = HOST_NAMES.has(name) || !isLabel(short) || short === 'localhost' || !this.options.policy.permitsName(short);
+        // The guest puts our domain behind short names: so they find what the host's own search domains and hosts file have.
+        return isOwn || !hasAddresses ? this.own(name, question, say) : await this.resolve(short, query, question, say);
+      }
+      if (hasAddresses && isPlainName(name)) return await this.resolve(name, query, question, say);
       return await this.forward(query, question, byTcp, say);
     } catch {
       return say(SERVER_FAILURE);
@@ -82,12 +90,18 @@ export class DnsForwarder {
     return say(NO_ERROR, address ? [formatAddress(address)] : []);
   }
 
-  private async resolve(name: string, { type }: Question, say: (code: number, addresses?: string[]) => Uint8Array): Promise<Uint8Array> {
-    const family = type === A ? 4 : 6;
+  private async resolve(
+    name: string,
+    query: Uint8Array,
+    question: Question,
+    say: (code: number, addresses?: string[]) => Uint8Array,
+  ): Promise<Uint8Array> {
+    const family = question.type === A ? 4 : 6;
     const found = await this.lookup(name);
+    if (found.length === 0) return say((await this.exists(name, query, question)) ? NO_ERROR : NO_SUCH_NAME);
     const gateway = this.options.gateway(family);
     // Without a way for IPv6 its addresses would only cost the guest time.
-    if (family === 6 && !gateway) return say(found.length > 0 ? NO_ERROR : NO_SUCH_NAME);
+    if (family === 6 && !gateway) return say(NO_ERROR);
     const addresses = new Set<string>();
     for (const one of found) {
       const bytes = parseAddress(one.address);
@@ -96,7 +110,14 @@ export class DnsForwarder {
       addresses.add(formatAddress(isHost ? gateway : bytes));
     }
     for (const address of addresses) this.options.names.note(name, address);
-    return say(found.length > 0 ? NO_ERROR : NO_SUCH_NAME, [...addresses]);
+    return say(NO_ERROR, [...addresses]);
+  }
+
+  /** Whether a name without addresses has anything else: the host's resolver does not say, its name servers do. */
+  private async exists(name: string, query: Uint8Array, question: Question): Promise<boolean> {
+    if (isLabel(name)) return false;
+    const answer = await this.upstream.ask(query, question, false);
+    return answer !== undefined && codeOf(answer) === NO_ERROR;
   }
 
   private lookup(name: string): Promise<Found> {

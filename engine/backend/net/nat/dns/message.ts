@@ -127,6 +127,11 @@ export function answerTo(
   return message;
 }
 
+/** What a name server's answer says of how it went. */
+export function codeOf(answer: Uint8Array): number {
+  return answer[3] & 15;
+}
+
 /** Whether an answer of a name server belongs to that query: same question, and the number that we gave it. */
 export function belongsTo(answer: Uint8Array, query: Uint8Array, question: Question, id: number): boolean {
   if (answer.length < question.end || readU16(answer, 0) !== id || !(answer[2] & 0x80) || readU16(answer, 4) !== 1) return false;
