@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { GUEST, NatBench, readTcp, tcpFrame, type TcpFields, type TcpSeen, type TestSocket } from '../../../../../test/support/nat-bench';
+import {
+  GATEWAY,
+  GUEST,
+  NatBench,
+  readTcp,
+  tcpFrame,
+  type TcpFields,
+  type TcpSeen,
+  TestSocket,
+} from '../../../../../test/support/nat-bench';
+import { addBytes, checksumOf, writeU16 } from '../../checksum';
 import { parseAddress } from '../addresses';
 
 // What packetdrill's scripts for TCP ask of a stack, written anew as frames: the guest is the script, the NAT is under test.
@@ -607,5 +617,348 @@ describe('TCP: closing', () => {
     script.send({ flags: 'F.' });
     for (let minute = 0; minute < 300; minute++) for (const _ of script.after(60_000)) script.send({ flags: '.', seq: ISS + 2 });
     expect(script.state()).toBe('close-wait');
+  });
+});
+
+describe('TCP: what scanners and broken stacks send', () => {
+  const opened = (script: Script): number => script.bench.host.sockets.length;
+
+  it('a SYN with FIN or RST opens nothing, one with ECN or data does', () => {
+    const script = new Script();
+    expect(script.send({ flags: 'SF', seq: ISS })).toEqual([]);
+    expect(script.send({ flags: 'SR', seq: ISS })).toEqual([]);
+    expect(opened(script)).toBe(0);
+    const frame = script.frame({ flags: 'S', seq: ISS, options: MSS, payload: pattern(100) });
+    // ECE and CWR ask for ECN, which we do not speak.
+    frame[47] |= 0xc0;
+    writeU16(frame, 50, 0);
+    writeU16(frame, 50, checksumOf(addBytes(frame, 34, frame.length, addBytes(frame, 26, 34, 6 + frame.length - 34))));
+    script.bench.send(frame);
+    expect(opened(script)).toBe(1);
+    script.bench.host.sockets[0].events.connected();
+    // Of the data, which has no right to be there, nothing is acknowledged.
+    expect(script.seen()).toMatchObject([{ flags: 'S.', ack: ISS + 1 }]);
+    expect(script.bench.host.sockets[0].written.length).toBe(0);
+  });
+
+  it('no flags, or all of them but ACK, are answered by a RST where there is no connection, and by nothing where there is', () => {
+    const script = new Script();
+    expect(script.send({ flags: 'FPU', seq: 5 })).toMatchObject([{ flags: 'R.', seq: 0, ack: 6 }]);
+    expect(script.send({ flags: '', seq: 5 })).toMatchObject([{ flags: 'R.', seq: 0, ack: 5 }]);
+    script.connect();
+    expect(script.send({ flags: 'FPU', payload: pattern(5) })).toEqual([]);
+    expect(script.send({ flags: '', payload: pattern(5) })).toEqual([]);
+    expect(script.state()).toBe('established');
+    expect(script.socket.written.length).toBe(0);
+  });
+
+  it('a wrong checksum, or a header that is longer or shorter than can be, is not heard', () => {
+    const script = new Script();
+    script.connect();
+    for (const [at, value] of [
+      [60, 1],
+      [46, 0x40],
+      [46, 0xf0],
+    ]) {
+      const frame = script.frame({ flags: 'P.', payload: pattern(20) });
+      if (at === 60) frame[at] ^= value;
+      else {
+        frame[at] = value;
+        writeU16(frame, 50, 0);
+        writeU16(frame, 50, checksumOf(addBytes(frame, 34, frame.length, addBytes(frame, 26, 34, 6 + frame.length - 34))));
+      }
+      script.bench.send(frame);
+    }
+    expect(script.after(1000)).toEqual([]);
+    expect(script.socket.written.length).toBe(0);
+  });
+
+  it.each([
+    ['without length', [2]],
+    ['of length 0', [2, 0, 5, 180]],
+    ['of length 1', [3, 1, 1, 1]],
+    ['that are longer than the header', [8, 40, 1, 1]],
+    ['of wrong length', [2, 3, 5, 1, 8, 3, 1, 1]],
+    ['that nobody knows', [254, 4, 1, 1]],
+  ])('options %s count as none', (_, options) => {
+    const answer = new Script().connect(options);
+    expect(answer).toMatchObject({ flags: 'S.', sackPermitted: false });
+    expect(answer.timestamp).toBeUndefined();
+  });
+
+  it('the padding of short frames is no data', () => {
+    const script = new Script();
+    script.connect();
+    const frame = script.frame({ flags: 'P.', payload: pattern(2) });
+    script.bench.send(Uint8Array.of(...frame, 0, 0, 0, 0));
+    expect(script.socket.written.equals(pattern(2))).toBe(true);
+    script.bench.send(Uint8Array.of(...script.frame({ flags: '.', seq: ISS + 3 }), 9, 9, 9, 9, 9, 9));
+    expect(script.socket.written.length).toBe(2);
+  });
+
+  it('SACK blocks that make no sense change nothing', () => {
+    const script = new Script();
+    script.connect([...MSS, ...SACK]);
+    script.fromHost(pattern(2920));
+    const block = (from: number, to: number): number[] => [1, 1, 5, 10, ...bytes4(script.iss + from), ...bytes4(script.iss + to)];
+    // Another window each time: they are no duplicates.
+    for (const [number, [from, to]] of [
+      [2921, 1461],
+      [1461, 90_000],
+      [-5000, -100],
+      [0, 2 ** 31],
+    ].entries())
+      expect(script.send({ flags: '.', window: 60_000 + number, options: block(from, to) })).toEqual([]);
+    expect(script.send({ flags: '.', ack: script.iss + 2921 })).toEqual([]);
+    expect(script.after(10_000)).toEqual([]);
+    expect(script.state()).toBe('established');
+  });
+});
+
+describe('TCP: numbers', () => {
+  it('go on behind the end of their range, of the guest and of ours', () => {
+    const script = new Script();
+    const iss = 2 ** 32 - 1000;
+    script.send({ flags: 'S', seq: iss, options: [...MSS, ...SACK] });
+    script.socket = script.bench.host.sockets[0];
+    script.socket.events.connected();
+    const [answer] = script.seen();
+    expect(answer.ack).toBe(iss + 1);
+    script.iss = answer.seq;
+    const data = pattern(5000);
+    const at = (from: number, to: number): Partial<TcpFields> & { flags: string } => ({
+      flags: '.',
+      seq: (iss + 1 + from) % 2 ** 32,
+      ack: (script.iss + 1) >>> 0,
+      payload: data.subarray(from, to),
+    });
+    script.send(at(0, 900));
+    const [gap] = script.send(at(1800, 2700));
+    expect(gap.sack).toEqual([[(iss + 1801) % 2 ** 32, (iss + 2701) % 2 ** 32]]);
+    const [filled] = script.send(at(900, 1800));
+    expect(filled.ack).toBe((iss + 2701) % 2 ** 32);
+    script.send(at(2700, 5000));
+    expect(script.socket.written.equals(data)).toBe(true);
+  });
+
+  it('of time stamps too', () => {
+    const script = new Script();
+    script.connect([...MSS, ...TS(0xfffffff0, 0)]);
+    script.send({ flags: 'P.', payload: pattern(10), options: TS(0x10, 0) });
+    expect(script.socket.written.length).toBe(10);
+    const [old] = script.send({ flags: 'P.', seq: ISS + 11, payload: pattern(10), options: TS(0xfffffff8, 0) });
+    expect(script.rel(old)).toBe('. 1:1 ack 11');
+    expect(script.socket.written.length).toBe(10);
+    // Old time stamps do not save from a RST, and a segment without any is taken.
+    script.send({ flags: 'P.', seq: ISS + 11, payload: pattern(10) });
+    expect(script.socket.written.length).toBe(20);
+    script.send({ flags: 'R', seq: ISS + 21, options: TS(1, 0) });
+    expect(script.bench.nat.flows()).toEqual([]);
+  });
+
+  it('an old SYN in TIME-WAIT opens nothing', () => {
+    const script = new Script();
+    script.connect();
+    script.send({ flags: 'P.', payload: pattern(100) });
+    script.socket.events.ended();
+    script.seen();
+    script.send({ flags: 'F.', seq: ISS + 101, ack: script.iss + 2 });
+    expect(script.state()).toBe('time-wait');
+    expect(script.send({ flags: 'S', seq: ISS }).map((one) => script.rel(one))).toEqual(['. 2:2 ack 102']);
+    expect(script.bench.host.sockets).toHaveLength(1);
+  });
+});
+
+describe('TCP: handshakes that go otherwise', () => {
+  const half = (): Script => {
+    const script = new Script();
+    script.send({ flags: 'S', seq: ISS, options: MSS });
+    script.socket = script.bench.host.sockets[0];
+    script.socket.events.connected();
+    script.iss = script.seen()[0].seq;
+    return script;
+  };
+
+  it('data in place of the last acknowledgement, and a FIN with it', () => {
+    const script = half();
+    script.send({ flags: 'FP.', payload: pattern(30) });
+    expect(script.socket.written.equals(pattern(30))).toBe(true);
+    expect(script.socket.ended).toBe(true);
+    expect(script.state()).toBe('close-wait');
+  });
+
+  it('a host that speaks and ends before the guest has acknowledged', () => {
+    const script = half();
+    script.socket.events.data(pattern(10));
+    script.socket.events.ended();
+    expect(script.seen()).toEqual([]);
+    expect(script.send({ flags: '.' }).map((one) => script.rel(one))).toEqual(['FP. 1:11 ack 1']);
+    expect(script.state()).toBe('fin-wait-1');
+  });
+
+  it('a guest that gives up while the host is still connecting', () => {
+    const script = new Script();
+    script.send({ flags: 'S', seq: ISS, options: MSS });
+    expect(script.send({ flags: 'R', seq: ISS + 1 })).toEqual([]);
+    expect(script.bench.host.sockets[0].wasReset).toBe(true);
+    expect(script.bench.nat.flows()).toEqual([]);
+  });
+
+  it('a guest that begins anew with another number while the host is still connecting', () => {
+    const script = new Script();
+    script.send({ flags: 'S', seq: ISS, options: MSS });
+    script.send({ flags: 'S', seq: ISS + 70_000, options: MSS });
+    const [first, second] = script.bench.host.sockets;
+    expect(first.wasReset).toBe(true);
+    second.events.connected();
+    expect(script.seen()).toMatchObject([{ flags: 'S.', ack: ISS + 70_001 }]);
+  });
+});
+
+describe('TCP: a RST ends each state', () => {
+  const states: [string, (script: Script) => void, number][] = [
+    ['fin-wait-1', (script) => script.socket.events.ended(), 1],
+    [
+      'fin-wait-2',
+      (script) => {
+        script.socket.events.ended();
+        script.send({ flags: '.', ack: script.iss + 2 });
+      },
+      1,
+    ],
+    ['close-wait', (script) => script.send({ flags: 'F.' }), 2],
+    [
+      'last-ack',
+      (script) => {
+        script.send({ flags: 'F.' });
+        script.socket.events.ended();
+      },
+      2,
+    ],
+    [
+      'closing',
+      (script) => {
+        script.socket.events.ended();
+        script.seen();
+        script.send({ flags: 'F.' });
+      },
+      2,
+    ],
+    [
+      'time-wait',
+      (script) => {
+        script.socket.events.ended();
+        script.seen();
+        script.send({ flags: 'F.', ack: script.iss + 2 });
+      },
+      2,
+    ],
+  ];
+
+  it.each(states)('%s', (state, lead, at) => {
+    const script = new Script();
+    script.connect();
+    lead(script);
+    script.seen();
+    expect(script.state()).toBe(state);
+    expect(script.send({ flags: 'R', seq: ISS + at })).toEqual([]);
+    expect(script.bench.nat.flows()).toEqual([]);
+    expect(script.socket.wasReset).toBe(true);
+    expect(script.after(3_600_000)).toEqual([]);
+  });
+});
+
+describe('TCP: windows', () => {
+  it('a FIN waits for a closed window, and comes when it opens', () => {
+    const script = new Script();
+    script.connect(MSS, 0);
+    script.socket.events.ended();
+    expect(script.seen()).toEqual([]);
+    // It asks meanwhile.
+    expect(script.after(3000).length).toBeGreaterThan(0);
+    expect(script.send({ flags: '.', window: 100 }).map((one) => script.rel(one))).toEqual(['F. 1:1 ack 1']);
+  });
+
+  it('news of the window alone are no duplicate acknowledgements', () => {
+    const script = new Script();
+    script.connect();
+    script.fromHost(pattern(14600));
+    script.send({ flags: '.', ack: script.iss + 1461, window: 60_000 });
+    for (let window = 60_001; window < 60_006; window++)
+      expect(script.send({ flags: '.', ack: script.iss + 1461, window }).filter(({ payload }) => payload.length > 0)).toEqual([]);
+  });
+
+  it('an old segment does not change the window', () => {
+    const script = new Script();
+    script.connect();
+    script.send({ flags: 'P.', payload: pattern(100), window: 30_000 });
+    // Sent before that one, with less room.
+    script.send({ flags: '.', window: 0 });
+    expect(script.fromHost(pattern(100)).map((one) => script.rel(one))).toEqual(['P. 1:101 ack 101']);
+  });
+
+  it('data behind the FIN of the guest is not taken', () => {
+    const script = new Script();
+    script.connect();
+    script.send({ flags: 'FP.', payload: pattern(10) });
+    script.send({ flags: 'P.', seq: ISS + 12, payload: pattern(10) });
+    script.send({ flags: 'FP.', seq: ISS + 1, payload: pattern(40) });
+    expect(script.socket.written.equals(pattern(10))).toBe(true);
+    expect(script.state()).toBe('close-wait');
+  });
+});
+
+describe('TCP: opened towards the guest, by a forwarded port', () => {
+  const CLIENT = 4321;
+  const arrive = async (): Promise<{ bench: NatBench; socket: TestSocket; seen: () => TcpSeen[]; syn: TcpSeen }> => {
+    const bench = new NatBench({ forwards: [{ protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 8080, guestPort: 80 }] });
+    await bench.idle();
+    bench.frames();
+    const socket = new TestSocket('127.0.0.1', CLIENT);
+    socket.events = bench.host.listeners.get(8080)!(socket, '127.0.0.1', CLIENT)!;
+    const seen = (): TcpSeen[] => bench.frames().flatMap(({ data, protocol }) => (protocol === 6 ? [readTcp(data)] : []));
+    const [syn] = seen();
+    return { bench, socket, seen, syn };
+  };
+  const answer = (syn: TcpSeen, fields: Partial<TcpFields> & { flags: string }): Uint8Array =>
+    tcpFrame(GUEST, GATEWAY, { sourcePort: 80, targetPort: syn.sourcePort, seq: ISS, ack: (syn.seq + 1) >>> 0, ...fields });
+
+  it('asks again, each time later, and then gives up', async () => {
+    const { bench, socket, seen, syn } = await arrive();
+    expect(syn).toMatchObject({ flags: 'S', targetPort: 80, mss: 1460, scale: 7, sackPermitted: true });
+    bench.clock.advance(1100);
+    expect(seen().map(({ flags, seq }) => [flags, seq])).toEqual([['S', syn.seq]]);
+    bench.clock.advance(200_000);
+    expect(socket.wasReset).toBe(true);
+    expect(bench.nat.flows()).toEqual([]);
+  });
+
+  it('is refused as the guest refuses, by the right number alone', async () => {
+    const { bench, socket, syn } = await arrive();
+    bench.send(answer(syn, { flags: 'R.', ack: syn.seq }));
+    expect(socket.wasReset).toBe(false);
+    bench.send(answer(syn, { flags: 'R.' }));
+    expect(socket.wasReset).toBe(true);
+  });
+
+  it('answers a wrong acknowledgement by a RST, and goes on with the right one', async () => {
+    const { bench, socket, seen, syn } = await arrive();
+    bench.send(answer(syn, { flags: 'S.', ack: 77 }));
+    expect(seen()).toMatchObject([{ flags: 'R', seq: 77 }]);
+    bench.send(answer(syn, { flags: 'S.' }));
+    expect(seen()).toMatchObject([{ flags: '.', ack: ISS + 1 }]);
+    socket.events.data(pattern(10));
+    // The guest has offered no options: 536 bytes, no time stamps.
+    expect(seen()).toMatchObject([{ flags: 'P.', payload: Uint8Array.from(pattern(10)) }]);
+    socket.events.data(pattern(600));
+    expect(seen().map(({ payload }) => payload.length)).toEqual([536, 64]);
+  });
+
+  it('opens once where both open at the same time', async () => {
+    const { bench, seen, syn } = await arrive();
+    bench.send(answer(syn, { flags: 'S', ack: 0 }));
+    expect(seen()).toMatchObject([{ flags: 'S.', seq: syn.seq, ack: ISS + 1 }]);
+    bench.send(answer(syn, { flags: '.', seq: ISS + 1 }));
+    expect(bench.nat.flows().map(({ state }) => state)).toEqual(['established']);
   });
 });

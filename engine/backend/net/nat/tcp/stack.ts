@@ -7,7 +7,7 @@ import type { TimerWheel } from '../timer-wheel';
 import { readU16 } from '../../checksum';
 import { TcpConnection, type TcpOutput, type TcpOwner } from './connection';
 import { SegmentWriter } from './output';
-import { ACK, RST, Segment, SYN } from './segment';
+import { ACK, FIN, RST, Segment, SYN } from './segment';
 
 /** Connections at a time; what comes beyond is refused. */
 export const MOST_CONNECTIONS = 4096;
@@ -55,6 +55,8 @@ export class TcpStack implements TcpOutput {
     const remotePort = readU16(bytes, dataAt + 2);
     const known = this.connections.find(bytes, sourceAt, addressLength, guestPort, targetAt, addressLength, remotePort);
     if (known && !known.receive(segment, packet)) return;
+    // Nobody opens and ends in one segment, but scanners.
+    if ((segment.flags & (SYN | FIN)) === (SYN | FIN)) return;
     if ((segment.flags & (SYN | ACK | RST)) === SYN) this.open(packet, guestPort, remotePort);
     else if (!(segment.flags & RST)) this.answerWithReset(packet, guestPort, remotePort);
   }
