@@ -349,6 +349,47 @@ describe('TCP: data to the guest', () => {
     expect(script.send({ flags: '.', ack: script.iss + 14601 })).toEqual([]);
   });
 
+  it('the end of what is under way, when lost, is asked for before the time-out', () => {
+    const script = new Script();
+    script.connect([...MSS, ...SACK]);
+    // A first round trip tells how long answers take.
+    script.fromHost(pattern(1460));
+    script.after(10);
+    script.send({ flags: '.', ack: script.iss + 1461 });
+    expect(script.fromHost(pattern(4380))).toHaveLength(3);
+    expect(script.after(150).map((one) => script.rel(one))).toEqual(['P. 4381:5841 ack 1']);
+    // It asks once; the answer tells what is missing.
+    const block = [1, 1, 5, 10, ...bytes4(script.iss + 4381), ...bytes4(script.iss + 5841)];
+    expect(script.send({ flags: '.', ack: script.iss + 2921, options: block }).map((one) => script.rel(one))).toEqual([
+      '. 2921:4381 ack 1',
+    ]);
+    expect(script.send({ flags: '.', ack: script.iss + 5841 })).toEqual([]);
+    expect(script.after(10_000)).toEqual([]);
+  });
+
+  it('what fills a hole, when lost itself, is sent again once newer data has come through', () => {
+    const script = new Script();
+    script.connect([...MSS, ...SACK]);
+    expect(script.fromHost(pattern(29_200))).toHaveLength(20);
+    const sacked = (from: number, to: number): number[] => [
+      ...[1, 1, 5, 10],
+      ...bytes4(script.iss + 1 + 1460 * from),
+      ...bytes4(script.iss + 1 + 1460 * to),
+    ];
+    // The first is missing, and so is what fills it.
+    let again = 0;
+    const tell = (to: number): void => {
+      for (const one of script.send({ flags: '.', options: sacked(1, to) })) if (script.rel(one).includes(' 1:1461 ')) again++;
+    };
+    for (let to = 2; to <= 20; to++) tell(to);
+    expect(again).toBe(1);
+    script.fromHost(pattern(14_600));
+    for (let to = 21; to <= 22; to++) tell(to);
+    expect(again).toBe(1);
+    for (let to = 23; to <= 26; to++) tell(to);
+    expect(again).toBe(2);
+  });
+
   it('a partial acknowledgement brings the next hole (NewReno)', () => {
     const script = new Script();
     script.connect();

@@ -14,6 +14,11 @@ export class RoundTrip {
     return Math.min(this.base * 2 ** this.backoff, MAX_MS);
   }
 
+  /** How long to wait before the last segment is sent again, to hear what is missing (RFC 8985 §7); the time-out where nothing is known. */
+  get patience(): number {
+    return this.smoothed < 0 ? this.timeout : Math.min(2 * this.smoothed + Math.max(4 * this.variation, 16), this.timeout);
+  }
+
   /** Time-outs since something was acknowledged. */
   get timeouts(): number {
     return this.backoff;

@@ -54,6 +54,13 @@ export class Sender {
   private recoverTo = 0;
   /** Up to here holes were filled in this recovery. */
   private filledTo = 0;
+  /** Behind the last byte that was out when the first hole was filled: what comes behind that tells whether the filling arrived. */
+  private triedAt = 0;
+  /** The timer that runs is not the time-out, but for a segment that asks. */
+  private isAsking = false;
+  /** It went out: whatever is missing before what is acknowledged now is lost. */
+  private hasAsked = false;
+  private askedTo = 0;
   /** from, to, from, to, … in order: acknowledged behind a hole. */
   private sacked: number[] = [];
 
@@ -131,6 +138,7 @@ export class Sender {
       if (mayBeDuplicate && (news || segment.window << this.scale === this.window)) this.duplicate();
       return 0;
     }
+    if (this.isRecovering || !isBefore(ack, this.askedTo)) this.hasAsked = false;
     const count = distance(this.una, ack);
     const data = Math.min(count, this.queue.length);
     this.queue.drop(data);
@@ -152,13 +160,15 @@ export class Sender {
       // What is acknowledged has left the network; the next hole begins here.
       this.congestion = Math.max(this.congestion - count + this.mss, this.mss);
       this.filledTo = later(this.filledTo, this.una);
+      this.triedAt = this.max;
       this.fillHole();
     } else if (this.congestion < this.threshold) this.congestion = Math.min(this.congestion + count, 2 ** 26);
     else this.congestion = Math.min(this.congestion + Math.ceil((this.mss * count) / this.congestion), 2 ** 26);
     // It would lie ahead again after 2 GiB.
     if (!this.isRecovering && isBefore(this.recoverTo, ack)) this.recoverTo = ack;
     if (this.max === this.una) this.retransmission.cancel();
-    else this.retransmission.set(this.roundTrip.timeout);
+    else this.startTimer();
+    if (!this.isRecovering && this.seemsLost()) this.recover();
     return data;
   }
 
@@ -178,7 +188,10 @@ export class Sender {
       const fin = this.hasFin && length === available && usable > length;
       if (length === 0 && !fin) break;
       const sent = this.side.transmit(this.nxt, at, length, fin);
-      if (sent < 0) return false;
+      if (sent < 0) {
+        this.ensureTimer();
+        return false;
+      }
       const whole = sent === length;
       this.nxt = (this.nxt + sent + (fin && whole ? 1 : 0)) | 0;
       if (fin && whole) this.finWasSent = true;
@@ -189,8 +202,8 @@ export class Sender {
         }
         this.max = this.nxt;
       }
-      if (!this.retransmission.isSet) this.retransmission.set(this.roundTrip.timeout);
     }
+    this.ensureTimer();
     if ((this.queue.length > 0 || (this.hasFin && !this.finWasSent)) && this.max === this.una && !this.persist.isSet)
       this.persist.set(this.roundTrip.timeout);
     return true;
@@ -200,20 +213,70 @@ export class Sender {
     this.duplicates++;
     if (this.isRecovering) {
       this.congestion += this.mss;
+      if (isAfter(this.filledTo, this.una) && isAfter(this.lastSacked, (this.triedAt + 2 * this.mss) | 0)) {
+        // What went out after the first hole was filled has arrived: the filling has not.
+        this.filledTo = this.una;
+        this.triedAt = this.max;
+      }
       this.fillHole();
       return;
     }
-    if (this.duplicates < 3 && this.sackedBytes() < 3 * this.mss) return;
+    if (this.duplicates >= 3 || this.seemsLost()) this.recover();
+  }
+
+  /** Whether what the guest has out of order shows that the first hole is lost, and not late. */
+  private seemsLost(): boolean {
+    if (this.sacked.length === 0) return false;
+    if (this.hasAsked || this.sackedBytes() >= 3 * this.mss) return true;
+    // Of so few no more can follow that would show it (RFC 5827).
+    return this.lastSacked === this.max && distance(this.una, this.max) < 4 * this.mss;
+  }
+
+  private recover(): void {
     // Acknowledgements of what went out before a time-out say nothing of a new loss (RFC 6582 §4.1).
     if (isBefore(this.una, this.recoverTo)) return;
     this.isRecovering = true;
+    this.hasAsked = false;
     this.recoverTo = this.max;
     this.filledTo = this.una;
+    this.triedAt = this.max;
     this.timedAt = -1;
     this.threshold = Math.max(this.inFlight >> 1, 2 * this.mss);
     this.congestion = this.threshold + 3 * this.mss;
     this.fillHole();
+    this.startTimer();
+  }
+
+  /** The end of what is under way may be lost without anything behind it that shows: before the time-out, which is long, it is asked for. */
+  private startTimer(): void {
+    this.isAsking = this.mayAsk;
+    this.retransmission.set(this.isAsking ? this.roundTrip.patience : this.roundTrip.timeout);
+  }
+
+  private ensureTimer(): void {
+    if (this.max !== this.una && (!this.retransmission.isSet || (!this.isAsking && this.mayAsk))) this.startTimer();
+  }
+
+  private get mayAsk(): boolean {
+    return !this.hasAsked && this.roundTrip.timeouts === 0 && distance(this.una, this.max) > this.mss;
+  }
+
+  private ask(): void {
+    this.isAsking = false;
+    this.hasAsked = true;
+    this.askedTo = this.max;
+    this.timedAt = -1;
     this.retransmission.set(this.roundTrip.timeout);
+    if (this.isRecovering) {
+      // What fills the first hole is missing itself.
+      this.filledTo = this.una;
+      this.triedAt = this.max;
+      this.fillHole();
+      return;
+    }
+    const end = Math.min(this.queue.length, distance(this.una, this.max));
+    const at = Math.max(end - this.mss, 0);
+    if (end > 0 && end <= this.window) this.side.transmit((this.una + at) | 0, at, end - at, this.finWasSent);
   }
 
   /** Send the next bytes again that are known to be missing, if any. */
@@ -248,6 +311,10 @@ export class Sender {
       this.retransmission.set(this.roundTrip.timeout);
       return;
     }
+    if (this.isAsking) {
+      this.ask();
+      return;
+    }
     this.roundTrip.expired();
     if (this.roundTrip.timeouts > MOST_TIMEOUTS) {
       this.side.gaveUp();
@@ -255,7 +322,7 @@ export class Sender {
     }
     if (this.roundTrip.timeouts === 1) this.threshold = Math.max(distance(this.una, this.max) >> 1, 2 * this.mss);
     this.congestion = this.mss;
-    this.isRecovering = false;
+    this.isRecovering = this.hasAsked = false;
     this.recoverTo = this.max;
     this.duplicates = 0;
     this.sacked = [];
@@ -325,6 +392,10 @@ export class Sender {
     const ranges = this.sacked;
     while (ranges.length > 0 && !isAfter(ranges[1], this.una)) ranges.splice(0, 2);
     if (ranges.length > 0 && isBefore(ranges[0], this.una)) ranges[0] = this.una;
+  }
+
+  private get lastSacked(): number {
+    return this.sacked.at(-1) ?? this.una;
   }
 
   private sackedBytes(): number {
