@@ -102,7 +102,7 @@ export const hardwareSchema = z.strictObject({
   }),
   network: option(networksSchema.prefault([{ connection: 'nat' }]), {
     label: 'Network adapters',
-    help: 'network adapters, and what each is connected to; none for no network. Programs in machine mode have none unless given',
+    help: 'network adapters, and what each is connected to; none for no network. Programs in machine mode have none unless given; docs/network.md',
     page: 'network',
     kind: 'networks',
     effect: 'live',

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dataDirectory } from '../../engine/host/data-directory';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const guide = await readFile(join(root, 'docs', 'guide.md'), 'utf8');
+const pages = await Promise.all(['guide.md', 'network.md'].map((page) => readFile(join(root, 'docs', page), 'utf8')));
 
 /** Command lines of the blocks marked `sh`, and what each is to print. */
-const commands = [...guide.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, block]) =>
+const commands = [...pages.join('\n').matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, block]) =>
   block
     .trim()
     .split('\n')
@@ -20,7 +20,7 @@ const commands = [...guide.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, blo
     }),
 );
 
-/** The commands of the guide, one after the other, as a user types them. */
+/** The commands of the guide and of the page about the network, one after the other, as a user types them. */
 describe.skipIf(process.platform === 'win32')('the guide', () => {
   let folder: string;
 
