@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type Server, createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GuestShell } from '../support/guest-shell';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { GuestShell, PROMPT } from '../support/guest-shell';
 
 const SIZE = 20_000_000;
 const payload = Buffer.alloc(SIZE);
@@ -50,6 +51,8 @@ describe('the default guest behind NAT', () => {
       expect(await run(shell, 'cat /etc/resolv.conf')).toContain('nameserver 10.0.2.3');
       expect(await run(shell, 'nslookup host.hartbox 10.0.2.3')).toContain('10.0.2.2');
       await run(shell, 'ping -c 2 -W 5 10.0.2.2');
+      const downloads = (): number =>
+        Math.max(0, ...shell.machine.flows.map(({ toGuest, state }) => (state === 'established' ? toGuest : 0)));
       expect(shell.machine.networks[0].addresses).toContain('10.0.2.15');
       // On a long line a ping takes longer, on a bad one it is lost.
       const least = async (): Promise<number> => {
@@ -73,6 +76,18 @@ describe('the default guest behind NAT', () => {
       expect(uploads).toEqual([md5]);
       const refused = await shell.run('wget -T 5 -q -O /dev/null http://10.0.2.2:9/');
       expect(refused.output).toContain('refused');
+      // What is under way stands a pause.
+      shell.machine.setLine('net0', { rate: 160_000 });
+      const slow = run(shell, `wget -q -O - http://10.0.2.2:${port}/ | md5sum`);
+      await vi.waitFor(() => expect(downloads()).toBeGreaterThan(500_000), { timeout: 20_000, interval: 20 });
+      await shell.machine.pause();
+      await setTimeout(1000);
+      const before = downloads();
+      await setTimeout(500);
+      expect(downloads()).toBe(before);
+      await shell.machine.resume();
+      expect(await slow).toContain(md5);
+      shell.machine.setLine('net0', {});
       // A forwarded port.
       const [forward] = shell.machine.forwards;
       expect(forward).toMatchObject({ protocol: 'tcp', hostAddress: '127.0.0.1', guestPort: 7000 });
@@ -85,6 +100,18 @@ describe('the default guest behind NAT', () => {
       expect(heard).toContain('from the guest');
       socket.destroy();
       expect(shell.machine.flows.some(({ protocol, remote }) => protocol === 'tcp' && remote.startsWith('10.0.2.2'))).toBe(true);
+      if (!process.env['HARTBOX_LONG']) return;
+      // A guest that begins anew in the midst of a transfer knows nothing of it, and so soon does nobody.
+      shell.machine.setLine('net0', { rate: 20_000 });
+      shell.type(`wget -q -O /dev/null http://10.0.2.2:${port}/\n`);
+      await vi.waitFor(() => expect(downloads()).toBeGreaterThan(100_000), { timeout: 20_000, interval: 20 });
+      const from = shell.transcript.length;
+      await shell.machine.reset();
+      await shell.says(PROMPT, from);
+      shell.machine.setLine('net0', {});
+      await run(shell, 'i=0; until ip addr show eth0 | grep -q 10.0.2.15; do sleep 1; i=$((i+1)); [ $i -lt 30 ] || exit 1; done');
+      await vi.waitFor(() => expect(downloads()).toBe(0), { timeout: 30_000, interval: 500 });
+      expect(await run(shell, `wget -q -O - http://10.0.2.2:${port}/ | md5sum`)).toContain(md5);
     } finally {
       await shell.machine.stop();
     }
