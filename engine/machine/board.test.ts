@@ -118,9 +118,8 @@ describe('Board', () => {
     expect(board.report('keyboard', stroke)).toBe(true);
     expect(String.fromCharCode(board.bus.read(0x10000000, 1))).toBe('a');
     const burst = Array.from({ length: 1000 }, () => stroke).flat();
-    let times = 0;
-    while (board.report('keyboard', burst)) times++;
-    expect([65, 66, 67]).toContain(times);
+    const heard = Array.from({ length: 100 }, () => board.report('keyboard', burst));
+    expect([65, 66, 67]).toContain(heard.indexOf(false));
     for (let i = 0; i < 60_000; i++) board.bus.read(0x10000000, 1);
     expect(board.report('keyboard', stroke)).toBe(true);
     expect(board.report('tablet', [{ type: 3, code: 0, value: 1 }])).toBe(false);
