@@ -30,7 +30,8 @@ const PACKAGES: Readonly<Record<DebianVariant, readonly string[]>> = {
     ...['xserver-xorg-core', 'xserver-xorg-input-libinput', 'lightdm', 'lightdm-gtk-greeter', 'spice-vdagent'],
     ...['xfce4-session', 'xfwm4', 'xfce4-panel', 'xfdesktop4', 'xfce4-settings', 'xfce4-terminal', 'thunar', 'mousepad', 'xfconf'],
     // Without what draws SVG the desktop has no background, and its icons are small ones made larger.
-    ...['dbus-x11', 'fonts-dejavu-core', 'adwaita-icon-theme', 'librsvg2-common', 'x11-utils', 'alsa-utils'],
+    // Tango is what Xfce asks for unless told otherwise.
+    ...['dbus-x11', 'fonts-dejavu-core', 'tango-icon-theme', 'adwaita-icon-theme', 'librsvg2-common', 'x11-utils', 'alsa-utils'],
   ],
 };
 

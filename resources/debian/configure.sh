@@ -57,6 +57,8 @@ chmod 755 /run/hartbox/update-initramfs
 dpkg --force-unsafe-io --force-confold --configure -a
 
 cp -p /run/hartbox/scripts/* $info
+# What only a trigger of dpkg would do, which runs where packages are unpacked by it: programs find icons without looking through all folders.
+[ ! -x /usr/bin/gtk-update-icon-cache ] || for theme in /usr/share/icons/*/index.theme; do gtk-update-icon-cache --quiet --force "${theme%/*}"; done
 
 rm -f /usr/sbin/policy-rc.d /etc/ssh/ssh_host_*
 systemctl enable systemd-networkd systemd-resolved hartbox-first-boot 2> /dev/null
@@ -70,3 +72,5 @@ passwd --lock root > /dev/null
 : > /etc/machine-id
 rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed
 rm -rf /tmp/* /var/cache/debconf/*-old /var/lib/dpkg/*-old
+# All that systemd makes anew after an update of /usr is there: no box is to make it when it starts for the first time.
+touch /etc/.updated /var/.updated
