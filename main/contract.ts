@@ -35,6 +35,10 @@ export interface VmView {
   icon: BoxValues['icon'];
   tags: readonly string[];
   autostart: boolean;
+  /** The command that makes what it starts from; empty or left out where there is none. */
+  build?: string;
+  /** That runs now. */
+  building?: boolean;
   /** What the guest may do in the terminal. */
   terminal: Pick<BoxValues, 'bell' | 'guestTitle' | 'guestClipboard'>;
   /** How many screens it has. */
@@ -148,6 +152,8 @@ export interface Requests extends BoxRequests, ImageRequests, InsideRequests, Lo
   'vm.debug'(vm: string): { address: string; symbols: string[] };
   /** Shut down and start again. */
   'vm.restart'(vm: string): void;
+  /** Run its build command, once the user has agreed to that, and start it anew. */
+  'vm.build'(vm: string): void;
   /** The answer is a MessagePort, posted to the window as a ChannelPortMessage. */
   'vm.connect'(vm: string, kind: ChannelKind): void;
   /** Write what a screen shows into a file that the user picks; answers its path, null if none was picked. */
@@ -219,6 +225,7 @@ const requestNames: Record<RequestName, true> = {
   'vm.reset': true,
   'vm.debug': true,
   'vm.restart': true,
+  'vm.build': true,
   'vm.connect': true,
   'vm.screenshot': true,
   'vm.give-clipboard': true,

@@ -32,6 +32,7 @@ import type { V8Verdict } from '../engine/threads/v8-verdict-schema';
 import { v8Verdict } from '../engine/threads/v8-verdict';
 import { APP_SCHEME, serveAsset } from './asset-protocol';
 import { boxRequests } from './box-requests';
+import { Builds } from './builds';
 import { Clipboards } from './clipboards';
 import { CloseGuard } from './close-guard';
 import {
@@ -161,6 +162,7 @@ function run(): void {
 
   const microphones = new Microphones({ machines, dialog, systemPreferences, window: openWindow, locale });
   const clipboards = new Clipboards(machines, systemClipboard(electron));
+  const builds = new Builds({ machines, settings: (vm) => library.settings(vm), dialog, window: openWindow, locale });
   const openLink = linkOpener({ dialog, shell, window: openWindow, locale });
   const handlers: RequestHandlers = {
     ...boxRequests({
@@ -221,6 +223,7 @@ function run(): void {
     'vm.reset': (vm) => machines.reset(vm),
     'vm.debug': (vm) => machines.debug(vm),
     'vm.restart': (vm) => machines.restart(vm),
+    'vm.build': (vm) => builds.build(vm),
     'vm.connect': async (vm, kind) => {
       const { port1, port2 } = new MessageChannelMain();
       await machines.connect(vm, kind, port1);

@@ -113,6 +113,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'vm.reset': ['a'],
   'vm.debug': ['a'],
   'vm.restart': ['a'],
+  'vm.build': ['a'],
   'vm.connect': ['a', 'screen'],
   'vm.screenshot': ['a', 0],
   'vm.give-clipboard': ['a', true],

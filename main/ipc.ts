@@ -53,6 +53,7 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'vm.reset': vm,
   'vm.debug': vm,
   'vm.restart': vm,
+  'vm.build': vm,
   'vm.connect': z.tuple([vmIdSchema, z.enum(CHANNEL_KINDS)]),
   'vm.screenshot': z.tuple([vmIdSchema, z.number().int().min(0).max(15)]),
   'vm.give-clipboard': z.tuple([vmIdSchema, z.boolean()]),

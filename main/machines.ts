@@ -187,6 +187,21 @@ export class Machines extends EventEmitter<MachinesEvents> {
     await this.powerOff(id);
   }
 
+  /** Switched off at once where it runs, and started: with files that are others now, what the guest would still write is of no use. */
+  async startAnew(id: string): Promise<void> {
+    const running = this.running.get(id);
+    if (!running) return this.start(id);
+    running.again = true;
+    running.forced = true;
+    if (running.engine) running.engine.end();
+    else await running.client.call('force-off', {});
+  }
+
+  /** What its build has to say. */
+  note(id: string, change: Pick<Partial<VmView>, 'building' | 'warning'>): void {
+    this.update(id, change);
+  }
+
   /** As the reset button does: the guest is not asked. */
   async reset(id: string): Promise<void> {
     await this.required(id, ['running', 'paused', 'stopping'], 'reset').client.call('reset', {});
@@ -376,8 +391,8 @@ function described(entry: BoxEntry): Partial<VmView> {
 /** The app's own part of that, which may change while the box runs. */
 function appearance({ values, error }: BoxEntry): Partial<VmView> {
   if (error) return {};
-  const { name, icon, tags, autostart, bell, guestTitle, guestClipboard, volume, muted } = values;
-  return { name, icon, tags, autostart, terminal: { bell, guestTitle, guestClipboard }, sound: { volume, muted } };
+  const { name, icon, tags, autostart, build, bell, guestTitle, guestClipboard, volume, muted } = values;
+  return { name, icon, tags, autostart, build, terminal: { bell, guestTitle, guestClipboard }, sound: { volume, muted } };
 }
 
 const unknown = {

@@ -12,6 +12,10 @@ interface Messages {
   microphoneDetail: string;
   allow: string;
   dontAllow: string;
+  build: (name: string) => string;
+  buildFolder: (folder: string) => string;
+  run: string;
+  dontRun: string;
   stillRunning: string;
   shutDown: string;
   forceOff: string;
@@ -38,6 +42,10 @@ export const messages: Record<Locale, Messages> = {
       'A program in the box is recording. The box may hear you until it is off, or until you stop that at the loudspeaker in its toolbar.',
     allow: 'Allow',
     dontAllow: 'Don’t allow',
+    build: (name) => `Run the build command of “${name}” on this computer?`,
+    buildFolder: (folder) => `It runs in ${folder} with your rights, and again whenever the box is built, until Hartbox is closed.`,
+    run: 'Run',
+    dontRun: 'Don’t run',
     stillRunning: 'Boxes are still running',
     shutDown: 'Shut down',
     forceOff: 'Force off',
@@ -74,6 +82,10 @@ export const messages: Record<Locale, Messages> = {
       'Ein Programm in der Box nimmt auf. Die Box darf dich hören, bis sie aus ist oder du es am Lautsprecher in ihrer Werkzeugleiste beendest.',
     allow: 'Erlauben',
     dontAllow: 'Nicht erlauben',
+    build: (name) => `Den Build-Befehl von „${name}“ auf diesem Computer ausführen?`,
+    buildFolder: (folder) => `Er läuft in ${folder} mit deinen Rechten, und wieder bei jedem Build dieser Box, bis Hartbox beendet wird.`,
+    run: 'Ausführen',
+    dontRun: 'Nicht ausführen',
     stillRunning: 'Boxen sind noch in Betrieb',
     shutDown: 'Herunterfahren',
     forceOff: 'Ausschalten erzwingen',
@@ -114,6 +126,10 @@ export const messages: Record<Locale, Messages> = {
     microphoneDetail: '虚拟机中的程序正在录音。在虚拟机关闭之前，或者您通过其工具栏中的扬声器按钮停止之前，它都可以听到您的声音。',
     allow: '允许',
     dontAllow: '不允许',
+    build: (name) => `在此电脑上运行“${name}”的构建命令吗？`,
+    buildFolder: (folder) => `它将在 ${folder} 中以您的权限运行；在退出 Hartbox 之前，每次构建该虚拟机时都会再次运行。`,
+    run: '运行',
+    dontRun: '不运行',
     stillRunning: '仍有虚拟机在运行',
     shutDown: '关机',
     forceOff: '强制关机',

@@ -4,6 +4,7 @@ import {
   Copy,
   CopyPlus,
   FolderOpen,
+  Hammer,
   Network,
   Pause,
   PencilLine,
@@ -40,6 +41,7 @@ const commands = {
   pause: { icon: Pause, label: 'machine.pause', in: ['running'] },
   'shut-down': { icon: Power, label: 'machine.shutDown', in: ['running', 'paused'] },
   restart: { icon: RefreshCw, label: 'machine.restart', in: ['running', 'paused', 'stopping'] },
+  build: { icon: Hammer, label: 'machine.build', in: ['off', 'failed', 'running', 'paused'] },
   cancel: { icon: X, label: 'machine.cancel', in: ['preparing'] },
   check: { icon: RotateCw, label: 'machine.checkAgain', in: ['broken'] },
   settings: {
@@ -95,7 +97,9 @@ export function lookOf(command: MachineCommand): CommandLook {
 
 /** What one can do to this VM as it is now. */
 export function commandsFor(vm: VmView): MachineCommand[] {
-  return (Object.keys(commands) as MachineCommand[]).filter((name) => (commands[name].in as readonly VmState[]).includes(vm.state));
+  return (Object.keys(commands) as MachineCommand[]).filter(
+    (name) => (commands[name].in as readonly VmState[]).includes(vm.state) && (name !== 'build' || (vm.build && !vm.building)),
+  );
 }
 
 /** What one most likely wants of a VM in its own window: undefined while there is nothing but to use it, or to wait. */
@@ -137,6 +141,10 @@ export function useMachineCommands(): (command: MachineCommand, vm: VmView) => P
         return library.ask('vm.power-off', vm.id);
       case 'restart':
         return library.ask('vm.restart', vm.id);
+      case 'build':
+        if (!(await trust.mayStart(vm.id))) return;
+        await open(vm);
+        return library.ask('vm.build', vm.id);
       case 'reset':
         library.confirming = { request: 'vm.reset', id: vm.id };
         return;

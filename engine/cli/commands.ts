@@ -1,5 +1,5 @@
 import type { Command } from './command';
-import { RUN, EXEC, START, ATTACH, STOP, PAUSE, RESUME, RESET, DEBUG } from './commands/running';
+import { RUN, EXEC, START, DEV, ATTACH, STOP, PAUSE, RESUME, RESET, DEBUG } from './commands/running';
 import { STATS, PROFILE, INFO, RAM, SCREENSHOT, DUMP, VNC, TYPE, CLICK, CLIPBOARD, LOGS } from './commands/looking';
 import {
   NETWORK,
@@ -41,6 +41,7 @@ export const COMMANDS = [
   EXEC,
   LIST,
   START,
+  DEV,
   ATTACH,
   STOP,
   PAUSE,

@@ -1,11 +1,11 @@
 /** Ctrl-A. */
 export const ESCAPE_BYTE = 1;
 
-export type EscapeCommand = 'quit' | 'detach' | 'help' | 'statistics' | 'continue';
+export type EscapeCommand = 'quit' | 'detach' | 'help' | 'statistics' | 'continue' | 'build';
 
 /**
  * Picks the escape sequences out of what is typed at a raw terminal: Ctrl-A x quits, Ctrl-A d detaches, Ctrl-A h (or ?) helps, Ctrl-A s shows
- * statistics, Ctrl-A c goes on after the host's disk was full, Ctrl-A Ctrl-A sends one Ctrl-A to the guest; Ctrl-A with another key does nothing. A sequence may be split over two calls.
+ * statistics, Ctrl-A c goes on after the host's disk was full, Ctrl-A b builds, Ctrl-A Ctrl-A sends one Ctrl-A to the guest; Ctrl-A with another key does nothing. A sequence may be split over two calls.
  */
 export class ConsoleEscape {
   private escaped = false;
@@ -27,6 +27,7 @@ export class ConsoleEscape {
       else if (key === 'h' || key === '?') commands.push('help');
       else if (key === 's') commands.push('statistics');
       else if (key === 'c') commands.push('continue');
+      else if (key === 'b') commands.push('build');
       else if (key === 'd') commands.push('detach');
       else if (key === 'x') {
         commands.push('quit');

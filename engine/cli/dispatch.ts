@@ -14,6 +14,7 @@ const HANDLERS: Record<string, () => Promise<Handler>> = {
   run: async () => (await import('./run')).run,
   exec: async () => (await import('./exec')).exec,
   start: async () => (await import('./start')).start,
+  dev: async () => (await import('./dev')).dev,
   attach: async () => (await import('./attach')).attach,
   stop: async () => (await import('./stop')).stop,
   pause: async () => (await import('./box-power')).pause,

@@ -51,11 +51,13 @@ export class HostTerminal {
     if (this.output.isTTY) this.output.write(RESTORE);
   }
 
-  /** A line from Hartbox itself, on stderr. A raw terminal needs its own carriage returns. */
-  readonly tell = (message: string): void => {
-    const text = `hartbox: ${message}\n`;
-    process.stderr.write(this.#raw ? `\r${text.replaceAll('\n', '\r\n')}` : text);
-  };
+  /** A line from Hartbox itself, on stderr. */
+  readonly tell = (message: string): void => this.print(`${this.#raw ? '\r' : ''}hartbox: ${message}\n`);
+
+  /** Text for people, on stderr. A raw terminal needs its own carriage returns. */
+  print(text: string): void {
+    process.stderr.write(this.#raw ? text.replace(/\r?\n/g, '\r\n') : text);
+  }
 
   onResize(listener: (columns: number, rows: number) => void): void {
     this.output.on('resize', () => {

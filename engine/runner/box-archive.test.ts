@@ -191,8 +191,8 @@ const sparse =
     Object.assign(manifest.files[1], { size, stored: stored.length, sha256: sha(stored), sparse: true });
     entries[1] = { path: 'GNUSparseFile.0/disk.img', data: stored };
   };
-const withSettings = (hardware: object, boot: object = { source: 'disk' }): string =>
-  JSON.stringify({ version: 2, hardware, boot, app: { name: 'Box' } });
+const withSettings = (hardware: object, boot: object = { source: 'disk' }, app: object = {}): string =>
+  JSON.stringify({ version: 2, hardware, boot, app: { name: 'Box', ...app } });
 
 describe('an archive', () => {
   it('is imported when there is nothing wrong with it', async () => {
@@ -296,6 +296,11 @@ describe('an archive', () => {
     [
       'whose settings let programs write over the box',
       hostile(() => undefined, withSettings({ semihosting: true, semihostingFolder: '.' })),
+      'archive-outside',
+    ],
+    [
+      'whose settings have a command of this computer',
+      hostile(() => undefined, withSettings({}, { source: 'disk' }, { build: 'touch /tmp/was-here' })),
       'archive-outside',
     ],
     [

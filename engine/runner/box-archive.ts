@@ -373,6 +373,7 @@ async function settle(
       `${file} is refused: the box in it would use ${path} of this computer. An imported box may use only what it brings along.`,
       { code: 'archive-outside', params: { path: file, file: path } },
     );
+  if (values.build !== '') throw outside(shown(values.build));
   const known = new Set(manifest.files.slice(1).map(({ path }) => path));
   mapPaths(set, (path) => {
     const inside = insideOf(folder, path);

@@ -11,6 +11,9 @@ import type { BoxValuesInput } from '../settings/settings';
 import { FLASH_FILE, LOCK_FILE, OLD_OWNER_FILE, SETTINGS_FILE, insideOf, isInside } from './box-folder';
 import { qcow2Info } from './box-images';
 
+/** Settings that no copy for another computer has. */
+const OF_THIS_COMPUTER = ['semihostingFolder', 'soundFile', 'watchdogDump', 'aiModels', 'shares', 'build', 'buildFolder'] as const;
+
 /** A file of a box that a copy of the box has too. */
 export interface BoxFile {
   from: string;
@@ -98,6 +101,7 @@ export async function filesOf(folder: string, { set, values }: SettingsFile, { a
       watchdogDump: undefined,
       aiModels: undefined,
       shares: undefined,
+      buildFolder: undefined,
     },
     (path) => {
       if (all || isInside(folder, path)) others.push(path);
@@ -122,16 +126,11 @@ export async function filesOf(folder: string, { set, values }: SettingsFile, { a
   return {
     files,
     settings: (copy) =>
-      // What may be written to of this computer is no other's: to whom the box is given has to allow that.
-      mapPaths(
-        all
-          ? { ...set, semihostingFolder: undefined, soundFile: undefined, watchdogDump: undefined, aiModels: undefined, shares: undefined }
-          : set,
-        (path) => {
-          const name = names.get(path) ?? (isInside(folder, path) ? insideOf(folder, path) : undefined);
-          return name === undefined ? path : join(copy, name);
-        },
-      ),
+      // What may be written to of this computer is no other's, nor are its commands: to whom the box is given has to allow that.
+      mapPaths(all ? { ...set, ...Object.fromEntries(OF_THIS_COMPUTER.map((key) => [key, undefined])) } : set, (path) => {
+        const name = names.get(path) ?? (isInside(folder, path) ? insideOf(folder, path) : undefined);
+        return name === undefined ? path : join(copy, name);
+      }),
   };
 }
 

@@ -219,6 +219,9 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
   bell: { good: choices('none', 'visual', 'sound'), bad: [['gong']] },
   volume: { good: [good('40', 40), good('0', 0)], bad: [['101'], ['-1'], ['loud']] },
   muted: SWITCH,
+  build: { good: [good('make kernel/kernel fs.img'), good('')], bad: [['x'.repeat(4097)]] },
+  buildFolder: { good: [good(file('sources'))], bad: [['']] },
+  buildWatch: SWITCH,
   guestTitle: SWITCH,
   guestClipboard: SWITCH,
 };

@@ -72,6 +72,29 @@ export const START = command({
   arguments: ['box'],
 });
 
+export const DEV = command({
+  name: 'dev',
+  summary: 'build what a box starts from, and run it; and again whenever a file is saved',
+  usage: ['BOX [OPTIONS]'],
+  about: `The settings build and buildFolder of the box say how: a command of this computer, such as make, and where its sources are.
+
+  hartbox create xv6 --kernel kernel/kernel --firmware none --drive file=fs.img,format=raw
+  hartbox set xv6 build='make kernel/kernel fs.img' buildFolder=.
+  hartbox dev xv6
+
+While it builds the box stands still. Where that fails the box goes on as it was; else it is switched off, and starts anew. Keys go to the guest as with \`hartbox run\`, except
+  Ctrl-A b       build and start again now
+  Ctrl-A x       switch the box off and leave
+  Ctrl-A h       help
+  Ctrl-A Ctrl-A  send Ctrl-A to the guest`,
+  more: '\nThe exit code is 0 after Ctrl-A x; with --once that of the guest, as with `hartbox run`, or 125 where the build fails.',
+  options: {
+    once: { type: 'flag', help: 'build, run the box to its end, and leave' },
+    timeout: THIS_RUN.timeout,
+  },
+  arguments: ['box'],
+});
+
 export const ATTACH = command({
   name: 'attach',
   summary: 'look at the console of a box that runs, and type into it',
