@@ -4,6 +4,8 @@ import earlyBootScript from '../../resources/debian/early-boot.sh?raw';
 import configureScript from '../../resources/debian/configure.sh?raw';
 import firstBootScript from '../../resources/debian/first-boot.sh?raw';
 import firstBootUnit from '../../resources/debian/first-boot.service?raw';
+import growDiskScript from '../../resources/debian/grow-disk.sh?raw';
+import growDiskUnit from '../../resources/debian/grow-disk.service?raw';
 import type { AddedFile } from '../images/debian/root-archive';
 import type { DebianPackage } from '../images/packages';
 
@@ -85,6 +87,8 @@ const FILES: readonly AddedFile[] = [
   { path: 'etc/initramfs-tools/modules', contents: `${EARLY_MODULES.join('\n')}\n` },
   { path: 'usr/lib/hartbox/first-boot', contents: firstBootScript, mode: 0o755 },
   { path: 'usr/lib/systemd/system/hartbox-first-boot.service', contents: firstBootUnit },
+  { path: 'usr/lib/hartbox/grow-disk', contents: growDiskScript, mode: 0o755 },
+  { path: 'usr/lib/systemd/system/hartbox-grow-disk.service', contents: growDiskUnit },
   { path: 'hartbox-configure', contents: configureScript, mode: 0o755 },
 ];
 

@@ -61,7 +61,7 @@ cp -p /run/hartbox/scripts/* $info
 [ ! -x /usr/bin/gtk-update-icon-cache ] || for theme in /usr/share/icons/*/index.theme; do gtk-update-icon-cache --quiet --force "${theme%/*}"; done
 
 rm -f /usr/sbin/policy-rc.d /etc/ssh/ssh_host_*
-systemctl enable systemd-networkd systemd-resolved hartbox-first-boot 2> /dev/null
+systemctl enable systemd-networkd systemd-resolved hartbox-first-boot hartbox-grow-disk 2> /dev/null
 ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 if [ -e /usr/sbin/lightdm ]; then
   systemctl set-default graphical.target 2> /dev/null

@@ -1,17 +1,5 @@
 #!/bin/sh
 # What is different from box to box: read once, from the disc labelled CIDATA that Hartbox gives a new box, as lines KEY=VALUE.
-root=$(findmnt -n -o SOURCE /)
-disk=${root%1}
-if [ "$disk" != "$root" ]; then
-  # The box may have been given a larger disk than its image has: the partition takes it all, and systemd lets the file system follow.
-  sectors=$(($(cat "/sys/class/block/${disk##*/}/size") - 2048))
-  if [ "$sectors" -gt "$(cat "/sys/class/block/${root##*/}/size")" ] && [ "$sectors" -le 4294967295 ]; then
-    for shift in 0 8 16 24; do printf "\\$(printf %03o $(((sectors >> shift) & 255)))"; done |
-      dd of="$disk" bs=1 seek=458 conv=notrunc 2> /dev/null
-    resizepart "$disk" 1 "$sectors" && /usr/lib/systemd/systemd-growfs /
-  fi
-fi
-
 seed=/run/hartbox-seed
 disc=$(blkid -L CIDATA) || exit 0
 mkdir -p "$seed"
@@ -21,6 +9,7 @@ file=$seed/hartbox
 
 user=
 password='*'
+keys=
 locale=
 while IFS= read -r line; do
   value=${line#*=}
@@ -37,31 +26,32 @@ while IFS= read -r line; do
       fi
       ;;
     locale) locale=$value ;;
-    user)
-      user=$value
-      useradd --create-home --shell /bin/bash "$user"
-      for group in sudo adm audio video input render plugdev; do
-        getent group "$group" > /dev/null && usermod --append --groups "$group" "$user"
-      done
-      ;;
+    user) user=$value ;;
     password) password=$value ;;
     sudo)
       printf '%s ALL=(ALL:ALL) NOPASSWD:ALL\n' "$user" > /etc/sudoers.d/hartbox
       chmod 440 /etc/sudoers.d/hartbox
       ;;
-    key)
-      mkdir -p "/home/$user/.ssh"
-      echo "$value" >> "/home/$user/.ssh/authorized_keys"
-      chmod 700 "/home/$user/.ssh"
-      chmod 600 "/home/$user/.ssh/authorized_keys"
-      chown -R "$user:" "/home/$user/.ssh"
-      ;;
+    key) keys="$keys$value
+" ;;
   esac
 done < "$file"
 umount "$seed"
 
 if [ -n "$user" ]; then
-  usermod --password "$password" "$user"
+  groups=
+  while IFS=: read -r group _; do
+    case $group in sudo | adm | audio | video | input | render | plugdev) groups=$groups${groups:+,}$group ;; esac
+  done < /etc/group
+  # In one go: each of these programs takes a second on a busy host.
+  useradd --create-home --shell /bin/bash --groups "$groups" --password "$password" "$user"
+  if [ -n "$keys" ]; then
+    mkdir "/home/$user/.ssh"
+    printf %s "$keys" > "/home/$user/.ssh/authorized_keys"
+    chmod 700 "/home/$user/.ssh"
+    chmod 600 "/home/$user/.ssh/authorized_keys"
+    chown -R "$user:" "/home/$user/.ssh"
+  fi
   if [ -d /etc/lightdm ]; then
     mkdir -p /etc/lightdm/lightdm.conf.d
     printf '[Seat:*]\nautologin-user=%s\n' "$user" > /etc/lightdm/lightdm.conf.d/50-hartbox.conf
