@@ -34,8 +34,8 @@ describe('the catalogue', () => {
     const missing = new Map(ownCatalogue().map((image) => [image.id, missingExtensions(image)]));
     expect(missing.get('debian-trixie')).toEqual([]);
     expect(missing.get('ubuntu-24.04')).toEqual([]);
-    expect(missing.get('ubuntu-25.10')).toContain('v');
-    expect(missing.get('ubuntu-25.10')).not.toContain('zicond');
+    expect(missing.get('ubuntu-26.04')).toContain('v');
+    expect(missing.get('ubuntu-26.04')).not.toContain('zicond');
   });
 
   it.each([
@@ -85,6 +85,12 @@ describe('lists of checksums', () => {
     ['a hash alone', `${hash}\n`],
   ])('%s', (_, list) => {
     expect(hashOf(list, 'a+b.img', { checksums })).toEqual({ sha256: hash });
+  });
+
+  it('that belong to one file may call it by the name of its version', () => {
+    const own = { ...checksums, url: 'https://images.example/a+b.img.sha256' };
+    expect(hashOf(`${hash}  a+b-2026.11.img\n`, 'a+b.img', { checksums: own })).toEqual({ sha256: hash });
+    expect(() => hashOf(`${hash}  a\n${hash}  b\n`, 'a+b.img', { checksums: own })).toThrow();
   });
 
   it('that do not name the file are refused', () => {

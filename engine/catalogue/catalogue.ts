@@ -34,10 +34,17 @@ const downloadSchema = z.strictObject({
   kind: z.literal('download'),
   url,
   /**
-   * The publisher's list of checksums: lines `HASH  FILE` or `SHA512 (FILE) = HASH`. It is believed because it comes over HTTPS from the
-   * publisher's own host.
+   * The publisher's list of checksums: lines `HASH  FILE` or `SHA512 (FILE) = HASH`. Where it is not signed it is believed because it comes
+   * over HTTPS from the publisher's own host.
    */
-  checksums: z.strictObject({ url, algorithm: z.enum(['sha256', 'sha512']) }),
+  checksums: z.strictObject({
+    url,
+    algorithm: z.enum(['sha256', 'sha512']),
+    /** A detached OpenPGP signature of the list, and the key: one of those that come with Hartbox, or an ASCII-armoured one. */
+    signature: z
+      .strictObject({ url, key: z.union([z.enum(['ubuntu-cloudimage']), z.string().startsWith('-----BEGIN PGP PUBLIC KEY')]) })
+      .optional(),
+  }),
   /** How the file is compressed. */
   packing: z.enum(['none', 'xz']).default('none'),
   /** A disk to work on, or a disc to install from. */

@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import ubuntuKey from '../../resources/ubuntu-cloudimage/key.asc?raw';
 import { VmError } from '../errors/vm-error';
 import { hostFiles } from '../host/patient-files';
 import { download, downloadText, type Hash, onDisk, remoteSize } from '../images/download';
+import { verifyDetached } from '../images/detached-signature';
 import { decompressXz } from '../images/xz';
 import type { DownloadEntry } from './catalogue';
 import type { ImageJob, MadeImage } from './image-job';
@@ -18,6 +20,9 @@ const UNPACKED_LIMIT = 64 * 2 ** 30;
 const HOLE = 65536;
 const QCOW2_MAGIC = 0x514649fb;
 
+/** Keys that come with Hartbox. */
+const KEYS: Readonly<Record<string, string>> = { 'ubuntu-cloudimage': ubuntuKey };
+
 /** An image as its project publishes it, checked by the project's checksums. Undefined where it is that of `before`. */
 export async function fetchDownload(entry: DownloadEntry, job: ImageJob, before: string | undefined): Promise<MadeImage | undefined> {
   const { cache, folder, signal, patience } = job;
@@ -25,6 +30,11 @@ export async function fetchDownload(entry: DownloadEntry, job: ImageJob, before:
   const meter = new ImageProgressMeter({ download: 10, unpack: entry.packing === 'none' ? 0 : 3, store: 0 }, job.report);
   meter.report('index');
   const list = await reached(entry, () => downloadText(entry.checksums.url, CHECKSUMS_LIMIT, { signal, patience }));
+  const { signature } = entry.checksums;
+  if (signature) {
+    const text = await reached(entry, () => downloadText(signature.url, CHECKSUMS_LIMIT, { signal, patience }));
+    await verifyDetached(list, text, KEYS[signature.key] ?? signature.key, entry.checksums.url);
+  }
   const hash = hashOf(list, name, entry);
   const value = hash.sha256 ?? hash.sha512;
   const identity = createHash('sha256').update(value).digest('hex').slice(0, 16);
@@ -49,15 +59,19 @@ export async function fetchDownload(entry: DownloadEntry, job: ImageJob, before:
   return { identity, file: called, format };
 }
 
-/** The hash of a file in a publisher's list: `HASH  FILE`, `HASH *FILE`, `SHA512 (FILE) = HASH`, or a hash alone. Throws VmError 'Network'. */
+/**
+ * The hash of a file in a publisher's list: `HASH  FILE`, `HASH *FILE`, `SHA512 (FILE) = HASH`, or a hash alone. A list that belongs to this file
+ * alone (`FILE.sha256`) may call it by another name, of which FILE is the newest. Throws VmError 'Network'.
+ */
 export function hashOf(list: string, name: string, { checksums: { url, algorithm } }: Pick<DownloadEntry, 'checksums'>): Hash {
   const digits = algorithm === 'sha256' ? 64 : 128;
   const hex = `[0-9a-fA-F]{${digits}}`;
+  const isOfOne = basename(new URL(url).pathname).startsWith(`${name}.`);
   const quoted = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const found =
     new RegExp(`^(${hex})\\s+\\*?(?:\\S*/)?${quoted}\\s*$`, 'm').exec(list)?.[1] ??
     new RegExp(`^${algorithm.toUpperCase()} \\((?:[^)]*/)?${quoted}\\) = (${hex})\\s*$`, 'm').exec(list)?.[1] ??
-    new RegExp(`^\\s*(${hex})\\s*$`).exec(list)?.[1];
+    new RegExp(`^\\s*(${hex})${isOfOne ? '(?:\\s+\\*?\\S+)?' : ''}\\s*$`).exec(list)?.[1];
   if (found === undefined)
     throw new VmError('Network', `${url} has no ${algorithm} of ${name}`, { code: 'image-no-checksum', params: { url, name } });
   const value = found.toLowerCase();

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createMessage, generateKey, readPrivateKey, sign } from 'openpgp';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeXz } from '../../test/support/archive-writers';
 import { cutAfter, type FileServer, startFileServer } from '../../test/support/file-server';
 import { createDisk, diskInfo } from '../backend/disk/disk-images';
@@ -14,10 +15,14 @@ import type { ImageProgress } from './progress';
 
 const patience = { idle: 2000, floor: 0, tries: 2, pause: 5 };
 let server: FileServer;
+let keys: { publicKey: string; privateKey: string };
 let home = '';
 let catalogue: readonly CatalogueEntry[];
 let store: ImageStore;
 
+beforeAll(async () => {
+  keys = await generateKey({ userIDs: [{ name: 'Publisher' }], format: 'armored' });
+});
 beforeEach(async () => {
   server = await startFileServer();
   home = await mkdtemp(join(tmpdir(), 'hartbox-images-'));
@@ -38,6 +43,9 @@ beforeEach(async () => {
     entry('disk', 'disk.img'),
     entry('packed', 'packed.img.xz', { packing: 'xz' }),
     entry('disc', 'disc.iso', { medium: 'disc', seed: 'none' }),
+    entry('signed', 'disk.img', {
+      checksums: { url: `${server.url}/SUMS`, algorithm: 'sha512', signature: { url: `${server.url}/SUMS.gpg`, key: keys.publicKey } },
+    }),
     entry('future', 'disk.img', { needs: { profile: 'RVA23', extensions: ['v', 'zba'] } }),
   ];
   catalogue = parseCatalogue(JSON.stringify({ version: 1, images }), 'test');
@@ -78,6 +86,7 @@ describe('images that are fetched', () => {
       ['disk', true],
       ['packed', false],
       ['disc', false],
+      ['signed', false],
       ['future', false],
     ]);
     expect(await readdir(join(home, 'images'))).toEqual(['cache', 'disk']);
@@ -103,6 +112,26 @@ describe('images that are fetched', () => {
     expect(Buffer.compare(await readFile(image.path), data)).toBe(0);
     if (process.platform === 'linux') expect((await stat(image.path)).blocks * 512).toBeLessThan(4 << 20);
     expect(await store.cacheBytes()).toBe(0);
+  });
+
+  it('are believed only where the list of checksums is signed by the key of its publisher, if it is to be signed', async () => {
+    publish({ 'disk.img': Buffer.alloc(4096, 'x') });
+    const signed = async (text: string, { privateKey }: { privateKey: string }): Promise<void> => {
+      const signingKeys = await readPrivateKey({ armoredKey: privateKey });
+      const signature = await sign({ message: await createMessage({ binary: Buffer.from(text) }), signingKeys, detached: true });
+      server.files.set('/SUMS.gpg', Buffer.from(signature));
+    };
+    const list = String(server.files.get('/SUMS'));
+    const refused = { kind: 'Network', code: 'checksums-not-signed' };
+    server.files.set('/SUMS.gpg', Buffer.from('no signature'));
+    await expect(store.fetch('signed', { patience })).rejects.toMatchObject(refused);
+    await signed(`${list} `, keys);
+    await expect(store.fetch('signed', { patience })).rejects.toMatchObject(refused);
+    await signed(list, await generateKey({ userIDs: [{ name: 'Publisher' }], format: 'armored' }));
+    await expect(store.fetch('signed', { patience })).rejects.toMatchObject(refused);
+    expect(server.requests.some((request) => request.startsWith('/disk.img'))).toBe(false);
+    await signed(list, keys);
+    expect(await store.fetch('signed', { patience })).toMatchObject({ format: 'raw' });
   });
 
   it('are refused where the checksum is another, there is none, or the harts cannot run them', async () => {

@@ -1,3 +1,4 @@
+import type { CatalogueEntry } from '../catalogue/catalogue';
 import { ImageStore, type ImageState, type StoredImage } from '../catalogue/image-store';
 import type { ImageProgress } from '../catalogue/progress';
 import { dataDirectory } from '../host/data-directory';
@@ -58,8 +59,12 @@ export async function imageInfo(args: string[]): Promise<number> {
   const { entry, stored } = state;
   const lines = [
     ['Name', entry.name],
-    ['From', entry.kind === 'debian' ? 'packages of Debian trixie, checked against the signature of the archive' : entry.url],
-    ...(entry.kind === 'download' ? [['Checked by', entry.checksums.url]] : []),
+    ['From', entry.kind === 'debian' ? 'packages of Debian trixie' : entry.url],
+    ['Checked by', checkOf(entry)],
+    [
+      'Runs on',
+      entry.kind === 'download' && entry.needs ? `harts with ${entry.needs.profile}: ${entry.needs.extensions.join(', ')}` : 'RV64GC',
+    ],
     ['Download', `about ${formatBytes(entry.downloadBytes)}`],
     ['State', stateOf(state)],
     ...(stored
@@ -163,6 +168,16 @@ class ImageLine {
 
 function durationOf(seconds: number): string {
   return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+}
+
+/** What makes us believe that it is what its publisher made. */
+function checkOf(entry: CatalogueEntry): string {
+  if (entry.kind === 'debian') return 'the hash of each package, by an index that is checked against the signature of the archive';
+  const { url, algorithm, signature } = entry.checksums;
+  const list = `${algorithm === 'sha256' ? 'SHA-256' : 'SHA-512'} in ${url}`;
+  return signature
+    ? `${list}, which is checked against the signature ${signature.url}`
+    : `${list}, which comes over HTTPS and is not signed`;
 }
 
 function stateOf({ stored, missing }: ImageState): string {
