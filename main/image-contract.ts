@@ -14,8 +14,10 @@ export interface ImageView {
   downloadBytes: number;
   /** Bytes on this computer: what it takes, or will take. */
   diskBytes: number;
-  /** It lies here already. */
-  isHere: boolean;
+  /** When what lies here was fetched or made, in milliseconds since 1970; undefined where it is not here. */
+  made?: number;
+  /** By what it is known that it is its publisher's: a signature, or checksums that came over HTTPS. */
+  check: 'signature' | 'checksums';
   /** Whether it can be told who its user is. */
   readsSeed: boolean;
   /** What it needs of the harts and they do not have, and what those that have it are called; else undefined. */
@@ -39,6 +41,8 @@ export interface ImageRequests {
   'image.list'(): { images: ImageView[]; cacheBytes: number; user: string };
   /** Make a box of an image, which is fetched or made first. Answers its id. */
   'image.create-box'(image: string, values: Record<string, unknown>, seed: ImageBoxSeed, diskSize: number | null, task: string): string;
+  /** Fetch or make an image, for boxes to come; `update`: also where it is here, as it is published now. */
+  'image.fetch'(image: string, update: boolean, task: string): void;
   'image.cancel'(task: string): void;
   'image.remove'(image: string): void;
   'image.clear-cache'(): void;
@@ -51,6 +55,7 @@ export interface ImageNotices {
 export const imageRequestNames: Record<keyof ImageRequests, true> = {
   'image.list': true,
   'image.create-box': true,
+  'image.fetch': true,
   'image.cancel': true,
   'image.remove': true,
   'image.clear-cache': true,

@@ -41,6 +41,7 @@ export const imageArguments: { [N in keyof ImageRequests]: z.ZodType<Parameters<
     diskSize.nullable(),
     task,
   ]),
+  'image.fetch': z.tuple([image, z.boolean(), task]),
   'image.cancel': z.tuple([task]),
   'image.remove': z.tuple([image]),
   'image.clear-cache': z.tuple([]),
@@ -67,7 +68,7 @@ type Handlers = {
 export function imageRequests({ library, dataFolder, fork, verdict, log, tell }: ImageRequestsOptions): Handlers {
   const tasks = new Map<string, AbortController>();
 
-  async function fetch(id: string, signal: AbortSignal, onProgress: (progress: ImageProgress) => void): Promise<void> {
+  async function fetch(id: string, update: boolean, signal: AbortSignal, onProgress: (progress: ImageProgress) => void): Promise<void> {
     const v8 = await verdict();
     signal.throwIfAborted();
     const child = fork(join(import.meta.dirname, 'image-process.js'), [], {
@@ -93,13 +94,24 @@ export function imageRequests({ library, dataFolder, fork, verdict, log, tell }:
         child.on('exit', (code) =>
           reject(new VmError('Internal', `The process that makes the image ended too early (exit code ${code}). Try again.`)),
         );
-        child.once('spawn', () => child.postMessage({ image: id, dataDirectory: dataFolder, v8 }));
+        child.once('spawn', () => child.postMessage({ image: id, dataDirectory: dataFolder, v8, update }));
       });
     } catch (error) {
       signal.throwIfAborted();
       throw error;
     } finally {
       signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** A task that can be given up. */
+  async function during<T>(name: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    tasks.set(name, controller);
+    try {
+      return await work(controller.signal);
+    } finally {
+      tasks.delete(name);
     }
   }
 
@@ -116,19 +128,15 @@ export function imageRequests({ library, dataFolder, fork, verdict, log, tell }:
       const checked = checkSettings(flatSchema.partial(), values, '');
       const sshKeys = withKeys ? await ownKeys() : [];
       const seed = seedOptions(entry, checked.name ?? entry.name, { ...given, sshKeys });
-      const controller = new AbortController();
-      tasks.set(name, controller);
-      const { signal } = controller;
-      try {
-        if (!stored) await fetch(id, signal, (progress) => tell({ task: name, progress }));
+      return during(name, async (signal) => {
+        if (!stored) await fetch(id, false, signal, (progress) => tell({ task: name, progress }));
         signal.throwIfAborted();
         const present = (await store().find(id)).stored;
         if (!present) throw new VmError('Internal', `the image ${id} is not where it was put`);
-        return await createImageBox(library, entry, present, { values, seed, ...(size !== null && { diskSize: size }), signal });
-      } finally {
-        tasks.delete(name);
-      }
+        return createImageBox(library, entry, present, { values, seed, ...(size !== null && { diskSize: size }), signal });
+      });
     },
+    'image.fetch': (id, update, name) => during(name, (signal) => fetch(id, update, signal, (progress) => tell({ task: name, progress }))),
     'image.cancel': (name) => tasks.get(name)?.abort(),
     'image.remove': (id) => store().remove(id),
     'image.clear-cache': () => store().clearCache(),
@@ -145,7 +153,8 @@ function viewOf({ entry, stored, missing }: ImageState): ImageView {
     ...(entry.kind === 'debian' && { variant: entry.variant }),
     downloadBytes,
     diskBytes: stored?.bytes ?? entry.diskBytes,
-    isHere: stored !== undefined,
+    ...(stored && { made: stored.made }),
+    check: entry.kind === 'debian' || entry.checksums.signature ? 'signature' : 'checksums',
     readsSeed: readsSeed(entry),
     ...(missing.length > 0 && { missing: { profile: profileOf(entry), extensions: missing.join(', ') } }),
     memory: box.memory,

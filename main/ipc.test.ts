@@ -63,6 +63,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'inside.overview': [],
   'image.list': [],
   'image.create-box': ['debian-trixie', { name: 'A' }, { user: 'alice', withKeys: true }, null, 'task-1'],
+  'image.fetch': ['debian-trixie', true, 'task-1'],
   'image.cancel': ['task-1'],
   'image.remove': ['debian-trixie'],
   'image.clear-cache': [],

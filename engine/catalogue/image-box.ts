@@ -69,7 +69,7 @@ export function createImageBox(
     source: 'disk',
     firmware,
     memory,
-    icon: 'penguin',
+    icon: entry.icon === 'disk' ? 'penguin' : entry.icon,
     ...(screens > 0 && { screens }),
     ...(input.length > 0 && { input }),
     ...(bus !== 'mmio' && { bus }),

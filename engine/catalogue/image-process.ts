@@ -6,7 +6,7 @@ import { type ImageProcessMessage, PROGRESS_MS } from './image-process-messages'
 import type { ImageProgress } from './progress';
 
 /** The first message to this process: the image to fetch or make. */
-const startSchema = z.strictObject({ image: z.string(), dataDirectory: z.string(), v8: v8VerdictSchema });
+const startSchema = z.strictObject({ image: z.string(), dataDirectory: z.string(), v8: v8VerdictSchema, update: z.boolean() });
 
 /** The line to the app's main process, as Electron gives it to a utility process. */
 interface ParentPort {
@@ -24,8 +24,8 @@ async function run(parent: ParentPort, data: unknown): Promise<void> {
     parent.postMessage({ progress });
   };
   try {
-    const { image, dataDirectory, v8 } = startSchema.parse(data);
-    await new ImageStore(dataDirectory).fetch(image, { v8, onProgress });
+    const { image, dataDirectory, v8, update } = startSchema.parse(data);
+    await new ImageStore(dataDirectory).fetch(image, { v8, update, onProgress });
     parent.postMessage({ done: true });
   } catch (error) {
     parent.postMessage({ error: reportError(error) });

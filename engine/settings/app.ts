@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { option } from './option';
 
-export const ICONS = ['box', 'penguin', 'chip', 'terminal', 'book', 'flask', 'server', 'shield'] as const;
+const SYSTEM_ICONS = ['debian', 'ubuntu', 'fedora', 'alpine', 'opensuse', 'freebsd'] as const;
+export const ICONS = ['box', 'penguin', 'chip', 'terminal', 'book', 'flask', 'server', 'shield', ...SYSTEM_ICONS] as const;
 
 /** How app and command line show the box; the engine does not look at it. */
 export const appSchema = z.strictObject({
@@ -28,6 +29,12 @@ export const appSchema = z.strictObject({
       flask: 'flask',
       server: 'server',
       shield: 'shield',
+      debian: 'Debian',
+      ubuntu: 'Ubuntu',
+      fedora: 'Fedora',
+      alpine: 'Alpine',
+      opensuse: 'openSUSE',
+      freebsd: 'FreeBSD',
     },
   }),
   tags: option(z.array(z.string().trim().min(1).max(32)).max(16).default([]), {

@@ -107,6 +107,13 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     return id;
   }
 
+  /** Fetch or make a system for boxes to come, or that which is published now. */
+  const fetchImage = (image: string, name: string, update: boolean): Promise<void> =>
+    during(update ? 'updating' : 'fetching', { name }, async (task) => {
+      await request('image.fetch', image, update, task);
+      return { text: 'fetched' };
+    });
+
   const exportBox = (vm: VmView): Promise<void> =>
     during('exporting', { name: vm.name }, async (task) => {
       const file = await request('box.export', vm.id, task);
@@ -174,6 +181,7 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     cancel,
     clone,
     makeOfImage,
+    fetchImage,
     exportBox,
     savePicture,
     sendFiles,

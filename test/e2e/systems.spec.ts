@@ -91,9 +91,29 @@ test.describe('systems of the catalogue', () => {
     await page.getByRole('button', { name: 'Preferences' }).click();
     await page.getByRole('menuitem', { name: 'Systems' }).click();
     await expect(page.getByText('Small system', { exact: true })).toBeVisible();
+    await expect(page.getByText(/^3 MB · of /)).toBeVisible();
     await page.screenshot({ path: test.info().outputPath('kept.png') });
     expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
     await page.getByRole('button', { name: 'Delete Small system' }).click();
-    await expect(page.getByText('No system is here yet.')).toBeVisible();
+    // By itself, for boxes to come.
+    await page.getByRole('button', { name: 'Get Small system' }).click();
+    await expect(page.getByText('“Small system” is ready for boxes.')).toBeVisible();
+    await page.getByRole('button', { name: 'Update Small system' }).click();
+    await expect(page.getByRole('button', { name: 'Delete Small system' })).toBeEnabled();
+    for (const [language, title, preferences] of [
+      ['Deutsch', 'Systeme', 'Preferences'],
+      ['简体中文', '系统', 'Einstellungen'],
+    ] as const) {
+      await page.goBack();
+      await page.getByRole('button', { name: preferences, exact: true }).click();
+      await page.getByRole('menuitemradio', { name: language }).click();
+      await page.getByRole('menuitem', { name: title }).click();
+      await expect(page.getByRole('heading', { name: title })).toBeVisible();
+      for (const theme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme: theme });
+        await page.screenshot({ path: test.info().outputPath(`kept-${title}-${theme}.png`) });
+        expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
+      }
+    }
   });
 });
