@@ -99,11 +99,7 @@ export class PackedQueue extends Virtqueue {
     this.#occupied -= slots;
   }
 
-  protected override get nextUsed(): number {
-    return this.#state.nextUsed;
-  }
-
-  protected override publish(chains: readonly DescriptorChain[]): void {
+  protected override publish(chains: readonly DescriptorChain[]): boolean {
     const first = this.#state.nextUsed;
     let place = first;
     let slots = 0;
@@ -120,6 +116,7 @@ export class PackedQueue extends Virtqueue {
     this.#markUsed(first, chains[0]);
     this.#state.nextUsed = place;
     this.#occupied -= slots;
+    return this.#interruptWanted(first, slots);
   }
 
   #markUsed(place: number, { written }: DescriptorChain): void {
@@ -128,8 +125,8 @@ export class PackedQueue extends Virtqueue {
     this.#memory.wrote(this.#state.descriptors + DESCRIPTOR_BYTES * position, DESCRIPTOR_BYTES);
   }
 
-  /** See §2.8.10. */
-  protected override wantsInterrupt(from: number, slots: number): boolean {
+  /** Whether the driver wants to hear that the descriptors from `from` on were used (§2.8.10). */
+  #interruptWanted(from: number, slots: number): boolean {
     const flags = Atomics.load(this.#halfwords, this.#driverEvent + 1) & EVENT_FLAGS;
     if (flags !== EVENT_DESCRIPTOR || !this.#state.eventIndex) return flags !== EVENT_DISABLE;
     const event = Atomics.load(this.#halfwords, this.#driverEvent);

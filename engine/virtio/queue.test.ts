@@ -94,30 +94,6 @@ describe.each(rings)('a $name virtqueue', ({ bits, create }) => {
     expect(virtqueue.inFlight).toBe(0);
   });
 
-  it('tells late of what was given back quietly, in every round of the ring, unless the driver has seen it by itself', () => {
-    for (let round = 0; round < 9; round++) {
-      for (let i = 0; i < 4; i++) queue.add({ readable: [bytes(1)] });
-      queue.setUsedEvent(4 * round + 1);
-      driver.write('InterruptACK', 3);
-      for (const chain of takeAll()) virtqueue.completeQuietly(chain, 0);
-      expect(queue.takeUsed()).toHaveLength(4);
-      expect([virtqueue.untold, driver.line.level]).toEqual([4, false]);
-      if (round % 2 === 1) queue.setUsedEvent(4 * round + 4);
-      virtqueue.tell();
-      expect([virtqueue.untold, driver.line.level]).toEqual([0, round % 2 === 0]);
-    }
-  });
-
-  it('that is stopped tells what it has not told', () => {
-    queue.add({ readable: [bytes(1)] });
-    queue.setUsedEvent(0);
-    const [chain] = takeAll();
-    driver.write('InterruptACK', 3);
-    virtqueue.completeQuietly(chain, 0);
-    virtqueue.stop();
-    expect(driver.line.level).toBe(true);
-  });
-
   it('interrupts only at the event that the driver asked for, in every round of the ring', () => {
     for (let round = 0; round < 9; round++) {
       const chains: DescriptorChain[] = [];

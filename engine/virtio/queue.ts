@@ -78,9 +78,6 @@ export abstract class Virtqueue {
   /** One chain that is given back by itself. */
   readonly #single: DescriptorChain[] = [];
   readonly #idleWaiters: (() => void)[] = [];
-  /** Chains that were given back and of which the driver was not told yet: where they begin in the ring, and how much of it they take. */
-  #untoldFrom = 0;
-  #untoldSlots = 0;
   /** Number of descriptors in the ring. */
   readonly size: number;
 
@@ -127,15 +124,6 @@ export abstract class Virtqueue {
 
   /** Give a chain back to the driver, of whose writable part the first `written` bytes were written. */
   complete(chain: DescriptorChain, written: number): void {
-    this.completeQuietly(chain, written);
-    this.tell();
-  }
-
-  /**
-   * The same without an interrupt: `tell` has to follow. A driver that finds the chain by itself in between, and says so in its ring, is
-   * spared it.
-   */
-  completeQuietly(chain: DescriptorChain, written: number): void {
     this.#note(chain, written);
     const order = this.#order;
     if (order) this.#giveBack(readyOf(order));
@@ -145,18 +133,6 @@ export abstract class Virtqueue {
     }
   }
 
-  /** Interrupt the driver where it wants to hear of what was given back since the last time. */
-  tell(): void {
-    const slots = this.#untoldSlots;
-    this.#untoldSlots = 0;
-    if (slots > 0 && this.#mode !== 'closed' && this.wantsInterrupt(this.#untoldFrom, slots)) this.interrupt();
-  }
-
-  /** How much of the ring was given back quietly. */
-  get untold(): number {
-    return this.#untoldSlots;
-  }
-
   /**
    * Give chains back that belong together, in the order in which they were taken: the driver sees all of them or none. `written` tells of
    * how many bytes were written to each.
@@ -164,7 +140,6 @@ export abstract class Virtqueue {
   completeTogether(chains: readonly DescriptorChain[], written: readonly number[]): void {
     for (const [i, chain] of chains.entries()) this.#note(chain, written[i]);
     this.#giveBack(this.#order ? readyOf(this.#order) : chains);
-    this.tell();
   }
 
   start(): void {
@@ -173,7 +148,6 @@ export abstract class Virtqueue {
 
   stop(): void {
     if (this.#mode === 'running') this.#mode = 'stopped';
-    this.tell();
   }
 
   close(): void {
@@ -187,11 +161,7 @@ export abstract class Virtqueue {
 
   #giveBack(chains: readonly DescriptorChain[]): void {
     for (const chain of chains) this.#forget(chain);
-    if (chains.length > 0 && this.#mode !== 'closed') {
-      if (this.#untoldSlots === 0) this.#untoldFrom = this.nextUsed;
-      for (const chain of chains) this.#untoldSlots += chain.slots;
-      this.publish(chains);
-    }
+    if (chains.length > 0 && this.#mode !== 'closed' && this.publish(chains)) this.interrupt();
     this.#settle();
   }
 
@@ -218,14 +188,8 @@ export abstract class Virtqueue {
   /** The newest chain was not taken after all. */
   protected abstract rewind(chain: DescriptorChain): void;
 
-  /** Let the driver see that chains were used, all at the same moment. */
-  protected abstract publish(chains: readonly DescriptorChain[]): void;
-
-  /** Where in the ring the next used chain will stand. */
-  protected abstract get nextUsed(): number;
-
-  /** Whether the driver wants to hear that so much of the ring was used, from `from` on up to `nextUsed`. */
-  protected abstract wantsInterrupt(from: number, slots: number): boolean;
+  /** Tell the driver that chains were used, all at the same moment; true if it wants an interrupt for that. */
+  protected abstract publish(chains: readonly DescriptorChain[]): boolean;
 }
 
 /** Takes those from the list of the oldest that are completed, up to the first that is not. */

@@ -76,13 +76,10 @@ export class SplitQueue extends Virtqueue {
     this.#state.nextAvailable = (this.#state.nextAvailable - 1) & 0xffff;
   }
 
-  protected override get nextUsed(): number {
-    return this.#state.nextUsed;
-  }
-
-  protected override publish(chains: readonly DescriptorChain[]): void {
+  protected override publish(chains: readonly DescriptorChain[]): boolean {
     const state = this.#state;
-    let next = state.nextUsed;
+    const old = state.nextUsed;
+    let next = old;
     let highest = 0;
     for (let i = 0; i < chains.length; i++) {
       const slot = next & (this.size - 1);
@@ -95,14 +92,10 @@ export class SplitQueue extends Virtqueue {
     state.nextUsed = next;
     Atomics.store(this.#halfwords, this.#usedIndex, next);
     this.#memory.wrote(state.device, 6 + 8 * (highest + 1));
-  }
-
-  protected override wantsInterrupt(_from: number, slots: number): boolean {
-    const { eventIndex, nextUsed } = this.#state;
     // §2.7.10: whether the index that the driver waits for lies among these.
-    if (eventIndex) {
+    if (state.eventIndex) {
       const event = Atomics.load(this.#halfwords, this.#availableFlags + 2 + this.size);
-      return ((nextUsed - event - 1) & 0xffff) < slots;
+      return ((next - event - 1) & 0xffff) < ((next - old) & 0xffff);
     }
     return (Atomics.load(this.#halfwords, this.#availableFlags) & NO_INTERRUPT) === 0;
   }

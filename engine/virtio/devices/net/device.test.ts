@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { MOCK_VARIANTS, MockDriver, type MockOptions } from '../../../../test/support/mock-driver';
 import { BROADCAST, MAC_A, MAC_B, numberedFrame, numberOf, offloadedFrame, TestBackend } from '../../../../test/support/net-frames';
 import { type Frame, plainFrame } from '../../../backend/net/packet-port';
@@ -99,36 +99,6 @@ describe.each(MOCK_VARIANTS)('frames through VirtioNet, $name', (variant) => {
     // The buffer that was not needed takes the next.
     backend.guest.take(plainFrame([numberedFrame(4)]));
     expect(used()[0].subarray(HEADER)).toEqual(numberedFrame(4));
-  });
-
-  it('of a conversation make one interrupt for a question and its answer; of several at once the guest hears at once', async () => {
-    const { backend, driver } = setUp({ variant });
-    const used = receiveBuffers(driver, [2048, 2048]);
-    driver.write('InterruptACK', 3);
-    driver.read('InterruptStatus');
-    const before = driver.line.rises;
-    transmit(driver, numberedFrame(1));
-    expect(driver.queues[1].takeUsed()).toHaveLength(1);
-    driver.queues[1].setUsedEvent(1);
-    expect(driver.line.rises).toBe(before);
-    backend.guest.take(plainFrame([numberedFrame(2)]));
-    expect([used().length, driver.line.rises]).toEqual([1, before + 1]);
-
-    const acknowledge = (): void => {
-      driver.write('InterruptACK', 3);
-      driver.read('InterruptStatus');
-    };
-    acknowledge();
-    // Nothing comes in answer.
-    driver.queues[1].setUsedEvent(1);
-    transmit(driver, numberedFrame(3));
-    await vi.waitFor(() => expect(driver.line.rises).toBe(before + 2));
-    acknowledge();
-    driver.queues[1].takeUsed();
-    driver.queues[1].setUsedEvent(2);
-    driver.queues[1].add({ readable: [header(), numberedFrame(4)] });
-    transmit(driver, numberedFrame(5));
-    expect(driver.line.rises).toBe(before + 3);
   });
 
   it('wait where there is no room, in either direction, and go on in order', () => {

@@ -44,11 +44,6 @@ const QUEUE_SIZE = 256;
 const CONTROL_QUEUE_SIZE = 64;
 const PAIRS_MAX = 16;
 const WARNINGS_MAX = 16;
-/** A single frame up to so many bytes is one of a conversation: the guest need not hear at once that it was sent. */
-const SMALL_FRAME = 2048;
-/** So many of them, and so long, at most, does it not hear of it; in ms. */
-const UNTOLD_MOST = 8;
-const UNTOLD_MS = 1;
 /** What every IPv4 host takes, and the largest packet that there is. */
 export const MTU_MIN = 68;
 export const MTU_MAX = 65535;
@@ -125,7 +120,6 @@ export class VirtioNet extends VirtioDevice {
   readonly #head = new Uint8Array(18);
   readonly #buffers = new ReceiveBuffers();
   readonly #untold: VmError[] = [];
-  #tellTimer: NodeJS.Timeout | undefined;
   readonly #statistics: NetStatistics = {
     framesFromGuest: 0,
     bytesFromGuest: 0,
@@ -305,41 +299,22 @@ export class VirtioNet extends VirtioDevice {
 
   /** The guest's frames → the back end, as long as it has room. */
   #transmit(index: number): void {
-    const queue = this.queue(index);
-    let sent = 0;
-    let bytes = 0;
+    let sent = false;
     while (!this.#backendFull) {
       const chain = this.take(index);
       if (!chain) break;
+      const queue = this.queue(index);
       let taken = true;
       try {
         taken = this.#send(chain, index >>> 1);
+        sent ||= taken;
       } finally {
-        if (taken) queue?.completeQuietly(chain, 0);
+        if (taken) queue?.complete(chain, 0);
         else queue?.putBack(chain);
-      }
-      if (taken) {
-        sent++;
-        bytes += chain.readable.length;
-        if (sent > 1) queue?.tell();
       }
       this.#backendFull = !taken;
     }
-    if (sent === 0 || !queue) return;
-    if (sent > 1 || bytes > SMALL_FRAME || queue.untold > UNTOLD_MOST) queue.tell();
-    else this.#tellTimer ??= setTimeout(() => this.#tell(), UNTOLD_MS).unref();
-    this.backend.flush();
-  }
-
-  /**
-   * The guest hears of single frames a little later: what it receives in answer makes it look by itself, and that is one interrupt in place
-   * of two.
-   */
-  #tell(): void {
-    this.#tellTimer = undefined;
-    this.enter(() => {
-      for (let pair = 0; pair < this.#maxPairs; pair++) this.queue(2 * pair + 1)?.tell();
-    });
+    if (sent) this.backend.flush();
   }
 
   /** False where the back end has no room. */

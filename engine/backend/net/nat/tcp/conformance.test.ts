@@ -174,34 +174,16 @@ describe('TCP: opening', () => {
 });
 
 describe('TCP: data to the host', () => {
-  it('goes there in order, and much of it is acknowledged at once, once a batch', () => {
+  it('goes there in order, and is acknowledged once a batch', () => {
     const script = new Script();
     script.connect();
     script.bench.send(
-      script.frame({ flags: '.', payload: pattern(1460) }),
-      script.frame({ flags: '.', seq: ISS + 1461, payload: pattern(1460, 1460) }),
-      script.frame({ flags: 'P.', seq: ISS + 2921, payload: pattern(50, 2920) }),
+      script.frame({ flags: '.', payload: pattern(100) }),
+      script.frame({ flags: '.', seq: ISS + 101, payload: pattern(100, 100) }),
+      script.frame({ flags: 'P.', seq: ISS + 201, payload: pattern(50, 200) }),
     );
-    expect(script.seen().map((one) => script.rel(one))).toEqual(['. 1:1 ack 2971']);
-    expect(script.after(1000)).toEqual([]);
-    expect(script.socket.written.equals(pattern(2970))).toBe(true);
-  });
-
-  it('a little of it is acknowledged by the answer that follows, or else a moment later', () => {
-    const script = new Script();
-    script.connect();
-    expect(script.send({ flags: 'P.', payload: pattern(10) })).toEqual([]);
-    expect(script.socket.written.equals(pattern(10))).toBe(true);
-    expect(script.fromHost(pattern(5)).map((one) => script.rel(one))).toEqual(['P. 1:6 ack 11']);
-    expect(script.after(100)).toEqual([]);
-    expect(script.send({ flags: 'P.', seq: ISS + 11, ack: script.iss + 6, payload: pattern(10) })).toEqual([]);
-    expect(script.after(4).map((one) => script.rel(one))).toEqual(['. 6:6 ack 21']);
-    // Little by little it is much.
-    let answers: TcpSeen[] = [];
-    let seq = ISS + 21;
-    for (; answers.length === 0 && seq < ISS + 6000; seq += 100)
-      answers = script.send({ flags: '.', seq, ack: script.iss + 6, payload: pattern(100) });
-    expect(answers.map((one) => script.rel(one))).toEqual(['. 6:6 ack 3021']);
+    expect(script.seen().map((one) => script.rel(one))).toEqual(['. 1:1 ack 251']);
+    expect(script.socket.written.equals(pattern(250))).toBe(true);
   });
 
   it('out of order is kept and answered at once with SACK, the newest block first', () => {
@@ -485,8 +467,7 @@ describe('TCP: time stamps', () => {
   it('are echoed, and old duplicates are dropped', () => {
     const script = new Script();
     script.connect([...MSS, ...TS(1000, 0)]);
-    script.send({ flags: 'P.', payload: pattern(10), options: TS(1010, 0) });
-    const [ack] = script.after(4);
+    const [ack] = script.send({ flags: 'P.', payload: pattern(10), options: TS(1010, 0) });
     expect(ack.timestamp?.[1]).toBe(1010);
     const [challenge] = script.send({ flags: 'P.', seq: ISS + 11, payload: pattern(10), options: TS(900, 0) });
     expect(script.rel(challenge)).toBe('. 1:1 ack 11');
@@ -556,9 +537,8 @@ describe('TCP: closing', () => {
   it('the guest first', () => {
     const script = new Script();
     script.connect();
-    expect(script.send({ flags: 'F.' })).toEqual([]);
+    expect(script.send({ flags: 'F.' }).map((one) => script.rel(one))).toEqual(['. 1:1 ack 2']);
     expect(script.socket.ended).toBe(true);
-    expect(script.after(4).map((one) => script.rel(one))).toEqual(['. 1:1 ack 2']);
     expect(script.state()).toBe('close-wait');
     // Half-closed: the host goes on.
     expect(script.fromHost(pattern(10)).map((one) => script.rel(one))).toEqual(['P. 1:11 ack 2']);
@@ -646,7 +626,7 @@ describe('TCP: closing', () => {
     script.send({ flags: 'F.' });
     // The guest's system has forgotten it meanwhile, and says so when asked.
     const probes = script.after(61_000);
-    expect(probes.map((one) => script.rel(one))).toEqual(['. 1:1 ack 2', '. 0:0 ack 2']);
+    expect(probes.map((one) => script.rel(one))).toEqual(['. 0:0 ack 2']);
     script.send({ flags: 'R', seq: ISS + 2 });
     expect(script.socket.wasReset).toBe(true);
     expect(script.bench.nat.flows()).toEqual([]);

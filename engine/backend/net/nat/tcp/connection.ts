@@ -38,8 +38,6 @@ export interface TcpOutput {
   segment(connection: TcpConnection, flags: number, seq: number, at: number, length: number): number;
   /** `output` and answers of this connection are due at the end of the batch. */
   later(connection: TcpConnection): void;
-  /** `acknowledge` of this connection is due in a moment. */
-  soon(connection: TcpConnection): void;
   isBlocked(): boolean;
   largest(connection: TcpConnection, mss: number): number;
   initialSequence(): number;
@@ -78,14 +76,8 @@ export class TcpConnection implements Flow, SenderSide {
   recentTimestamp = 0;
   private recentAt = 0;
   scales = false;
-  /** The guest is owed an acknowledgement, and at the end of the batch. */
+  /** The guest is owed an acknowledgement at the end of the batch. */
   owesAck = false;
-  private ackIsDue = false;
-  /** Bytes that were not acknowledged yet, and since when there are some, in the wheel's milliseconds. */
-  private unacknowledged = 0;
-  owesSince = 0;
-  /** It stands in the list of those whose acknowledgement waits for an answer to carry it. */
-  isAwaited = false;
   /** It stands in the list of those who have something to do at the end of the batch. */
   isListed = false;
   /** When something was last heard or sent, in the wheel's milliseconds. */
@@ -178,12 +170,7 @@ export class TcpConnection implements Flow, SenderSide {
   proceed(): void {
     if (this.state === 'closed' || this.state === 'connecting') return;
     if (this.canSend) this.sender.output();
-    if (this.ackIsDue) this.sendAck();
-  }
-
-  /** No answer came that could have carried the acknowledgement. */
-  acknowledge(): void {
-    if (this.state !== 'closed' && this.owesAck) this.sendAck();
+    if (this.owesAck) this.sendAck();
   }
 
   /** Ask soon whether the guest still has it, though it has not been idle for long. */
@@ -337,19 +324,16 @@ export class TcpConnection implements Flow, SenderSide {
     const before = receiver.next;
     const hadGaps = receiver.hasGaps;
     const inOrder = receiver.accept(segment.seq, source, segment.dataAt, segment.dataLength, (segment.flags & FIN) !== 0);
-    const news = distance(before, receiver.next);
-    this.bytesFromGuest += news;
-    this.unacknowledged += news;
+    this.bytesFromGuest += distance(before, receiver.next);
     if (this.isClosed()) return;
     if (receiver.isDone && !this.ended) {
       this.ended = true;
       this.guestEnded();
       if (this.isClosed()) return;
     }
-    // Out of order each one is answered, so that the guest counts them; of much data each batch (RFC 5681 §4.2).
-    if (!inOrder || hadGaps) this.sendAck();
-    else if (this.mayWait()) this.oweSoon();
-    else this.owe();
+    // Out of order each one is answered, so that the guest counts them (RFC 5681 §4.2).
+    if (inOrder && !hadGaps) this.owe();
+    else this.sendAck();
   }
 
   private guestEnded(): void {
@@ -417,13 +401,8 @@ export class TcpConnection implements Flow, SenderSide {
   }
 
   sendAck(): void {
+    this.owesAck = false;
     if (this.out.segment(this, ACK, this.sender.nxt, 0, 0) < 0) this.owe();
-    else this.wasAcknowledged();
-  }
-
-  private wasAcknowledged(): void {
-    this.owesAck = this.ackIsDue = false;
-    this.unacknowledged = 0;
   }
 
   private sendReset(seq: number, acks: boolean): void {
@@ -440,21 +419,8 @@ export class TcpConnection implements Flow, SenderSide {
   }
 
   private owe(): void {
-    this.owesAck = this.ackIsDue = true;
-    this.list();
-  }
-
-  /** Whether the guest has nothing to gain by an acknowledgement at once, and something may come that carries it. */
-  private mayWait(): boolean {
-    const much = 2 * this.linkMss;
-    return this.unacknowledged < much && this.receiver.window >= much && !this.sender.finIsQueued;
-  }
-
-  /** Answers mostly come at once, and can carry it: that is one interrupt for the guest in place of two. */
-  private oweSoon(): void {
-    if (!this.owesAck) this.owesSince = this.wheel.now();
     this.owesAck = true;
-    this.out.soon(this);
+    this.list();
   }
 
   private list(): void {
@@ -507,7 +473,7 @@ export class TcpConnection implements Flow, SenderSide {
     const isLast = at + length === this.sender.queue.length;
     const sent = this.out.segment(this, ACK | (isLast && length > 0 ? PSH : 0) | (fin ? FIN : 0), seq, at, length);
     if (sent >= 0) {
-      this.wasAcknowledged();
+      this.owesAck = false;
       this.lastUsed = this.wheel.now();
     } else this.list();
     return sent;

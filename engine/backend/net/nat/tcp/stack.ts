@@ -11,8 +11,6 @@ import { ACK, FIN, RST, Segment, SYN } from './segment';
 
 /** Connections at a time; what comes beyond is refused. */
 export const MOST_CONNECTIONS = 4096;
-/** How long an acknowledgement of little data waits for an answer that can carry it, in ms; RFC 9293 §3.8.6.3 allows 500. */
-const ACK_DELAY_MS = 2;
 
 /** The owner learns its connection before the first call. */
 export interface ConnectingOwner extends TcpOwner {
@@ -33,9 +31,6 @@ export class TcpStack implements TcpOutput {
   private readonly writer: SegmentWriter;
   private listed: TcpConnection[] = [];
   private spare: TcpConnection[] = [];
-  /** Connections that owe an acknowledgement, which waits; the oldest first. */
-  private readonly awaited: TcpConnection[] = [];
-  private ackTimer: unknown;
 
   constructor(
     private readonly link: GuestLink,
@@ -96,9 +91,6 @@ export class TcpStack implements TcpOutput {
       else connection.drop();
     }
     this.listed.length = 0;
-    this.wheel.clock.cancel(this.ackTimer);
-    this.ackTimer = undefined;
-    for (const connection of this.awaited.splice(0)) connection.isAwaited = false;
   }
 
   /** The guest may have begun anew: ask of every connection whether it is still there. */
@@ -167,30 +159,6 @@ export class TcpStack implements TcpOutput {
     // Without room nothing can be done before `resume`.
     if (!this.link.isBlocked) this.wantsFlush();
   }
-
-  soon(connection: TcpConnection): void {
-    if (connection.isAwaited) return;
-    connection.isAwaited = true;
-    this.awaited.push(connection);
-    this.ackTimer ??= this.wheel.clock.after(ACK_DELAY_MS, this.acknowledge);
-  }
-
-  private readonly acknowledge = (): void => {
-    this.ackTimer = undefined;
-    const { awaited } = this;
-    // Once round: each waits for half as long to half as long again.
-    const due = this.wheel.now() - ACK_DELAY_MS / 2;
-    let kept = 0;
-    for (const connection of awaited) {
-      if (connection.owesAck && connection.owesSince > due) awaited[kept++] = connection;
-      else {
-        connection.isAwaited = false;
-        connection.acknowledge();
-      }
-    }
-    awaited.length = kept;
-    if (kept > 0) this.ackTimer = this.wheel.clock.after(ACK_DELAY_MS, this.acknowledge);
-  };
 
   isBlocked(): boolean {
     return this.link.isBlocked;
