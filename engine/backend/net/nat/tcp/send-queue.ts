@@ -23,8 +23,10 @@ export class SendQueue {
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
     const length = chunk.length;
+    const isFirst = this.#length === 0;
     this.#length += length;
-    if (length >= SMALL) {
+    // One that is alone needs no room for others: the buffer would cost 2 us for each answer of a conversation, and make garbage.
+    if (isFirst || length >= SMALL) {
       this.joined = undefined;
       this.chunks.push(chunk);
       return;
