@@ -6,20 +6,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { aiRequest, FakeInference, inferenceAnswers } from '../test/support/inference-message';
-import { MockDriver } from '../test/support/mock-driver';
+import { TEST_RAM_BASE } from '../test/support/guest-memory';
+import { MockDriver, QUEUE_FEATURES } from '../test/support/mock-driver';
 import {
   Clint,
   DeviceError,
   DeviceManager,
   type DeviceStatus,
+  HumanInput,
   InferenceServer,
   type MmioDevice,
   Plic,
+  Scanout,
   Virtio9p,
   VirtioAi,
+  VirtioBalloon,
   VirtioConsole,
   VirtioCrypto,
   VirtioFs,
+  VirtioGpu,
   VirtioNet,
   VirtioRng,
   VirtioSound,
@@ -99,6 +104,54 @@ describe('virtio devices', () => {
     expect(sound.streams.map(({ direction }) => direction)).toEqual(['playback', 'playback', 'recording']);
     const statuses: DeviceStatus[] = [terminal.status, rng.status, crypto.status, sound.status];
     expect(statuses).toEqual(statuses.map(() => ({ kind: 'Initialized' })));
+  });
+});
+
+describe('a memory balloon', () => {
+  it('asks the guest for memory, and gives the host what it gets', async () => {
+    const gone: number[] = [];
+    const pages = { pageBytes: 4096, release: (bytes: Uint8Array) => gone.push(bytes.length) > 0 };
+    const balloon = new VirtioBalloon({ memoryBytes: 1 << 20, pages });
+    const driver = MockDriver.for(balloon).start({ features: [5, ...QUEUE_FEATURES] });
+    balloon.inflateTo(64 << 10);
+    expect(balloon.readConfig(0, 4)).toBe(16);
+    // The driver gives up a page, and says how many that makes.
+    const pfn = Uint32Array.of(TEST_RAM_BASE / 4096 + 300);
+    driver.queues[0].add({ readable: [new Uint8Array(pfn.buffer)] });
+    driver.queues[0].kick(true);
+    await driver.queues[0].waitUsed(1);
+    balloon.writeConfig(4, 4, 1);
+    expect(balloon.fill).toEqual({ wanted: 64 << 10, actual: 4096, released: 4096, isDriven: true });
+    expect(gone).toEqual([4096]);
+  });
+});
+
+describe('input devices', () => {
+  it('tell the guest what happens, in words of Linux', async () => {
+    const keyboard = new HumanInput('keyboard');
+    expect(keyboard.deviceId).toBe(18);
+    const [EV_SYN, EV_KEY, KEY_A] = [0, 1, 30];
+    // Nobody is there to hear it.
+    expect(keyboard.report([{ type: EV_KEY, code: KEY_A, value: 1 }])).toBe(false);
+    const driver = MockDriver.for(keyboard).start();
+    const events = [0, 1].map(() => driver.queues[0].add({ writable: [8] }));
+    driver.queues[0].kick(true);
+    expect(keyboard.report([{ type: EV_KEY, code: KEY_A, value: 1 }])).toBe(true);
+    await driver.queues[0].waitUsed(2);
+    expect(events.map((event) => [...driver.written(event)])).toEqual([
+      [EV_KEY, 0, KEY_A, 0, 1, 0, 0, 0],
+      [EV_SYN, 0, 0, 0, 0, 0, 0, 0],
+    ]);
+  });
+});
+
+describe('a graphics adapter', () => {
+  it('has the screens that it is given', () => {
+    const screen = new Scanout({ width: 640, height: 480 });
+    const gpu = new VirtioGpu({ scanouts: [screen] });
+    expect([gpu.deviceId, gpu.status, screen.size]).toEqual([16, { kind: 'Initialized' }, undefined]);
+    // num_scanouts
+    expect(gpu.readConfig(8, 4)).toBe(1);
   });
 });
 
