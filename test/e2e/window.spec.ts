@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AxeBuilder } from '@axe-core/playwright';
 import { expect } from '@playwright/test';
 import { endWithUs } from '../../resources/setup/child-processes.mjs';
 import { electronArguments, electronPath } from '../../resources/setup/electron.mjs';
@@ -76,8 +75,7 @@ test('lets the user decide again about a machine that does not end; forced off, 
   await expect(app.machine.error).toHaveCount(0);
 });
 
-test('speaks the languages that it offers, with no accessibility findings in any', async ({ app, home }) => {
-  test.setTimeout(240_000);
+test('speaks the languages that it offers', async ({ app, home }) => {
   const { page } = app;
   await expect(app.library.heading).toBeVisible();
   const languages = [
@@ -93,14 +91,9 @@ test('speaks the languages that it offers, with no accessibility findings in any
     label = language.preferences;
     await expect(page.getByRole('heading', { name: language.heading, exact: true })).toBeVisible();
     expect(await page.evaluate(() => document.documentElement.lang)).toBe(language.code);
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
-      await page.getByRole('button', { name: language.open }).click();
-      expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
-      await page.goBack();
-      await expect(page.getByRole('button', { name: language.open })).toBeFocused();
-    }
+    await page.getByRole('button', { name: language.open }).click();
+    await page.goBack();
+    await expect(page.getByRole('button', { name: language.open })).toBeFocused();
   }
   await expect.poll(async () => preferencesOf(home)).toMatchObject({ language: 'zh-CN' });
 });
