@@ -57,9 +57,9 @@ export async function tryLock(
 ): Promise<(FileLock & { held?: undefined }) | { held: LockHolder }> {
   // This process may ask for the lock more than once; each time it has to know its own.
   const content = JSON.stringify({ ...identityOf(host), program, nonce: randomUUID() });
+  const taken = { release: () => release(lock, content) };
   for (let attempt = 0; attempt < 2 * LOOKS; attempt++) {
     if (await create(lock, content)) {
-      const taken = { release: () => release(lock, content) };
       try {
         // Whoever stood still between making the file and writing it may have lost it.
         if ((await read(lock)) === content) return taken;
@@ -72,6 +72,8 @@ export async function tryLock(
     }
     const found = await look(lock, oldOwnerFile, host);
     if (!found) continue;
+    // The host had denied for a moment that it is there.
+    if (found.state === content) return taken;
     if (found.holder) return { held: found.holder };
     // Its owner may be about to write it.
     if (found.isUnnamed && attempt < LOOKS) await delay(LOOK_MS);
@@ -274,7 +276,10 @@ async function create(
 async function release(lock: string, content: string): Promise<void> {
   for (let looks = 1; ; looks++) {
     try {
-      if ((await read(lock)) === content) await hostFiles.remove(lock);
+      const found = await read(lock);
+      // One that stays behind is in everybody's way, so it has to be gone twice.
+      if (found === undefined && looks === 1) continue;
+      if (found === content) await hostFiles.remove(lock);
       return;
     } catch (error) {
       if (looks === LOOKS) throw error;
