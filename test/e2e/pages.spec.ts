@@ -23,7 +23,7 @@ test('every page is without accessibility findings in each language, and fits it
   test.setTimeout(400_000);
   const { page } = app;
   await expect(app.library.heading).toBeVisible();
-  const id = await page.locator('[data-box]').first().getAttribute('data-box');
+  const id = (await page.locator('[data-box]').first().getAttribute('data-box')) ?? '';
   await page.evaluate((box) => window.hartbox.request('vm.start', box), id);
   const pictures = process.env['HARTBOX_PICTURES'];
   for (const language of ['en', 'de', 'zh-CN'] as const) {
@@ -31,7 +31,7 @@ test('every page is without accessibility findings in each language, and fits it
     await page.reload();
     await expect(page.locator(`html[lang="${language}"]`)).toBeAttached();
     for (const path of PAGES) {
-      await page.evaluate((hash) => location.assign(hash), `#${path.replace(':id', id ?? '')}`);
+      await page.evaluate((hash) => location.assign(hash), `#${path.replace(':id', id)}`);
       await expect(page.locator('h1, h2').first()).toBeVisible();
       await page.waitForTimeout(pictures ? 900 : 150);
       // Colours do not depend on the language.
