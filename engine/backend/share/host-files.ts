@@ -19,6 +19,11 @@ const SLOW = 1;
 const SLOW_FOR = 1000;
 let slowUntil = 0;
 
+/** Never do anything at once from now on: what never answered would stop all devices, and nobody could stop the box. */
+export function leaveToThreads(): void {
+  slowUntil = Infinity;
+}
+
 /**
  * Do something that mostly takes microseconds, as the host has what it needs in memory: at once, where it would take ten times as long to have one of
  * Node's threads do it. Where the host turns out to be slow, by its threads for a while, so that no device waits for a share.
@@ -30,7 +35,7 @@ async function quickly<T>(atOnce: () => T, byThreads: () => Promise<T>): Promise
     return atOnce();
   } finally {
     const end = performance.now();
-    if (end - begun > SLOW) slowUntil = end + SLOW_FOR;
+    if (end - begun > SLOW) slowUntil = Math.max(slowUntil, end + SLOW_FOR);
   }
 }
 
