@@ -50,7 +50,7 @@ export async function appRest(say: (message: string) => void): Promise<void> {
   const home = await TestHome.create({ guest: false });
   try {
     const boxes = await fillLibrary(home);
-    const app = await HartboxApp.launch(home, {}, { assistive: false });
+    const app = await HartboxApp.launch(home, {}, { asItIs: true });
     try {
       await app.page.waitForFunction((count) => document.querySelectorAll('article').length === count, boxes);
       await delay(1000);

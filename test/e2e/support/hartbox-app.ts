@@ -51,15 +51,15 @@ export class HartboxApp {
     this.machine = new MachinePage(page);
   }
 
-  /** `assistive`: with the accessibility tree, as for a screen reader. `switches`: more of Chromium's. */
+  /** `assistive`: with the accessibility tree, as for a screen reader. `asItIs`: drawn as on this computer by itself. `switches`: more of Chromium's. */
   static async launch(
     home: TestHome,
     env: Record<string, string> = {},
-    { assistive = true, switches = [] as string[] } = {},
+    { assistive = true, asItIs = false, switches = [] as string[] } = {},
   ): Promise<HartboxApp> {
     const electron = await _electron.launch({
       executablePath: await electronPath(),
-      args: ['.', ...(await electronArguments()), ...(assistive ? testArguments : softwareRendering), ...switches],
+      args: ['.', ...(await electronArguments()), ...(asItIs ? [] : assistive ? testArguments : softwareRendering), ...switches],
       cwd: root,
       env: { ...definedEnvironment(), ...env, HARTBOX_HOME: home.path },
     });
