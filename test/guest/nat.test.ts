@@ -101,6 +101,18 @@ describe('the default guest behind NAT', () => {
       socket.destroy();
       expect(shell.machine.flows.some(({ protocol, remote }) => protocol === 'tcp' && remote.startsWith('10.0.2.2'))).toBe(true);
       if (!process.env['HARTBOX_LONG']) return;
+      // A bad line costs time, and no byte.
+      shell.machine.setLine('net0', { loss: 2, delay: 2 });
+      const got = await run(shell, `for i in 1 2 3 4 5; do wget -q -O - http://10.0.2.2:${port}/; done | md5sum`);
+      const five = createHash('md5');
+      for (let time = 0; time < 5; time++) five.update(payload);
+      expect(got).toContain(five.digest('hex'));
+      uploads.length = 0;
+      await run(
+        shell,
+        `for i in 1 2 3 4 5; do { printf 'POST / HTTP/1.0\\r\\nContent-Length: ${SIZE}\\r\\n\\r\\n'; cat /tmp/got; } | nc 10.0.2.2 ${port} | grep -q taken; done`,
+      );
+      expect(uploads).toEqual(Array(5).fill(md5));
       // A guest that begins anew in the midst of a transfer knows nothing of it, and so soon does nobody.
       shell.machine.setLine('net0', { rate: 20_000 });
       shell.type(`wget -q -O /dev/null http://10.0.2.2:${port}/\n`);

@@ -113,7 +113,7 @@ export class Dhcp {
 
   private answer(packet: Packet, at: number, type: number, address: IpAddress | undefined): void {
     const { bytes } = packet;
-    const { gateway, dns, net } = this.subnet;
+    const { gateway, dns, net, all } = this.subnet;
     if (type === OFFER && !address) return;
     const isNak = type === NAK;
     const isInform = address === undefined && !isNak;
@@ -150,7 +150,7 @@ export class Dhcp {
       put(1, word((0xffffffff << (32 - net.prefix)) >>> 0));
       put(3, gateway);
       put(6, dns);
-      put(28, ending(net.address, net.prefix));
+      put(28, all);
       put(26, Uint8Array.of(this.link.mtu >> 8, this.link.mtu & 0xff));
       if (this.hostName !== undefined) put(12, Buffer.from(this.hostName, 'latin1'));
       put(15, Buffer.from(this.domain, 'latin1'));
@@ -177,11 +177,6 @@ function word(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   writeU32(bytes, 0, value);
   return bytes;
-}
-
-/** The net's last address, which means all. */
-function ending(address: IpAddress, prefix: number): Uint8Array {
-  return address.map((byte, index) => byte | (0xff >> Math.min(Math.max(prefix - index * 8, 0), 8)));
 }
 
 /** The value of an option, empty where it is missing. */

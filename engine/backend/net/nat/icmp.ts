@@ -1,5 +1,5 @@
 import { addBytes, checksumOf, readU16, writeU16, writeU32 } from '../checksum';
-import { formatAddress, type Family, type IpAddress, isAt, isLoopback, isMulticast, parseAddress } from './addresses';
+import { formatAddress, type Family, type IpAddress, isAt, isLoopback, parseAddress } from './addresses';
 import type { GuestLink } from './guest-link';
 import type { HostPing, NetworkHost, PingEvents } from './host';
 import { ICMP, ICMPV6, type Packet } from './packet';
@@ -33,6 +33,8 @@ interface Echo {
 export interface OwnAddresses {
   /** Whether an address is the gateway's or the name server's. */
   isOurs(bytes: Uint8Array, at: number, length: number): boolean;
+  /** Whether an address means a group, or all of the guest's net. */
+  isForMany(bytes: Uint8Array, at: number, length: number): boolean;
   /** Where messages come from; undefined where the guest has no such family. */
   gateway(family: Family): IpAddress | undefined;
 }
@@ -57,7 +59,7 @@ export class Icmp implements PingEvents {
   echo(packet: Packet, mayLeave: () => Reason | undefined): void {
     const bytes = packet.whole();
     const { sourceAt, targetAt, addressLength, dataAt, end } = packet;
-    if (end - dataAt < 8 || isMulticast(bytes, targetAt, addressLength)) return;
+    if (end - dataAt < 8 || this.own.isForMany(bytes, targetAt, addressLength)) return;
     const guest = bytes.slice(sourceAt, sourceAt + addressLength);
     const remote = bytes.slice(targetAt, targetAt + addressLength);
     const echo: Echo = {
@@ -95,7 +97,7 @@ export class Icmp implements PingEvents {
   refuse(packet: Packet, reason: Reason): void {
     const { bytes, ipAt, dataAt, sourceAt, targetAt, addressLength } = packet;
     // Never about a message for many, nor about an error (RFC 1122 §3.2.2).
-    if (isMulticast(bytes, targetAt, addressLength) || bytes[0] & 1 || this.isError(packet)) return;
+    if (this.own.isForMany(bytes, targetAt, addressLength) || bytes[0] & 1 || this.isError(packet)) return;
     const length = Math.min(packet.end, dataAt + (packet.isV6 ? 256 : 8)) - ipAt;
     const quote = new Uint8Array(length);
     packet.read(quote, 0, ipAt, length);

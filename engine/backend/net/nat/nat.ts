@@ -9,6 +9,7 @@ import {
   type IpAddress,
   isAt,
   isIn,
+  isLoopback,
   isMulticast,
   isRoutable,
   isZero,
@@ -293,6 +294,10 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
     return this.subnet6.ours.some((address) => isAt(bytes, at, address));
   }
 
+  isForMany(bytes: Uint8Array, at: number, length: number): boolean {
+    return isMulticast(bytes, at, length) || (length === 4 && isAt(bytes, at, this.subnet.all));
+  }
+
   gateway(family: Family): IpAddress | undefined {
     if (family === 4) return this.subnet.gateway;
     return this.hasIpv6 ? this.subnet6.gateway : undefined;
@@ -307,7 +312,7 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
       if (!this.isHost(address, family)) return 'refused';
       address = LOOPBACK[family];
     } else {
-      if (isMulticast(bytes, targetAt, addressLength)) return 'ignored';
+      if (this.isForMany(bytes, targetAt, addressLength)) return 'ignored';
       const reason = this.whyNot(packet, port);
       if (reason) {
         this.icmp.refuse(packet, reason);
@@ -376,8 +381,9 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
     if (reading === 'bad') this.droppedFromGuest++;
     if (reading !== 'whole') return;
     const { bytes, sourceAt, addressLength } = packet;
-    // Nobody is called like a group, or like us.
-    if (isMulticast(bytes, sourceAt, addressLength) || this.isOurs(bytes, sourceAt, addressLength)) return;
+    // Nobody is called like a group, like us, or like himself.
+    if (this.isForMany(bytes, sourceAt, addressLength) || this.isOurs(bytes, sourceAt, addressLength)) return;
+    if (isLoopback(bytes, sourceAt, addressLength)) return;
     if (isZero(bytes, sourceAt, addressLength) && packet.protocol !== UDP && packet.protocol !== ICMPV6) return;
     this.receive(packet);
   }
@@ -420,7 +426,7 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
     if (!packet.checksumIsGood && (packet.isV6 || checksum !== 0) && !packet.checksumHolds()) return;
     const port = readU16(bytes, dataAt + 2);
     const isOurs = this.isOurs(bytes, targetAt, addressLength);
-    const toAll = isMulticast(bytes, targetAt, addressLength);
+    const toAll = this.isForMany(bytes, targetAt, addressLength);
     if (isOurs || toAll) {
       if (port === DHCP_SERVER && !packet.isV6) {
         this.dhcp.receive(packet);

@@ -186,6 +186,18 @@ describe('What the network tells', () => {
     expect(bench.frames()).toEqual([]);
   });
 
+  it('is nothing of what is for many, or comes from nobody', () => {
+    const bench = new NatBench();
+    const echo = Uint8Array.of(8, 0, 0, 0, 0, 1, 0, 1);
+    const all = parseAddress('10.0.2.255')!;
+    bench.send(ipFrame(GUEST, all, 1, echo, 2), udpFrame(GUEST, 5000, all, 9, echo));
+    for (const source of ['127.0.0.1', '10.0.2.255', '255.255.255.255', '224.0.0.5', '10.0.2.2', '0.0.0.0'])
+      bench.send(ipFrame(parseAddress(source)!, GATEWAY, 1, echo, 2));
+    expect(bench.frames()).toEqual([]);
+    bench.send(ipFrame(GUEST, GATEWAY, 1, echo, 2));
+    expect(bench.frames()).toHaveLength(1);
+  });
+
   it('is nothing where the checksum of the datagram is wrong', () => {
     const bench = new NatBench();
     const frame = udpFrame(GUEST, 5000, SERVER, 33434, Uint8Array.of(1, 2, 3), 1);

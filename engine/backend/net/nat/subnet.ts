@@ -6,6 +6,8 @@ export interface Subnet4 {
   net: Net;
   gateway: IpAddress;
   dns: IpAddress;
+  /** The last one, which means all. */
+  all: IpAddress;
   /** Addresses that are given out: the first, and how many. */
   firstGuest: number;
   guests: number;
@@ -43,6 +45,7 @@ export function subnet4(text: string | undefined, nets: readonly string[]): Subn
     net: chosen,
     gateway: addressIn(chosen, 2),
     dns: addressIn(chosen, 3),
+    all: addressIn(chosen, hosts - 1),
     firstGuest: 15,
     guests: Math.min(hosts - 16, 200),
   };
