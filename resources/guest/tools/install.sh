@@ -55,14 +55,21 @@ if has dkms && [ -e "/lib/modules/$kernel/build" ]; then
   # DKMS makes them again for each new kernel.
   remove
   cp -r "$work/modules" "$source"
-  dkms install "$drivers"
+  if ! dkms install "$drivers"; then
+    say 'DKMS could not make the drivers; see above.'
+    missing=1
+  fi
 elif has make && has gcc && [ -e "/lib/modules/$kernel/build" ]; then
   remove
-  make -C "$work/modules" modules
-  mkdir -p "/lib/modules/$kernel/updates"
-  for module in $modules; do cp "$work/modules/$module.ko" "/lib/modules/$kernel/updates"; done
-  depmod -a
-  say "there is no DKMS here: run this again after each new kernel."
+  if make -C "$work/modules" modules; then
+    mkdir -p "/lib/modules/$kernel/updates"
+    for module in $modules; do cp "$work/modules/$module.ko" "/lib/modules/$kernel/updates"; done
+    depmod -a
+    say 'there is no DKMS here: run this again after each new kernel.'
+  else
+    say 'the drivers could not be made; see above.'
+    missing=1
+  fi
 else
   say "the drivers need make, gcc and the headers of the kernel $kernel, and DKMS to last: apt-get install dkms linux-headers-$kernel"
   missing=1
@@ -74,7 +81,7 @@ done
 
 echo 'Hartbox guest tools: AI'
 if has make && has cc; then
-  make -C "$work/ai" install PREFIX=/usr/local
+  make -C "$work/ai" install PREFIX=/usr/local || missing=1
 else
   say 'the command hartbox-ai and its library need make and a C compiler: apt-get install make gcc libc6-dev'
   missing=1
