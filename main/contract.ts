@@ -158,6 +158,11 @@ export interface Requests extends BoxRequests, ImageRequests, InsideRequests, Lo
   'vm.connect'(vm: string, kind: ChannelKind): void;
   /** Write what a screen shows into a file that the user picks; answers its path, null if none was picked. */
   'vm.screenshot'(vm: string, screen: number): string | null;
+  /** Begin a film of what the box shows, in a file that the user picks; answers its number, null if none was picked. */
+  'recording.begin'(vm: string): number | null;
+  'recording.write'(recording: number, data: Uint8Array): void;
+  /** Answers where it is. */
+  'recording.end'(recording: number): string;
   /** Let the guest have what is in this computer's clipboard, unless it has that; `asked`: by the user, in any case. */
   'vm.give-clipboard'(vm: string, asked: boolean): void;
   /** What was copied in the guest: a text, and a picture as PNG. */
@@ -228,6 +233,9 @@ const requestNames: Record<RequestName, true> = {
   'vm.build': true,
   'vm.connect': true,
   'vm.screenshot': true,
+  'recording.begin': true,
+  'recording.write': true,
+  'recording.end': true,
   'vm.give-clipboard': true,
   'vm.take-clipboard': true,
   'vm.keep-clipboard': true,

@@ -61,6 +61,7 @@ import { notifyOfBoxes } from './notifier';
 import { linkOpener } from './open-link';
 import { OpenedFiles } from './opened-files';
 import { Preferences } from './preferences';
+import { Recordings } from './recordings';
 import { confinePages, confineSession } from './security';
 import { HIDDEN, setStartAtLogin } from './start-at-login';
 import { TrayIcon, trayPicture } from './tray-icon';
@@ -163,6 +164,7 @@ function run(): void {
   const microphones = new Microphones({ machines, dialog, systemPreferences, window: openWindow, locale });
   const clipboards = new Clipboards(machines, systemClipboard(electron));
   const builds = new Builds({ machines, settings: (vm) => library.settings(vm), dialog, window: openWindow, locale });
+  const recordings = new Recordings();
   const openLink = linkOpener({ dialog, shell, window: openWindow, locale });
   const handlers: RequestHandlers = {
     ...boxRequests({
@@ -230,10 +232,17 @@ function run(): void {
       window?.webContents.postMessage(PORT_CHANNEL, { vm, kind }, [port2]);
     },
     'vm.screenshot': async (vm, screen) => {
-      const file = await pickPng(openWindow(), `${vm}.png`, messages[locale()].files.picture);
+      const file = await pickFile(`${vm}.png`, messages[locale()].files.picture, 'png');
       if (file !== undefined) await machines.screenshot(vm, screen, file);
       return file ?? null;
     },
+    'recording.begin': async (vm) => {
+      const { files } = messages[locale()];
+      const path = await pickFile(`${vm}.webm`, files.recording, 'webm');
+      return path === undefined ? null : recordings.begin(path);
+    },
+    'recording.write': (id, data) => recordings.write(id, data),
+    'recording.end': (id) => recordings.end(id),
     'vm.give-clipboard': (vm, asked) => clipboards.give(vm, asked),
     'vm.take-clipboard': (vm) => clipboards.take(vm),
     'vm.keep-clipboard': (vm, text, png) => clipboards.keep(vm, text, png),
@@ -260,6 +269,8 @@ function run(): void {
     for (const event of ['show', 'hide', 'minimize', 'restore', 'enter-full-screen', 'leave-full-screen'] as const)
       of.on(event as 'show', tell);
     of.webContents.on('did-finish-load', tell);
+    for (const event of ['did-finish-load', 'render-process-gone', 'destroyed'] as const)
+      of.webContents.on(event as 'destroyed', () => void recordings.endAll());
   };
 
   let wasOpen = false;
@@ -347,9 +358,10 @@ function run(): void {
   });
 }
 
-/** Where the user wants a picture to be; undefined if nowhere. */
-async function pickPng(parent: BrowserWindow | undefined, name: string, kind: string): Promise<string | undefined> {
-  const options = { defaultPath: name, filters: [{ name: kind, extensions: ['png'] }] };
+/** Where the user wants a new file to be; undefined if nowhere. */
+async function pickFile(name: string, kind: string, extension: string): Promise<string | undefined> {
+  const options = { defaultPath: name, filters: [{ name: kind, extensions: [extension] }] };
+  const parent = window?.isDestroyed() ? undefined : window;
   const { filePath } = await (parent ? dialog.showSaveDialog(parent, options) : dialog.showSaveDialog(options));
   return filePath || undefined;
 }

@@ -117,6 +117,9 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'vm.build': ['a'],
   'vm.connect': ['a', 'screen'],
   'vm.screenshot': ['a', 0],
+  'recording.begin': ['a'],
+  'recording.write': [1, new Uint8Array(1)],
+  'recording.end': [1],
   'vm.give-clipboard': ['a', true],
   'vm.take-clipboard': ['a'],
   'vm.keep-clipboard': ['a', 'text', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')],
@@ -125,6 +128,8 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'vm.microphone': ['a', true],
 };
 const channels = Object.entries(valid) as [RequestName, unknown[]][];
+/** Of those bytes not all will do. */
+const isOfPng = (bytes: Uint8Array): boolean => bytes[0] === 0x89;
 /** What may be null. */
 const orNull = ['box.create 1', 'box.import 0', 'log.read 0', 'log.save 0', 'vm.keep-clipboard 1', 'vm.keep-clipboard 2'];
 /** A value of each kind that structured clones carry. */
@@ -170,7 +175,7 @@ describe.each(channels)('the channel %s', (name, args) => {
       const ofType = Array.isArray(arg)
         ? [{}, new Date(0), [7]]
         : typeof arg === 'object'
-          ? [[], new Date(0), new Uint8Array(1)]
+          ? [[], new Date(0), ...(arg instanceof Uint8Array && !isOfPng(arg) ? [] : [new Uint8Array(1)])]
           : typeof arg === 'string'
             ? [kinds[7]]
             : [];

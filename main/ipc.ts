@@ -56,6 +56,9 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'vm.build': vm,
   'vm.connect': z.tuple([vmIdSchema, z.enum(CHANNEL_KINDS)]),
   'vm.screenshot': z.tuple([vmIdSchema, z.number().int().min(0).max(15)]),
+  'recording.begin': vm,
+  'recording.write': z.tuple([z.number().int().positive(), z.instanceof(Uint8Array).refine((data) => data.length <= 256 << 20)]),
+  'recording.end': z.tuple([z.number().int().positive()]),
   'vm.give-clipboard': z.tuple([vmIdSchema, z.boolean()]),
   'vm.take-clipboard': vm,
   'vm.keep-clipboard': z.tuple([

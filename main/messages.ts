@@ -27,7 +27,7 @@ interface Messages {
   /** How a report of the Doctor is called, without the ending. */
   reportName: string;
   /** Kinds of files that a dialog offers to show. */
-  files: Record<'iso' | 'drive' | 'box' | 'picture' | 'report' | 'capture' | 'log' | 'any', string>;
+  files: Record<'iso' | 'drive' | 'box' | 'picture' | 'recording' | 'report' | 'capture' | 'log' | 'any', string>;
 }
 
 export const messages: Record<Locale, Messages> = {
@@ -65,6 +65,7 @@ export const messages: Record<Locale, Messages> = {
       drive: 'Disk images',
       box: 'Hartbox boxes',
       picture: 'PNG pictures',
+      recording: 'WebM films',
       report: 'Reports',
       capture: 'Network captures',
       log: 'Logs',
@@ -110,6 +111,7 @@ export const messages: Record<Locale, Messages> = {
       drive: 'Festplattenabbilder',
       box: 'Hartbox-Boxen',
       picture: 'PNG-Bilder',
+      recording: 'WebM-Filme',
       report: 'Berichte',
       capture: 'Netzwerkmitschnitte',
       log: 'Protokolle',
@@ -149,6 +151,7 @@ export const messages: Record<Locale, Messages> = {
       drive: '磁盘映像',
       box: 'Hartbox 虚拟机',
       picture: 'PNG 图片',
+      recording: 'WebM 影片',
       report: '报告',
       capture: '网络抓包',
       log: '日志',

@@ -3,7 +3,7 @@ import { TileDiffer } from '../gpu/tile-differ';
 import { SCREEN_MESSAGE, SCREEN_WINDOW, type ScreenMessage } from './screen-channel';
 
 /** Shortest time from one look at the picture to the next, in milliseconds: screens show no more. */
-const FRAME_MS = 15;
+const FRAME_MS = 14;
 /** How many times as long as the last look took it rests until the next, so that devices have their turn: a picture of 16 megapixels takes a while. */
 const REST = 1;
 /** How long a screen is dark until that is told, in milliseconds: it is while guests change modes, and while a box ends, whose last picture stays. */

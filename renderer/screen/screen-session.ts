@@ -1,6 +1,7 @@
 import { shallowReadonly, shallowRef } from 'vue';
 import type { Input } from '../../engine/runner/control';
 import type { ScreenMessage } from '../../engine/runner/screen-channel';
+import { BoxPort } from '../box-ports';
 import { type ScreenSurface, surfaceOf } from './screen-surface';
 
 type Of<T extends ScreenMessage['type']> = Extract<ScreenMessage, { type: T }>;
@@ -15,6 +16,9 @@ export interface ScreenCursor {
 /** Widest a small picture of a screen is, in pixels: what a card shows, on a screen of high resolution. */
 const PREVIEW_WIDTH = 640;
 
+/** How often a picture that stays as it is comes into a film, in milliseconds. */
+const REDRAW_MS = 1000;
+
 /** A box's screen in the window: the picture on one side, the channel to the box on the other. Lives as long as the window. */
 export class ScreenSession {
   readonly #canvas = shallowRef(newCanvas());
@@ -27,10 +31,18 @@ export class ScreenSession {
   /** Undefined where the guest leaves the pointer to the window. */
   readonly cursor = shallowReadonly(this.#cursor);
   #surface: ScreenSurface | undefined;
-  #port: MessagePort | undefined;
-  #isExpected = false;
+  readonly port = new BoxPort<ScreenMessage>(
+    (message) => this.#receive(message),
+    () => {
+      this.#tellLook();
+      if (this.#wanted) this.port.post(this.#wanted);
+    },
+  );
   /** The screen that is looked at; null: none. */
   #screen: number | null = null;
+  /** The screen that is recorded, though nobody looks. */
+  #recorded: number | null = null;
+  #redraw: ReturnType<typeof setInterval> | undefined;
   #wanted: Of<'want'> | undefined;
 
   constructor(
@@ -46,39 +58,26 @@ export class ScreenSession {
     });
   }
 
-  /** There is a port, or one has been asked for. */
-  get isConnected(): boolean {
-    return this.#port !== undefined || this.#isExpected;
-  }
-
-  expectConnection(): void {
-    this.#isExpected = true;
-  }
-
-  connect(port: MessagePort): void {
-    // It comes too late: the machine has ended meanwhile.
-    if (!this.#isExpected) {
-      port.close();
-      return;
-    }
-    this.disconnect();
-    this.#port = port;
-    port.onmessage = (event: MessageEvent<ScreenMessage>) => this.#receive(port, event.data);
-    this.#tellLook();
-    if (this.#wanted) this.#post(this.#wanted);
-  }
-
-  disconnect(): void {
-    this.#isExpected = false;
-    this.#port?.close();
-    this.#port = undefined;
-  }
-
   /** Look at this screen from now on; null: at none, and nothing comes. */
   look(screen: number | null): void {
-    if (screen === this.#screen) return;
+    const before = this.#seen;
     this.#screen = screen;
-    this.#tellLook();
+    if (this.#seen !== before) this.#tellLook();
+  }
+
+  /** Have the picture of this screen come while the user looks at none, and be drawn now and then though nothing changes; null: no more. */
+  record(screen: number | null): void {
+    const before = this.#seen;
+    this.#recorded = screen;
+    if (this.#seen !== before) this.#tellLook();
+    clearInterval(this.#redraw);
+    if (screen === null) return;
+    this.#surface?.again();
+    this.#redraw = setInterval(() => this.#surface?.again(), REDRAW_MS);
+  }
+
+  get #seen(): number | null {
+    return this.#screen ?? this.#recorded;
   }
 
   /** Ask the guest for so many pixels, of so many to an inch. */
@@ -86,7 +85,7 @@ export class ScreenSession {
     const { width: before, height: beforeHeight, density: beforeDensity } = this.#wanted ?? {};
     if (width === before && height === beforeHeight && density === beforeDensity) return;
     this.#wanted = { type: 'want', width, height, density };
-    this.#post(this.#wanted);
+    this.port.post(this.#wanted);
   }
 
   /** The size that the guest has is right, from the next connection on too. */
@@ -95,7 +94,7 @@ export class ScreenSession {
   }
 
   input(device: Input['device'], reports: Input['reports']): void {
-    this.#post({ type: 'input', device, reports });
+    this.port.post({ type: 'input', device, reports });
   }
 
   /** A small picture of it, as an address; undefined where there is none. */
@@ -114,14 +113,14 @@ export class ScreenSession {
   }
 
   #tellLook(): void {
-    this.#post({ type: 'look', screen: this.#screen });
+    this.port.post({ type: 'look', screen: this.#seen });
   }
 
-  #receive(port: MessagePort, message: ScreenMessage): void {
+  #receive(message: ScreenMessage): void {
     if (message.type === 'size') this.#resize(message);
     else if (message.type === 'tiles') this.#draw(message);
     else if (message.type === 'cursor') this.#point(message);
-    port.postMessage({ type: 'shown' } satisfies ScreenMessage);
+    this.port.post({ type: 'shown' });
   }
 
   #resize({ width, height }: Of<'size'>): void {
@@ -151,10 +150,6 @@ export class ScreenSession {
     const pixels = new Uint8ClampedArray(data.buffer, data.byteOffset, 4 * width * height);
     picture.getContext('2d')?.putImageData(new ImageData(pixels, width, height), 0, 0);
     this.#cursor.value = { picture, hotX, hotY };
-  }
-
-  #post(message: ScreenMessage): void {
-    this.#port?.postMessage(message);
   }
 }
 

@@ -5,6 +5,8 @@ export interface ScreenSurface {
   write(x: number, y: number, width: number, height: number, pixels: Uint8ClampedArray<ArrayBuffer>): void;
   /** Have on the canvas what was written, now and not with the next frame. */
   flush(): void;
+  /** Draw it once more as it is: a film has a picture only where one is drawn. */
+  again(): void;
 }
 
 /** A triangle that covers all of the canvas. */
@@ -82,6 +84,12 @@ class WebglSurface implements ScreenSurface {
     });
   }
 
+  again(): void {
+    const { width, height } = this.gl.canvas;
+    if (this.#texture) this.#dirty = { left: 0, top: 0, right: width, bottom: height };
+    this.flush();
+  }
+
   flush(): void {
     if (!this.#dirty) return;
     const { gl } = this;
@@ -107,6 +115,10 @@ class CanvasSurface implements ScreenSurface {
 
   flush(): void {
     // It is there at once.
+  }
+
+  again(): void {
+    this.context.putImageData(this.context.getImageData(0, 0, 1, 1), 0, 0);
   }
 }
 

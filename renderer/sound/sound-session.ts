@@ -1,5 +1,6 @@
 import { shallowReadonly, shallowRef } from 'vue';
 import type { AudioMessage } from '../../engine/runner/audio-channel';
+import { BoxPort } from '../box-ports';
 import { RATE } from './mixer';
 import type { FromWorklet, ToWorklet } from './sound-messages';
 import { soundOutput, useSoundOutput } from './sound-output';
@@ -26,8 +27,7 @@ const FADE = 0.015;
 export class SoundSession {
   readonly #state = shallowRef<SoundState>({ isPlaying: false, delay: 0, gaps: 0 });
   readonly state = shallowReadonly(this.#state);
-  #port: MessagePort | undefined;
-  #isExpected = false;
+  readonly port = new BoxPort<AudioMessage>((message) => this.#receive(message));
   #device: Promise<Device> | undefined;
   #gain = 1;
   #voice: MediaStream | undefined;
@@ -38,31 +38,9 @@ export class SoundSession {
     private readonly onRecording: (isOn: boolean) => void,
   ) {}
 
-  /** There is a port, or one has been asked for. */
-  get isConnected(): boolean {
-    return this.#port !== undefined || this.#isExpected;
-  }
-
-  expectConnection(): void {
-    this.#isExpected = true;
-  }
-
-  connect(port: MessagePort): void {
-    // It comes too late: the machine has ended meanwhile.
-    if (!this.#isExpected) {
-      port.close();
-      return;
-    }
-    this.disconnect();
-    this.#port = port;
-    port.onmessage = (event: MessageEvent<AudioMessage>) => this.#receive(port, event.data);
-  }
-
   /** What was played so far is heard to its end. */
   disconnect(): void {
-    this.#isExpected = false;
-    this.#port?.close();
-    this.#port = undefined;
+    this.port.disconnect();
     this.stopVoice();
     void this.#device?.then(({ node, volume }) => {
       this.#tell(node, { type: 'end' });
@@ -77,6 +55,25 @@ export class SoundSession {
     // As loud as it seems, more or less.
     this.#gain = muted ? 0 : (volume / 100) ** 2;
     void this.#device?.then(({ context, volume: { gain } }) => gain.setTargetAtTime(this.#gain, context.currentTime, FADE));
+  }
+
+  /** What it plays, as loud as the guest plays it, until that is ended. Undefined where this computer has no way to play. */
+  async tap(): Promise<{ stream: MediaStream; end: () => void } | undefined> {
+    const device = await this.#open().catch(() => undefined);
+    if (!device) return undefined;
+    const { context, node } = device;
+    const tap = context.createMediaStreamDestination();
+    node.connect(tap);
+    // Silence is recorded too.
+    const keepOn = setInterval(() => useSoundOutput(context), 1000);
+    useSoundOutput(context);
+    return {
+      stream: tap.stream,
+      end: () => {
+        clearInterval(keepOn);
+        node.disconnect(tap);
+      },
+    };
   }
 
   /** Let the guest hear the microphone. Throws what getUserMedia() does. */
@@ -103,8 +100,8 @@ export class SoundSession {
     void this.#device?.then(({ node }) => this.#tell(node, { type: 'listen', isOn: false }));
   }
 
-  #receive(port: MessagePort, message: AudioMessage): void {
-    port.postMessage({ type: 'heard' } satisfies AudioMessage);
+  #receive(message: AudioMessage): void {
+    this.port.post({ type: 'heard' });
     if (message.type === 'recording') this.onRecording(message.isOn);
     else if (message.type === 'rest') void this.#device?.then(({ node }) => this.#tell(node, { type: 'rest', stream: message.stream }));
     // Where this computer has no way to play there is nothing to hear; the next try is with what comes next.
@@ -137,15 +134,13 @@ export class SoundSession {
   }
 
   #hear(context: AudioContext, message: FromWorklet): void {
-    const port = this.#port;
     if (message.type === 'voice') {
-      if (this.#voice)
-        port?.postMessage({ type: 'voice', data: new Uint8Array(message.samples.buffer as ArrayBuffer) } satisfies AudioMessage);
+      if (this.#voice) this.port.post({ type: 'voice', data: new Uint8Array(message.samples.buffer as ArrayBuffer) });
       // Nobody has to play for that.
       useSoundOutput(context);
       return;
     }
-    port?.postMessage({ type: 'clock', frames: message.frames } satisfies AudioMessage);
+    this.port.post({ type: 'clock', frames: message.frames });
     const { isPlaying, waiting, gaps } = message;
     this.#state.value = { isPlaying, gaps, delay: Math.round(1000 * (waiting / RATE + context.baseLatency + context.outputLatency)) };
   }

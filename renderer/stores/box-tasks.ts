@@ -177,6 +177,7 @@ export const useBoxTasks = defineStore('box-tasks', () => {
 
   return {
     tasks,
+    during,
     dismiss,
     cancel,
     clone,

@@ -2,7 +2,6 @@ import { defineStore } from 'pinia';
 import { ref } from 'vue';
 import type { VmView } from '../../main/contract';
 import { onPort } from '../box-ports';
-import { request } from '../bridge';
 import { ScreenSession } from '../screen/screen-session';
 
 /** One screen per VM, kept with its last picture while the user looks elsewhere. */
@@ -15,7 +14,7 @@ export const useScreens = defineStore('screens', () => {
   const isFullScreen = ref(false);
 
   function listen(): void {
-    onPort('screen', (vm, port) => session(vm).connect(port));
+    onPort('screen', (vm, port) => session(vm).port.connect(port));
     window.hartbox.on('app.window', ({ visible, fullScreen }) => {
       isVisible.value = visible;
       isFullScreen.value = fullScreen;
@@ -33,24 +32,20 @@ export const useScreens = defineStore('screens', () => {
 
   /** Its picture is to come once more. */
   function again(vm: string): void {
-    const screen = session(vm);
-    if (!screen.isConnected) return;
-    screen.disconnect();
+    const { port } = session(vm);
+    if (!port.isConnected) return;
+    port.disconnect();
     connect(vm);
   }
 
   /** What has ended is no longer connected. */
   function follow(vm: VmView, active: boolean): void {
-    if (!active) sessions.get(vm.id)?.disconnect();
+    if (!active) sessions.get(vm.id)?.port.disconnect();
   }
 
   /** Connect a VM's screen while it runs. */
   function connect(vm: string): void {
-    const screen = session(vm);
-    if (screen.isConnected) return;
-    screen.expectConnection();
-    // If the VM has ended meanwhile there is nothing to connect to, and its state says so.
-    request('vm.connect', vm, 'screen').catch(() => screen.disconnect());
+    session(vm).port.ask(vm, 'screen');
   }
 
   /** Remember what it shows, for its card. */

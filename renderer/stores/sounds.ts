@@ -25,7 +25,7 @@ export const useSounds = defineStore('sounds', () => {
   const chosen = ref<Record<string, { volume: number; muted: boolean }>>({});
 
   function listen(): void {
-    onPort('audio', (vm, port) => session(vm).connect(port));
+    onPort('audio', (vm, port) => session(vm).port.connect(port));
   }
 
   function session(vm: string): SoundSession {
@@ -44,7 +44,7 @@ export const useSounds = defineStore('sounds', () => {
     const isThere = active && vm.hasSound;
     if (!isThere) {
       const known = sessions.get(vm.id);
-      if (!known?.isConnected) return;
+      if (!known?.port.isConnected) return;
       known.disconnect();
       recording.delete(vm.id);
       delete microphones.value[vm.id];
@@ -53,10 +53,7 @@ export const useSounds = defineStore('sounds', () => {
     const sound = session(vm.id);
     const { volume, muted } = levelOf(vm);
     sound.setVolume(volume, muted);
-    if (sound.isConnected) return;
-    sound.expectConnection();
-    // If the VM has ended meanwhile there is nothing to connect to, and its state says so.
-    request('vm.connect', vm.id, 'audio').catch(() => sound.disconnect());
+    sound.port.ask(vm.id, 'audio');
   }
 
   function levelOf({ id, sound }: VmView): { volume: number; muted: boolean } {

@@ -31,18 +31,29 @@ declare global {
 function count(): void {
   const counted: Counted = { spot: { x: 0, y: 0 }, value: -1, came: 0, drawn: 0, bytes: 0, spent: 0 };
   window.counted = counted;
+  const see = (x: number, y: number, width: number, height: number, pixels: Uint8Array | Uint8ClampedArray): void => {
+    counted.bytes += pixels.length;
+    const [left, top] = [counted.spot.x - x, counted.spot.y - y];
+    if (left < 0 || top < 0 || left >= width || top >= height) return;
+    const at = 4 * (top * width + left);
+    const value = pixels[at] | (pixels[at + 1] << 8) | (pixels[at + 2] << 16);
+    if (value !== counted.value) counted.came++;
+    counted.value = value;
+  };
+  const canvas = CanvasRenderingContext2D.prototype as unknown as Record<'putImageData', (...args: unknown[]) => void>;
+  const { putImageData } = canvas;
+  canvas.putImageData = function (this: unknown, ...args) {
+    const [{ width, height, data }, x, y] = args as [ImageData, number, number];
+    see(x, y, width, height, data);
+    const start = performance.now();
+    Reflect.apply(putImageData, this, args);
+    counted.spent += performance.now() - start;
+  };
   const calls = WebGL2RenderingContext.prototype as unknown as Record<'texSubImage2D' | 'drawArrays', (...args: unknown[]) => void>;
   const { texSubImage2D, drawArrays } = calls;
   calls.texSubImage2D = function (this: unknown, ...args) {
     const [, , x, y, width, height, , , pixels] = args as [number, number, number, number, number, number, number, number, Uint8Array];
-    counted.bytes += pixels.length;
-    const [left, top] = [counted.spot.x - x, counted.spot.y - y];
-    if (left >= 0 && top >= 0 && left < width && top < height) {
-      const at = 4 * (top * width + left);
-      const value = pixels[at] | (pixels[at + 1] << 8) | (pixels[at + 2] << 16);
-      if (value !== counted.value) counted.came++;
-      counted.value = value;
-    }
+    see(x, y, width, height, pixels);
     const start = performance.now();
     Reflect.apply(texSubImage2D, this, args);
     counted.spent += performance.now() - start;

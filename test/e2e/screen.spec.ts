@@ -35,6 +35,34 @@ function shownIn(page: Page): Promise<Shown> {
   });
 }
 
+/** What is seen in a film: how wide its pictures are, and which of the console's colours most of one has. */
+function seenIn(page: Page, film: Buffer): Promise<{ sizes: number[]; colours: string[] }> {
+  return page.evaluate(async (encoded) => {
+    const video = document.createElement('video');
+    video.muted = true;
+    video.src = URL.createObjectURL(new Blob([Uint8Array.from(atob(encoded), (byte) => byte.charCodeAt(0))], { type: 'video/webm' }));
+    const [sizes, colours] = [new Set<number>(), new Set<string>()];
+    const look = (): void => {
+      sizes.add(video.videoWidth);
+      const context = new OffscreenCanvas(1, 1).getContext('2d');
+      context?.drawImage(video, 0, 0, 1, 1);
+      const [red, green, blue] = [...(context?.getImageData(0, 0, 1, 1).data ?? [])].map((value) => value > 100);
+      const colour = { 'true,false,false': '41', 'false,true,false': '42', 'true,false,true': '45', 'false,false,true': '44' }[
+        `${red},${green},${blue}`
+      ];
+      if (colour !== undefined) colours.add(colour);
+      video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+    await new Promise((resolve, reject) => {
+      video.onended = resolve;
+      video.onerror = () => reject(new Error(video.error?.message));
+      video.play().catch(reject);
+    });
+    return { sizes: [...sizes], colours: [...colours].sort() };
+  }, film.toString('base64'));
+}
+
 function hashOf(pixels: Uint32Array): number {
   return pixels.reduce((hash, word) => (Math.imul(hash, 31) + word) | 0, 0);
 }
@@ -95,11 +123,39 @@ test("shows the guest's screen as it is, types and points there, follows the win
   await expect(page.getByText(`A picture of “${NAME}” was saved to ${saved}.`)).toBeVisible();
   expect(readPng(await readFile(saved))).toMatchObject({ width: (await shownIn(page)).width });
 
+  // A film of it goes on while the user looks elsewhere, while the window is hidden, and when the picture has another size.
+  const film = join(home.path, 'film.webm');
+  await app.electron.evaluate(({ dialog }, filePath) => {
+    Object.assign(dialog, { showSaveDialog: () => Promise.resolve({ canceled: false, filePath }) });
+  }, film);
+  await page.getByRole('button', { name: 'Record a film' }).click();
+  await expect(page.getByText(`Recording “${NAME}”`)).toBeVisible();
+  await page.waitForTimeout(500);
+  await tab('Serial').click();
+  const colours = ['41', '42', '45'];
+  await machine.command(
+    `for c in ${colours.join(' ')}; do printf "\\033[\${c}m\\033[2J" > /dev/tty0; sleep 1; done; echo fil''med`,
+    'filmed',
+  );
+  await app.electron.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].hide());
+  await page.waitForTimeout(1000);
+  await app.electron.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].show());
+  await tab('Screen').click();
   await app.electron.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].setSize(760, 560));
   await expect.poll(async () => (await shownIn(page)).width).toBeLessThan(761);
   await expectSame(app, home);
+  await page.waitForTimeout(1000);
+  await page.getByRole('button', { name: 'End the recording' }).click();
+  await expect(page.getByText(`A film of “${NAME}” was saved to ${film}.`)).toBeVisible();
 
+  // The app plays no films.
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('Page.setBypassCSP', { enabled: true });
   await page.reload();
   await expect(tab('Screen')).toHaveAttribute('aria-selected', 'true');
   await expectSame(app, home);
+  expect(await seenIn(page, await readFile(film))).toEqual({
+    sizes: expect.arrayContaining([(await shownIn(page)).width]),
+    colours: ['41', '42', '44', '45'],
+  });
 });
