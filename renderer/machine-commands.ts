@@ -4,7 +4,9 @@ import {
   Copy,
   CopyPlus,
   FolderOpen,
+  FolderSymlink,
   Hammer,
+  HardDrive,
   Network,
   Pause,
   PencilLine,
@@ -50,6 +52,8 @@ const commands = {
     in: ['off', 'failed', 'preparing', 'starting', 'running', 'paused', 'stopping'],
     separated: true,
   },
+  drives: { icon: HardDrive, label: 'machine.drives', in: ['running', 'paused'] },
+  shares: { icon: FolderSymlink, label: 'machine.shares', in: ['running', 'paused'] },
   network: { icon: Network, label: 'machine.network', in: ['running', 'paused', 'stopping'] },
   inside: { icon: Activity, label: 'machine.inside', in: ['running', 'paused', 'stopping'] },
   log: {
@@ -159,6 +163,10 @@ export function useMachineCommands(): (command: MachineCommand, vm: VmView) => P
         return library.ask('library.show-files', vm.id);
       case 'settings':
         await router.push({ name: 'settings', params: { id: vm.id } });
+        return;
+      case 'drives':
+      case 'shares':
+        await router.push({ name: 'settings', params: { id: vm.id }, query: { find: command === 'drives' ? 'drive' : 'share' } });
         return;
       case 'network':
         await router.push({ name: 'network', params: { id: vm.id } });

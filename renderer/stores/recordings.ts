@@ -29,7 +29,12 @@ export const useRecordings = defineStore('recordings', () => {
     boxes.during('recordingBegins', { name: vm.name }, async () => {
       if (recorders.has(vm.id)) return undefined;
       const id = await request('recording.begin', vm.id);
-      if (id !== null) void boxes.during('recording', { name: vm.name }, () => record(vm, screen, id));
+      if (id !== null) {
+        const film = record(vm, screen, id);
+        // Where it is and how it goes is told once it has ended.
+        const tell = (): Promise<void> => boxes.during('recordingEnds', { name: vm.name }, () => film);
+        film.then(tell, tell);
+      }
       return undefined;
     });
 
