@@ -117,6 +117,11 @@ describe('Board', () => {
     const stroke = [1, 0].map((value) => ({ type: 1, code: 30, value }));
     expect(board.report('keyboard', stroke)).toBe(true);
     expect(String.fromCharCode(board.bus.read(0x10000000, 1))).toBe('a');
+    // Shift is held when the machine is switched on again.
+    board.report('keyboard', [{ type: 1, code: 42, value: 1 }]);
+    await board.powerOn();
+    board.report('keyboard', stroke);
+    expect(String.fromCharCode(board.bus.read(0x10000000, 1))).toBe('a');
     const burst = Array.from({ length: 1000 }, () => stroke).flat();
     const heard = Array.from({ length: 100 }, () => board.report('keyboard', burst));
     expect([65, 66, 67]).toContain(heard.indexOf(false));

@@ -138,7 +138,7 @@ export class Board {
   /** Undefined for a machine without. */
   readonly soundCard: VirtioSound | undefined;
   private readonly inputs: ReadonlyMap<InputKind, HumanInput>;
-  private readonly serialKeyboard = new SerialKeyboard();
+  private serialKeyboard = new SerialKeyboard();
   /** More was typed than the guest reads. */
   private serialIsFull = false;
 
@@ -324,6 +324,9 @@ export class Board {
     this.virtio.powerOn();
     this.devices.reset();
     this.bootScreen?.reset();
+    // The driver that it had may have been told of keys that were let go.
+    this.serialKeyboard = new SerialKeyboard();
+    this.serialIsFull = false;
     // Requests from before a reboot may still write to memory.
     for (const transport of this.virtio.transports) await transport.drained();
     this.load();
