@@ -101,6 +101,8 @@ const DESKTOP_FILES: readonly AddedFile[] = [
       'Section "OutputClass"\n  Identifier "virtio"\n  MatchDriver "virtio_gpu"\n  Driver "modesetting"\n  Option "AccelMethod" "none"\nEndSection\n\n' +
       'Section "ServerFlags"\n  Option "BlankTime" "0"\n  Option "StandbyTime" "0"\n  Option "SuspendTime" "0"\n  Option "OffTime" "0"\nEndSection\n',
   },
+  // lightdm waits for the screen. Loaded when udev comes to it, behind all else that a boot begins, the driver was there 20 seconds later.
+  { path: 'etc/modules-load.d/hartbox-desktop.conf', contents: 'virtio_gpu\nvirtio_input\n' },
   // From Xorg's start until Xfce has drawn its background it is a minute here: a screen with its colour and a waiting pointer says that it goes on.
   // lightdm would end if this failed.
   {

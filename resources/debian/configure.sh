@@ -58,10 +58,12 @@ dpkg --force-unsafe-io --force-confold --configure -a
 
 cp -p /run/hartbox/scripts/* $info
 # What only a trigger of dpkg would do, which runs where packages are unpacked by it: programs find icons without looking through all folders.
-[ ! -x /usr/bin/gtk-update-icon-cache ] || for theme in /usr/share/icons/*/index.theme; do gtk-update-icon-cache --quiet --force "${theme%/*}"; done
+[ ! -x /usr/bin/gtk-update-icon-cache ] || for theme in /usr/share/icons/*/index.theme; do gtk-update-icon-cache --quiet --force "${theme%/*}" || :; done
 
 rm -f /usr/sbin/policy-rc.d /etc/ssh/ssh_host_*
 systemctl enable systemd-networkd systemd-resolved hartbox-first-boot hartbox-grow-disk 2> /dev/null
+# Looks after snapshots of LVM, which is not there, each time that a box starts.
+systemctl disable e2scrub_reap e2scrub_all.timer 2> /dev/null || :
 ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 if [ -e /usr/sbin/lightdm ]; then
   systemctl set-default graphical.target 2> /dev/null
