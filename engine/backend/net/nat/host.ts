@@ -66,7 +66,8 @@ export interface PingEvents {
 
 /** What the network of a guest needs of the host; tests put their own in. */
 export interface NetworkHost {
-  connect(address: string, port: number, events: SocketEvents): HostSocket;
+  /** `otherwise` is tried where nobody is at `address`. */
+  connect(address: string, port: number, events: SocketEvents, otherwise?: string): HostSocket;
   /** Throws what Node does: EADDRINUSE, EACCES. `accept` returns undefined to turn a connection away. */
   listen(
     address: string,

@@ -307,10 +307,13 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
     const { bytes, targetAt, addressLength } = packet;
     const family: Family = addressLength === 4 ? 4 : 6;
     let address: IpAddress = bytes.slice(targetAt, targetAt + addressLength);
+    let otherwise: string | undefined;
     if (this.isOurs(bytes, targetAt, addressLength)) {
       if (port === DNS_PORT) return new DnsTcpService(this.dns, (connection) => this.tcp.forget(connection));
       if (!this.isHost(address, family)) return 'refused';
+      // Many programs of the host listen at one of the two alone, and the guest cannot know at which.
       address = LOOPBACK[family];
+      otherwise = formatAddress(LOOPBACK[family === 4 ? 6 : 4]);
     } else {
       if (this.isForMany(bytes, targetAt, addressLength)) return 'ignored';
       const reason = this.whyNot(packet, port);
@@ -321,7 +324,7 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
     }
     return new TcpRelay(
       this.writer,
-      (events) => this.host.connect(formatAddress(address), port, events),
+      (events) => this.host.connect(formatAddress(address), port, events, otherwise),
       (relay, code) => this.unreachable(relay, code),
       (relay) => this.tcp.forget(relay.connection),
     );

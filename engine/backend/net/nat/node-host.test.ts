@@ -1,5 +1,6 @@
 import dgram from 'node:dgram';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
@@ -44,6 +45,43 @@ describe("The host's datagrams", () => {
       socket.close();
       here.socket.close();
     }
+  });
+});
+
+describe("The host's connections", () => {
+  const connect = (address: string, port: number, otherwise: string): Promise<string> =>
+    new Promise((resolve) => {
+      let text = '';
+      const socket = nodeHost.connect(
+        address,
+        port,
+        {
+          connected: () => void socket.write(Buffer.from('ping')),
+          data: (bytes) => {
+            text += Buffer.from(bytes).toString();
+            socket.reset();
+          },
+          ended: () => {},
+          drained: () => {},
+          socketClosed: (code) => resolve(text || String(code)),
+        },
+        otherwise,
+      );
+    });
+
+  it('find who listens at the other of two addresses, and hear that nobody does at either', async () => {
+    const server = net.createServer((socket) => socket.on('error', () => {}).pipe(socket));
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = server.address() as net.AddressInfo;
+    try {
+      expect(await connect('::1', port, '127.0.0.1')).toBe('ping');
+      expect(await connect('127.0.0.1', port, '::1')).toBe('ping');
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+    expect(await connect('127.0.0.1', port, '::1')).toBe('ECONNREFUSED');
   });
 });
 

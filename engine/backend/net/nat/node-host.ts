@@ -144,10 +144,24 @@ function familyOf(address: string): Family {
   return address.includes(':') ? 6 : 4;
 }
 
+/** Two addresses in the place of a name, which Node tries one after the other. */
+function both(...addresses: string[]): net.LookupFunction {
+  return (_name, _options, call) =>
+    call(
+      null,
+      addresses.map((address) => ({ address, family: familyOf(address) })),
+    );
+}
+
 /** The host as Node shows it. */
 export const nodeHost: NetworkHost = {
-  connect(address, port, events) {
-    const socket = new NodeSocket(net.connect({ host: address, port, allowHalfOpen: true, noDelay: true }));
+  connect(address, port, events, otherwise) {
+    const options = { port, allowHalfOpen: true, noDelay: true };
+    const socket = new NodeSocket(
+      otherwise === undefined
+        ? net.connect({ ...options, host: address })
+        : net.connect({ ...options, host: 'localhost', autoSelectFamily: true, lookup: both(address, otherwise) }),
+    );
     socket.events = events;
     return socket;
   },
