@@ -137,7 +137,8 @@ class Development {
       return true;
     } catch (error) {
       if (over.signal.aborted) return false;
-      if (this.once || !(error instanceof VmError)) throw error;
+      // Without a keyboard and a watch no build would follow.
+      if (this.once || !(error instanceof VmError) || !(terminal.isInteractive || values.buildWatch)) throw error;
       // The output of a build is there already.
       terminal.tell(error.code === 'build-failed' ? `the build failed (${error.params?.['how'] ?? ''}).` : error.message);
       const goesOn = isHeld && this.machine?.state === 'paused';

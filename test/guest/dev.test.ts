@@ -65,5 +65,8 @@ describe('hartbox dev', () => {
     const failed = await hartbox(['dev', 'kit', '--once'], { env });
     expect(failed).toMatchObject({ code: 125 });
     expect(failed.stderr).toContain('The build failed (exit code 1)');
+    // Nor is there anything to wait for where nothing is watched, and nobody types.
+    expect(await hartbox(['set', 'kit', 'buildWatch=off'], { env })).toMatchObject({ code: 0 });
+    expect(await hartbox(['dev', 'kit'], { env })).toMatchObject({ code: 125 });
   });
 });
