@@ -25,7 +25,8 @@ export interface DatagramSocket {
 
 const AF_INET = 2;
 const AF_INET6: Partial<Record<NodeJS.Platform, number>> = { linux: 10, darwin: 30 };
-const SOCK_DGRAM = 2;
+/** SOCK_DGRAM, and on Linux SOCK_CLOEXEC: programs that are started have no part in it. */
+const TYPE = process.platform === 'linux' ? 2 | 0o2000000 : 2;
 /** Level and option of IPv6 alone, and for the hop limit. */
 const V6_ONLY: Partial<Record<NodeJS.Platform, [number, number]>> = { linux: [41, 26], darwin: [41, 27] };
 const HOPS: Partial<Record<NodeJS.Platform, Record<4 | 6, [number, number]>>> = {
@@ -89,7 +90,7 @@ function loadCalls(): Calls | undefined {
 export function openDatagramSocket(family: 4 | 6, protocol = 0): DatagramSocket | undefined {
   const host = hostCalls();
   const domain = family === 4 ? AF_INET : AF_INET6[process.platform];
-  const fd = host?.socket(domain, SOCK_DGRAM, protocol) ?? -1;
+  const fd = host?.socket(domain, TYPE, protocol) ?? -1;
   if (!host || fd < 0) return undefined;
   const only = V6_ONLY[process.platform];
   if (family === 6 && only) host.setsockopt(fd, ...only, numberBytes(1), 4);

@@ -1,9 +1,10 @@
 import dgram from 'node:dgram';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { openDatagramSocket } from '../../../host/datagram-socket';
 import { hostLibrary } from '../../../host/host-library';
 import { type DatagramEvents, USUAL_HOPS } from './host';
 import { isInHostsFile } from './hosts-file';
@@ -44,6 +45,18 @@ describe("The host's datagrams", () => {
     } finally {
       socket.close();
       here.socket.close();
+    }
+  });
+});
+
+describe.skipIf(!canTell)('A socket of our own', () => {
+  it('is not handed to programs that are started', () => {
+    const { fd } = openDatagramSocket(4)!;
+    try {
+      const flags = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))!;
+      expect(Number.parseInt(flags[1], 8) & 0o2000000).not.toBe(0);
+    } finally {
+      closeSync(fd);
     }
   });
 });
