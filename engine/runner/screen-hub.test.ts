@@ -167,6 +167,30 @@ describe('ScreenHub', () => {
     for (const event of ['picture', 'damage', 'cursor'] as const) expect(screens[0].listenerCount(event)).toBe(0);
   });
 
+  it('is not drowned by a guest that changes sizes and draws without end', async () => {
+    hub.attach(machine());
+    const window = open();
+    window.say({ type: 'look', screen: 0 });
+    const [small, large] = [new TestPicture(64, 64, 0xff112233), new TestPicture(4000, 4000, 0xff445566)];
+    const begin = performance.now();
+    for (let i = 0; i < 2000; i++) {
+      screens[0].show(i % 2 ? small : large);
+      screens[0].damage({ x: 0, y: 0, width: 4000, height: 4000 });
+      if (i % 20 === 0) await new Promise(setImmediate);
+    }
+    expect(performance.now() - begin).toBeLessThan(5000);
+    expect(window.posted.length).toBeLessThanOrEqual(SCREEN_WINDOW);
+    await vi.waitFor(
+      () => {
+        for (let i = 0; i < SCREEN_WINDOW; i++) window.say({ type: 'shown' });
+        const last = window.posted.findLastIndex(({ type }) => type === 'size');
+        expect(window.posted[last]).toEqual({ type: 'size', width: 64, height: 64 });
+        expect(window.posted.slice(last).some(({ type }) => type === 'tiles')).toBe(true);
+      },
+      { timeout: 10_000, interval: 50 },
+    );
+  });
+
   it('tells of other sizes, and of a screen that goes dark', async () => {
     hub.attach(machine());
     const window = open();

@@ -17,8 +17,10 @@ export class ScreenSender {
   #differ: TileDiffer | undefined;
   /** Damage since the last look began. */
   #damage: Rectangle | undefined;
+  /** The picture may have another size than the differ: the next look begins with that. */
+  #isOther = true;
   /** The size, or the pointer, is to be sent. */
-  #sizeIsDue = true;
+  #sizeIsDue = false;
   #cursorIsDue = true;
   #cursor: ScreenCursor | undefined;
   /** A look is under way: what it has found, or not yet found, is not all sent. */
@@ -90,11 +92,8 @@ export class ScreenSender {
   /** What the scanout has is what is to be sent. */
   #takeOver(): void {
     const { size } = this.scanout;
-    if (size?.width !== this.#differ?.width || size?.height !== this.#differ?.height) {
-      this.#differ = size && new TileDiffer(size.width, size.height, (part, target) => this.scanout.read(part, target));
-      this.#damage = undefined;
-      this.#sizeIsDue = true;
-    }
+    if (size?.width !== this.#differ?.width || size?.height !== this.#differ?.height) this.#isOther = true;
+    if (this.#isOther) this.#damage = undefined;
     if (size) this.#damaged({ x: 0, y: 0, ...size });
     else this.#schedule();
   }
@@ -106,20 +105,31 @@ export class ScreenSender {
 
   /** Look as soon as it is time to, and there is room to tell of it. */
   #schedule(): void {
-    const isDue = this.#sizeIsDue || this.#cursorIsDue || this.#damage !== undefined;
+    const isDue = this.#isOther || this.#cursorIsDue || this.#damage !== undefined;
     if (this.#timer || this.#isLooking || this.#isResting || !isDue || !this.#hasRoom) return;
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
         this.#isLooking = true;
-        this.#nextLook = performance.now() + FRAME_MS;
-        this.#spent = 0;
+        const begin = performance.now();
+        this.#nextLook = begin + FRAME_MS;
+        // Not when the guest changes it, which may be a thousand times a second: it takes memory, and a while.
+        if (this.#isOther) this.#beginAnew();
+        this.#spent = performance.now() - begin;
         if (this.#damage) this.#differ?.damage(this.#damage);
         this.#damage = undefined;
         this.#send();
       },
       Math.max(0, this.#nextLook - performance.now()),
     );
+  }
+
+  #beginAnew(): void {
+    const { size } = this.scanout;
+    this.#isOther = false;
+    this.#sizeIsDue = true;
+    this.#differ = size && new TileDiffer(size.width, size.height, (part, target) => this.scanout.read(part, target));
+    this.#damage = size && { x: 0, y: 0, ...size };
   }
 
   get #hasRoom(): boolean {
@@ -156,8 +166,8 @@ export class ScreenSender {
       const { width, height, hotX, hotY, pixels } = this.#cursor ?? { width: 0, height: 0, hotX: 0, hotY: 0, pixels: new Uint8Array(0) };
       return { type: 'cursor', width, height, hotX, hotY, data: pixels.slice() };
     }
-    // Of a screen that is dark there is nothing to read.
-    const update = this.scanout.size && this.#differ?.next(SCREEN_MESSAGE);
+    // Of a screen that is dark there is nothing to read, and of another picture the next look tells.
+    const update = this.scanout.size && !this.#isOther && this.#differ?.next(SCREEN_MESSAGE);
     // A message carries all of the memory that its view is of.
     return update && { type: 'tiles', parts: update.parts, data: update.data.slice() };
   }
