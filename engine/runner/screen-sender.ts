@@ -167,7 +167,8 @@ export class ScreenSender {
       return { type: 'cursor', width, height, hotX, hotY, data: pixels.slice() };
     }
     // Of a screen that is dark there is nothing to read, and of another picture the next look tells.
-    const update = this.scanout.size && !this.#isOther && this.#differ?.next(SCREEN_MESSAGE);
+    if (!this.scanout.size || this.#isOther) return undefined;
+    const update = this.#differ?.next(SCREEN_MESSAGE);
     // A message carries all of the memory that its view is of.
     return update && { type: 'tiles', parts: update.parts, data: update.data.slice() };
   }

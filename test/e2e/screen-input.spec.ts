@@ -107,14 +107,14 @@ test('shares the clipboard with the guest that has the keyboard, and sends it fi
   const [grab, answer] = [printed(7, words(0, 1)), printed(4, words(0, 1), Buffer.from('from the guest'))];
   await machine.command(`printf '${grab}' >&3; echo cop''ied`, 'copied');
   await machine.command(
-    `(until grep -q now /tmp/go; do usleep 100000; done; printf '${grab}' >&3; for i in 1 2 3; do sleep 1; printf '${answer}' >&3; done) 2> /dev/null & echo re''ady`,
+    `(until [ -e /tmp/go ]; do usleep 100000; done; printf '${grab}' >&3; for i in 1 2 3; do sleep 1; printf '${answer}' >&3; done) 2> /dev/null & echo re''ady`,
     'ready',
   );
   expect(await read()).toBe('from the host');
   await tab('Screen').click();
   await stage.click();
   // Its screen has a shell too.
-  await page.keyboard.type('echo now > /tmp/go\n');
+  await page.keyboard.type('touch /tmp/go\n');
   await expect.poll(read, { timeout: 20_000 }).toBe('from the guest');
 
   await tab('Serial').click();
