@@ -15,8 +15,11 @@ const { O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = fs.constants;
 
 /** A call that takes longer than this, in milliseconds, was one that waited for a disk or a network. */
 const SLOW = 1;
-/** So long, in milliseconds, others like it are then left to Node's threads. */
-const SLOW_FOR = 1000;
+/**
+ * So many times as long others are then left to Node's threads: devices wait for a share a twentieth of the time at most. Not much longer, as most slow
+ * calls are none: this thread had to leave its processor to another.
+ */
+const SLOW_FOR = 20;
 let slowUntil = 0;
 
 /** Never do anything at once from now on: what never answered would stop all devices, and nobody could stop the box. */
@@ -35,7 +38,7 @@ async function quickly<T>(atOnce: () => T, byThreads: () => Promise<T>): Promise
     return atOnce();
   } finally {
     const end = performance.now();
-    if (end - begun > SLOW) slowUntil = Math.max(slowUntil, end + SLOW_FOR);
+    if (end - begun > SLOW) slowUntil = Math.max(slowUntil, end + SLOW_FOR * (end - begun));
   }
 }
 
