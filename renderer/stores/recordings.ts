@@ -88,13 +88,13 @@ function written(recorder: MediaRecorder, id: number): Promise<void> {
     };
     recorder.addEventListener('dataavailable', ({ data }) => {
       last = last.then(() => give(data));
-      last.catch((error: unknown) => {
+      last.catch((error: Error) => {
         if (recorder.state === 'recording') recorder.stop();
-        reject(error as Error);
+        reject(error);
       });
     });
     recorder.addEventListener('stop', () => void last.then(() => resolve(), reject));
-    recorder.addEventListener('error', (event) => reject((event as ErrorEvent).error as Error));
+    recorder.addEventListener('error', (event) => reject(event.error as Error));
     recorder.start(PIECE_MS);
   });
 }

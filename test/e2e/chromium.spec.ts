@@ -47,11 +47,11 @@ async function openBeside(browser: Browser, app: HartboxApp): Promise<{ page: Pa
     ] as const),
   );
   await app.page.evaluate(() => {
-    const tell = (window as unknown as { tellTheBrowser(name: string, notice: unknown): void }).tellTheBrowser;
+    const tell = (window as unknown as { tellTheBrowser: (name: string, notice: unknown) => void }).tellTheBrowser;
     for (const name of ['vm.changed', 'vm.removed'] as const) window.hartbox.on(name, (notice) => tell(name, notice));
   });
   await page.addInitScript(() => {
-    const ask = (window as unknown as { askTheApp(name: string, args: unknown[]): Promise<never> }).askTheApp;
+    const ask = (window as unknown as { askTheApp: (name: string, args: unknown[]) => Promise<never> }).askTheApp;
     const bridge: Bridge = {
       request: (name, ...args) => ask(name, args),
       on: (name, listener) => {

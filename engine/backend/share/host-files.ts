@@ -161,15 +161,9 @@ export const chmod = both<[path: HostPath, mode: number]>(fs.chmodSync, promisif
 export const chown = both<[path: HostPath, uid: number, gid: number]>(fs.chownSync, promisify(fs.chown));
 export const lchown = both<[path: HostPath, uid: number, gid: number]>(fs.lchownSync, promisify(fs.lchown));
 export const lutimes = both<[path: HostPath, accessed: number, modified: number]>(fs.lutimesSync, promisify(fs.lutimes));
-export const mkdir = both<[path: HostPath, mode: number]>(
-  fs.mkdirSync,
-  promisify(fs.mkdir) as (path: HostPath, mode: number) => Promise<void>,
-);
-export const rmdir = both<[path: HostPath]>(fs.rmdirSync, promisify(fs.rmdir) as (path: HostPath) => Promise<void>);
-export const symlink = both<[target: HostPath, path: HostPath]>(
-  fs.symlinkSync,
-  promisify(fs.symlink) as (target: HostPath, path: HostPath) => Promise<void>,
-);
+export const mkdir = both<[path: HostPath, mode: number]>(fs.mkdirSync, promisify(fs.mkdir));
+export const rmdir = both<[path: HostPath]>(fs.rmdirSync, promisify(fs.rmdir));
+export const symlink = both<[target: HostPath, path: HostPath]>(fs.symlinkSync, promisify(fs.symlink));
 export const link = both<[from: HostPath, to: HostPath]>(fs.linkSync, promisify(fs.link));
 export const rename = both<[from: HostPath, to: HostPath]>(fs.renameSync, promisify(fs.rename));
 export const unlink = both<[path: HostPath]>(fs.unlinkSync, promisify(fs.unlink));

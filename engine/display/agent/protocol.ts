@@ -37,8 +37,6 @@ export const FILE_DISABLED = 7;
 // Capabilities, by bit.
 const CLIPBOARD_BY_DEMAND = 5;
 export const CLIPBOARD_SELECTION = 6;
-/** The guest takes no files. */
-export const FILES_DISABLED = 13;
 const CLIPBOARD_NO_RELEASE_ON_REGRAB = 16;
 export const CAPABILITIES = (1 << CLIPBOARD_BY_DEMAND) | (1 << CLIPBOARD_SELECTION) | (1 << CLIPBOARD_NO_RELEASE_ON_REGRAB);
 
