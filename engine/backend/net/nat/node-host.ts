@@ -19,6 +19,8 @@ import { whoListens } from './port-owner';
 
 /** Names that the system's resolver did not answer for so long are answered by a failure; it goes on by itself. */
 const LOOKUP_MS = 15_000;
+/** The other loopback address is tried once the first has refused, which it does at once: a host that is only slow, as with many connections, is waited for. */
+const ATTEMPT_MS = 60_000;
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'EIO';
 
@@ -160,7 +162,13 @@ export const nodeHost: NetworkHost = {
     const socket = new NodeSocket(
       otherwise === undefined
         ? net.connect({ ...options, host: address })
-        : net.connect({ ...options, host: 'localhost', autoSelectFamily: true, lookup: both(address, otherwise) }),
+        : net.connect({
+            ...options,
+            host: 'localhost',
+            autoSelectFamily: true,
+            autoSelectFamilyAttemptTimeout: ATTEMPT_MS,
+            lookup: both(address, otherwise),
+          }),
     );
     socket.events = events;
     return socket;

@@ -67,12 +67,16 @@ class Guests {
       one.failed(new Error(`The connection from port ${port} was reset.`));
       return;
     }
+    // On a busy host the NAT says things again.
+    if (flags.includes('S') ? this.acks.has(port) : seq !== this.acks.get(port)) {
+      this.send(port, '.', one.seq, this.acks.get(port)!);
+      return;
+    }
     if (flags.includes('S')) {
       this.acks.set(port, (seq + 1) >>> 0);
       this.send(port, 'P.', one.seq++, this.acks.get(port)!, Uint8Array.of(port & 255));
       return;
     }
-    if (seq !== this.acks.get(port)) return;
     if (payload.length > 0) {
       expect([...payload]).toEqual([port & 255]);
       this.acks.set(port, (seq + 1) >>> 0);
@@ -98,7 +102,11 @@ describe('TCP connections through the NAT to a server of the host', () => {
   let port = 0;
   let guests: Guests;
   beforeAll(async () => {
-    server = createServer({ allowHalfOpen: true }, (socket) => void socket.setNoDelay().pipe(socket));
+    server = createServer({ allowHalfOpen: true }, (socket) => {
+      // Where the test fails they are cut off.
+      socket.on('error', () => socket.destroy());
+      socket.setNoDelay().pipe(socket);
+    });
     await new Promise<void>((resolve) => {
       server.listen({ port: 0, host: '127.0.0.1', backlog: AT_ONCE }, resolve);
     });
@@ -109,11 +117,11 @@ describe('TCP connections through the NAT to a server of the host', () => {
   const atServer = async (): Promise<number> => new Promise((resolve) => server.getConnections((_, count) => resolve(count)));
   const sockets = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
 
-  it('are a thousand at once, and leave nothing', async () => {
+  it('are a thousand at once, and leave nothing', { timeout: 120_000 }, async () => {
     const before = sockets();
     guests = new Guests(port, false);
     const all = Promise.all(Array.from({ length: AT_ONCE }, () => guests.connect()));
-    await vi.waitFor(() => expect(guests.echoed).toBe(AT_ONCE), 20_000);
+    await vi.waitFor(() => expect(guests.echoed).toBe(AT_ONCE), 60_000);
     expect(guests.bench.nat.flows()).toHaveLength(AT_ONCE);
     expect(await atServer()).toBe(AT_ONCE);
     guests.closeAll();
