@@ -133,8 +133,9 @@ function readErrors(host: Calls, fd: number, family: 4 | 6): DatagramError[] {
       if (control.readInt32LE(at + 8) === level && control.readInt32LE(at + 12) === receiveErrors) {
         const error = at + CMSG_HEADER;
         const isTimeExceeded = control[error + 4] === origin && control[error + 5] === timeExceeded;
+        const code = isTimeExceeded ? 'ETTL' : (CODES[control.readUInt32LE(error)] ?? 'EIO');
         errors.push({
-          code: isTimeExceeded ? 'ETTL' : (CODES[control.readUInt32LE(error)] ?? 'EIO'),
+          code,
           address: addressOf(name, 0),
           port: name.readUInt16BE(2),
           by: addressOf(control, error + EXTENDED_ERROR),
