@@ -4,7 +4,7 @@ import { GuestShell, PROMPT } from '../support/guest-shell';
 let shell: GuestShell;
 afterEach(() => shell?.machine.stop());
 
-describe('terminals beside the first', { timeout: 300_000 }, () => {
+describe('terminals beside the first', { timeout: 120_000 }, () => {
   it.each(['mmio', 'pci'] as const)('are hvc1 and so on, each with a shell and a size of its own, on %s', async (bus) => {
     shell = await GuestShell.boot({ consoles: 2, bus, balloon: false });
     const { terminals } = shell.machine;
@@ -25,7 +25,8 @@ describe('terminals beside the first', { timeout: 300_000 }, () => {
         listeners.push(look);
         look();
       });
-    // Each has a shell of its own.
+    // Each has a shell of its own, which may have said so before we listened.
+    for (const terminal of terminals) terminal.write(Buffer.from('\n'));
     await Promise.all([hears(0, PROMPT), hears(1, PROMPT)]);
     terminals[0].resize(100, 30);
     terminals[1].resize(132, 50);
@@ -33,12 +34,11 @@ describe('terminals beside the first', { timeout: 300_000 }, () => {
     terminals[0].write(Buffer.from('echo one $(tty; stty size)\n'));
     terminals[1].write(Buffer.from('echo two $(tty; stty size)\n'));
     await Promise.all([hears(0, /one \/dev\/hvc1 30 100\r/), hears(1, /two \/dev\/hvc2 50 132\r/)]);
-    expect(said[1]).toMatch(/Welcome to Hartbox/);
     expect(said[0]).not.toContain('two');
     // One that ends is followed by another; and the first one goes on as it was.
     said[1] = '';
     terminals[1].write(Buffer.from('exit\n'));
-    await hears(1, PROMPT);
+    await hears(1, new RegExp(`Welcome to Hartbox[^]*${PROMPT.source}`));
     expect(shell.transcript).toMatch(/Welcome to Hartbox/);
     expect((await shell.run('stty size; tty')).output).toMatch(/^24 80\n\/dev\/hvc0\n$/);
   });
