@@ -5,6 +5,8 @@ import { test } from './support/test';
 
 /** Of each page a state that says whether it is there; `:id` is that of a box that runs. */
 const PAGES = [
+  // While it starts, at first.
+  '/box/:id',
   '/',
   '/new',
   '/doctor',
@@ -12,7 +14,6 @@ const PAGES = [
   '/overview',
   '/systems',
   '/log',
-  '/box/:id',
   '/box/:id/inside',
   '/box/:id/log',
   '/box/:id/network',
