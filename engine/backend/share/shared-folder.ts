@@ -6,7 +6,6 @@ import { checkAttributeName, listedAttributes } from './attributes';
 import { FolderHandles, mustBe } from './folder-handles';
 import { FolderListing, type NameBudget } from './folder-listing';
 import * as host from './host-files';
-import { liesLocal } from './mounts';
 import { refusal } from './linux-errors';
 import { OpenFile } from './open-file';
 import { mappedOwners, type Owner, type Owners } from './owners';
@@ -113,9 +112,7 @@ export class SharedFolder {
     let fd: number | undefined;
     try {
       // The one path that is followed wherever it leads: the user's.
-      const real = await realpath(path);
-      if (!(await liesLocal(real))) host.leaveToThreads();
-      fd = await host.openFolderPlace(real);
+      fd = await host.openFolderPlace(await realpath(path));
       const status = await host.fstat(fd);
       // Without /proc there is no confinement.
       mustBe(new NodeTable(status).root, await host.lstat(host.pathIn(fd, '.')));
