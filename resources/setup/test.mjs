@@ -52,7 +52,21 @@ const suites = [
     built: true,
     guest: true,
     command: vitest('guest', {
-      files: ['storage-long', 'power-cut', 'firmware', 'power-button', 'memory-model', 'kernel', 'qemu-command-line', 'balloon', 'images'],
+      files: [
+        ...['storage-long', 'power-cut', 'firmware', 'power-button', 'memory-model', 'kernel', 'qemu-command-line', 'balloon', 'images'],
+        ...['nat.test', 'debugging-runs'],
+      ],
+      env: { HARTBOX_LONG: '1' },
+    }),
+    read: readVitest,
+  },
+  {
+    name: 'long-unit',
+    partOf: 'long',
+    long: true,
+    minutes: 24 * 60,
+    command: vitest('unit', {
+      files: ['test/fuzz', 'host-refusals', 'box-archive', 'killed-library', 'killed-setup', 'images/tar', 'tcp/many', 'qemu/command-line'],
       env: { HARTBOX_LONG: '1' },
     }),
     read: readVitest,
@@ -74,7 +88,7 @@ const suites = [
     built: true,
     guest: true,
     electron: true,
-    command: playwright({ files: ['killed', 'together', 'installed'], env: { HARTBOX_LONG: '1' } }),
+    command: playwright({ files: ['killed', 'together', 'installed', 'screen-lasts'], env: { HARTBOX_LONG: '1' } }),
     read: readPlaywright,
   },
 ];
