@@ -1,19 +1,13 @@
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type Page, chromium, expect } from '@playwright/test';
 import { serveAsset } from '../../main/asset-protocol';
 import type { Bridge } from '../../main/contract';
-import { browsers } from '../../resources/setup/system-packages.mjs';
+import { systemBrowser } from '../support/system-browser';
 import type { HartboxApp } from './support/hartbox-app';
 import { LibraryPage } from './support/library-page';
 import { MachinePage } from './support/machine-page';
 import { test } from './support/test';
 
-const executablePath = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .flatMap((folder) => browsers.map((name) => join(folder, name)))
-  .find((path) => existsSync(path));
 const pages = fileURLToPath(new URL('../../out/renderer', import.meta.url));
 const ADDRESS = 'https://hartbox.test';
 
@@ -68,11 +62,11 @@ async function openBeside(browser: Browser, app: HartboxApp): Promise<{ page: Pa
 }
 
 test("the window's page does in the system's Chromium what it does in Electron", async ({ app }) => {
-  test.skip(executablePath === undefined, 'needs the Debian package chromium');
+  test.skip(systemBrowser === undefined, 'needs the Debian package chromium');
   test.setTimeout(180_000);
   await expect(app.library.heading).toBeVisible();
   const browser = await chromium.launch({
-    executablePath,
+    executablePath: systemBrowser,
     args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'],
   });
   try {

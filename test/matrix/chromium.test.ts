@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Browser, chromium, type Page } from '@playwright/test';
 import { build } from 'vite';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { V8_FLAGS } from '../../engine/hart/v8-flags';
-import { browsers } from '../../resources/setup/system-packages.mjs';
+import { systemBrowser } from '../support/system-browser';
 import { builtFile } from '../../engine/threads/built-file';
 import { type Outcome, runHarts } from './browser-harts';
 
@@ -18,11 +18,6 @@ const WORK = (['interpreted', 'translated', 'checked'] as const).flatMap((tier) 
 type Work = (typeof WORK)[number];
 const named = ({ kind, tier }: Work): string => `${kind}, ${tier}`;
 
-const executablePath = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .flatMap((folder) => browsers.map((name) => join(folder, name)))
-  .find((path) => existsSync(path));
-
 /** The script for the page: the hart as it is in the sources, and the programs. */
 async function bundle(): Promise<string> {
   const result = await build({
@@ -35,8 +30,8 @@ async function bundle(): Promise<string> {
   return output[0].code;
 }
 
-describe.skipIf(executablePath === undefined)(
-  `a hart in Chromium${executablePath === undefined ? ' (skipped: needs the Debian package chromium)' : ''}`,
+describe.skipIf(systemBrowser === undefined)(
+  `a hart in Chromium${systemBrowser === undefined ? ' (skipped: needs the Debian package chromium)' : ''}`,
   () => {
     const helpers = new Uint8Array(readFileSync(builtFile('helpers.wasm')));
     const expected = new Map<string, Outcome>();
@@ -53,7 +48,7 @@ describe.skipIf(executablePath === undefined)(
 
     async function open(flags: readonly string[]): Promise<Page> {
       browser = await chromium.launch({
-        executablePath: executablePath as string,
+        executablePath: systemBrowser as string,
         args: [
           '--no-sandbox',
           '--disable-gpu',

@@ -256,41 +256,23 @@ export function translateDevices(wanted: Wanted, flashNodes: readonly (string | 
   for (const image of images) addByInterface(build, image);
   build.networks.end();
   for (const [unit, node] of flashNodes.entries()) if (node !== undefined) addFlash(build, unit, nodeFor(build, node));
-  const {
-    drives,
-    scsi,
-    entropy,
-    virtioConsole,
-    bus,
-    virtioMmio,
-    shares,
-    load,
-    flash,
-    consoleLine,
-    ports,
-    screens,
-    screenSize,
-    graphics,
-    input,
-  } = build;
-  const { list: network } = build.networks;
   return {
-    drives,
-    scsi,
-    entropy,
-    virtioConsole,
-    bus,
-    virtioMmio,
-    network,
-    shares,
-    load,
-    flash,
-    consoleLine,
-    ports,
-    screens,
-    screenSize,
-    graphics,
-    input,
+    drives: build.drives,
+    scsi: build.scsi,
+    entropy: build.entropy,
+    virtioConsole: build.virtioConsole,
+    bus: build.bus,
+    virtioMmio: build.virtioMmio,
+    shares: build.shares,
+    load: build.load,
+    flash: build.flash,
+    consoleLine: build.consoleLine,
+    ports: build.ports,
+    screens: build.screens,
+    screenSize: build.screenSize,
+    graphics: build.graphics,
+    input: build.input,
+    network: build.networks.list,
   };
 }
 
