@@ -1,4 +1,4 @@
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { Mapping } from '../hart/page-walk';
 
 const [EHDR_BYTES, PHDR_BYTES] = [64, 56];
@@ -24,11 +24,22 @@ export interface CoreContents {
   mappings: readonly Mapping[];
 }
 
+/** Writes an ELF core into a file that is there and empty; nobody but its owner may read it after that. Ends early by throwing the signal's reason. */
+export async function writeCoreFile(path: string, contents: CoreContents, signal?: AbortSignal): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.chmod(0o600);
+    await writeCore(file, contents, signal);
+  } finally {
+    await file.close();
+  }
+}
+
 /**
  * Writes an ELF core of a machine into an empty file: memory by its physical addresses, as QEMU's dump-guest-memory has it, and by the virtual ones
  * that are given; each hart is a thread. GDB reads it.
  */
-export async function writeCore(file: FileHandle, { harts, memory, mappings }: CoreContents): Promise<void> {
+export async function writeCore(file: FileHandle, { harts, memory, mappings }: CoreContents, signal?: AbortSignal): Promise<void> {
   const note = Buffer.concat(harts.map(({ pc, x }, hart) => statusNote(hart, pc, x)));
   const aliases = mappings.flatMap(({ virtual, physical, bytes }) => {
     const at = memory.findIndex(({ base, bytes: { length } }) => physical >= BigInt(base) && physical + bytes <= BigInt(base + length));
@@ -55,6 +66,7 @@ export async function writeCore(file: FileHandle, { harts, memory, mappings }: C
   await file.write(head, 0, head.length, 0);
   for (const [at, { bytes }] of memory.entries()) {
     for (let from = 0; from < bytes.length; from += PIECE) {
+      signal?.throwIfAborted();
       const piece = bytes.subarray(from, from + PIECE);
       if (!isZero(piece)) await file.write(piece, 0, piece.length, places[at] + from);
     }

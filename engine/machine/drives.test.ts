@@ -69,7 +69,7 @@ describe('Drives', () => {
     await expect(drives.attach(drive({ file: disc }))).rejects.toThrow('Only SCSI drives');
     await expect(drives.attach(drive({ file: disc, interface: 'scsi' }))).rejects.toThrow('no SCSI adapter');
     await expect(drives.detach('system')).rejects.toThrow('no SCSI drive');
-    await expect(drives.changeMedium('system', disc, false)).rejects.toThrow('no CD-ROM drive');
+    await expect(drives.changeMedium('system', disc)).rejects.toThrow('no CD-ROM drive');
     expect(inUse(disc)).toBe(false);
     await drives.close();
   });
@@ -94,13 +94,13 @@ describe('Drives', () => {
     const drives = await open({ drives: [{ file: disc, media: 'cdrom', id: 'cd' }] });
     const unit = drives.adapters[0].device.unit({ target: 0, lun: 0 })!;
     unit.locked = true;
-    await expect(drives.changeMedium('cd', disk, false)).rejects.toMatchObject({ kind: 'State' });
+    await expect(drives.changeMedium('cd', disk)).rejects.toMatchObject({ kind: 'State' });
     expect(unit.medium?.name).toBe(disc);
-    await drives.changeMedium('cd', disk, true);
+    await drives.changeMedium('cd', disk, { force: true });
     expect(unit.medium?.name).toBe(disk);
-    await drives.changeMedium('cd', undefined, true);
+    await drives.changeMedium('cd', undefined, { force: true });
     expect(unit.medium).toBeUndefined();
-    await expect(drives.changeMedium('cd', join(folder, 'missing'), false)).rejects.toThrow('missing');
+    await expect(drives.changeMedium('cd', join(folder, 'missing'))).rejects.toThrow('missing');
     await drives.close();
   });
 });

@@ -5,7 +5,8 @@ import { VirtioBlock } from '../virtio/devices/block';
 import { VirtioScsi } from '../virtio/devices/scsi/device';
 import type { UnitAddress } from '../virtio/devices/scsi/requests';
 import type { PlacedDevice } from '../virtio/registry';
-import type { DriveConfig } from '../settings/drive';
+import type { DriveConfig, DriveConfigInput } from '../settings/drive';
+import { checkDrive } from '../settings/problem';
 import type { MachineConfig } from '../settings/settings';
 import { guestToolsDisc } from './guest-tools';
 
@@ -23,6 +24,9 @@ interface Drive {
   /** Since it was attached; of all discs that were in it. */
   traffic: DiskTraffic;
 }
+
+/** What of them somebody who has the machine may use. */
+export type MachineDrives = Pick<Drives, 'list' | 'attach' | 'detach' | 'resize' | 'changeMedium'>;
 
 /** The drives of a machine: their disk images, and the devices in which the guest sees them. */
 export class Drives {
@@ -77,8 +81,13 @@ export class Drives {
     return [...this.drives].map(([id, { config, disk, file, traffic }]) => ({ id, config, file: disk && file, traffic: { ...traffic } }));
   }
 
-  /** Resolves with the new drive's id. */
-  async attach(config: DriveConfig): Promise<string> {
+  /**
+   * Attach a drive to the SCSI adapter; a guest that runs finds it by itself. Resolves with its id. Throws VmError: 'Config' if the
+   * machine has no adapter or the drive is none of SCSI, 'Image' or 'Resource' if its file cannot be used, 'State' where the machine is off.
+   */
+  async attach(wanted: DriveConfigInput): Promise<string> {
+    this.mustBeOpen();
+    const config = checkDrive(wanted);
     if (!isScsi(config)) {
       throw VmError.config('Only SCSI drives can be attached to a box that runs. Set the interface to scsi.', {
         code: 'drive-not-attachable',
@@ -94,7 +103,9 @@ export class Drives {
     }
   }
 
+  /** Pull a SCSI drive out. Resolves when all that the guest has written is on stable storage and the file is closed. */
   async detach(id: string): Promise<void> {
+    this.mustBeOpen();
     const { place, disk } = this.find(id);
     if (place instanceof VirtioBlock)
       throw VmError.config(`The drive ${id} is no SCSI drive; only those can be detached.`, { code: 'drive-not-scsi', params: { id } });
@@ -106,7 +117,9 @@ export class Drives {
     }
   }
 
+  /** Let a drive grow to `size` bytes; the guest is told. Throws VmError 'Config' for less than it has, and for read-only drives. */
   async resize(id: string, size: number): Promise<void> {
+    this.mustBeOpen();
     const { disk, config } = this.find(id);
     if (!disk || config.media === 'cdrom')
       throw VmError.config(`The drive ${id} holds a disc, which has its size for ever.`, { code: 'drive-is-disc', params: { id } });
@@ -120,7 +133,12 @@ export class Drives {
     await disk.resize(size);
   }
 
-  async changeMedium(id: string, file: string | undefined, force: boolean): Promise<void> {
+  /**
+   * Put another disc into a CD-ROM drive; without `file` the drive is empty then. Throws VmError 'State' while the guest has locked
+   * the drive, which it then is asked to unlock, unless `force` is set.
+   */
+  async changeMedium(id: string, file: string | undefined, { force = false }: { force?: boolean } = {}): Promise<void> {
+    this.mustBeOpen();
     const drive = this.find(id);
     const { place, config } = drive;
     if (place instanceof VirtioBlock || config.media !== 'cdrom')
@@ -176,7 +194,7 @@ export class Drives {
   }
 
   private mustBeOpen(): void {
-    if (this.closed) throw new VmError('State', 'The box was switched off meanwhile.', { code: 'box-switched-off' });
+    if (this.closed) throw new VmError('State', 'The box is switched off.', { code: 'box-switched-off' });
   }
 
   private find(id: string): Drive {

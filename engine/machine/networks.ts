@@ -14,7 +14,8 @@ import { TapBackend } from '../backend/net/tap';
 import { VmError } from '../errors/vm-error';
 import { dataDirectory } from '../host/data-directory';
 import { type Forward, type NetworkConfig, parseForward } from '../settings/network';
-import type { MachineConfig } from '../settings/settings';
+import { checkNetworks } from '../settings/problem';
+import type { MachineConfig, MachineConfigInput } from '../settings/settings';
 import { type NetStatistics, VirtioNet } from '../virtio/devices/net/device';
 import type { PlacedDevice } from '../virtio/registry';
 
@@ -52,11 +53,28 @@ export interface AdapterInfo {
   statistics: NetStatistics & { backend: BackendStatistics };
 }
 
+/** What of them somebody who has the machine may use. */
+export type MachineNetworks = Pick<
+  Networks,
+  | 'list'
+  | 'change'
+  | 'setLink'
+  | 'setLine'
+  | 'capture'
+  | 'startCapture'
+  | 'endCapture'
+  | 'flows'
+  | 'forwards'
+  | 'addForward'
+  | 'removeForward'
+>;
+
 /** The network adapters of a machine, and what they are connected to. */
 export class Networks {
   readonly adapters: readonly Adapter[];
   #capture: Capture | undefined;
   #isBeginning = false;
+  #isClosed = false;
   /** Called when addresses or forwarded ports have changed. */
   onChange: (() => void) | undefined;
   #told = '';
@@ -92,6 +110,7 @@ export class Networks {
     return this.adapters.map(({ device, config }) => ({ device, bus: config.bus, slot: config.slot }));
   }
 
+  /** The adapters, and what went through each. */
   list(): AdapterInfo[] {
     return this.adapters.map((adapter) => this.#infoOf(adapter));
   }
@@ -114,7 +133,9 @@ export class Networks {
    * Make the adapters as these settings say, as far as that goes while the guest runs: what they are connected to, ports, line and cable. False
    * where it takes a restart: other adapters, or what the guest sees of one. Throws VmError where something cannot be had.
    */
-  async change(wanted: readonly NetworkConfig[]): Promise<boolean> {
+  async change(settings: NonNullable<MachineConfigInput['network']>): Promise<boolean> {
+    this.#mustBeOpen();
+    const wanted = checkNetworks(settings);
     if (wanted.length !== this.adapters.length) return false;
     const pairs = this.adapters.map((adapter, number) => ({ adapter, after: wanted[number] }));
     if (pairs.some(({ adapter: { config }, after }) => differs(config, after, SEEN_BY_GUEST))) return false;
@@ -174,6 +195,18 @@ export class Networks {
     throw VmError.config(`The box has no network adapter ${id}; it has ${known}.`, { code: 'adapter-unknown', params: { id, known } });
   }
 
+  /** Put the cable of an adapter in, or pull it out. Throws VmError 'Config' if there is none of that id. */
+  setLink(id: string, up: boolean): void {
+    this.#mustBeOpen();
+    this.find(id).device.link = up;
+  }
+
+  /** From now on the line of an adapter does this to packets, and nothing else. Throws VmError 'Config' if there is none of that id. */
+  setLine(id: string, limits: LineLimits): void {
+    this.#mustBeOpen();
+    this.find(id).line.limits = limits;
+  }
+
   /** The machine is paused, or goes on. */
   setPaused(paused: boolean): void {
     for (const { backend } of this.adapters.map(({ device }) => device)) {
@@ -190,6 +223,7 @@ export class Networks {
 
   /** Write all that goes through the adapters to a pcapng file from now on. Throws VmError: 'State' while another capture runs, 'Resource'. */
   async startCapture(file: string): Promise<void> {
+    this.#mustBeOpen();
     if (this.#capture || this.#isBeginning)
       throw new VmError('State', 'The network of the box is being captured already. End that first.', { code: 'capture-running' });
     this.#isBeginning = true;
@@ -198,6 +232,8 @@ export class Networks {
         file,
         this.adapters.map(({ id }) => id),
       );
+      if (this.#isClosed) await capture.close();
+      this.#mustBeOpen();
       this.#capture = capture;
       this.#observe();
     } finally {
@@ -220,17 +256,23 @@ export class Networks {
     return this.#nats().flatMap(({ id, nat }) => nat.flows().map((flow) => ({ adapter: id, ...flow })));
   }
 
+  /** Ports of the host that lead to the guest. */
   forwards(): (Forward & { adapter: string })[] {
     return this.#nats().flatMap(({ id, nat }) => nat.listForwards().map((forward) => ({ adapter: id, ...forward })));
   }
 
-  /** Forward a port of the host's to the guest, by the first adapter with NAT unless one is named. Throws VmError. */
+  /**
+   * Forward a port of the host's to the guest until the machine stops, by the first adapter with NAT unless one is named. Throws VmError:
+   * 'Config' where there is none, 'Resource' where the host refuses it, 'State' where the machine is off.
+   */
   async addForward(forward: Forward, adapter?: string): Promise<Forward> {
+    this.#mustBeOpen();
     return this.#nat(adapter).addForward(forward);
   }
 
   /** Throws VmError 'Config' where there is no such forward. */
   removeForward(forward: Omit<Forward, 'guestPort'>): void {
+    this.#mustBeOpen();
     if (this.#nats().some(({ nat }) => nat.removeForward(forward))) return;
     const port = formatEndpoint(forward.hostAddress, forward.hostPort);
     throw VmError.config(`The ${forward.protocol} port ${port} is not forwarded: \`hartbox network forwards\` shows those that are.`, {
@@ -259,7 +301,12 @@ export class Networks {
     });
   }
 
+  #mustBeOpen(): void {
+    if (this.#isClosed) throw new VmError('State', 'The box is switched off.', { code: 'box-switched-off' });
+  }
+
   async close(): Promise<void> {
+    this.#isClosed = true;
     if (this.#capture) await this.endCapture().catch(() => undefined);
     for (const { device } of this.adapters) await device.backend.close();
   }

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -8,6 +8,7 @@ import { VmError } from '../errors/vm-error';
 import type { MmioBus } from '../bus/mmio-bus';
 import { timerResolution } from '../host/timer-resolution';
 import type { MachineConfigInput } from '../settings/settings';
+import type { CoreContents } from './core-dump';
 import { type MachineExit, VirtualMachine } from './virtual-machine';
 
 /** Stands for the harts' threads, which need the build. */
@@ -238,6 +239,64 @@ describe('VirtualMachine', () => {
     expect(harts.trace('trap')).toBeUndefined();
     expect(lines).toEqual([expect.stringMatching(/virtio.*Magic/), 'trap']);
     await machine.stop();
+  });
+
+  describe('writes its memory to a file', () => {
+    const file = join(directory, 'core');
+    /** A dump that waits where the contents are collected, until `go` is called. */
+    async function dumping() {
+      const { machine, harts } = await setUp();
+      await machine.start();
+      let go = (): void => undefined;
+      const contents = new Promise<CoreContents>((resolve) => {
+        go = () => resolve({ harts: [], memory: [{ base: 0, bytes: new Uint8Array(4096).fill(1) }], mappings: [] });
+      });
+      const collect = vi.spyOn(machine.debugger, 'coreContents').mockReturnValue(contents);
+      const done = machine.dumpMemory(file).catch((error: unknown) => error);
+      await vi.waitFor(() => expect(collect).toHaveBeenCalled());
+      expect(machine.state).toBe('paused');
+      return { machine, harts, go, done };
+    }
+    beforeEach(() => rmSync(file, { force: true }));
+
+    it('and then goes on', async () => {
+      const { machine, go, done } = await dumping();
+      go();
+      expect(await done).toBeUndefined();
+      expect(machine.state).toBe('running');
+      expect(readFileSync(file).subarray(0, 4).toString('latin1')).toBe('\x7fELF');
+      await machine.stop();
+    });
+
+    it('and is paused after that if somebody paused it meanwhile', async () => {
+      const { machine, harts, go, done } = await dumping();
+      const paused = machine.pause();
+      go();
+      await done;
+      await paused;
+      expect(machine.state).toBe('paused');
+      expect(harts.calls).toEqual(['start', 'pause', 'resume', 'pause']);
+      await machine.stop();
+    });
+
+    it('of which nothing is left if it is switched off meanwhile', async () => {
+      const { machine, go, done } = await dumping();
+      const stopped = machine.stop();
+      go();
+      await stopped;
+      expect(await done).toMatchObject({ kind: 'State' });
+      expect(machine.state).toBe('stopped');
+      expect(readdirSync(directory).filter((name) => name.includes('core'))).toEqual([]);
+    });
+
+    it('and goes on where the file cannot be written', async () => {
+      const { machine } = await setUp();
+      await machine.start();
+      vi.spyOn(machine.debugger, 'coreContents').mockResolvedValue({ harts: [], memory: [], mappings: [] });
+      await expect(machine.dumpMemory(join(directory, 'none', 'core'))).rejects.toMatchObject({ kind: 'Resource' });
+      expect(machine.state).toBe('running');
+      await machine.stop();
+    });
   });
 
   it.each<[string, MachineConfigInput, object, string, RegExp]>([

@@ -1,6 +1,4 @@
 import { EventEmitter } from 'node:events';
-import { open } from 'node:fs/promises';
-import type { LineLimits } from '../backend/net/slow-line';
 import { systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import type { HartStop } from '../hart/debug-points';
@@ -31,61 +29,27 @@ import { type HartAction, HartPool } from '../threads/harts';
 import type { V8Verdict } from '../threads/v8-verdict-schema';
 import { v8Verdict } from '../threads/v8-verdict';
 import { stockFirmware } from '../images/stock-firmware';
-import type { BalloonStatistics } from '../virtio/devices/balloon';
 import type { InputKind } from '../virtio/devices/human-input';
 import type { InputEvent } from '../virtio/devices/input';
 import type { ConsolePort } from '../virtio/devices/console-port';
 import type { LiveAudio } from '../backend/audio/live-audio';
 import type { VirtioSound } from '../virtio/devices/sound/device';
 import { Board, memoryRegions, type MemoryMapEntry } from './board';
-import { writeCore } from './core-dump';
+import { writeCoreFile } from './core-dump';
 import { Debugger } from './debugger';
-import type { Drives } from './drives';
-import type { Networks } from './networks';
+import type { MachineDrives } from './drives';
+import { MemoryBalloon } from './memory-balloon';
+import type { MachineNetworks } from './networks';
 import { RAM_BASE } from '../board/board-map';
 import { type Boot, loadBoot } from './boot/boot-files';
 import { Htif } from './boot/htif';
-import type { DriveConfigInput } from '../settings/drive';
-import { checkDrive, checkNetworks, checkSettings } from '../settings/problem';
+import { checkSettings } from '../settings/problem';
 import { type MachineConfig, type MachineConfigInput, machineConfigSchema } from '../settings/settings';
 import { HeldWrites } from './held-writes';
 import { SemihostingHost } from './semihosting-host';
 import { createSemihosting, semihostingRefused } from './semihosting-setup';
 import type { FinisherRequest } from '../board/test-finisher';
 import { WarningGate } from './warning-gate';
-
-/** How the memory of a machine is used, in bytes. */
-export interface MemoryUse {
-  total: number;
-  /** What the guest is asked to get by with, and what it gets by with. */
-  target: number;
-  usable: number;
-  /** What went back to the host since the machine was switched on; much of it more than once. */
-  released: number;
-  /** Whether the guest has a driver for the balloon. */
-  isDriven: boolean;
-  /** What the guest says. */
-  guest?: BalloonStatistics | undefined;
-}
-
-/** The guest's kernel and programs need some. */
-const MEMORY_TARGET_MIN = 16 * 2 ** 20;
-/** How long guests may take to answer, in milliseconds. */
-const STATISTICS_MS = 2000;
-const RECLAIM_MS = 20_000;
-
-/** What a guest answers, or `otherwise` when that takes too long. */
-async function soon<T>(answer: Promise<T>, milliseconds: number, otherwise: T): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<T>((resolve) => {
-    timer = setTimeout(() => resolve(otherwise), milliseconds);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 export type MachineState = 'created' | 'running' | 'paused' | 'stopped' | 'failed';
 
@@ -169,6 +133,8 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private resolveEnded: (exit: MachineExit) => void = () => undefined;
   /** Set when the end begins; the first reason counts. */
   private exit: MachineExit | undefined;
+  /** For what would keep the end waiting. */
+  private readonly ending = new AbortController();
   /** The guest has asked for a reboot that is still to come. */
   private isRebooting = false;
   /** What of semihosting was refused, and which instructions were illegal, since the last start. */
@@ -429,40 +395,10 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     );
   }
 
-  /**
-   * How the machine's memory is used: by the guest, as far as it tells, and how much of it the balloon holds. Throws VmError 'Config' if the
-   * machine has no balloon.
-   */
-  async memoryUse(): Promise<MemoryUse> {
+  /** The guest's part of its memory. Throws VmError: 'Config' if the machine has no balloon, 'State' where it is off. */
+  get balloon(): MemoryBalloon {
     const { balloon } = this.usableBoard('tell how its memory is used');
-    const guest = this.currentState === 'running' ? await soon(balloon.readStatistics(), STATISTICS_MS, undefined) : undefined;
-    const { wanted, actual, released, isDriven } = balloon.fill;
-    const total = this.config.memory;
-    return { total, target: total - wanted, usable: total - actual, released, isDriven, guest };
-  }
-
-  /**
-   * Ask the guest to get by with so many bytes of its memory; the host has the rest then. It is up to the guest how soon, and how far, it
-   * does: memoryUse() tells. Throws VmError 'Config' for less than 16 MiB and for more than it has, or if the machine has no balloon.
-   */
-  setMemoryTarget(bytes: number): void {
-    const { balloon } = this.usableBoard('change how much memory its guest has');
-    const total = this.config.memory;
-    if (!(bytes >= MEMORY_TARGET_MIN && bytes <= total))
-      throw VmError.config(`The guest can be asked to get by with ${MEMORY_TARGET_MIN >> 20} to ${total / 2 ** 20} MiB of memory.`, {
-        code: 'memory-target-range',
-        params: { leastBytes: MEMORY_TARGET_MIN, mostBytes: total },
-      });
-    balloon.inflateTo(total - bytes);
-  }
-
-  /**
-   * Have the host get all memory that is free in the guest, now; by itself the guest reports that little by little. Resolves with how many
-   * bytes that were. Throws VmError 'Config' if the machine has no balloon.
-   */
-  async reclaimMemory(): Promise<number> {
-    const { balloon } = this.usableBoard('give memory back');
-    return this.currentState === 'running' ? soon(balloon.reclaimFree(), RECLAIM_MS, 0) : 0;
+    return new MemoryBalloon(balloon, this.config.memory, () => this.currentState === 'running');
   }
 
   /**
@@ -484,93 +420,14 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
     return this.board.port(name);
   }
 
-  /** The drives that it has now, by id. */
-  get drives(): ReturnType<Drives['list']> {
-    return this.board.drives.list();
+  /** The drives that it has now. */
+  get drives(): MachineDrives {
+    return this.board.drives;
   }
 
-  /** Its network adapters, and what went through each. */
-  get networks(): ReturnType<Networks['list']> {
-    return this.board.networks.list();
-  }
-
-  /** The capture of its network that goes on. */
-  get capture(): Networks['capture'] {
-    return this.board.networks.capture;
-  }
-
-  /** Write all that goes through the network adapters to a pcapng file. Throws VmError 'State' while another capture runs, 'Resource'. */
-  async startCapture(file: string): Promise<void> {
-    await this.usableBoard('capture its network').networks.startCapture(file);
-  }
-
-  /** End that. Throws VmError 'State' where there is none, 'Resource' where the file could not be written. */
-  endCapture(): Promise<{ frames: number; dropped: number }> {
-    return this.board.networks.endCapture();
-  }
-
-  /** What the guest talks with through NAT. */
-  get flows(): ReturnType<Networks['flows']> {
-    return this.board.networks.flows();
-  }
-
-  /** Ports of the host that lead to the guest. */
-  get forwards(): ReturnType<Networks['forwards']> {
-    return this.board.networks.forwards();
-  }
-
-  /** Forward a port of the host's to the guest, until the machine stops. Throws VmError: 'Resource' where the host refuses it. */
-  addForward(...args: Parameters<Networks['addForward']>): ReturnType<Networks['addForward']> {
-    return this.usableBoard('forward a port').networks.addForward(...args);
-  }
-
-  removeForward(forward: Parameters<Networks['removeForward']>[0]): void {
-    this.usableBoard('change forwarded ports').networks.removeForward(forward);
-  }
-
-  /** Put the cable of a network adapter in, or pull it out. Throws VmError 'Config' if there is none of that id. */
-  setLink(id: string, up: boolean): void {
-    this.usableBoard('change a network adapter').networks.find(id).device.link = up;
-  }
-
-  /** From now on the line of a network adapter does this to packets, and nothing else. Throws VmError 'Config' if there is none of that id. */
-  setLine(id: string, limits: LineLimits): void {
-    this.usableBoard('change a network adapter').networks.find(id).line.limits = limits;
-  }
-
-  /**
-   * Make the network adapters as these settings say, as far as a guest that runs allows: what they are connected to, forwarded ports, line
-   * and cable. Resolves with false where that takes a restart. Throws VmError where something cannot be had.
-   */
-  async changeNetworks(network: NonNullable<MachineConfigInput['network']>): Promise<boolean> {
-    return this.usableBoard('change its network').networks.change(checkNetworks(network));
-  }
-
-  /**
-   * Attach a drive to the SCSI adapter; a guest that runs finds it by itself. Resolves with its id. Throws VmError: 'Config' if the
-   * machine has no adapter or the drive is none of SCSI, 'Image' or 'Resource' if its file cannot be used.
-   */
-  async attachDrive(drive: DriveConfigInput): Promise<string> {
-    const { drives } = this.usableBoard('attach a drive');
-    return drives.attach(checkDrive(drive));
-  }
-
-  /** Pull a SCSI drive out. Resolves when all that the guest has written is on stable storage and the file is closed. */
-  async detachDrive(id: string): Promise<void> {
-    await this.usableBoard('detach a drive').drives.detach(id);
-  }
-
-  /** Let a drive grow to `size` bytes; the guest is told. Throws VmError 'Config' for less than it has, and for read-only drives. */
-  async resizeDrive(id: string, size: number): Promise<void> {
-    await this.usableBoard('resize a drive').drives.resize(id, size);
-  }
-
-  /**
-   * Put another disc into a CD-ROM drive; without `file` the drive is empty then. Throws VmError 'State' while the guest has locked
-   * the drive, which it then is asked to unlock, unless `force` is set.
-   */
-  async changeMedium(id: string, file: string | undefined, { force = false }: { force?: boolean } = {}): Promise<void> {
-    await this.usableBoard('change a disc').drives.changeMedium(id, file, force);
+  /** Its network adapters, and what goes through them. */
+  get networks(): MachineNetworks {
+    return this.board.networks;
   }
 
   /** What the harts have done since the machine was switched on. At any time, also when it is off. */
@@ -610,41 +467,29 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
 
   /** Hold the harts; guest time stands still. */
   pause(): Promise<void> {
-    return this.step('pause', ['running'], async () => {
-      await this.harts.pause();
-      clearInterval(this.htifTimer);
-      this.board.setPaused(true);
-      this.enter('paused');
-    });
+    return this.step('pause', ['running'], () => this.standStill());
   }
 
   /**
-   * Write memory and registers to a file, an ELF core as GDB reads it; one of that name is replaced. The machine is paused meanwhile.
-   * Throws VmError: 'State' where it is off, 'Config' or 'Resource' where the file cannot be written.
+   * Write memory and registers to a file, an ELF core as GDB reads it; one of that name is replaced. The machine stands still meanwhile; whoever
+   * pauses it during that finds it paused after it. Throws VmError: 'State' where it is off, or is switched off before the file is complete, which
+   * then is not there; 'Config' or 'Resource' where the file cannot be written.
    */
   async dumpMemory(file: string): Promise<void> {
-    const isRunning = this.currentState === 'running';
-    if (isRunning) await this.pause();
-    try {
-      await this.step('be dumped', ['paused'], async () => undefined);
-      const contents = await this.debugger.coreContents();
-      await makeFile(
-        file,
-        async (temporary) => {
-          const handle = await open(temporary, 'r+');
-          try {
-            // What is in a guest's memory is nobody else's.
-            await handle.chmod(0o600);
-            await writeCore(handle, contents);
-          } finally {
-            await handle.close();
-          }
-        },
-        { replace: true },
-      );
-    } finally {
-      if (isRunning) await this.resume();
-    }
+    let failure: unknown;
+    await this.step('be dumped', ['running', 'paused'], async () => {
+      const isRunning = this.currentState === 'running';
+      if (isRunning) await this.standStill();
+      try {
+        const contents = await this.debugger.coreContents();
+        await makeFile(file, (temporary) => writeCoreFile(temporary, contents, this.ending.signal), { replace: true });
+      } catch (error) {
+        // A machine does not end by that.
+        failure = error;
+      }
+      if (isRunning) this.goOn();
+    });
+    if (failure !== undefined) throw failure;
   }
 
   /** Go on. Writes that wait for space on the host are tried again: where there is still none, the machine is paused again. */
@@ -654,12 +499,22 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
 
   private go(actions?: readonly HartAction[]): Promise<void> {
     this.held.retry();
-    return this.step('resume', ['paused'], async () => {
-      this.board.setPaused(false);
-      this.harts.resume(actions);
-      this.pollHtif();
-      this.enter('running');
-    });
+    return this.step('resume', ['paused'], async () => this.goOn(actions));
+  }
+
+  /** These two are parts of steps. */
+  private async standStill(): Promise<void> {
+    await this.harts.pause();
+    clearInterval(this.htifTimer);
+    this.board.setPaused(true);
+    this.enter('paused');
+  }
+
+  private goOn(actions?: readonly HartAction[]): void {
+    this.board.setPaused(false);
+    this.harts.resume(actions);
+    this.pollHtif();
+    this.enter('running');
   }
 
   /**
@@ -753,12 +608,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   /** A hart has stopped for the debugger: so do the others. */
   private stopAll(hart: number, stop: HartStop): void {
     this.step('stop for the debugger', ['running', 'paused'], async () => {
-      if (this.currentState === 'running') {
-        await this.harts.pause();
-        clearInterval(this.htifTimer);
-        this.board.setPaused(true);
-        this.enter('paused');
-      }
+      if (this.currentState === 'running') await this.standStill();
       this.emit('stopped', hart, stop);
     }).catch(() => undefined);
   }
@@ -851,6 +701,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
   private end(exit: MachineExit): void {
     if (this.exit) return;
     this.exit = exit;
+    this.ending.abort(new VmError('State', 'The box is switched off.', { code: 'box-switched-off' }));
     this.held.giveUp();
     clearInterval(this.htifTimer);
     clearInterval(this.statisticsTimer);

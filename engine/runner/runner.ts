@@ -163,26 +163,26 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       'power-off': () => this.powerOff(),
       'force-off': () => this.forceOff(),
       'reload-settings': () => this.reload(),
-      'drive-resize': ({ id, size }) => this.running.resizeDrive(id, size).then(() => ({})),
-      'drive-medium': ({ id, file, force }) => this.running.changeMedium(id, file, { force }).then(() => ({})),
-      networks: () => ({ adapters: this.machine?.networks ?? [], capture: this.machine?.capture }),
-      'network-flows': () => ({ flows: this.machine?.flows ?? [] }),
-      'network-forwards': () => ({ forwards: this.machine?.forwards ?? [] }),
-      'network-forward': (forward) => this.running.addForward(forward),
+      'drive-resize': ({ id, size }) => this.running.drives.resize(id, size).then(() => ({})),
+      'drive-medium': ({ id, file, force }) => this.running.drives.changeMedium(id, file, { force }).then(() => ({})),
+      networks: () => ({ adapters: this.machine?.networks.list() ?? [], capture: this.machine?.networks.capture }),
+      'network-flows': () => ({ flows: this.machine?.networks.flows() ?? [] }),
+      'network-forwards': () => ({ forwards: this.machine?.networks.forwards() ?? [] }),
+      'network-forward': (forward) => this.running.networks.addForward(forward),
       'network-unforward': (forward) => {
-        this.running.removeForward(forward);
+        this.running.networks.removeForward(forward);
         return {};
       },
       'network-link': ({ id, up }) => {
-        this.running.setLink(id, up);
+        this.running.networks.setLink(id, up);
         return {};
       },
       'network-line': ({ id, ...limits }) => {
-        this.running.setLine(id, limits);
+        this.running.networks.setLine(id, limits);
         return {};
       },
-      'capture-start': ({ file }) => this.running.startCapture(file).then(() => ({})),
-      'capture-end': () => this.running.endCapture(),
+      'capture-start': ({ file }) => this.running.networks.startCapture(file).then(() => ({})),
+      'capture-end': () => this.running.networks.endCapture(),
       memory: (args) => this.memory(args),
       input: ({ device, reports, screen }) => ({
         isHeard: reports.every((events) => this.running.input(device, events, screen)),
@@ -199,7 +199,9 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
         return { memoryMap: running.memoryMap, deviceTree: Buffer.from(running.deviceTree()).toString('base64') };
       },
       drives: () => ({
-        drives: this.running.drives.map(({ id, config, file, traffic }) => ({ id, file, isDisc: config.media === 'cdrom', ...traffic })),
+        drives: this.running.drives
+          .list()
+          .map(({ id, config, file, traffic }) => ({ id, file, isDisc: config.media === 'cdrom', ...traffic })),
       }),
       profile: (wish) => this.profiling.take(this.running, wish),
       statistics: () => this.statistics,
@@ -228,8 +230,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       consoles: machine?.terminals.length,
       hasSound: machine && machine.liveAudio !== undefined,
       network: {
-        addresses: machine?.networks.flatMap(({ addresses }) => addresses) ?? [],
-        forwards: machine?.forwards.map(({ adapter: _, ...forward }) => forward) ?? [],
+        addresses: machine?.networks.list().flatMap(({ addresses }) => addresses) ?? [],
+        forwards: machine?.networks.forwards().map(({ adapter: _, ...forward }) => forward) ?? [],
       },
       debugger: this.debugAddress === undefined ? undefined : { address: this.debugAddress, isAttached: this.isDebugged },
       vnc: this.vncStatus,
@@ -239,9 +241,9 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
 
   private async memory({ target, reclaim = false }: Arguments<'memory'>): Promise<Result<'memory'>> {
     const machine = this.running;
-    if (target !== undefined) machine.setMemoryTarget(target);
-    if (reclaim) await machine.reclaimMemory();
-    const { guest, ...use } = await machine.memoryUse();
+    if (target !== undefined) machine.balloon.setTarget(target);
+    if (reclaim) await machine.balloon.reclaim();
+    const { guest, ...use } = await machine.balloon.use();
     return { ...use, ...(guest && { guest: { ...guest } }) };
   }
 
@@ -597,7 +599,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
           if (outcome === 'restart') restart.push(key);
           else live.push(key);
         } else if (kind === 'networks') {
-          const isLive = await machine.changeNetworks(wanted.network ?? []);
+          const isLive = await machine.networks.change(wanted.network ?? []);
           (isLive ? live : restart).push(key);
         } else if (part !== 'app' && (effect !== 'live' || key !== 'priority')) restart.push(key);
         else {
@@ -619,11 +621,11 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
 
   private async changeDrives(machine: VirtualMachine, wanted: BoxValues['drives']): Promise<'same' | 'live' | 'restart'> {
     const hasScsi =
-      machine.config.scsi || machine.drives.some(({ config }) => (config.interface ?? '') === 'scsi' || config.media === 'cdrom');
-    const { detach, insert, attach, needsRestart } = changesOfDrives(machine.drives, wanted, hasScsi);
-    for (const id of detach) await machine.detachDrive(id);
-    for (const { id, file } of insert) await machine.changeMedium(id, file);
-    for (const drive of attach) await machine.attachDrive(drive);
+      machine.config.scsi || machine.drives.list().some(({ config }) => (config.interface ?? '') === 'scsi' || config.media === 'cdrom');
+    const { detach, insert, attach, needsRestart } = changesOfDrives(machine.drives.list(), wanted, hasScsi);
+    for (const id of detach) await machine.drives.detach(id);
+    for (const { id, file } of insert) await machine.drives.changeMedium(id, file);
+    for (const drive of attach) await machine.drives.attach(drive);
     if (needsRestart) return 'restart';
     return detach.length + insert.length + attach.length > 0 ? 'live' : 'same';
   }

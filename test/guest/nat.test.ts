@@ -44,7 +44,7 @@ const HAS_ADDRESS = 'i=0; until ip addr show eth0 | grep -q 10.0.2.15; do sleep 
 
 /** Bytes of the largest transfer that goes on. */
 function downloaded({ machine }: GuestShell): number {
-  return Math.max(0, ...machine.flows.map(({ toGuest, state }) => (state === 'established' ? toGuest : 0)));
+  return Math.max(0, ...machine.networks.flows().map(({ toGuest, state }) => (state === 'established' ? toGuest : 0)));
 }
 
 describe('the default guest behind NAT', () => {
@@ -58,18 +58,18 @@ describe('the default guest behind NAT', () => {
       expect(await run(shell, 'cat /etc/resolv.conf')).toContain('nameserver 10.0.2.3');
       expect(await run(shell, 'nslookup host.hartbox 10.0.2.3')).toContain('10.0.2.2');
       await run(shell, 'ping -c 2 -W 5 10.0.2.2');
-      expect(shell.machine.networks[0].addresses).toContain('10.0.2.15');
+      expect(shell.machine.networks.list()[0].addresses).toContain('10.0.2.15');
       // On a long line a ping takes longer, on a bad one it is lost.
       const least = async (): Promise<number> => {
         const said = await run(shell, 'ping -c 3 -W 10 10.0.2.2');
         return Number(/min\/avg\/max = ([\d.]+)/.exec(said)![1]);
       };
-      shell.machine.setLine('net0', { delay: 300 });
+      shell.machine.networks.setLine('net0', { delay: 300 });
       expect(await least()).toBeGreaterThanOrEqual(600);
-      shell.machine.setLine('net0', { loss: 100 });
+      shell.machine.networks.setLine('net0', { loss: 100 });
       expect((await shell.run('ping -c 1 -W 2 10.0.2.2')).status).not.toBe(0);
-      expect(shell.machine.networks[0].statistics.backend.droppedFromGuest).toBeGreaterThan(0);
-      shell.machine.setLine('net0', {});
+      expect(shell.machine.networks.list()[0].statistics.backend.droppedFromGuest).toBeGreaterThan(0);
+      shell.machine.networks.setLine('net0', {});
       expect(await least()).toBeLessThan(600);
       await run(shell, `wget -q -O /tmp/got http://10.0.2.2:${port}/`);
       expect(await run(shell, 'md5sum /tmp/got')).toContain(md5);
@@ -82,7 +82,7 @@ describe('the default guest behind NAT', () => {
       const refused = await shell.run('wget -T 5 -q -O /dev/null http://10.0.2.2:9/');
       expect(refused.output).toContain('refused');
       // What is under way stands a pause.
-      shell.machine.setLine('net0', { rate: 160_000 });
+      shell.machine.networks.setLine('net0', { rate: 160_000 });
       const slow = run(shell, `wget -q -O - http://10.0.2.2:${port}/ | md5sum`);
       await vi.waitFor(() => expect(downloaded(shell)).toBeGreaterThan(500_000), { timeout: 20_000, interval: 20 });
       await shell.machine.pause();
@@ -92,9 +92,9 @@ describe('the default guest behind NAT', () => {
       expect(downloaded(shell)).toBe(before);
       await shell.machine.resume();
       expect(await slow).toContain(md5);
-      shell.machine.setLine('net0', {});
+      shell.machine.networks.setLine('net0', {});
       // A forwarded port.
-      const [forward] = shell.machine.forwards;
+      const [forward] = shell.machine.networks.forwards();
       expect(forward).toMatchObject({ protocol: 'tcp', hostAddress: '127.0.0.1', guestPort: 7000 });
       await run(shell, '(echo from the guest | nc -l -p 7000 > /tmp/forwarded) & sleep 1');
       const socket = connect(forward.hostPort, '127.0.0.1');
@@ -104,7 +104,7 @@ describe('the default guest behind NAT', () => {
       });
       expect(heard).toContain('from the guest');
       socket.destroy();
-      expect(shell.machine.flows.some(({ protocol, remote }) => protocol === 'tcp' && remote.startsWith('10.0.2.2'))).toBe(true);
+      expect(shell.machine.networks.flows().some(({ protocol, remote }) => protocol === 'tcp' && remote.startsWith('10.0.2.2'))).toBe(true);
     } finally {
       await shell.machine.stop();
     }
@@ -115,7 +115,7 @@ describe('the default guest behind NAT', () => {
     try {
       await run(shell, HAS_ADDRESS);
       // A bad line costs time, and no byte.
-      shell.machine.setLine('net0', { loss: 2, delay: 2 });
+      shell.machine.networks.setLine('net0', { loss: 2, delay: 2 });
       const got = await run(shell, `for i in 1 2 3 4 5; do wget -q -O - http://10.0.2.2:${port}/; done | md5sum`);
       const five = createHash('md5');
       for (let time = 0; time < 5; time++) five.update(payload);
@@ -127,13 +127,13 @@ describe('the default guest behind NAT', () => {
       );
       expect(uploads).toEqual(Array(5).fill(md5));
       // A guest that begins anew in the midst of a transfer knows nothing of it, and so soon does nobody.
-      shell.machine.setLine('net0', { rate: 20_000 });
+      shell.machine.networks.setLine('net0', { rate: 20_000 });
       shell.type(`wget -q -O /dev/null http://10.0.2.2:${port}/\n`);
       await vi.waitFor(() => expect(downloaded(shell)).toBeGreaterThan(100_000), { timeout: 20_000, interval: 20 });
       const from = shell.transcript.length;
       await shell.machine.reset();
       await shell.says(PROMPT, from);
-      shell.machine.setLine('net0', {});
+      shell.machine.networks.setLine('net0', {});
       await run(shell, HAS_ADDRESS);
       await vi.waitFor(() => expect(downloaded(shell)).toBe(0), { timeout: 30_000, interval: 500 });
       expect(await run(shell, `wget -q -O - http://10.0.2.2:${port}/ | md5sum`)).toContain(md5);

@@ -63,7 +63,7 @@ describe('two guests on one switch', () => {
     await run(a, address('10.9.0.1/24'));
     await run(b, address('10.9.0.2/24'));
     const file = join(folder, 'switch.pcapng');
-    await a.machine.startCapture(file);
+    await a.machine.networks.startCapture(file);
     await run(a, 'ping -c 2 -W 5 10.9.0.2');
     await transfer(a, b, '10.9.0.2', 1);
     await transfer(b, a, '10.9.0.1', 1);
@@ -72,7 +72,7 @@ describe('two guests on one switch', () => {
     expect(await run(a, 'cat /sys/class/net/eth0/speed')).toContain('10000');
     expect((await run(a, 'ls /sys/class/net/eth0/queues')).match(/rx-/g)).toHaveLength(2);
 
-    const { frames, dropped } = await a.machine.endCapture();
+    const { frames, dropped } = await a.machine.networks.endCapture();
     expect([frames > 100, dropped]).toEqual([true, 0]);
     if (onPath('tshark')) {
       const checks = ['ip', 'tcp', 'udp'].flatMap((protocol) => ['-o', `${protocol}.check_checksum:TRUE`]);
@@ -89,17 +89,17 @@ describe('two guests on one switch', () => {
       expect(execFileSync('tshark', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })).toBe('');
     }
 
-    const [{ id, statistics, mac, addresses }] = a.machine.networks;
+    const [{ id, statistics, mac, addresses }] = a.machine.networks.list();
     // It says by ARP who it is.
     expect(addresses).toEqual(['10.9.0.1']);
     expect(statistics.bytesFromGuest).toBeGreaterThan(1_000_000);
     expect(await run(a, 'cat /sys/class/net/eth0/address')).toContain(mac);
-    a.machine.setLink(id, false);
+    a.machine.networks.setLink(id, false);
     await run(
       a,
       'i=0; until [ "$(cat /sys/class/net/eth0/carrier)" = 0 ] || [ $i -gt 50 ]; do usleep 100000; i=$((i+1)); done; [ $i -le 50 ]',
     );
-    a.machine.setLink(id, true);
+    a.machine.networks.setLink(id, true);
     await run(a, 'ping -c 1 -W 10 10.9.0.2');
   });
 });

@@ -84,26 +84,26 @@ describe("Linux's own SCSI drivers", () => {
   });
 
   it('see a disk grow', async () => {
-    await shell.machine.resizeDrive('system', 80 * MiB);
+    await shell.machine.drives.resize('system', 80 * MiB);
     const { output } = await shell.run(`${until(`[ "$(cat /sys/block/sda/size)" = ${(80 * MiB) / 512} ]`)}; cat /sys/block/sda/size`);
     expect(output).toBe(`${(80 * MiB) / 512}\n`);
   });
 
   it('find disks that are attached, and let those go that are detached', async () => {
-    const id = await shell.machine.attachDrive({ file: plugged, interface: 'scsi', serial: 'PLUGGED' });
+    const id = await shell.machine.drives.attach({ file: plugged, interface: 'scsi', serial: 'PLUGGED' });
     const { status } = await shell.run(
       `${until('[ -b /dev/sdb ]')}; mke2fs -q /dev/sdb > /dev/null && mount -t ext4 /dev/sdb /mnt && seq 1 1000 > /mnt/numbers && umount /mnt`,
     );
     expect(status).toBe(0);
-    await shell.machine.detachDrive(id);
+    await shell.machine.drives.detach(id);
     expect((await shell.run(`${until('[ ! -e /sys/block/sdb ]')}; [ ! -e /sys/block/sdb ]`)).status).toBe(0);
     expect(fsck(plugged)).toBe(0);
-    const again = await shell.machine.attachDrive({ file: plugged, interface: 'scsi', readonly: true });
+    const again = await shell.machine.drives.attach({ file: plugged, interface: 'scsi', readonly: true });
     const { output } = await shell.run(
       `${until('[ -b /dev/sdb ]')}; mount -t ext4 -o ro /dev/sdb /mnt && tail -n 1 /mnt/numbers && umount /mnt; cat /sys/block/sdb/ro`,
     );
     expect(output).toBe('1000\n1\n');
-    await shell.machine.detachDrive(again);
+    await shell.machine.drives.detach(again);
   });
 
   it.runIf(hasXorriso)('read discs, lock them while they are mounted, and take others', async () => {
@@ -111,11 +111,11 @@ describe("Linux's own SCSI drivers", () => {
     const read = 'mount -t iso9660 -o ro /dev/sr0 /mnt && cat /mnt/disc.txt';
     expect((await shell.run(read)).output).toBe('one\n');
     const second = makeDisc('second', 'two\n');
-    await expect(machine.changeMedium('cd', second)).rejects.toMatchObject({ kind: 'State' });
+    await expect(machine.drives.changeMedium('cd', second)).rejects.toMatchObject({ kind: 'State' });
     expect((await shell.run('umount /mnt')).status).toBe(0);
-    await machine.changeMedium('cd', undefined);
+    await machine.drives.changeMedium('cd', undefined);
     expect((await shell.run(`${read} 2>&1`)).output).toMatch(/No medium/);
-    await machine.changeMedium('cd', second);
+    await machine.drives.changeMedium('cd', second);
     expect((await shell.run(`${read}; umount /mnt`)).output).toBe('two\n');
   });
 });

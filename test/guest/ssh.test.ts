@@ -77,8 +77,8 @@ it('hartbox ssh and cp reach the SSH server of a box, and say so where there is 
     expect(first).toMatchObject({ code: 7, stdout: 'root\nfrom the host\n' });
     // The key of the host stays with the box, and the port with the machine.
     expect(readFileSync(join(library.folder(BOX), 'known_hosts'), 'latin1')).toMatch(/^hartbox (ssh|ecdsa)-/);
-    expect(machine.forwards).toHaveLength(1);
-    expect(machine.forwards).toMatchObject([{ hostAddress: '127.0.0.1', guestPort: 22 }]);
+    expect(machine.networks.forwards()).toHaveLength(1);
+    expect(machine.networks.forwards()).toMatchObject([{ hostAddress: '127.0.0.1', guestPort: 22 }]);
 
     const file = join(folder, 'a:file');
     writeFileSync(file, 'there and back\n');
@@ -86,7 +86,7 @@ it('hartbox ssh and cp reach the SSH server of a box, and say so where there is 
     const back = join(folder, 'back');
     expect(await hartbox(['cp', ...identity, `${BOX}:/tmp/there`, back], { env })).toMatchObject({ code: 0 });
     expect(readFileSync(back, 'latin1')).toBe('there and back\n');
-    expect(machine.forwards).toHaveLength(1);
+    expect(machine.networks.forwards()).toHaveLength(1);
   } finally {
     await machine.stop();
     await runner.wait();

@@ -103,6 +103,7 @@ export const INFO: readonly MonitorCommand[] = [
     help: 'show the drives',
     run: (_rest, { machine }) =>
       machine.drives
+        .list()
         .map(({ id, file, config }) => {
           const facts = [config.format === 'auto' ? undefined : config.format, config.readonly ? 'read-only' : undefined].filter(Boolean);
           return `${id}: ${file ?? '[not inserted]'}${facts.length > 0 ? ` (${facts.join(', ')})` : ''}\n`;
@@ -241,7 +242,7 @@ export const COMMANDS: readonly MonitorCommand[] = [
     run: async (rest, { machine }) => {
       const words = rest.split(/\s+/).filter(Boolean);
       const [id = ''] = words.filter((word) => word !== '-f');
-      await machine.changeMedium(id, undefined, { force: words.includes('-f') });
+      await machine.drives.changeMedium(id, undefined, { force: words.includes('-f') });
       return '';
     },
   },
@@ -252,7 +253,7 @@ export const COMMANDS: readonly MonitorCommand[] = [
     run: async (rest, { machine }) => {
       const [, id = '', file = ''] = /^(\S+)\s+(\S.*)$/.exec(rest) ?? [];
       if (file === '') throw new MonitorError('change: DRIVE FILE expected');
-      await machine.changeMedium(id, file);
+      await machine.drives.changeMedium(id, file);
       return '';
     },
   },

@@ -13,6 +13,7 @@ export const NETWORK_INFO: readonly MonitorCommand[] = [
     help: 'show the network adapters',
     run: (_rest, { machine }) =>
       machine.networks
+        .list()
         .map(
           ({ id, mac, connection, cable }, index) =>
             `${id}: index=${index},type=nic,model=virtio-net,macaddr=${mac}\n \\ ${connection}${cable ? '' : ',link=off'}\n`,
@@ -24,13 +25,16 @@ export const NETWORK_INFO: readonly MonitorCommand[] = [
     help: 'show the connections and forwarded ports of user networks',
     run: (_rest, { machine }) =>
       machine.networks
+        .list()
         .map(({ id }) => {
           const rows = [
             ['Protocol[State]', 'Source Address', 'Port', 'Dest. Address', 'Port'],
-            ...machine.forwards
+            ...machine.networks
+              .forwards()
               .filter(({ adapter }) => adapter === id)
               .map((one) => [`${one.protocol.toUpperCase()}[HOST_FORWARD]`, one.hostAddress, `${one.hostPort}`, '', `${one.guestPort}`]),
-            ...machine.flows
+            ...machine.networks
+              .flows()
               .filter(({ adapter }) => adapter === id)
               .map((flow) => [`${flow.protocol.toUpperCase()}[${flow.state}]`, ...endpoint(flow.guest), ...endpoint(flow.remote)]),
           ];
@@ -54,8 +58,8 @@ export const NETWORK_COMMANDS: readonly MonitorCommand[] = [
     run: (rest, { machine }) => {
       const [name = '', state] = rest.split(/\s+/);
       if (state !== 'on' && state !== 'off') throw new MonitorError("Expected 'on' or 'off'");
-      if (!machine.networks.some(({ id }) => id === name)) return `Error: Device '${name}' not found\n`;
-      machine.setLink(name, state === 'on');
+      if (!machine.networks.list().some(({ id }) => id === name)) return `Error: Device '${name}' not found\n`;
+      machine.networks.setLink(name, state === 'on');
       return '';
     },
   },
@@ -69,7 +73,7 @@ export const NETWORK_COMMANDS: readonly MonitorCommand[] = [
       if (!found) return `Invalid host forwarding rule '${rule}'\n`;
       const { target: guest, ...forward } = found;
       if (guest !== '') return `Forwards lead to the guest's own address here: leave ${guest} out\n`;
-      await machine.addForward(forward, id);
+      await machine.networks.addForward(forward, id);
       return '';
     },
   },
@@ -81,8 +85,8 @@ export const NETWORK_COMMANDS: readonly MonitorCommand[] = [
       const { id, rule } = target(rest, machine);
       const port = hostPort(rule);
       if (!port) return `Invalid host forwarding rule '${rule}'\n`;
-      const isThere = machine.forwards.some((one) => (id === undefined || one.adapter === id) && isSame(one, port));
-      if (isThere) machine.removeForward(port);
+      const isThere = machine.networks.forwards().some((one) => (id === undefined || one.adapter === id) && isSame(one, port));
+      if (isThere) machine.networks.removeForward(port);
       return `host forwarding rule for ${rule} ${isThere ? 'removed' : 'not found'}\n`;
     },
   },
@@ -97,6 +101,6 @@ function isSame(one: Omit<Forward, 'guestPort'>, other: Omit<Forward, 'guestPort
 function target(rest: string, machine: VirtualMachine): { id: string | undefined; rule: string } {
   const words = rest.split(/\s+/).filter(Boolean);
   const [id, rule = ''] = words.length > 1 ? words : [undefined, words[0]];
-  if (id !== undefined && !machine.networks.some((one) => one.id === id)) throw new MonitorError(`unrecognized netdev id '${id}'`);
+  if (id !== undefined && !machine.networks.list().some((one) => one.id === id)) throw new MonitorError(`unrecognized netdev id '${id}'`);
   return { id, rule };
 }
