@@ -1,6 +1,6 @@
 import { readText } from '../host/open-file';
 import type { Result } from '../runner/control';
-import type { VncWish } from '../runner/runner';
+import type { VncWish } from '../runner/vnc-service';
 import { VNC } from './commands/looking';
 import type { MachineOptions } from './machine-options';
 import { nothingMore, parseBoxCommand, runningBox } from './running-box';

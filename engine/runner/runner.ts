@@ -1,12 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import { parseGdbAddress } from '../debug/gdb/address';
-import { GdbServer } from '../debug/gdb/server';
 import { GuestAgent } from '../display/agent/guest-agent';
 import { AGENT_PORT } from '../display/agent/protocol';
-import { makePassword } from '../display/vnc/password';
-import type { Seat } from '../display/vnc/seat';
-import { parseVncAddress, VncServer } from '../display/vnc/server';
 import { asVmError, reasonCode } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import type { MachineStatistics } from '../hart/statistics';
@@ -26,7 +21,9 @@ import type { Arguments, Progress, Result, RunState, Status } from './control';
 import type { Controlled, Operations } from './control-server';
 import { type ControlSocket, listenControl } from './control-socket';
 import { reportError } from './error-report';
-import { executionTrace, type SymbolFile, symbolFiles } from './symbol-files';
+import { SpaceWatch } from './space-watch';
+import { executionTrace, type SymbolFile } from './symbol-files';
+import { DebugService } from './debug-service';
 import { changesOfDrives } from './drive-changes';
 import type { Library } from './library';
 import { MessageLog } from './message-log';
@@ -35,13 +32,12 @@ import { saveConsole } from './saved-console';
 import { ScreenHub } from './screen-hub';
 import { saveScreenshot } from './screenshot';
 import { setProcessPriority } from './process-priority';
+import { VncService, type VncWish } from './vnc-service';
 
 /** The port on which the built-in guest's agent takes orders, one a line: `poweroff`. */
 export const CONTROL_PORT = 'hartbox.control';
 /** Shortest time between two reports of progress within one phase, in milliseconds. */
 const PROGRESS_MS = 100;
-/** How often a box that waits for space on the host tries again by itself, in milliseconds. */
-const RETRY_MS = 3000;
 /** How long those who look at a box may take to hear of its end, in milliseconds. */
 const FAREWELL_MS = 2000;
 /** What a command line ends with where the box failed, not the guest: as timeout(1) and docker(1). */
@@ -74,17 +70,6 @@ export interface RunnerOptions extends Pick<VirtualMachineOptions, 'v8' | 'ports
 export interface RunExit {
   code: number;
   error?: VmError | undefined;
-}
-
-/** `password` empty: everybody who can reach the address may come in; undefined: one is made, but for Unix sockets, which only their owner can open. */
-export interface VncWish {
-  address: string;
-  password?: string | undefined;
-}
-
-interface VncShown {
-  server: VncServer;
-  password: string | undefined;
 }
 
 interface RunnerEvents {
@@ -122,23 +107,21 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   /** The values that it runs by; those of the app too. */
   private values: Partial<BoxValues> = {};
   private pending: string[] = [];
-  private debugServer: Promise<GdbServer> | undefined;
-  private debugAddress: string | undefined;
-  private isDebugged = false;
-  /** By screen. */
-  private readonly vnc = new Map<number, Promise<VncShown>>();
-  private vncStatus: Status['vnc'];
-  private letDebuggersIn: () => void = () => undefined;
-  private readonly switchedOn = new Promise<void>((resolve) => {
-    this.letDebuggersIn = resolve;
-  });
+  private readonly debugging = new DebugService((what) => this.tell(what));
+  private readonly vnc = new VncService((what) => this.tell(what));
   private reloading: Promise<unknown> = Promise.resolve();
   private size = { columns: 80, rows: 24 };
   private progress: Progress | undefined;
   private reportedAt = 0;
   private isShuttingDown = false;
   private isOff = false;
-  private full: { timer: NodeJS.Timeout | undefined } | undefined;
+  private readonly space = new SpaceWatch(
+    () => this.machine,
+    () => {
+      this.emit('space');
+      this.tell('There is space on the host again.');
+    },
+  );
   private readonly ended: Promise<RunExit>;
   private resolveEnded: (exit: RunExit) => void = () => undefined;
 
@@ -205,8 +188,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       }),
       profile: (wish) => this.profiling.take(this.running, wish),
       statistics: () => this.statistics,
-      debug: ({ address }) => this.debug(address),
-      vnc: (wish) => this.showByVnc(this.running, wish),
+      debug: ({ address }) => this.debugging.show(this.running, address),
+      vnc: (wish) => this.vnc.show(this.running, this.values.name, wish),
       'console-history': () => ({ text: this.hub.text }),
       log: () => ({ lines: this.log.lines }),
     };
@@ -233,8 +216,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
         addresses: machine?.networks.list().flatMap(({ addresses }) => addresses) ?? [],
         forwards: machine?.networks.forwards().map(({ adapter: _, ...forward }) => forward) ?? [],
       },
-      debugger: this.debugAddress === undefined ? undefined : { address: this.debugAddress, isAttached: this.isDebugged },
-      vnc: this.vncStatus,
+      debugger: this.debugging.status,
+      vnc: this.vnc.status,
       ...this.size,
     };
   }
@@ -277,8 +260,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       const machine = await this.make();
       this.machine = machine;
       this.preparation.signal.throwIfAborted();
-      if (this.options.gdb !== undefined) await this.listenForDebugger(machine, this.options.gdb);
-      if (this.options.vnc) await this.showByVnc(machine, this.options.vnc);
+      if (this.options.gdb !== undefined) await this.debugging.listen(machine, this.options.gdb);
+      if (this.options.vnc) await this.vnc.show(machine, this.values.name, this.options.vnc);
       this.follow(machine);
       return machine;
     } catch (error) {
@@ -293,7 +276,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   async start(): Promise<void> {
     void this.boot.begin();
     await this.running.start({ paused: this.options.paused ?? false });
-    this.letDebuggersIn();
+    this.debugging.begin();
   }
 
   /** Resolves when the box has ended, and those who look at it know. */
@@ -323,8 +306,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
 
   /** Try at once what the host had no space for. Nothing happens if nothing waits. */
   retry(): void {
-    clearTimeout(this.full?.timer);
-    if (this.machine?.pauseReason) this.machine.resume().catch(() => undefined);
+    this.space.retry();
   }
 
   connect(kind: ChannelKind, connection: Connection): void {
@@ -384,78 +366,6 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     return keepingVariables({ ...values, ...given, source, network } as BoxValues, box.library.flashFile(box.id));
   }
 
-  /** Listen for a debugger, unless that is done already, and say where, and what holds the symbols. */
-  private async debug(address: string | undefined): Promise<Result<'debug'>> {
-    const machine = this.running;
-    if (!this.debugServer) {
-      // The usual port may be another box's.
-      if (address === undefined) await this.listenForDebugger(machine, '').catch(() => this.listenForDebugger(machine, '0'));
-      else await this.listenForDebugger(machine, address);
-    }
-    const server = await (this.debugServer as unknown as Promise<GdbServer>);
-    return { address: server.address, symbols: await symbolFiles(machine.config) };
-  }
-
-  private async listenForDebugger(machine: VirtualMachine, address: string): Promise<void> {
-    const server = GdbServer.listen(machine.debugger, parseGdbAddress(address), {
-      ready: this.switchedOn,
-      onChange: (isAttached) => {
-        this.isDebugged = isAttached;
-        this.log.add('info', isAttached ? 'A debugger is attached.' : 'The debugger is gone.');
-        this.note();
-      },
-    });
-    this.debugServer = server;
-    try {
-      this.debugAddress = (await server).address;
-    } catch (error) {
-      this.debugServer = undefined;
-      throw error;
-    }
-    this.log.add('info', `Debuggers can attach at ${this.debugAddress}.`);
-    this.note();
-  }
-
-  /** Show a screen by VNC, unless that is done already, and say where. */
-  private async showByVnc(machine: VirtualMachine, { screen = 0, address, password }: Arguments<'vnc'>): Promise<Result<'vnc'>> {
-    const listen = (where: string): Promise<VncShown> => this.listenForVnc(machine, screen, { address: where, password });
-    // The usual port may be another box's.
-    const shown = this.vnc.get(screen) ?? (address === undefined ? listen('').catch(() => listen('0')) : listen(address));
-    this.vnc.set(screen, shown);
-    try {
-      const { server, password: asked } = await shown;
-      return { address: server.address, password: asked };
-    } catch (error) {
-      this.vnc.delete(screen);
-      throw error;
-    }
-  }
-
-  private async listenForVnc(machine: VirtualMachine, screen: number, wish: VncWish): Promise<VncShown> {
-    const { inputKinds } = machine;
-    const scanout = machine.scanout(screen);
-    const address = parseVncAddress(wish.address);
-    const password = (wish.password ?? ('path' in address ? '' : makePassword())) || undefined;
-    const seat: Seat = {
-      name: this.values.name ?? 'box',
-      scanout,
-      hasKeyboard: inputKinds.includes('keyboard'),
-      hasTablet: inputKinds.includes('tablet'),
-      input: (device, report) => {
-        if (machine.state === 'running') machine.input(device, report, screen);
-      },
-    };
-    const tell = (server: VncServer): void => {
-      if (screen !== 0) return;
-      this.vncStatus = { address: server.address, clients: server.clients };
-      this.note();
-    };
-    const server: VncServer = await VncServer.listen(seat, address, { password, onChange: () => tell(server) });
-    tell(server);
-    this.log.add('info', `Screen ${screen} is shown by VNC at ${server.address}.`);
-    return { server, password };
-  }
-
   private prioritise(priority: BoxValues['priority']): void {
     try {
       setProcessPriority(priority);
@@ -479,7 +389,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     machine.on('full', (error) => this.onFull(error));
     machine.on('networks', () => this.note());
     machine.on('state', (state) => {
-      if (state === 'running' && this.full) this.lookForSpace(machine);
+      if (state === 'running') this.space.look();
       this.note();
     });
     void machine.wait().then((exit) => this.finish(endOf(exit)));
@@ -496,6 +406,12 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     this.note();
   }
 
+  /** Something has changed; with `what` also to be found in the log. */
+  private tell(what?: string): void {
+    if (what !== undefined) this.log.add('info', what);
+    this.note();
+  }
+
   private warn(warning: VmError): void {
     this.log.add('warning', warning.message);
     this.emit('warning', warning);
@@ -508,17 +424,12 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   }
 
   private async pause(): Promise<Record<string, never>> {
-    const { machine } = this;
-    // It is paused, and shall now stay so.
-    if (machine?.state === 'paused' && this.full?.timer) {
-      clearTimeout(this.full.timer);
-      this.full.timer = undefined;
-    } else await this.running.pause();
+    if (!this.space.keepPaused()) await this.running.pause();
     return {};
   }
 
   private async resume(): Promise<Record<string, never>> {
-    clearTimeout(this.full?.timer);
+    this.space.hold();
     await this.running.resume();
     return {};
   }
@@ -526,8 +437,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private async reset(): Promise<Record<string, never>> {
     const machine = this.running;
     const waitedForSpace = machine.pauseReason !== undefined;
-    clearTimeout(this.full?.timer);
-    this.full = undefined;
+    this.space.forget();
     await machine.reset();
     this.isShuttingDown = false;
     if (waitedForSpace && machine.state === 'paused') await machine.resume();
@@ -550,30 +460,16 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     if (agent && (agent.isOpen || machine.config.source === 'linux')) agent.write(new TextEncoder().encode('poweroff\n'));
     else machine.pressPowerButton();
     this.isShuttingDown = true;
-    this.log.add('info', 'The guest was asked to shut down.');
-    this.note();
+    this.tell('The guest was asked to shut down.');
     return {};
   }
 
   private onFull(error: VmError): void {
-    if (!this.full) {
+    if (this.space.wait()) {
       this.log.add('warning', error.message);
       this.emit('full', error);
     }
-    clearTimeout(this.full?.timer);
-    this.full = { timer: setTimeout(() => this.retry(), RETRY_MS) };
     this.note();
-  }
-
-  /** Some writes of the many that were held may go through, and others not. */
-  private lookForSpace(machine: VirtualMachine): void {
-    setTimeout(() => {
-      if (machine.state !== 'running' || machine.pauseReason || !this.full) return;
-      this.full = undefined;
-      this.log.add('info', 'There is space on the host again.');
-      this.emit('space');
-      this.note();
-    }, RETRY_MS / 3).unref();
   }
 
   /** One after another: each compares with what the one before has left. */
@@ -640,12 +536,12 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   /** The last step, whatever came before. */
   private async finish(exit: RunExit): Promise<void> {
     if (this.isOff) return;
-    clearTimeout(this.full?.timer);
+    this.space.hold();
     this.boot.close();
     if (this.machine && this.options.box) await saveConsole(this.options.dataDirectory, this.options.box.id, this.hub.text);
     if (exit.error) this.log.add('error', exit.error.message);
-    await this.debugServer?.then((server) => server.close()).catch(() => undefined);
-    for (const shown of this.vnc.values()) await shown.then(({ server }) => server.close()).catch(() => undefined);
+    await this.debugging.close();
+    await this.vnc.close();
     await this.socket?.close();
     await this.lock?.release();
     this.isOff = true;

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { TRACES } from '../../machine/virtual-machine';
-import type { VncWish } from '../../runner/runner';
+import type { VncWish } from '../../runner/vnc-service';
 import type { MachineConfigInput } from '../../settings/settings';
 import { type LineSpec, LineSpecs } from './lines/line-spec';
 import { translateCpu } from './cpu';
