@@ -9,8 +9,6 @@ import { replaceFile } from '../host/new-file';
 import { hostFiles } from '../host/patient-files';
 import { acquireFolder } from '../images/package-files';
 import { type CatalogueEntry, missingExtensions, ownCatalogue } from './catalogue';
-import { makeDebian } from './debian-image';
-import { fetchDownload } from './download-image';
 import type { FetchOptions, ImageJob } from './image-job';
 import type { ImageProgress } from './progress';
 
@@ -147,7 +145,11 @@ export class ImageStore {
       async (folder) => {
         const report = (progress: ImageProgress): void => options.onProgress?.(progress);
         const job: ImageJob = { ...options, dataDirectory, cache: join(root, CACHE), folder, report };
-        const made = entry.kind === 'debian' ? await makeDebian(entry.variant, job, before) : await fetchDownload(entry, job, before);
+        // What makes one brings a whole machine along. Who only lists them, as the app's main process does, need not load that.
+        const made =
+          entry.kind === 'debian'
+            ? await (await import('./debian-image')).makeDebian(entry.variant, job, before)
+            : await (await import('./download-image')).fetchDownload(entry, job, before);
         if (made === undefined) {
           isNew = false;
           return;
