@@ -132,3 +132,11 @@ test.describe('without a folder for its data', () => {
     await ended;
   });
 });
+
+test('loads no driver for drawing by GTK, and hands that on to nobody', async ({ app }) => {
+  test.skip(process.platform !== 'linux', 'GTK is there on Linux alone.');
+  await expect(app.library.heading).toBeVisible();
+  const { pid, left } = await app.electron.evaluate(() => ({ pid: process.pid, left: process.env['GDK_GL'] }));
+  expect(await readFile(`/proc/${pid}/maps`, 'utf8')).not.toMatch(/\/(?:swrast|libgallium)[^/]*\.so/);
+  expect(left).toBe(process.env['GDK_GL']);
+});
