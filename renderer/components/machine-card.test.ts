@@ -22,7 +22,7 @@ beforeEach(() => {
 
 function show(component: typeof MachineCard, change: Partial<VmView> = {}, locale: Locale = 'en'): VueWrapper {
   return mount(component, {
-    props: { vm: { ...off, ...change }, current: true },
+    props: { vm: { ...off, ...change }, current: true, near: true },
     global: { plugins: [createTranslations(locale), pages] },
   });
 }

@@ -132,6 +132,30 @@ test('refuses a second start of itself and brings the first window to the front'
   await expect(app.library.heading).toBeVisible();
 });
 
+test('fills hundreds of cards only where they are seen, or where the keyboard goes', async ({ home }) => {
+  const store = new Library(home.path);
+  for (let n = 1; n <= 99; n++) await store.save(`box-${n}`, { name: `Box ${`${n}`.padStart(2, '0')}` });
+  const app = await HartboxApp.launch(home, {}, { assistive: false });
+  const { library, page } = app;
+  // Its button for more, which all have.
+  const filled = (name: string): Promise<number> => library.card(name).element.getByRole('button').count();
+  await expect(page.getByRole('article')).toHaveCount(100);
+  await expect.poll(() => filled('Box 01')).toBe(3);
+  await expect.poll(() => filled('Box 90')).toBe(0);
+
+  await library.card('Box 01').open.focus();
+  await page.keyboard.press('End');
+  await expect(library.card('Hartbox Linux').open).toBeFocused();
+  await expect.poll(() => filled('Box 90')).toBe(3);
+  await expect.poll(() => filled('Box 02')).toBe(0);
+  // The keyboard left a card that is out of sight now.
+  await expect.poll(() => filled('Box 01')).toBe(0);
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('Enter');
+  await expect(app.machine.back).toBeVisible();
+  await app.end();
+});
+
 test('shows many machines as cards or in a list, finds and orders them, all by keyboard', async ({ app, home }) => {
   const { library, page } = app;
   await expect(library.heading).toBeVisible();
