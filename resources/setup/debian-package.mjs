@@ -1,8 +1,9 @@
 // Makes a .deb of the unpacked app, by dpkg-deb. electron-builder would do it by a tool of its own (fpm), which it fetches from GitHub.
-import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ICON_SIZES, parts, sizeOf } from './dist-parts.mjs';
-import { root, run } from './toolchain.mjs';
+import { parts, sizeOf } from './dist-parts.mjs';
+import { facts, makeTree, setRights } from './installed-tree.mjs';
+import { run } from './toolchain.mjs';
 
 const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 /** What Electron links against or loads; each under the name that Debian 12 has, and that since 64-bit time. */
@@ -23,27 +24,10 @@ const NEEDS = [
  * @returns {Promise<string>} path of the .deb
  */
 export async function makeDebianPackage(unpacked, output) {
-  const { version, description } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const { version, description } = await facts();
   const architecture = ARCHITECTURES[process.arch];
   const tree = join(parts, 'deb');
-  await rm(tree, { recursive: true, force: true });
-  const place = async (path, write) => {
-    const target = join(tree, path);
-    await mkdir(join(target, '..'), { recursive: true });
-    await write(target);
-  };
-  await place('opt/Hartbox', (path) => cp(unpacked, path, { recursive: true, verbatimSymlinks: true }));
-  // Where the system lets no ordinary program make user namespaces, Chromium's sandbox takes root's help.
-  await chmod(join(tree, 'opt/Hartbox/chrome-sandbox'), 0o4755);
-  await place('usr/bin/hartbox', (path) => symlink('../../opt/Hartbox/resources/bin/hartbox', path));
-  const linux = join(root, 'resources', 'linux');
-  await place('usr/share/applications/hartbox.desktop', (path) => cp(join(linux, 'hartbox.desktop'), path));
-  await place('usr/share/mime/packages/hartbox.xml', (path) => cp(join(linux, 'hartbox.xml'), path));
-  await place('usr/share/icons/hicolor/scalable/apps/hartbox.svg', (path) => cp(join(root, 'resources', 'logo.svg'), path));
-  for (const size of ICON_SIZES.filter((one) => one <= 512))
-    await place(`usr/share/icons/hicolor/${size}x${size}/apps/hartbox.png`, (path) =>
-      cp(join(parts, 'icons', `${size}x${size}.png`), path),
-    );
+  const place = await makeTree(unpacked, tree);
   await place('usr/share/doc/hartbox/copyright', (path) => writeFile(path, copyright()));
   await place('DEBIAN/control', async (path) => {
     const fields = {
@@ -66,8 +50,7 @@ export async function makeDebianPackage(unpacked, output) {
         .join('\n')}\n`,
     );
   });
-  // Whatever the umask of whoever makes the package.
-  await run('chmod', ['-R', 'u+rwX,go+rX,go-w', tree]);
+  await setRights(tree);
   const file = join(output, `hartbox_${version}_${architecture}.deb`);
   const { code, output: text } = await run('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', tree, file], { output: 'capture' });
   if (code !== 0) throw new Error(`dpkg-deb could not make the package: ${text.trim()}`);

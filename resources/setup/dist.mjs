@@ -1,6 +1,6 @@
 /**
- * `npm run dist`: the packages that this system can make, into dist/. Linux: a .deb and a .tar.gz; `npm run dist -- AppImage rpm` adds those,
- * by tools that electron-builder fetches from GitHub. Windows and macOS: the targets of electron-builder.yml.
+ * `npm run dist`: the packages that this system can make, into dist/. Linux: a .tar.gz, and a .deb and an .rpm where dpkg-deb and rpmbuild are;
+ * `npm run dist -- AppImage` adds that, by tools that electron-builder fetches from GitHub. Windows and macOS: the targets of electron-builder.yml.
  */
 import { cp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { npmScript } from './child-processes.mjs';
 import { makeDebianPackage } from './debian-package.mjs';
 import { makeParts, parts, sizeOf } from './dist-parts.mjs';
 import { electronPath } from './electron.mjs';
+import { makeRpm } from './rpm-package.mjs';
 import { ensureBuild, ensurePackages, requireNode, root, run } from './toolchain.mjs';
 
 const BUILDER = 'electron-builder@26.17.0';
@@ -49,6 +50,10 @@ async function distLinux() {
     const deb = await makeDebianPackage(unpacked, output);
     await report(deb, deb);
   } else console.log('No .deb: there is no dpkg-deb here.');
+  if (existsSync('/usr/bin/rpmbuild')) {
+    const rpm = await makeRpm(unpacked, output);
+    await report(rpm, rpm);
+  } else console.log('No .rpm: there is no rpmbuild here (Debian: rpm; Fedora: rpm-build).');
   if (more.length > 0) await build(['--linux', ...more, '--prepackaged', unpacked]);
 }
 

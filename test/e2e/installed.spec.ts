@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * The .deb as users get it: installed by dpkg below a folder of its own, used without any network, and removed. The app's own fuses keep Playwright out
- * of it, so it is driven as a user's scripts would, by the installed command. HARTBOX_DEB names a package that is there already; else it is made.
+ * of it, so it is driven as a user's scripts would, by the installed command. HARTBOX_DEB names a package that is there already; else it is made. So is the .rpm.
  */
 test.describe('the installed package', () => {
   test.skip(!process.env['HARTBOX_LONG'] && !process.env['HARTBOX_DEB'], 'Packing takes minutes: npm test -- long-e2e.');
@@ -90,6 +90,23 @@ test.describe('the installed package', () => {
     const left = execFileSync('find', [system, '-not', '-type', 'd', '-not', '-path', '*/var/lib/dpkg/*', '-not', '-path', '*/var/log/*']);
     expect(left.toString()).toBe('');
     expect(await readdir(join(home, 'machines'))).toContain('hartbox-linux');
+  });
+
+  test('is the same as an .rpm, which comes and goes likewise', async () => {
+    const made = (await readdir(join(root, 'dist')).catch(() => [])).find((name) => name.endsWith('.rpm'));
+    test.skip(made === undefined, 'npm run dist makes one where rpmbuild is.');
+    const other = await mkdtemp(join(tmpdir(), 'hartbox-rpm-'));
+    const rpm = (...args: string[]) => run('rpm', ['--root', other, '--dbpath', '/rpm', '--nodeps', ...args]);
+    const files = async () => (await run('find', [other, '-not', '-type', 'd', '-not', '-path', `${other}/rpm/*`])).stdout;
+    try {
+      await rpm('--install', join(root, 'dist', made ?? ''));
+      const { stdout } = await run('unshare', ['--net', join(other, 'usr', 'bin', 'hartbox'), 'exec', '--', 'uname', '-m'], { env: env() });
+      expect(stdout).toBe('riscv64\n');
+      await rpm('--erase', 'hartbox');
+      expect(await files()).toBe('');
+    } finally {
+      await rm(other, { recursive: true, force: true });
+    }
   });
 
   async function state(): Promise<string | undefined> {
