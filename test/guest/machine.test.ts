@@ -10,6 +10,7 @@ import { VirtualMachine, type VirtualMachineOptions } from '../../engine/machine
 import { Label } from '../support/assembler';
 import { A0, A1, type BareMetal, FINISHER, HTIF_WORDS as DATA, RAM, S0, S1, T0, T1, writeBareMetal } from '../support/bare-metal';
 import { iType, rType } from '../support/riscv-encoding';
+import { Transcript } from '../support/transcript';
 
 const UART = 0x10000000;
 const CLINT = 0x2000000;
@@ -32,17 +33,10 @@ afterEach(async () => {
 async function create(config: MachineConfigInput, options: VirtualMachineOptions = {}) {
   const machine = await VirtualMachine.create(config, options);
   machines.push(machine);
-  let output = '';
-  machine.console.onData((data) => {
-    output += Buffer.from(data).toString();
-  });
-  const says = async (text: string | RegExp): Promise<void> => {
-    while (!(typeof text === 'string' ? output.includes(text) : text.test(output))) {
-      if (machine.state === 'stopped' || machine.state === 'failed') throw new Error(`ended before it said ${text}: ${output}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  };
-  return { machine, says, output: () => output };
+  const heard = new Transcript('The guest');
+  machine.console.onData((data) => heard.add(data));
+  machine.on('exit', () => heard.end());
+  return { machine, says: (pattern: RegExp) => heard.says(pattern), output: () => heard.text };
 }
 
 async function bareMetal(write: (program: BareMetal) => void, config: MachineConfigInput = {}) {
@@ -255,7 +249,7 @@ describe('bare-metal programs', () => {
     await machine.start();
     for (const part of ['hello, ', 'world']) {
       machine.console.write(Buffer.from(part));
-      await says(part);
+      await says(new RegExp(part));
     }
     machine.console.write(Buffer.from('q'));
     expect(await machine.wait()).toEqual({ reason: 'poweroff', code: 0 });
@@ -375,7 +369,7 @@ describe('the default guest', () => {
     const { machine, says } = await create({}, { dataDirectory });
     await machine.start();
     machine.console.write(Buffer.from('echo $((6 * 7)) answers\n'));
-    await says('42 answers');
+    await says(/42 answers/);
     await machine.pause();
     await machine.resume();
     machine.console.write(Buffer.from('poweroff\n'));
@@ -385,7 +379,7 @@ describe('the default guest', () => {
   it('reboots into a fresh system, on two harts, with its ports', async () => {
     const { machine, says, output } = await create({ harts: 2 }, { dataDirectory, ports: ['test.port'] });
     await machine.start();
-    await says('poweroff` switches');
+    await says(/poweroff` switches/);
     machine.console.write(Buffer.from('touch /root/mark; reboot\n'));
     await says(/(poweroff` switches[\s\S]*){2}/);
     let fromPort = '';

@@ -112,6 +112,7 @@ describe('the default guest behind NAT', () => {
 
   it.skipIf(!process.env['HARTBOX_LONG'])('loses no byte on a bad line, and begins anew', { timeout: 900_000 }, async () => {
     const shell = await GuestShell.boot({ network: [{ connection: 'nat', hostAccess: true, subnet: '10.0.2.0/24' }] });
+    shell.patience = 800_000;
     try {
       await run(shell, HAS_ADDRESS);
       // A bad line costs time, and no byte.

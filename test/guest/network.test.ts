@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { defaultGuest } from '../../engine/images/default-guest';
 import { GuestShell, PROMPT } from '../support/guest-shell';
 import { qemuArguments } from '../support/qemu-machine';
+import { Transcript } from '../support/transcript';
 
 let folder: string;
 beforeAll(() => {
@@ -115,24 +116,19 @@ describe('a guest of ours and one of QEMU', () => {
     ];
     const qemu = spawn('qemu-system-riscv64', [...qemuArguments({ kernel, initrd, firmware, append }, 256), ...net]);
     children.push(qemu);
-    let said = '';
-    qemu.stdout.on('data', (data: Buffer) => (said += data.toString('latin1')));
-    const says = async (pattern: RegExp, from = 0): Promise<void> => {
-      for (const end = Date.now() + 100_000; !pattern.test(said.slice(from)); ) {
-        if (Date.now() > end || qemu.exitCode !== null) throw new Error(`QEMU's guest never said ${pattern}: ${said.slice(-1000)}`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    };
-    await says(PROMPT);
+    const guest = new Transcript("QEMU's guest");
+    qemu.stdout.on('data', (data: Buffer) => guest.add(data));
+    qemu.on('close', () => guest.end());
+    await guest.says(PROMPT);
     qemu.stdin.write(`${address('10.9.0.2/24')}; (sleep 100 | nc -l -p 5000 > /tmp/got) & echo rea\\dy\n`);
-    await says(/^ready/m);
+    await guest.says(/^ready/m);
     await run(ours, address('10.9.0.1/24'));
     await run(ours, 'i=0; until ping -c 1 -W 2 10.9.0.2 || [ $i -gt 20 ]; do i=$((i+1)); done; [ $i -le 20 ]');
     await run(ours, 'head -c 2000000 /dev/urandom > /tmp/sent; (nc -w 20 10.9.0.2 5000 < /tmp/sent) & sleep 3');
     const sum = /[0-9a-f]{32}/.exec(await run(ours, 'md5sum < /tmp/sent'))![0];
-    const from = said.length;
+    const from = guest.text.length;
     qemu.stdin.write('while [ "$(wc -c < /tmp/got)" -lt 2000000 ]; do sleep 1; done; md5sum < /tmp/got\n');
-    await says(/[0-9a-f]{32}/, from);
-    expect(said.slice(from)).toContain(sum);
+    await guest.says(/[0-9a-f]{32}/, from);
+    expect(guest.text.slice(from)).toContain(sum);
   });
 });

@@ -46,6 +46,7 @@ describe('the power button', () => {
         execFileSync('cp', ['--sparse=always', '--reflink=auto', image, file]);
         const given: MachineConfigInput = firmware === 'opensbi' ? { kernel: guest.kernel, initrd, append } : { firmware };
         shell = await GuestShell.start({ ...given, drives: [{ file }] });
+        shell.patience = 300_000;
         await shell.says(/debian login: /);
         const ended = shell.machine.wait();
         // The prompt may come before anybody watches the button; and on the way down nobody does any more.

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { defaultGuest } from '../../engine/images/default-guest';
 import { endWithUs } from '../../resources/setup/child-processes.mjs';
 import { PROMPT } from '../support/guest-shell';
+import { Transcript } from '../support/transcript';
 import { CLI } from '../support/hartbox-process';
 
 const onPath = (command: string): boolean => (process.env['PATH'] ?? '').split(':').some((place) => existsSync(join(place, command)));
@@ -50,28 +51,20 @@ describe('a command line of QEMU with a network', () => {
     const words = [...before, ...machine, '-append', append, ...network];
     const child = endWithUs(spawn(program, words, { env: { ...process.env, HARTBOX_DEBUG: '' } }));
     children.push(child);
-    let said = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (said += data.toString('latin1')));
-    const says = (pattern: RegExp): Promise<void> =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          if (pattern.test(said)) resolve();
-        };
-        child.stdout.on('data', look);
-        child.on('close', () => reject(new Error(`It ended before it said ${pattern}: ${said.slice(-1000)}`)));
-        look();
-      });
-    await says(PROMPT);
+    const guest = new Transcript(program);
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => guest.add(data));
+    child.on('close', () => guest.end());
+    await guest.says(PROMPT);
     // Commands are typed so that their echo is not what is waited for.
     child.stdin.write(
       'until ip addr show eth0 | grep -q 10.0.2.15; do usleep 100000; done; echo addre""ss; cat /sys/class/net/eth0/address\n',
     );
-    await says(/^address\r?\n52:54:00:12:34:56/m);
+    await guest.says(/^address\r?\n52:54:00:12:34:56/m);
     child.stdin.write(
       `wget -q -O - http://10.0.2.2:${port}/; echo; (echo by-the-gue""st | nc -l -p 7000) & until grep -q :1B58 /proc/net/tcp /proc/net/tcp6; do usleep 100000; done; echo listens-$((1+1))\n`,
     );
-    await says(/^by-the-host/m);
-    await says(/listens-2/);
+    await guest.says(/^by-the-host/m);
+    await guest.says(/listens-2/);
     const heard = await new Promise<string>((resolve, reject) => {
       const socket = connect(forwarded, '127.0.0.1');
       socket.once('data', (bytes) => {

@@ -10,6 +10,7 @@ import { Label } from '../support/assembler';
 import { A0, A1, type BareMetal, RAM, T0, writeBareMetal } from '../support/bare-metal';
 import { iType } from '../support/riscv-encoding';
 import { missingTools } from '../support/riscv-tools';
+import { Transcript } from '../support/transcript';
 
 const folder = mkdtempSync(join(tmpdir(), 'hartbox-semihosting-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -63,14 +64,13 @@ function playground(name: string): string {
 async function start(kernel: string, config: MachineConfigInput = {}) {
   const machine = await VirtualMachine.create({ memory: 32 << 20, kernel, firmware: 'none', semihosting: true, ...config });
   machines.push(machine);
-  let output = '';
+  const heard = new Transcript('The guest');
   const warnings: string[] = [];
-  machine.console.onData((data) => {
-    output += Buffer.from(data).toString();
-  });
+  machine.console.onData((data) => heard.add(data));
+  machine.on('exit', () => heard.end());
   machine.on('warning', ({ message }) => warnings.push(message));
   await machine.start();
-  return { machine, output: () => output, warnings };
+  return { machine, output: () => heard.text, says: (pattern: RegExp) => heard.says(pattern), warnings };
 }
 
 /** slli x0, x0, 0x1f; ebreak; srai x0, x0, 7, in one page. */
@@ -126,9 +126,9 @@ describe('semihosting', () => {
 
   it.skipIf(missingTools('riscv64-linux-gnu-gcc'))('reads what is typed, whenever that was', async () => {
     const kernel = compile('semihosting-program.c', 'input.elf', '-DINPUT');
-    const { machine, output } = await start(kernel, { semihostingFolder: playground('input') });
+    const { machine, output, says } = await start(kernel, { semihostingFolder: playground('input') });
     machine.console.write(Buffer.from('ab'));
-    while (!output().includes('it was: [ab')) await new Promise((resolve) => setTimeout(resolve, 20));
+    await says(/it was: \[ab/);
     machine.console.write(Buffer.from('z'));
     await machine.wait();
     expect(output()).toContain('read a line: 1\nit was: [ab.]\nread a character: 122\n');
@@ -228,7 +228,7 @@ describe('semihosting', () => {
   });
 
   it('can be paused, and reset, while it waits for a key', async () => {
-    const { machine, output } = await bareMetal('key.elf', (program) => {
+    const { machine, output, says } = await bareMetal('key.elf', (program) => {
       program.poke(1, 0x10000000, 'a'.charCodeAt(0));
       call(program, 7, 0);
       program.word(iType(0x13, 0, T0, A0, 0));
@@ -236,14 +236,11 @@ describe('semihosting', () => {
       program.store(1, T0, A1);
       exit(program, 0);
     });
-    const said = async (text: string): Promise<void> => {
-      while (output() !== text) await new Promise((resolve) => setTimeout(resolve, 10));
-    };
-    await said('a');
+    await says(/^a$/);
     await machine.pause();
     await machine.resume();
     await machine.reset();
-    await said('aa');
+    await says(/^aa$/);
     await machine.pause();
     const { pc } = machine.debugger.registers(0);
     // A step does not wait for ever.

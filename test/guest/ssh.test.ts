@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { writeCpio } from '../../engine/images/cpio';
-import type { VirtualMachine } from '../../engine/machine/virtual-machine';
 import { Library } from '../../engine/runner/library';
 import { Runner } from '../../engine/runner/runner';
 import { debianFiles } from '../support/debian-files';
-import { PROMPT } from '../support/guest-shell';
+import { GuestShell, PROMPT } from '../support/guest-shell';
 import { freshHome, hartbox, killHartboxes } from '../support/hartbox-process';
 
 const BOX = 'hartbox-linux';
@@ -23,19 +22,6 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
   rmSync(home, { recursive: true, force: true });
 });
-
-/** Resolves once the guest has said it, behind what it said before. */
-function says(machine: VirtualMachine, pattern: RegExp): Promise<void> {
-  return new Promise((resolve) => {
-    let said = '';
-    const stop = machine.console.onData((data) => {
-      said += Buffer.from(data).toString('latin1');
-      if (!pattern.test(said)) return;
-      stop();
-      resolve();
-    });
-  });
-}
 
 it('hartbox ssh and cp reach the SSH server of a box, and say so where there is none', { timeout: 240_000 }, async () => {
   const key = join(folder, 'key');
@@ -63,16 +49,14 @@ it('hartbox ssh and cp reach the SSH server of a box, and say so where there is 
   const env = { HARTBOX_HOME: home };
   const identity = ['-o', `IdentityFile="${key.replaceAll('%', '%%')}"`, '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes'];
   try {
-    const isUp = says(machine, PROMPT);
+    const shell = new GuestShell(machine);
     await runner.start();
-    await isUp;
+    await shell.says(PROMPT);
     const without = await hartbox(['ssh', BOX, 'true'], { env });
     expect(without).toMatchObject({ code: 125, stdout: '' });
     expect(without.stderr).toMatch(/^hartbox: (Nobody listens|No SSH server answers) at port 22 of the box hartbox-linux\. An SSH server/);
 
-    const serves = says(machine, /served-0/);
-    machine.console.write(Buffer.from("dropbear -R && echo 'served'-$?\n"));
-    await serves;
+    expect(await shell.run('dropbear -R')).toMatchObject({ status: 0 });
     const first = await hartbox(['ssh', ...identity, BOX, 'echo "$USER"; cat; exit 7'], { env, input: 'from the host\n' });
     expect(first).toMatchObject({ code: 7, stdout: 'root\nfrom the host\n' });
     // The key of the host stays with the box, and the port with the machine.

@@ -39,6 +39,7 @@ describe.runIf(isWanted)('Debian on', () => {
       ...disks.map(({ file, format, interface: kind }) => ({ file, format, interface: kind })),
     ];
     shell = await GuestShell.boot({ kernel, initrd, firmware, append, memory: 2 ** 30, harts: 2, drives }, {}, new RegExp(STORAGE_PROMPT));
+    shell.patience = 1_000_000;
     await shell.run('dmesg -n 1; mkdir -p /run/mnt');
     // A SCSI disk shows up some time after its driver; what is written to its name before goes to a plain file.
     const names = disks.map(({ device }) => device).join(' ');

@@ -1,5 +1,6 @@
 import type { MachineConfigInput } from '../../engine/settings/settings';
 import { VirtualMachine, type VirtualMachineOptions } from '../../engine/machine/virtual-machine';
+import { Transcript } from './transcript';
 
 /** The shell's prompt, with what colours it. */
 export const PROMPT = /root@hartbox:[^\n]*#/;
@@ -12,19 +13,23 @@ export interface CommandResult {
 
 /** The default guest at its shell prompt, driven through its terminal like a user would. */
 export class GuestShell {
-  /** Everything that came from the console. */
-  transcript = '';
+  readonly #heard = new Transcript('The guest');
   #commands = 0;
-  readonly #waiters = new Set<() => void>();
 
-  private constructor(readonly machine: VirtualMachine) {
-    machine.console.onData((data) => {
-      this.transcript += Buffer.from(data).toString('latin1');
-      for (const look of [...this.#waiters]) look();
-    });
-    machine.on('exit', () => {
-      for (const look of [...this.#waiters]) look();
-    });
+  /** Of a machine that others start: from now on. */
+  constructor(readonly machine: VirtualMachine) {
+    machine.console.onData((data) => this.#heard.add(data));
+    machine.on('exit', () => this.#heard.end());
+  }
+
+  /** Everything that came from the console. */
+  get transcript(): string {
+    return this.#heard.text;
+  }
+
+  /** How long it may take to say what is awaited, in milliseconds. */
+  set patience(milliseconds: number) {
+    this.#heard.patience = milliseconds;
   }
 
   /** Boots; resolves at the prompt, which is the default guest's unless given. */
@@ -42,19 +47,9 @@ export class GuestShell {
     return shell;
   }
 
-  /** Resolves with the first match in what came after `from`. Rejects if the machine ends before. */
+  /** Resolves with the first match in what came after `from`. Rejects where it does not come in time, or the machine ends before. */
   says(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        const found = pattern.exec(this.transcript.slice(from));
-        if (!found && this.machine.state !== 'stopped' && this.machine.state !== 'failed') return;
-        this.#waiters.delete(look);
-        if (found) resolve(found);
-        else reject(new Error(`The guest ended before it said ${pattern}: ${this.transcript.slice(-2000)}`));
-      };
-      this.#waiters.add(look);
-      look();
-    });
+    return this.#heard.says(pattern, from);
   }
 
   type(text: string): void {

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { endWithUs } from '../../resources/setup/child-processes.mjs';
+import { Transcript } from './transcript';
 
 export const CLI = fileURLToPath(new URL('../../out/main/cli.js', import.meta.url));
 
@@ -22,35 +22,37 @@ export function startHartbox(args: string[], env: Record<string, string> = {}, n
   child.on('close', () => running.delete(child));
   const output: Buffer[] = [];
   const errors: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+  const plain = (text: string): string => text.replace(/\x1b\[[\d;?]*[A-Za-z]|\r/g, '');
+  const [said, told] = ['standard output', 'standard error'].map(
+    (what) => new Transcript(`The ${what} of hartbox ${args.join(' ')}`, plain),
+  );
+  child.stdout.on('data', (chunk: Buffer) => {
+    output.push(chunk);
+    said.add(chunk);
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors.push(chunk);
+    told.add(chunk);
+  });
+  child.on('close', () => {
+    said.end();
+    told.end();
+  });
   // A process that ends early does not take its input.
   child.stdin.on('error', () => undefined);
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null; stdout: Buffer; stderr: string }>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal, stdout: Buffer.concat(output), stderr: Buffer.concat(errors).toString() }));
   });
-  /** Without colours and other escape sequences. */
-  const text = (chunks: Buffer[]): string =>
-    Buffer.concat(chunks)
-      .toString()
-      .replace(/\x1b\[[\d;?]*[A-Za-z]|\r/g, '');
-  /** Resolves once what came on a stream so far matches. */
-  const matches = (stream: Readable, chunks: Buffer[], pattern: RegExp): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (!pattern.test(text(chunks))) return;
-        stream.off('data', look);
-        resolve();
-      };
-      stream.on('data', look);
-      child.on('close', () => reject(new Error(`it ended before it said ${pattern}: ${text(output)}${text(errors)}`)));
-      look();
+  /** What went wrong is often said on the other stream. */
+  const waited = (on: Transcript, pattern: RegExp, other: Transcript): Promise<RegExpExecArray> =>
+    on.says(pattern).catch((error: Error) => {
+      throw new Error(`${error.message}\n${other.text.slice(-2000)}`);
     });
   /** Resolves once its standard output matches. */
-  const says = (pattern: RegExp): Promise<void> => matches(child.stdout, output, pattern);
+  const says = (pattern: RegExp) => waited(said, pattern, told);
   /** Resolves once its standard error matches. */
-  const tells = (pattern: RegExp): Promise<void> => matches(child.stderr, errors, pattern);
+  const tells = (pattern: RegExp) => waited(told, pattern, said);
   return { child, ended, says, tells };
 }
 

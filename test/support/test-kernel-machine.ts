@@ -2,12 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { endWithUs } from '../../resources/setup/child-processes.mjs';
 import { VirtualMachine } from '../../engine/machine/virtual-machine';
 import type { MachineConfigInput } from '../../engine/settings/settings';
+import { Transcript } from './transcript';
 
 /** The test kernel at its shell, in Hartbox or QEMU. */
 export class KernelConsole {
-  transcript = '';
-  readonly #waiters = new Set<() => void>();
-  #ended = false;
+  readonly #heard = new Transcript('The kernel');
 
   private constructor(
     /** What is typed goes as it is. */
@@ -17,10 +16,7 @@ export class KernelConsole {
     /** Its exit code. */
     readonly ended: Promise<number>,
   ) {
-    void ended.finally(() => {
-      this.#ended = true;
-      this.#look();
-    });
+    void ended.finally(() => this.#heard.end());
   }
 
   static async hartbox(config: MachineConfigInput, { paused = false } = {}): Promise<KernelConsole & { machine: VirtualMachine }> {
@@ -31,7 +27,7 @@ export class KernelConsole {
       () => machine.stop(),
       ended,
     );
-    machine.console.onData((data) => kernel.#take(data));
+    machine.console.onData((data) => kernel.#heard.add(data));
     await machine.start({ paused });
     return Object.assign(kernel, { machine });
   }
@@ -51,32 +47,17 @@ export class KernelConsole {
       ended,
     );
     child.stdin?.on('error', () => undefined);
-    child.stdout?.on('data', (data: Buffer) => kernel.#take(data));
+    child.stdout?.on('data', (data: Buffer) => kernel.#heard.add(data));
     return kernel;
   }
 
-  #take(data: Uint8Array): void {
-    this.transcript += Buffer.from(data).toString('latin1');
-    this.#look();
+  get transcript(): string {
+    return this.#heard.text;
   }
 
-  #look(): void {
-    for (const look of [...this.#waiters]) look();
-  }
-
-  /** Resolves with the first match in what came after `from`. Rejects if the machine ends before. */
+  /** Resolves with the first match in what came after `from`. Rejects where it does not come in time, or the machine ends before. */
   says(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        const found = pattern.exec(this.transcript.slice(from));
-        if (!found && !this.#ended) return;
-        this.#waiters.delete(look);
-        if (found) resolve(found);
-        else reject(new Error(`The kernel ended before it said ${pattern}: ${this.transcript.slice(-2000)}`));
-      };
-      this.#waiters.add(look);
-      look();
-    });
+    return this.#heard.says(pattern, from);
   }
 
   /** Run a command; resolves with what it said, without its echo, at the next prompt. */
