@@ -8,6 +8,9 @@ import { testHome } from './resources/setup/test-home.mjs';
  */
 const retry = process.env['CI'] === 'true' ? 1 : 0;
 
+/** For what may come to no end in one thread. */
+const setupFiles = ['test/support/blocked-thread.ts'];
+
 /**
  * `unit` and `renderer` run on the sources and take seconds. `guest` and `conformance` start whole machines, whose
  * workers come from the build: run `npm run build` first (`npm test` does).
@@ -19,6 +22,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{engine,main,test/support,test/bench,test/fuzz}/**/*.test.ts'],
+          setupFiles,
           testTimeout: 20_000,
           hookTimeout: 60_000,
         },
@@ -36,17 +40,19 @@ export default defineConfig({
         test: {
           name: 'guest',
           include: ['test/guest/**/*.test.ts'],
+          setupFiles,
           retry,
           env: { HARTBOX_HOME: testHome },
           fileParallelism: false,
           testTimeout: 120_000,
-          hookTimeout: 600_000,
+          hookTimeout: 120_000,
         },
       },
       {
         test: {
           name: 'matrix',
           include: ['test/matrix/**/*.test.ts'],
+          setupFiles,
           retry,
           env: { HARTBOX_HOME: testHome },
           fileParallelism: false,
@@ -58,6 +64,7 @@ export default defineConfig({
         test: {
           name: 'torture',
           include: ['test/torture/**/*.test.ts'],
+          setupFiles,
           env: { HARTBOX_HOME: testHome },
           fileParallelism: false,
           testTimeout: 120_000,
@@ -68,6 +75,7 @@ export default defineConfig({
         test: {
           name: 'conformance',
           include: ['test/conformance/**/*.test.ts'],
+          setupFiles,
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 120_000,

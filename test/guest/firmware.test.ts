@@ -47,7 +47,7 @@ describe.runIf(hasBootDiskTools())('stock firmware', () => {
     let debian: BootDisk;
     beforeAll(async () => {
       debian = await bootDisk(guest, console.log);
-    });
+    }, 600_000);
 
     const ways = (isLong ? bootWays : someWays).map((way) => [describeWay(way), way] as const);
     it.each(ways)('%s', { timeout: 300_000 }, async (_, { firmware, interface: kind, bus, aia, format }) => {
@@ -56,6 +56,7 @@ describe.runIf(hasBootDiskTools())('stock firmware', () => {
       const { initrd, append } = debian;
       const given: MachineConfigInput = firmware === 'opensbi' ? { kernel: guest.kernel, initrd, append } : { firmware };
       shell = await GuestShell.start({ ...given, bus, aia, drives: [{ file, format, interface: kind }] });
+      shell.patience = 250_000;
       await logIn(shell);
       const { output } = await shell.run('systemctl is-system-running --wait; systemctl --failed --no-legend');
       expect(output).toBe('running\n');
