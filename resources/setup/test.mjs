@@ -54,7 +54,7 @@ const suites = [
     command: vitest('guest', {
       files: [
         ...['storage-long', 'power-cut', 'firmware', 'power-button', 'memory-model', 'kernel', 'qemu-command-line', 'balloon', 'images'],
-        ...['nat.test', 'debugging-runs'],
+        ...['nat.test', 'debugging-runs', 'guest/ai', 'watchdog', 'crypto', 'sound', 'terminals', 'share'],
       ],
       env: { HARTBOX_LONG: '1' },
     }),

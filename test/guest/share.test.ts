@@ -4,19 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fileCalls } from '../../engine/host/file-calls';
+import { buses } from '../support/buses';
 import { compileForGuest } from '../support/guest-compiler';
 import { GuestShell } from '../support/guest-shell';
 
 const MiB = 2 ** 20;
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
 
+const places = [
+  ...buses('mmio').map((bus) => ({ protocol: '9p', bus }) as const),
+  ...buses('pci').map((bus) => ({ protocol: 'virtio-fs', bus }) as const),
+];
+
 // Elsewhere there is a refusal, which has a unit test.
-describe.skipIf(process.platform !== 'linux').each([
-  { protocol: '9p', bus: 'mmio' },
-  { protocol: '9p', bus: 'pci' },
-  { protocol: 'virtio-fs', bus: 'mmio' },
-  { protocol: 'virtio-fs', bus: 'pci' },
-] as const)('a folder shared by $protocol, on $bus', { timeout: 120_000 }, ({ protocol, bus }) => {
+describe.skipIf(process.platform !== 'linux').each(places)('a folder shared by $protocol, on $bus', ({ protocol, bus }) => {
   /** By virtio-fs the guest believes for a second what it has seen. */
   const until = (condition: string): string => (protocol === '9p' ? '' : `until ${condition}; do sleep 0.1; done; `);
   let shell: GuestShell;

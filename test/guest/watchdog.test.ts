@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { VmError } from '../../engine/errors/vm-error';
 import { writeCpio } from '../../engine/images/cpio';
+import { buses } from '../support/buses';
 import { GDB } from '../support/gdb';
 import { buildGuestModules } from '../support/guest-modules';
 import { GuestShell, PROMPT } from '../support/guest-shell';
@@ -53,7 +54,7 @@ describe('the virtio watchdog, with our driver', { timeout: 300_000 }, () => {
   }, 300_000);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it.each(['mmio', 'pci'] as const)('is calmed, stopped, and bites, on %s', async (bus) => {
+  it.each(buses('pci'))('is calmed, stopped, and bites, on %s', async (bus) => {
     const watchdogDump = join(folder, `${bus}.core`);
     shell = await GuestShell.boot({ watchdog: 'notify', watchdogDump, bus, balloon: false }, { extraInitrd });
     const warnings: VmError[] = [];
@@ -61,9 +62,9 @@ describe('the virtio watchdog, with our driver', { timeout: 300_000 }, () => {
     const output = async (command: string): Promise<string> => (await shell.run(command)).output;
     const facts = 'cd /sys/class/watchdog/watchdog0; cat identity timeout nowayout state; cd';
     expect(await output(`rmmod sunxi_wdt; insmod hartbox_wdt.ko && ${facts}`)).toBe('virtio watchdog\n20\n0\ninactive\n');
-    // It is calmed every second, for longer than it waits; then its program takes its leave by V.
-    const calm = 'watchdog -F -t 1 -T 3 /dev/watchdog & sleep 6; cat /sys/class/watchdog/watchdog0/timeout; kill $!; wait $!; sleep 4';
-    expect(await output(calm)).toMatch(/3\n/);
+    // It is calmed again and again, for longer than it waits; then its program takes its leave by V.
+    const calm = 'watchdog -F -t 300ms -T 2 /dev/watchdog & sleep 3; cat /sys/class/watchdog/watchdog0/timeout; kill $!; wait $!; sleep 3';
+    expect(await output(calm)).toMatch(/2\n/);
     expect(await output(facts)).toMatch(/inactive/);
     expect(warnings).toEqual([]);
     // Without leave it bites, by the time that was set last.
