@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import vue from '@vitejs/plugin-vue';
 import { defineConfig } from 'vitest/config';
 import { testHome } from './resources/setup/test-home.mjs';
@@ -11,6 +12,9 @@ const retry = process.env['CI'] === 'true' ? 1 : 0;
 /** For what may come to no end in one thread. */
 const setupFiles = ['test/support/blocked-thread.ts'];
 
+/** By itself Vitest leaves a core to nobody, which of two is half. */
+const everyCore = { maxWorkers: availableParallelism(), sequence: { groupOrder: 1 } };
+
 /**
  * `unit` and `renderer` run on the sources and take seconds. `guest` and `conformance` start whole machines, whose
  * workers come from the build: run `npm run build` first (`npm test` does).
@@ -23,6 +27,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{engine,main,test/support,test/bench,test/fuzz}/**/*.test.ts'],
           setupFiles,
+          ...everyCore,
           testTimeout: 20_000,
           hookTimeout: 60_000,
         },
@@ -33,6 +38,7 @@ export default defineConfig({
           name: 'renderer',
           include: ['renderer/**/*.test.ts'],
           environment: 'happy-dom',
+          ...everyCore,
           testTimeout: 20_000,
         },
       },
