@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { option } from './option';
+import { placeOptions } from './place';
 
 /** A drive; on the command line its options are written `file=disk.qcow2,readonly`. */
 export const driveSchema = z.strictObject({
@@ -78,32 +79,9 @@ export const driveSchema = z.strictObject({
     advanced: true,
     cli: { value: 'N' },
   }),
-  id: option(z.string().min(1).max(64).optional(), {
-    label: 'Id',
-    help: 'names the drive while the box runs; drive0, drive1 and so on unless given',
-    page: 'drives',
-    kind: 'text',
-    effect: 'restart',
-    advanced: true,
-    cli: { value: 'NAME' },
-  }),
-  bus: option(z.enum(['mmio', 'pci']).optional(), {
-    label: 'Bus',
-    help: 'where it sits; where the other virtio devices of the box sit unless given',
-    page: 'drives',
-    kind: 'choice',
-    effect: 'restart',
-    choices: { mmio: 'MMIO', pci: 'PCI' },
-    advanced: true,
-  }),
-  slot: option(z.number().int().min(0).max(31).optional(), {
-    label: 'Place on the bus',
-    help: 'of a virtio disk: number of its MMIO slot (0 to 7) or PCI device (1 to 31); the first that is free unless given',
-    page: 'drives',
-    kind: 'count',
-    effect: 'restart',
-    advanced: true,
-    cli: { value: 'N' },
+  ...placeOptions('drives', {
+    id: 'names the drive while the box runs; drive0, drive1 and so on unless given',
+    slot: 'of a virtio disk: number of its MMIO slot (0 to 7) or PCI device (1 to 31); the first that is free unless given',
   }),
 });
 

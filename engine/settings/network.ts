@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { option } from './option';
+import { placeOptions } from './place';
 
 /** `HOST:PORT`, `[ADDRESS]:PORT`, `:PORT` for this computer, or `unix:` and a whole path. */
 export const SOCKET_ADDRESS = /^(unix:([/\\]|[A-Za-z]:[/\\]).*|(\[[^\]]+\]|[^:]*):\d{1,5})$/s;
@@ -191,32 +192,9 @@ export const networkSchema = z.strictObject({
     effect: 'live',
     advanced: true,
   }),
-  id: option(z.string().min(1).max(64).optional(), {
-    label: 'Id',
-    help: 'names the adapter while the box runs; net0, net1 and so on unless given',
-    page: 'network',
-    kind: 'text',
-    effect: 'restart',
-    advanced: true,
-    cli: { value: 'NAME' },
-  }),
-  bus: option(z.enum(['mmio', 'pci']).optional(), {
-    label: 'Bus',
-    help: 'where it sits; where the other virtio devices of the box sit unless given',
-    page: 'network',
-    kind: 'choice',
-    effect: 'restart',
-    choices: { mmio: 'MMIO', pci: 'PCI' },
-    advanced: true,
-  }),
-  slot: option(z.number().int().min(0).max(31).optional(), {
-    label: 'Place on the bus',
-    help: 'number of its MMIO slot (0 to 7) or PCI device (1 to 31); the first that is free unless given',
-    page: 'network',
-    kind: 'count',
-    effect: 'restart',
-    advanced: true,
-    cli: { value: 'N' },
+  ...placeOptions('network', {
+    id: 'names the adapter while the box runs; net0, net1 and so on unless given',
+    slot: 'number of its MMIO slot (0 to 7) or PCI device (1 to 31); the first that is free unless given',
   }),
 });
 
