@@ -66,7 +66,10 @@ const suites = [
     long: true,
     minutes: 24 * 60,
     command: vitest('unit', {
-      files: ['test/fuzz', 'host-refusals', 'box-archive', 'killed-library', 'killed-setup', 'images/tar', 'tcp/many', 'qemu/command-line'],
+      files: [
+        ...['test/fuzz', 'host-refusals', 'box-archive', 'killed-library', 'killed-setup', 'images/tar', 'tcp/many', 'qemu/command-line'],
+        ...['virtio/hostile-driver'],
+      ],
       env: { HARTBOX_LONG: '1' },
     }),
     read: readVitest,
