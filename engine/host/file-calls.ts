@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import type koffi from 'koffi';
 import { hostLibrary } from './host-library';
+import { quickly } from './quick-calls';
 
 /** A point in time to the nanosecond; `now`: the host's own; undefined: leave it. */
 export type FileTime = { seconds: number; nanoseconds: number } | 'now' | undefined;
@@ -36,6 +37,7 @@ const UTIME_NOW = 0x3fffffff;
 const UTIME_OMIT = 0x3ffffffe;
 
 interface NativeFunction {
+  (...args: unknown[]): number;
   async(...args: unknown[]): void;
 }
 
@@ -52,8 +54,8 @@ function linuxCalls(): FileCalls | undefined {
   if (!library) return undefined;
   const { errno } = createRequire(import.meta.url)('koffi') as typeof koffi;
   const func = (definition: string): NativeFunction => library.func(definition);
-  /** In the thread pool; the host's answer, which is not negative. */
-  const call = (name: string, definition: string): ((...args: unknown[]) => Promise<number>) => {
+  /** What may take long, in the thread pool; the host's answer, which is not negative. */
+  const threaded = (name: string, definition: string): ((...args: unknown[]) => Promise<number>) => {
     const native = func(definition);
     return (...args) =>
       new Promise((resolve, reject) => {
@@ -64,13 +66,26 @@ function linuxCalls(): FileCalls | undefined {
         });
       });
   };
+  const call = (name: string, definition: string): ((...args: unknown[]) => Promise<number>) => {
+    const native = func(definition);
+    const byThreads = threaded(name, definition);
+    return (...args) =>
+      quickly(
+        () => {
+          const result = native(...args);
+          if (result < 0) throw systemError(errno(), name);
+          return Number(result);
+        },
+        () => byThreads(...args),
+      );
+  };
   // Bytes of a path as they are: names need not be UTF-8.
   const utimensat = call('utimensat', 'int utimensat(int at, const uint8_t *path, const int64_t *times, int flags)');
   const mknod = call('mknod', 'int mknod(const uint8_t *path, uint32_t mode, uint64_t device)');
   const renameat2 = call('renameat2', 'int renameat2(int at, const uint8_t *from, int to_at, const uint8_t *to, uint32_t flags)');
-  const fallocate = call('fallocate', 'int fallocate64(int fd, int mode, int64_t offset, int64_t length)');
+  const fallocate = threaded('fallocate', 'int fallocate64(int fd, int mode, int64_t offset, int64_t length)');
   const lseek = call('lseek', 'int64_t lseek64(int fd, int64_t offset, int whence)');
-  const copyFileRange = call(
+  const copyFileRange = threaded(
     'copy_file_range',
     'intptr_t copy_file_range(int from, int64_t *offset, int to, int64_t *to_offset, size_t length, uint32_t flags)',
   );

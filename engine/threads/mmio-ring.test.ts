@@ -9,8 +9,15 @@ const BASE = 0x1000_0000;
 /** A write here takes as many steps as its value says. */
 const LONG = 0x2000_0000;
 
+/** Goes on by itself: a port that waits on this thread lets no promise go on. */
+class InstantServer extends MmioServer {
+  protected override afterPromises(work: () => void): void {
+    work();
+  }
+}
+
 /** Ports for two harts and their server, all on this thread: a port that must wait rings, which serves it there and then. */
-function rings(serveAtOnce: boolean) {
+function rings(serveAtOnce: boolean, Server: typeof MmioServer = InstantServer) {
   const pages = (HARTS_BASE + 2 * HART_STRIDE) / 65536;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const log: string[] = [];
@@ -44,7 +51,7 @@ function rings(serveAtOnce: boolean) {
     },
   });
   const errors: VmError[] = [];
-  const server = new MmioServer(memory, 2, bus, (error) => errors.push(error));
+  const server = new Server(memory, 2, bus, (error) => errors.push(error));
   const bell = vi.fn(() => {
     if (serveAtOnce) server.serve();
   });
@@ -113,6 +120,18 @@ describe('MMIO ring', () => {
     }
     ports[0].write(BASE, 4, 1);
     expect(bell).toHaveBeenCalledTimes(2);
+  });
+
+  it('lets what a device has begun go on by promises while it looks for more', async () => {
+    const { ports, server, bell, log, onAccess } = rings(false, MmioServer);
+    onAccess((offset) => {
+      if (offset === 0) void Promise.resolve().then(() => Promise.resolve().then(() => ports[0].write(BASE + 4, 4, 1)));
+    });
+    ports[0].write(BASE, 4, 0);
+    server.serve();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(log).toEqual(['w4@0=0', 'w4@4=1']);
+    expect(bell).toHaveBeenCalledTimes(1);
   });
 
   it('answers an access that nothing takes with a fault, and reports a device that breaks', () => {

@@ -38,6 +38,8 @@ const PATIENCE = 1;
 /** How long a stop of the harts waits for what they posted, in ms. */
 const DRAIN = 20;
 
+const SETTLED = Promise.resolve();
+
 /** The hart's end. */
 export class MmioPort {
   private readonly words: Int32Array;
@@ -125,6 +127,9 @@ export class MmioServer {
   private nextTurn: NodeJS.Immediate | undefined;
   private holds = 0;
   private hurried = false;
+  private polling = false;
+  /** When a request was served last. */
+  private lastServed = 0;
   private closed = false;
 
   constructor(
@@ -159,26 +164,41 @@ export class MmioServer {
 
   /** A hart rang: serve requests until none has come for a moment, then let the event loop have its turn. */
   serve(): void {
-    if (this.closed || this.isHeld) return;
-    const polling = MACHINE_DEVICE_POLLING >>> 2;
-    Atomics.store(this.words, polling, POLLING);
-    let last = performance.now();
-    this.deadline = last + PATIENCE;
-    for (;;) {
-      const served = this.serveAll();
-      // Stay in the polling state: no doorbell is needed, this comes back.
-      if (this.isHeld) return;
-      const now = performance.now();
-      if (now > this.deadline) {
-        this.comeBack();
-        return;
-      }
-      if (served) last = now;
-      else if (now - last > LINGER) break;
+    if (this.closed || this.isHeld || this.polling) return;
+    Atomics.store(this.words, MACHINE_DEVICE_POLLING >>> 2, POLLING);
+    this.polling = true;
+    this.lastServed = performance.now();
+    this.deadline = this.lastServed + PATIENCE;
+    this.poll();
+  }
+
+  /** Between two looks at the rings, what devices have begun goes on, as far as it waits for nothing but promises: a request may be done by that. */
+  private readonly poll = (): void => {
+    if (this.closed) return;
+    const served = !this.isHeld && this.serveAll();
+    const now = performance.now();
+    if (served) this.lastServed = now;
+    // Not held, nor for long without a turn of the event loop.
+    if (!this.isHeld && now <= this.deadline && now - this.lastServed <= LINGER) {
+      this.afterPromises(this.poll);
+      return;
     }
+    this.polling = false;
+    // Stay in the polling state: no doorbell is needed, this comes back.
+    if (this.isHeld) return;
+    if (now > this.deadline) {
+      this.comeBack();
+      return;
+    }
+    const polling = MACHINE_DEVICE_POLLING >>> 2;
     Atomics.store(this.words, polling, IDLE);
     // A request that came in between rang no bell.
     if (this.pending() && Atomics.compareExchange(this.words, polling, IDLE, RUNG) === IDLE) this.comeBack();
+  };
+
+  /** Of a test that has both ends on one thread, at once. */
+  protected afterPromises(work: () => void): void {
+    void SETTLED.then(work);
   }
 
   /** Serve what is there, held or not, as far as that does not take long; the rest follows by itself. */

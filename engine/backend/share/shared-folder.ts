@@ -2,10 +2,12 @@ import { type BigIntStats, type BigIntStatsFs, constants, readFileSync } from 'n
 import { realpath } from 'node:fs/promises';
 import { VmError } from '../../errors/vm-error';
 import { fileCalls, type FileTime } from '../../host/file-calls';
+import { leaveToThreads } from '../../host/quick-calls';
 import { checkAttributeName, listedAttributes } from './attributes';
 import { FolderHandles, mustBe } from './folder-handles';
 import { FolderListing, type NameBudget } from './folder-listing';
 import * as host from './host-files';
+import { liesLocal } from './mounts';
 import { refusal } from './linux-errors';
 import { OpenFile } from './open-file';
 import { mappedOwners, type Owner, type Owners } from './owners';
@@ -112,7 +114,9 @@ export class SharedFolder {
     let fd: number | undefined;
     try {
       // The one path that is followed wherever it leads: the user's.
-      fd = await host.openFolderPlace(await realpath(path));
+      const real = await realpath(path);
+      if (!(await liesLocal(real))) leaveToThreads();
+      fd = await host.openFolderPlace(real);
       const status = await host.fstat(fd);
       // Without /proc there is no confinement.
       mustBe(new NodeTable(status).root, await host.lstat(host.pathIn(fd, '.')));
