@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import fs, {
   existsSync,
@@ -17,7 +18,7 @@ import fs, {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FuseClient } from '../../../test/support/fuse-client';
 import { NinePClient } from '../../../test/support/nine-p-client';
@@ -338,22 +339,16 @@ describe.skipIf(process.platform !== 'linux').each(protocols)('a guest that want
     writeFileSync(shared('swap/secret'), 'shared');
     symlinkSync(outside('below'), shared('swap-link'));
     symlinkSync(outside('secret'), shared('file-link'));
-    let isRunning = true;
     const seen: string[] = [];
     let reached = 0;
-    const swap = (one: string, other: string): void => {
-      renameSync(shared(one), shared('swap-third'));
-      renameSync(shared(other), shared(one));
-      renameSync(shared('swap-third'), shared(other));
-    };
-    // The host's calls run in other threads meanwhile.
-    const swapping = (async () => {
-      while (isRunning) {
-        swap('swap', 'swap-link');
-        swap('file', 'file-link');
-        await nextTurn();
-      }
-    })();
+    // On a thread of its own: between any two calls of the share.
+    const end = new Int32Array(new SharedArrayBuffer(4));
+    const pairs = [
+      ['swap', 'swap-link'],
+      ['file', 'file-link'],
+    ].map((names) => [...names, 'swap-third'].map((name) => shared(name)));
+    const swapper = new Worker(SWAPPER, { eval: true, workerData: { end, pairs } });
+    await once(swapper, 'online');
     const storm = async (): Promise<void> => {
       // Long enough that it was there now and then.
       for (let i = 0; i < 40 || (reached === 0 && i < 5000); i++) {
@@ -371,12 +366,26 @@ describe.skipIf(process.platform !== 'linux').each(protocols)('a guest that want
       }
     };
     await Promise.all([storm(), storm(), storm()]);
-    isRunning = false;
-    await swapping;
+    Atomics.store(end, 0, 1);
+    await once(swapper, 'exit');
     expectNothingReached(seen.join('\n'));
     expect(reached).toBeGreaterThan(0);
   });
 });
+
+/** Lets two names change places, again and again, mostly for some 50 µs. */
+const SWAPPER = `
+const { renameSync } = require('node:fs');
+const { end, pairs } = require('node:worker_threads').workerData;
+while (Atomics.load(end, 0) === 0) {
+  for (const [one, other, third] of pairs) {
+    renameSync(one, third);
+    renameSync(other, one);
+    renameSync(third, other);
+    Atomics.wait(end, 0, 0, 0.05);
+  }
+}
+`;
 
 describe('a share on another host', () => {
   it('is refused, with a reason', async () => {
