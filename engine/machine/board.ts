@@ -322,6 +322,7 @@ export class Board {
     this.devices.fixBus();
     this.console.divert(undefined);
     this.virtio.powerOn();
+    this.networks.powerOn();
     this.devices.reset();
     this.bootScreen?.reset();
     // The driver that it had may have been told of keys that were let go.

@@ -154,9 +154,9 @@ export class Networks {
   /** To what these settings say; where that cannot be had, to what it was. */
   async #reconnect(adapter: Adapter, config: NetworkConfig): Promise<void> {
     const { line, backend } = adapter;
-    line.disconnect();
-    // The other may want the same address.
+    // The other may want the same address; and while the line is still there the guest hears what ends.
     await backend.close();
+    line.disconnect();
     try {
       adapter.backend = await openBackend(config, this.options);
     } catch (error) {
@@ -205,6 +205,11 @@ export class Networks {
   setLine(id: string, limits: LineLimits): void {
     this.#mustBeOpen();
     this.find(id).line.limits = limits;
+  }
+
+  /** The machine is switched on, or anew. */
+  powerOn(): void {
+    for (const { device } of this.adapters) device.backend.powerOn?.();
   }
 
   /** The machine is paused, or goes on. */

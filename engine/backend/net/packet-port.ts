@@ -21,8 +21,9 @@
  *   `checksumValid` and leave the checksum field as it is, or leave the checksum to be made; where it has `tcp4` or `tcp6`, up to 64 KiB may go
  *   at once, with `segmentation`, `segmentSize`, `checksumStart`, `checksumOffset`, and the sum of the pseudo-header (not complemented) in the
  *   field, as in Linux's CHECKSUM_PARTIAL. Otherwise frames are plain, with right checksums.
- * - `linkChanged(up)` tells whether the guest listens (driver there, cable in). After up, everything from before may be forgotten or not; after a
- *   snapshot was restored the guest goes on with flows that a new back end does not know: answer those with a reset.
+ * - `linkChanged(up)` tells whether the guest listens (driver there, cable in). After up, everything from before may be forgotten or not.
+ * - `save()` and `load()` are for what the guest relies on and a new back end would not know, as addresses that were given out; they are part of
+ *   the adapter's state. Flows of the host's cannot live on in it: their guest is told so, once it listens.
  * - `isUp` and `guest.linkChanged(up)` tell the guest of the back end's own carrier; the NAT is always up.
  */
 import type { VmError } from '../../errors/vm-error';
@@ -111,6 +112,12 @@ export interface NetworkBackend extends PacketPort {
   /** Comes once, before all else. */
   attach(guest: GuestPort): void;
   statistics(): BackendStatistics;
+  /** What a back end of that kind would have to know to go on with this guest: plain data, as JSON has it. */
+  save?(): unknown;
+  /** Returns what puts it into this back end, which is new; `refuse` throws for what is no such state. That of another kind means nothing. */
+  load?(saved: unknown, refuse: (why: string) => never): () => void;
+  /** The machine is switched on anew: its guest has forgotten everything. */
+  powerOn?(): void;
   /** The machine is paused, and goes on: no time passes for the guest meanwhile. */
   freeze?(): void;
   thaw?(): void;

@@ -263,6 +263,20 @@ export class SlowLine implements NetworkBackend {
     return { droppedFromGuest: droppedFromGuest + this.#out.lost, droppedToGuest: droppedToGuest + this.#in.lost };
   }
 
+  /** Frames on their way are not part of it: they are lost, as on any line. */
+  save(): unknown {
+    return this.#inner.save?.() ?? null;
+  }
+
+  load(saved: unknown, refuse: (why: string) => never): () => void {
+    return this.#inner.load?.(saved, refuse) ?? (() => undefined);
+  }
+
+  powerOn(): void {
+    this.#clear();
+    this.#inner.powerOn?.();
+  }
+
   freeze(): void {
     this.#isFrozen = true;
     this.#out.freeze();

@@ -47,6 +47,15 @@ export class Dhcp {
     return [...this.leases.values()].map((number) => addressIn(this.subnet.net, number));
   }
 
+  save(): { leases: [mac: string, number: number][]; refused: number[] } {
+    return { leases: [...this.leases], refused: [...this.refused] };
+  }
+
+  load({ leases, refused }: ReturnType<Dhcp['save']>): void {
+    for (const [mac, number] of leases) this.leases.set(mac, number);
+    for (const number of refused) this.refused.add(number);
+  }
+
   /** A datagram to the server's port. */
   receive(packet: Packet): void {
     const { bytes } = packet;

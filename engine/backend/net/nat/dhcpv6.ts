@@ -42,6 +42,14 @@ export class Dhcp6 {
     private readonly subnet: Subnet6,
   ) {}
 
+  save(): [client: string, number: number][] {
+    return [...this.leases];
+  }
+
+  load(leases: ReturnType<Dhcp6['save']>): void {
+    for (const [client, number] of leases) this.leases.set(client, number);
+  }
+
   /** A datagram to the server's port. */
   receive(packet: Packet): void {
     const { bytes, end } = packet;

@@ -55,7 +55,7 @@ export interface ForwardsOptions {
   wheel: TimerWheel;
   tcp: TcpStack;
   writer: BatchWriter;
-  gateway: IpAddress;
+  gateway: () => IpAddress;
   /** Where the guest is. */
   guest: () => IpAddress;
   wantsFlush: () => void;
@@ -139,9 +139,9 @@ export class Forwards {
     const target = guest();
     // The port that the client has, so that it is found again in the guest's logs, if nobody else has it.
     let from = port;
-    for (let tries = 0; tcp.connections.get(target, spec.guestPort, gateway, from) && tries < 64; tries++) from = this.freePort();
-    if (tcp.connections.get(target, spec.guestPort, gateway, from)) return undefined;
-    return tcp.connect(target, spec.guestPort, gateway, from, relay) ? relay : undefined;
+    for (let tries = 0; tcp.connections.get(target, spec.guestPort, gateway(), from) && tries < 64; tries++) from = this.freePort();
+    if (tcp.connections.get(target, spec.guestPort, gateway(), from)) return undefined;
+    return tcp.connect(target, spec.guestPort, gateway(), from, relay) ? relay : undefined;
   }
 
   private async listenDatagrams(spec: ForwardSpec): Promise<HostListener> {
@@ -173,7 +173,7 @@ export class Forwards {
     }
     this.peers.get(number)!.lastUsed = wheel.now();
     const target = guest();
-    sendDatagram(link, link.macOf(target), gateway, number, target, spec.guestPort, bytes);
+    sendDatagram(link, link.macOf(target), gateway(), number, target, spec.guestPort, bytes);
     wantsFlush();
   }
 

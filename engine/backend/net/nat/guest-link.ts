@@ -1,5 +1,5 @@
 import { type GuestPort, type Segmentation, plainFrame } from '../packet-port';
-import { type IpAddress, isMulticast } from './addresses';
+import { formatAddress, formatMac, type IpAddress, isMulticast } from './addresses';
 import { addBytes, checksumOf, fold, writeU16 } from '../checksum';
 import { ETHERNET, ICMP, IPV4, IPV6 } from './packet';
 import { addPieces, pseudoHeader } from './sums';
@@ -7,7 +7,7 @@ import { addPieces, pseudoHeader } from './sums';
 /** Headers of a frame: Ethernet, IPv6, TCP with all options, and some. */
 const HEADERS = 256;
 /** Hosts of the guest's network whose hardware address is known; one guest may have several. */
-const MOST_NEIGHBOURS = 256;
+export const MOST_NEIGHBOURS = 256;
 
 /** Our own hardware address: locally administered, of the prefix that adapters have. */
 export const GATEWAY_MAC = Uint8Array.of(0x52, 0x55, 0x0a, 0x00, 0x02, 0x02);
@@ -105,8 +105,10 @@ export class GuestLink {
   }
 
   /** As `send`, for what is lost where there is no room, as in any network. */
-  sendOrDrop(end: number, checksumAt: number): void {
-    if (!this.send(end, checksumAt)) this.dropped++;
+  sendOrDrop(end: number, checksumAt: number): boolean {
+    if (this.send(end, checksumAt)) return true;
+    this.dropped++;
+    return false;
   }
 
   /** Sends a frame that is no IP packet: `headers` up to `end`, with its Ethernet header. */
@@ -137,6 +139,15 @@ export class GuestLink {
   /** Addresses that hosts of the guest's network have been heard by, the last heard first. */
   heard(): IpAddress[] {
     return [...this.neighbours.keys()].reverse().map(addressOf);
+  }
+
+  /** Who is where, as text; the first heard stands first. */
+  saveNeighbours(): { address: string; mac: string }[] {
+    return [...this.neighbours].map(([name, mac]) => ({ address: formatAddress(addressOf(name)), mac: formatMac(mac) }));
+  }
+
+  loadNeighbours(saved: readonly { address: IpAddress; mac: Uint8Array }[]): void {
+    for (const { address, mac } of saved) this.neighbours.set(key(address, 0, address.length), mac);
   }
 
   forgetNeighbours(): void {

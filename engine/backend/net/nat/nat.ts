@@ -14,6 +14,7 @@ import {
   isRoutable,
   isZero,
   parseAddress,
+  parseNet,
 } from './addresses';
 import { receiveArp } from './arp';
 import { Dhcp, DHCP_SERVER } from './dhcp';
@@ -30,7 +31,8 @@ import { NeighbourDiscovery } from './ndp';
 import { nodeHost } from './node-host';
 import { ARP, ICMP, ICMPV6, IPV4, IPV6, Packet, TCP, UDP } from './packet';
 import { parseRule, Policy } from './policy';
-import { clash, type Subnet4, subnet4, type Subnet6, subnet6 } from './subnet';
+import { saveOrphan, type SavedNat, savedNatSchema } from './saved-nat';
+import { clash, isSubnet4, type Subnet4, subnet4, type Subnet6, subnet6 } from './subnet';
 import { BatchWriter, TcpRelay } from './tcp/relay';
 import { type ConnectingOwner, TcpStack, type TcpTargets } from './tcp/stack';
 import { type Clock, TimerWheel, type WheelTimer } from './timer-wheel';
@@ -38,6 +40,8 @@ import { sendDatagram, Udp } from './udp';
 
 /** How often it is looked whether the host has a way for IPv6. */
 const ROUTE_CHECK_MS = 10_000;
+/** How often the guest is told that there is a way for IPv6, which it believes for 1800 s (RFC 4861 §6.2.1: MaxRtrAdvInterval). */
+const ADVERTISE_MS = 600_000;
 const DNS_PORT = 53;
 /** Addresses of a guest that are told. */
 const MOST_SHOWN = 16;
@@ -94,6 +98,7 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
   private readonly writer = new BatchWriter();
   private readonly routeCheck: WheelTimer;
   private hasIpv6 = false;
+  private advertisedAt = 0;
   private isClosed = false;
   private inBatch = false;
   private flushIsDue = false;
@@ -149,18 +154,11 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
       wheel,
       tcp: this.tcp,
       writer: this.writer,
-      gateway: subnet.gateway,
+      gateway: () => subnet.gateway,
       guest: () => this.dhcp.guest,
       wantsFlush,
     });
-    const hidden = this.options.net === undefined ? undefined : clash(subnet, host.nets());
-    if (hidden !== undefined)
-      guest.warn(
-        VmError.config(
-          `The guest's net ${formatNet(subnet.net)} is also a net of this computer (${hidden}), which the guest cannot reach therefore: choose another.`,
-          { code: 'subnet-clash', params: { net: formatNet(subnet.net), host: hidden } },
-        ),
-      );
+    if (this.options.net !== undefined) this.warnOfClash();
     void this.checkRoutes();
     for (const spec of this.options.forwards ?? []) this.addForward(spec).catch((error: VmError) => guest.warn(error));
   }
@@ -201,11 +199,58 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
     return { droppedFromGuest: this.droppedFromGuest, droppedToGuest: this.link.dropped };
   }
 
+  save(): SavedNat {
+    const { leases, refused } = this.dhcp.save();
+    return {
+      kind: 'nat',
+      version: 1,
+      net: formatNet(this.subnet.net),
+      ipv6: this.hasIpv6,
+      leases,
+      refused,
+      leases6: this.dhcp6.save(),
+      neighbours: this.link.saveNeighbours(),
+      connections: this.tcp.save().map(saveOrphan),
+    };
+  }
+
+  load(saved: unknown, refuse: (why: string) => never): () => void {
+    // The guest was connected to something else.
+    if ((saved as { kind?: unknown } | null)?.kind !== 'nat') return () => undefined;
+    const { data, error } = savedNatSchema.safeParse(saved);
+    if (!data) return refuse(`of its network, ${error.issues[0].path.join('.')}: ${error.issues[0].message}`);
+    const net = parseNet(data.net);
+    if (!net || !isSubnet4(net)) return refuse(`${data.net} is no net for guests`);
+    return () => {
+      this.tcp.load(data.connections);
+      this.link.loadNeighbours(data.neighbours);
+      this.dhcp6.load(data.leases6);
+      // What the host has a way for now is found again, and told where it is otherwise.
+      this.hasIpv6 = data.ipv6;
+      void this.checkRoutes();
+      // With another net in the settings the guest's address is none of it: it has to ask for one.
+      if (this.options.net !== undefined && formatNet(this.subnet.net) !== data.net) return;
+      Object.assign(this.subnet, subnet4(data.net, []));
+      this.dhcp.load(data);
+      this.warnOfClash();
+    };
+  }
+
+  powerOn(): void {
+    this.tcp.reset(false);
+    this.writer.flush();
+    this.udp.close();
+    this.fragments.clear();
+    this.link.forgetNeighbours();
+  }
+
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.tcp.reset(false);
+    // The guest may be connected to something else next, which knows nothing of them.
+    this.tcp.reset(true);
     this.writer.flush();
+    this.guest.flush();
     this.forwards.close();
     this.udp.close();
     this.icmp.close();
@@ -483,12 +528,26 @@ export class Nat implements NetworkBackend, OwnAddresses, TcpTargets {
     });
   }
 
+  private warnOfClash(): void {
+    const { net } = this.subnet;
+    const hidden = clash(this.subnet, this.host.nets());
+    if (hidden === undefined) return;
+    this.guest.warn(
+      VmError.config(
+        `The guest's net ${formatNet(net)} is also a net of this computer (${hidden}), which the guest cannot reach therefore: choose another.`,
+        { code: 'subnet-clash', params: { net: formatNet(net), host: hidden } },
+      ),
+    );
+  }
+
   private async checkRoutes(): Promise<void> {
     const has = await this.host.hasRoute(6).catch(() => false);
     if (this.isClosed) return;
-    if (has !== this.hasIpv6) {
+    const now = this.wheel.now();
+    // What the guest believes is changed at once, and said again before it holds no longer.
+    if (has !== this.hasIpv6 || (has && now - this.advertisedAt >= ADVERTISE_MS)) {
       this.hasIpv6 = has;
-      // What the guest believes is changed at once.
+      this.advertisedAt = now;
       if (this.link.isUp) {
         this.neighbours.advertiseRouter(has ? undefined : 0);
         this.wantsFlush();

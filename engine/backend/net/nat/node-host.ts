@@ -19,8 +19,6 @@ import { whoListens } from './port-owner';
 
 /** Names that the system's resolver did not answer for so long are answered by a failure; it goes on by itself. */
 const LOOKUP_MS = 15_000;
-/** The other loopback address is tried once the first has refused, which it does at once: a host that is only slow, as with many connections, is waited for. */
-const ATTEMPT_MS = 60_000;
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'EIO';
 
@@ -28,20 +26,49 @@ class NodeSocket implements HostSocket {
   events!: SocketEvents;
   private waits = false;
   private failure: string | undefined;
+  /** Until it is connected: makes a socket to where else it may go. */
+  private another: (() => net.Socket) | undefined;
   private readonly written = (): void => {
     if (!this.waits) return;
     this.waits = this.socket.writableLength > 0;
     this.events.drained();
   };
 
-  constructor(private readonly socket: net.Socket) {
-    socket.on('connect', () => this.events.connected());
+  constructor(private socket: net.Socket) {
+    this.listen();
+  }
+
+  /**
+   * One that tries the other address where nobody is at the first. Node's own way of trying several (autoSelectFamily) takes half as long
+   * again for each connection, and gives up an address that is only slow.
+   */
+  static toEither(port: number, address: string, otherwise: string): NodeSocket {
+    const one = new NodeSocket(open(port, address));
+    one.another = () => open(port, otherwise);
+    return one;
+  }
+
+  private listen(): void {
+    const { socket } = this;
+    socket.on('connect', () => {
+      this.another = this.failure = undefined;
+      this.events.connected();
+    });
     socket.on('data', (bytes) => this.events.data(bytes));
     socket.on('end', () => this.events.ended());
     socket.on('error', (error) => {
-      this.failure = codeOf(error);
+      this.failure ??= codeOf(error);
     });
-    socket.on('close', () => this.events.socketClosed(this.failure));
+    socket.on('close', () => {
+      const { another } = this;
+      if (!another) {
+        this.events.socketClosed(this.failure);
+        return;
+      }
+      this.another = undefined;
+      this.socket = another();
+      this.listen();
+    });
   }
 
   get pending(): number {
@@ -60,6 +87,7 @@ class NodeSocket implements HostSocket {
   }
 
   reset(): void {
+    this.another = undefined;
     // One that is still connecting would first wait for that.
     if (this.socket.connecting) this.socket.destroy();
     else this.socket.resetAndDestroy();
@@ -146,30 +174,14 @@ function familyOf(address: string): Family {
   return address.includes(':') ? 6 : 4;
 }
 
-/** Two addresses in the place of a name, which Node tries one after the other. */
-function both(...addresses: string[]): net.LookupFunction {
-  return (_name, _options, call) =>
-    call(
-      null,
-      addresses.map((address) => ({ address, family: familyOf(address) })),
-    );
+function open(port: number, host: string): net.Socket {
+  return net.connect({ port, host, allowHalfOpen: true, noDelay: true });
 }
 
 /** The host as Node shows it. */
 export const nodeHost: NetworkHost = {
   connect(address, port, events, otherwise) {
-    const options = { port, allowHalfOpen: true, noDelay: true };
-    const socket = new NodeSocket(
-      otherwise === undefined
-        ? net.connect({ ...options, host: address })
-        : net.connect({
-            ...options,
-            host: 'localhost',
-            autoSelectFamily: true,
-            autoSelectFamilyAttemptTimeout: ATTEMPT_MS,
-            lookup: both(address, otherwise),
-          }),
-    );
+    const socket = otherwise === undefined ? new NodeSocket(open(port, address)) : NodeSocket.toEither(port, address, otherwise);
     socket.events = events;
     return socket;
   },

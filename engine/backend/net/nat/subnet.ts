@@ -35,7 +35,7 @@ export function subnet4(text: string | undefined, nets: readonly string[]): Subn
       ? CHOICES.flatMap((one) => parseNet(one) ?? []).find((one) => !taken.some((other) => overlap(one, other)))
       : parseNet(text);
   const chosen = net ?? (text === undefined ? parseNet(CHOICES[0]) : undefined);
-  if (chosen?.address.length !== 4 || chosen.prefix < 8 || chosen.prefix > 27)
+  if (!chosen || !isSubnet4(chosen))
     throw VmError.config(`'${text}' is no net for guests; expected one as 10.0.2.0/24, with 8 to 27 bits before the hosts'.`, {
       code: 'subnet-invalid',
       params: { net: text ?? '' },
@@ -49,6 +49,11 @@ export function subnet4(text: string | undefined, nets: readonly string[]): Subn
     firstGuest: 15,
     guests: Math.min(hosts - 16, 200),
   };
+}
+
+/** Whether a net has room for guests, and is none of the largest. */
+export function isSubnet4({ address, prefix }: Net): boolean {
+  return address.length === 4 && prefix >= 8 && prefix <= 27;
 }
 
 /** The net of the host's that a chosen one would hide from the guest, if any. */

@@ -80,6 +80,8 @@ const stateSchema = z.strictObject({
   pairs: unsigned(5),
   offloads: z.array(unsigned(6)).nullable(),
   filter: receiveFilterSchema,
+  /** What its back end knows of the guest. */
+  backend: z.unknown(),
 });
 
 /**
@@ -130,7 +132,7 @@ export class VirtioNet extends VirtioDevice {
   };
 
   override readonly state = new DeviceState(this, {
-    version: 1,
+    version: 2,
     schema: stateSchema,
     save: () => ({
       mac: saveBytes(this.#mac),
@@ -138,11 +140,13 @@ export class VirtioNet extends VirtioDevice {
       pairs: this.#pairs,
       offloads: this.#offloads ? [...this.#offloads] : null,
       filter: this.#filter.save(),
+      backend: this.backend.save?.() ?? null,
     }),
-    load: ({ mac, announce, pairs, offloads, filter }, refuse) => {
+    load: ({ mac, announce, pairs, offloads, filter, backend }, refuse) => {
       const address = loadBytes(mac);
       if (address.length !== this.#mac.length) refuse('its address has not six bytes');
       if (pairs < 1 || pairs > this.#maxPairs) refuse(`it uses ${pairs} pairs of queues, and there are ${this.#maxPairs}`);
+      const loadBackend = this.backend.load?.(backend, refuse);
       return () => {
         this.#setMac(address);
         this.#announce = announce;
@@ -150,6 +154,7 @@ export class VirtioNet extends VirtioDevice {
         this.#offloads = offloads ?? undefined;
         this.#isRestored = offloads !== null;
         this.#filter.load(filter);
+        loadBackend?.();
       };
     },
   });

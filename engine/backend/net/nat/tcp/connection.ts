@@ -152,7 +152,7 @@ export class TcpConnection implements Flow, SenderSide {
   abort(): void {
     if (this.state === 'closed') return;
     if (this.state === 'connecting') this.sendReset(0, true);
-    else if (this.state !== 'time-wait') this.sendReset(this.sender.nxt, this.state !== 'syn-sent');
+    else if (this.state !== 'time-wait') this.sendReset(this.sender.max, this.state !== 'syn-sent');
     this.close(true);
   }
 
@@ -402,7 +402,8 @@ export class TcpConnection implements Flow, SenderSide {
 
   sendAck(): void {
     this.owesAck = false;
-    if (this.out.segment(this, ACK, this.sender.nxt, 0, 0) < 0) this.owe();
+    // Not `nxt`, which goes back where something is sent again: the guest throws away what stands before what it has.
+    if (this.out.segment(this, ACK, this.sender.max, 0, 0) < 0) this.owe();
   }
 
   private sendReset(seq: number, acks: boolean): void {

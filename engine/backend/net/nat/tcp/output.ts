@@ -49,7 +49,7 @@ export class SegmentWriter {
     return -1;
   }
 
-  /** The answer to a segment of a connection that does not exist (RFC 9293 §3.10.7.1). */
+  /** The answer to a segment of a connection that does not exist (RFC 9293 §3.10.7.1). False: there was no room. */
   reset(
     mac: Uint8Array,
     from: Uint8Array,
@@ -59,7 +59,7 @@ export class SegmentWriter {
     seq: number,
     ack: number,
     flags: number,
-  ): void {
+  ): boolean {
     const { headers } = this.link;
     const start = this.link.begin(mac, from, to, TCP);
     writeU16(headers, start, fromPort);
@@ -70,7 +70,7 @@ export class SegmentWriter {
     headers[start + 13] = flags;
     writeU16(headers, start + 14, 0);
     writeU16(headers, start + 18, 0);
-    this.link.sendOrDrop(start + 20, CHECKSUM_AT);
+    return this.link.sendOrDrop(start + 20, CHECKSUM_AT);
   }
 
   /** Bytes of the largest segment: a multiple of the MSS where the adapter cuts it. */

@@ -24,6 +24,16 @@ export interface TcpTargets {
   takerOf(packet: Packet, port: number): ConnectingOwner | 'refused' | 'ignored';
 }
 
+/** A connection that the guest still has, and nobody else: where it is, and what the guest expects next. */
+export interface Orphan {
+  mac: Uint8Array;
+  guest: IpAddress;
+  guestPort: number;
+  remote: IpAddress;
+  remotePort: number;
+  next: number;
+}
+
 /** All TCP connections of a guest. */
 export class TcpStack implements TcpOutput {
   readonly connections = new FlowTable<TcpConnection>();
@@ -31,6 +41,8 @@ export class TcpStack implements TcpOutput {
   private readonly writer: SegmentWriter;
   private listed: TcpConnection[] = [];
   private spare: TcpConnection[] = [];
+  /** The guest is to be told of these that they are over. */
+  private orphans: Orphan[] = [];
 
   constructor(
     private readonly link: GuestLink,
@@ -70,8 +82,33 @@ export class TcpStack implements TcpOutput {
     this.connections.remove(connection);
   }
 
+  /** What the guest would have to be told if all of this were gone. Those that are still to be made it tries again by itself. */
+  save(): Orphan[] {
+    const open = [...this.connections].filter(({ state }) => state !== 'connecting' && state !== 'closed' && state !== 'time-wait');
+    return [
+      ...this.orphans,
+      ...open.map(({ mac, guest, guestPort, remote, remotePort, sender }) => {
+        return { mac: mac.slice(), guest, guestPort, remote, remotePort, next: sender.max };
+      }),
+    ];
+  }
+
+  load(orphans: readonly Orphan[]): void {
+    this.orphans.push(...orphans);
+  }
+
+  /** A guest that only waits for data would wait for ever. */
+  private resetOrphans(): void {
+    while (this.orphans.length > 0 && this.link.isUp && !this.link.isBlocked) {
+      const { mac, guest, guestPort, remote, remotePort, next } = this.orphans[0];
+      if (!this.writer.reset(mac, remote, remotePort, guest, guestPort, next, 0, RST)) return;
+      this.orphans.shift();
+    }
+  }
+
   /** The batch is over, or the adapter has room again. */
   settle(): void {
+    if (this.orphans.length > 0) this.resetOrphans();
     if (this.listed.length === 0 || this.link.isBlocked) return;
     const list = this.listed;
     this.listed = this.spare;
@@ -91,6 +128,7 @@ export class TcpStack implements TcpOutput {
       else connection.drop();
     }
     this.listed.length = 0;
+    this.orphans.length = 0;
   }
 
   /** The guest may have begun anew: ask of every connection whether it is still there. */
