@@ -45,7 +45,29 @@ function connect(bench: NatBench, sourcePort: number, bytes: number): number {
 
 /** ARP: the guest asks for the gateway, from that hardware address. */
 function arp(mac: Uint8Array): Uint8Array {
-  return Uint8Array.of(...new Uint8Array(6).fill(255), ...mac, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, ...mac, ...GUEST, 0, 0, 0, 0, 0, 0, ...GATEWAY);
+  return Uint8Array.of(
+    ...new Uint8Array(6).fill(255),
+    ...mac,
+    8,
+    6,
+    0,
+    1,
+    8,
+    0,
+    6,
+    4,
+    0,
+    1,
+    ...mac,
+    ...GUEST,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    ...GATEWAY,
+  );
 }
 
 function dhcp(type: number, wanted: Uint8Array): Uint8Array {

@@ -5,12 +5,15 @@ import { MOST_CONNECTIONS, type Orphan } from './tcp/stack';
 
 const MOST_LEASES = 256;
 
-const address = z.string().max(45).transform((text, context): IpAddress => {
-  const bytes = parseAddress(text);
-  if (bytes) return bytes;
-  context.addIssue(`${text} is no address`);
-  return z.NEVER;
-});
+const address = z
+  .string()
+  .max(45)
+  .transform((text, context): IpAddress => {
+    const bytes = parseAddress(text);
+    if (bytes) return bytes;
+    context.addIssue(`${text} is no address`);
+    return z.NEVER;
+  });
 const macText = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
 const mac = macText.transform((text) => Uint8Array.from(text.split(':'), (byte) => Number.parseInt(byte, 16)));
 const port = z.int().min(1).max(65535);
