@@ -1,12 +1,16 @@
 import { type VueWrapper, mount } from '@vue/test-utils';
 import { createPinia, setActivePinia } from 'pinia';
-import { beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { AppInfo } from '../../main/contract';
 import { boxView } from '../../test/support/box-view';
 import { useApp } from '../stores/app';
 import BoxItem from './box-item.vue';
 
-beforeEach(() => setActivePinia(createPinia()));
+beforeEach(() => {
+  setActivePinia(createPinia());
+  vi.useFakeTimers();
+});
+afterEach(() => void vi.useRealTimers());
 
 function show(props: { near: boolean; current: boolean }): VueWrapper {
   return mount(BoxItem, { props: { vm: boxView({ name: 'One' }), ...props }, slots: { default: '<p>contents</p>' } });
@@ -17,13 +21,20 @@ async function tell(wrapper: VueWrapper, skipped: boolean): Promise<void> {
   await wrapper.vm.$nextTick();
 }
 
-it('has its contents while it is in sight, and else its name', async () => {
+it('has its contents while it is in sight and a little longer, and else its name', async () => {
   const wrapper = show({ near: false, current: false });
   expect(wrapper.text()).toBe('One');
   expect(wrapper.attributes('aria-label')).toBe('One');
   await tell(wrapper, false);
   expect(wrapper.text()).toBe('contents');
   await tell(wrapper, true);
+  expect(wrapper.text()).toBe('contents');
+  await vi.advanceTimersByTimeAsync(2000);
+  await tell(wrapper, false);
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(wrapper.text()).toBe('contents');
+  await tell(wrapper, true);
+  await vi.advanceTimersByTimeAsync(4000);
   expect(wrapper.text()).toBe('One');
 });
 
@@ -36,5 +47,6 @@ it('has them for a screen reader, wherever it is', async () => {
   useApp().info = { assistive: true } as AppInfo;
   const wrapper = show({ near: true, current: false });
   await tell(wrapper, true);
+  await vi.advanceTimersByTimeAsync(4000);
   expect(wrapper.text()).toBe('contents');
 });
