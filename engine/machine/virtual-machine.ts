@@ -476,20 +476,21 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
    * then is not there; 'Config' or 'Resource' where the file cannot be written.
    */
   async dumpMemory(file: string): Promise<void> {
-    let failure: unknown;
+    let written: Promise<void> | undefined;
     await this.step('be dumped', ['running', 'paused'], async () => {
       const isRunning = this.currentState === 'running';
       if (isRunning) await this.standStill();
-      try {
-        const contents = await this.debugger.coreContents();
-        await makeFile(file, (temporary) => writeCoreFile(temporary, contents, this.ending.signal), { replace: true });
-      } catch (error) {
-        // A machine does not end by that.
-        failure = error;
-      }
+      written = this.writeDump(file);
+      // A machine does not end by a dump that fails.
+      await written.catch(() => undefined);
       if (isRunning) this.goOn();
     });
-    if (failure !== undefined) throw failure;
+    await written;
+  }
+
+  private async writeDump(file: string): Promise<void> {
+    const contents = await this.debugger.coreContents();
+    await makeFile(file, (temporary) => writeCoreFile(temporary, contents, this.ending.signal), { replace: true });
   }
 
   /** Go on. Writes that wait for space on the host are tried again: where there is still none, the machine is paused again. */

@@ -42,7 +42,7 @@ export class TcpStack implements TcpOutput {
   private listed: TcpConnection[] = [];
   private spare: TcpConnection[] = [];
   /** The guest is to be told of these that they are over. */
-  private orphans: Orphan[] = [];
+  private readonly orphans: Orphan[] = [];
 
   constructor(
     private readonly link: GuestLink,
