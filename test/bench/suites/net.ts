@@ -27,6 +27,9 @@ const WORKLOADS: readonly Workload[] = [
   { name: 'UDP there and back', kind: 'net', unit: 'packets/s', server: 'datagrams', command: 'udp 32' },
   { name: '1000 round trips by TCP', kind: 'net', unit: 's', server: 'echo', command: 'echo 1000' },
   { name: '200 connections', kind: 'net', unit: 's', server: 'echo', command: 'connect 200' },
+  // What runs once its code is translated.
+  { name: '5000 more round trips', kind: 'net', unit: 's', server: 'echo', command: 'echo 5000' },
+  { name: '2000 more connections', kind: 'net', unit: 's', server: 'echo', command: 'connect 2000' },
 ];
 
 const BLOCK = new Uint8Array(1 << 18);
