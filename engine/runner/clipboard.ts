@@ -1,4 +1,5 @@
 import { CLIPBOARD_MAX, type ClipboardContent, type GuestAgent } from '../display/agent/guest-agent';
+import type { SharedText } from '../display/vnc/seat';
 import { VmError } from '../errors/vm-error';
 import { readImageFile } from '../images/image-file';
 import type { Arguments, Result } from './control';
@@ -18,6 +19,20 @@ export async function setClipboard(
   if (pngFile !== undefined) content.png = (await readImageFile('picture', pngFile, CLIPBOARD_MAX)).bytes;
   one.offer(content);
   return {};
+}
+
+/** For those who look by VNC. */
+export function sharedText(agent: GuestAgent): SharedText {
+  return {
+    get hasText() {
+      return agent.isThere && agent.hasText;
+    },
+    read: async () => (agent.isThere ? (await agent.read()).text : undefined),
+    offer: (text) => {
+      if (agent.isThere && text !== '') agent.offer({ text });
+    },
+    onCopy: (listener) => agent.onCopy(listener),
+  };
 }
 
 export async function sendFiles(agent: GuestAgent | undefined, files: readonly string[]): Promise<Record<string, never>> {

@@ -14,7 +14,7 @@ import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machin
 import { AudioHub } from './audio-hub';
 import { EXTRA_TERMINALS_MAX } from '../settings/hardware';
 import type { ChannelKind, Connection } from './channel';
-import { getClipboard, sendFiles, setClipboard } from './clipboard';
+import { getClipboard, sendFiles, setClipboard, sharedText } from './clipboard';
 import { BootWatch } from './boot/boot-watch';
 import { ConsoleHub } from './console-hub';
 import type { Arguments, Progress, Result, RunState, Status } from './control';
@@ -261,6 +261,10 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       this.machine = machine;
       this.preparation.signal.throwIfAborted();
       if (this.options.gdb !== undefined) await this.debugging.listen(machine, this.options.gdb);
+      if (machine.config.clipboard) {
+        this.agent = new GuestAgent(machine.port(AGENT_PORT), () => this.note());
+        this.vnc.text = sharedText(this.agent);
+      }
       if (this.options.vnc) await this.vnc.show(machine, this.values.name, this.options.vnc);
       this.follow(machine);
       return machine;
@@ -384,7 +388,6 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     machine.console.onData((data) => this.boot.feed(data));
     this.screens.attach(machine);
     this.audio.attach(machine.liveAudio);
-    if (machine.config.clipboard) this.agent = new GuestAgent(machine.port(AGENT_PORT), () => this.note());
     machine.on('warning', (warning) => this.warn(warning));
     machine.on('full', (error) => this.onFull(error));
     machine.on('networks', () => this.note());

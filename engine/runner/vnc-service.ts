@@ -1,5 +1,5 @@
 import { makePassword } from '../display/vnc/password';
-import type { Seat } from '../display/vnc/seat';
+import type { Seat, SharedText } from '../display/vnc/seat';
 import { parseVncAddress, VncServer } from '../display/vnc/server';
 import type { VirtualMachine } from '../machine/virtual-machine';
 import type { Arguments, Result, Status } from './control';
@@ -20,6 +20,8 @@ export class VncService {
   private readonly shown = new Map<number, Promise<Shown>>();
   /** Of the first screen. */
   status: Status['vnc'];
+  /** The guest's clipboard, where the box shares one. */
+  text: SharedText | undefined;
 
   constructor(
     /** Told when the status has changed; with what, for the log, where there is more to tell. */
@@ -58,6 +60,7 @@ export class VncService {
       input: (device, report) => {
         if (machine.state === 'running') machine.input(device, report, screen);
       },
+      text: this.text,
     };
     const tell = (server: VncServer): void => {
       if (screen !== 0) return;

@@ -45,6 +45,8 @@ const needs = {
   clipboard: [
     { file: '/usr/sbin/spice-vdagentd', packages: ['spice-vdagent'] },
     { command: 'xclip', packages: ['xclip'] },
+    { command: 'xtigervncviewer', packages: ['tigervnc-viewer'] },
+    { command: 'xdotool', packages: ['xdotool'] },
     { command: 'Xvfb', packages: ['xvfb'] },
   ],
 };

@@ -64,6 +64,7 @@ export class GuestAgent {
   readonly #owed = new Set<number>();
   /** Those who wait until the guest reads again, or is gone. */
   readonly #waiting = new Set<() => void>();
+  readonly #onCopy = new Set<() => void>();
   readonly #files = new FileTransfer({ write: (message) => this.#writePatiently(message) });
 
   constructor(
@@ -91,6 +92,17 @@ export class GuestAgent {
   /** How often something was copied in the guest. */
   get copies(): number {
     return this.#copies;
+  }
+
+  /** Whether a text was copied in the guest, or offered to it. */
+  get hasText(): boolean {
+    return this.#copied.includes(TEXT) || this.#offered.text !== undefined;
+  }
+
+  /** Whenever something is copied in the guest; returns what ends that. */
+  onCopy(listener: () => void): () => void {
+    this.#onCopy.add(listener);
+    return () => this.#onCopy.delete(listener);
   }
 
   /** What programs of the guest find in the clipboard from now on; nothing: what they copied themselves. Texts and pictures that are too long are left out. */
@@ -173,6 +185,7 @@ export class GuestAgent {
         this.#offered = {};
         this.#copies++;
         this.onChange();
+        for (const listener of this.#onCopy) listener();
         break;
       case CLIPBOARD_RELEASE:
         this.#copied = [];

@@ -1,12 +1,13 @@
-import { constants, createInflate } from 'node:zlib';
+import { constants, createInflate, deflateSync, inflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Random } from '../../../test/support/random';
 import type { Picture } from '../../gpu/picture';
 import { Scanout } from '../../gpu/scanout';
+import { unpacked } from './cut-text';
 import { answerTo } from './password';
 import { formatPixelFormat, OWN_FORMAT, type PixelFormat } from './pixel-format';
-import type { InputReport, Seat } from './seat';
+import type { InputReport, Seat, SharedText } from './seat';
 import { VncSession } from './session';
 
 /** A screen whose pixels the test has. */
@@ -32,6 +33,11 @@ class Canvas implements Picture {
 class Viewer {
   readonly session: VncSession;
   readonly reports: [string, InputReport][] = [];
+  /** The guest's clipboard. */
+  text: string | undefined;
+  copy: () => void = () => undefined;
+  reads = 0;
+  listens = false;
   readonly seat: Seat;
   isClosed = false;
   isBusy = false;
@@ -57,6 +63,7 @@ class Viewer {
       hasKeyboard: true,
       hasTablet: true,
       input: (device, report) => this.reports.push([device, report]),
+      text: this.shared(),
     };
     const isBusy = (): boolean => this.isBusy;
     this.session = new VncSession(
@@ -70,6 +77,46 @@ class Viewer {
       },
       { password },
     );
+  }
+
+  private shared(): SharedText {
+    const hasText = (): boolean => this.text !== undefined;
+    return {
+      get hasText() {
+        return hasText();
+      },
+      read: () => {
+        this.reads++;
+        return Promise.resolve(this.text);
+      },
+      offer: (text) => (this.text = text),
+      onCopy: (listener) => {
+        this.copy = listener;
+        this.listens = true;
+        return () => (this.listens = false);
+      },
+    };
+  }
+
+  /** A message about the client's clipboard; below zero it is one of the extension. */
+  cut(length: number, data: Buffer): void {
+    const head = Buffer.from([6, 0, 0, 0, 0, 0, 0, 0]);
+    head.writeInt32BE(length, 4);
+    this.say(head, data);
+  }
+  extended(flags: number, data = Buffer.alloc(0)): void {
+    const head = Buffer.alloc(4);
+    head.writeUInt32BE(flags >>> 0);
+    this.cut(-(4 + data.length), Buffer.concat([head, data]));
+  }
+  /** The next message of the server, which is about its own. */
+  async told(): Promise<{ flags?: number; data: Buffer }> {
+    const head = await this.take(8);
+    expect(head[0]).toBe(3);
+    const length = head.readInt32BE(4);
+    if (length >= 0) return { data: await this.take(length) };
+    const data = await this.take(-length);
+    return { flags: data.readUInt32BE(0), data: data.subarray(4) };
   }
 
   arrive(bytes: Buffer): void {
@@ -465,6 +512,62 @@ describe('a client of VNC', () => {
       [1, 100, 0],
       [1, 0x110, 0],
     ]);
+  });
+
+  it('shares its clipboard with the guest: plain text, and all letters where it knows of the extension', async () => {
+    const viewer = new Viewer(new Scanout({ width: 64, height: 64 }));
+    await viewer.enter();
+    viewer.cut(6, Buffer.from('caf\xe9\r\n', 'latin1'));
+    expect(viewer.text).toBe('café\n');
+    viewer.text = 'naïve 字';
+    viewer.copy();
+    expect(await viewer.told()).toEqual({ data: Buffer.from('na\xefve ?', 'latin1') });
+
+    const [CAPABILITIES, REQUEST, PEEK, NOTIFY, PROVIDE, TEXT] = [1 << 24, 1 << 25, 1 << 26, 1 << 27, 1 << 28, 1];
+    viewer.encodings(-0x3f5e1a32);
+    expect(await viewer.told()).toEqual({ flags: CAPABILITIES | REQUEST | PEEK | NOTIFY | PROVIDE | TEXT, data: Buffer.alloc(4) });
+    viewer.extended(CAPABILITIES | NOTIFY | REQUEST | PROVIDE | TEXT, Buffer.alloc(4));
+    // The client has copied something, and hands it out when it is asked.
+    viewer.extended(NOTIFY | TEXT);
+    expect(await viewer.told()).toMatchObject({ flags: REQUEST | TEXT });
+    const text = Buffer.from('字 and\r\nlines\0');
+    const whole = Buffer.concat([Buffer.from([0, 0, 0, text.length]), text]);
+    // As TigerVNC does: the stream goes on.
+    viewer.extended(PROVIDE | TEXT, deflateSync(whole, { finishFlush: constants.Z_SYNC_FLUSH }));
+    await vi.waitFor(() => expect(viewer.text).toBe('字 and\nlines'));
+    // The guest has: who asks gets it, and so often.
+    const reads = viewer.reads;
+    viewer.text = 'ganz\nneu 字';
+    viewer.isBusy = true;
+    for (let i = 0; i < 100; i++) viewer.copy();
+    viewer.isBusy = false;
+    viewer.session.drained();
+    expect(await viewer.told()).toMatchObject({ flags: NOTIFY | TEXT });
+    expect(viewer.reads).toBe(reads);
+    viewer.extended(PEEK);
+    expect(await viewer.told()).toMatchObject({ flags: NOTIFY | TEXT });
+    for (let i = 0; i < 100; i++) viewer.extended(REQUEST | TEXT);
+    const { flags, data } = await viewer.told();
+    expect(flags).toBe(PROVIDE | TEXT);
+    const provided = inflateSync(data);
+    expect(provided.readUInt32BE(0)).toBe(provided.length - 4);
+    expect(provided.subarray(4).toString()).toBe('ganz\r\nneu 字\0');
+    await viewer.told();
+    expect(viewer.reads).toBe(reads + 2);
+
+    // What is none, or grows without end, changes nothing; who has gone hears nothing.
+    viewer.text = 'stays';
+    viewer.extended(PROVIDE | TEXT, Buffer.from('nonsense'));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(viewer.text).toBe('stays');
+    await expect(unpacked(deflateSync(Buffer.alloc(4 << 20)))).resolves.toBe('');
+    await expect(unpacked(deflateSync(Buffer.alloc(5 << 20)))).rejects.toThrow();
+    await expect(unpacked(Buffer.alloc(0))).rejects.toThrow();
+    const { bytes } = viewer;
+    viewer.session.end();
+    viewer.copy();
+    expect(viewer.bytes).toBe(bytes);
+    expect(viewer.listens).toBe(false);
   });
 
   it('comes in with the right password alone', async () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Rectangle, Scanout } from '../../gpu/scanout';
 import { TILE, TileDiffer } from '../../gpu/tile-differ';
+import { CutText } from './cut-text';
 import { Deflater } from './deflater';
 import { Hands } from './hands';
 import { CHALLENGE_BYTES, isRightAnswer } from './password';
@@ -20,11 +21,12 @@ const DESKTOP_SIZE = -223;
 const CURSOR = -239;
 const EXTENDED_KEYS = -258;
 const EXTENDED_DESKTOP_SIZE = -308;
+const EXTENDED_CLIPBOARD = -0x3f5e1a32;
 const [QEMU_KEY, QEMU_AUDIO] = [0, 1];
 /** Of an EXTENDED_DESKTOP_SIZE: why, and how it ended: QEMU's "asked the guest". */
 const [BY_SERVER, BY_CLIENT] = [0, 1];
 const FORWARDED = 4;
-/** The longest text that a client's clipboard may have; it goes nowhere yet. */
+/** The longest text that a client's clipboard may have, in bytes as it travels. */
 const TEXT_MOST = 1 << 20;
 /** So many encodings are looked at, and so many screens of a wish. */
 const ENCODINGS_MOST = 1024;
@@ -51,6 +53,7 @@ export interface VncLine {
 /** One client of a VNC server. */
 export class VncSession {
   readonly #hands: Hands;
+  #text: CutText | undefined;
   readonly #parser: Generator<number, void, Buffer>;
   #wanted = 0;
   #chunks: Buffer[] = [];
@@ -110,6 +113,7 @@ export class VncSession {
 
   /** What was sent has left. */
   drained(): void {
+    this.#text?.go();
     this.#later();
   }
 
@@ -124,6 +128,7 @@ export class VncSession {
     scanout.off('cursor', this.#onCursor);
     this.#deflater?.close();
     this.#hands.letGo();
+    this.#text?.end();
     this.line.close();
   }
 
@@ -159,6 +164,7 @@ export class VncSession {
     scanout.on('damage', this.#onDamage);
     scanout.on('cursor', this.#onCursor);
     this.#hasNewCursor = scanout.cursor !== undefined;
+    this.#text = seat.text && new CutText(seat.text, line);
     for (let goesOn = true; goesOn; ) goesOn = yield* this.#message((yield 1)[0]);
   }
 
@@ -231,10 +237,12 @@ export class VncSession {
         return true;
       }
       case CUT_TEXT: {
-        // Below zero: the extended clipboard, which is not served.
-        const length = Math.abs((yield 7).readInt32BE(3));
-        if (length > TEXT_MOST) return false;
-        yield* skip(length);
+        // Below zero: of the extended clipboard.
+        const length = (yield 7).readInt32BE(3);
+        if (Math.abs(length) > TEXT_MOST) return false;
+        if (!this.#text || length === 0) yield* skip(Math.abs(length));
+        else if (length < 0) this.#text.extended(yield -length);
+        else this.#text.plain(yield length);
         return true;
       }
       case SET_DESKTOP_SIZE:
@@ -254,6 +262,7 @@ export class VncSession {
       if (i < ENCODINGS_MOST) encodings.add(encoding);
     }
     this.#encodings = encodings;
+    if (encodings.has(EXTENDED_CLIPBOARD)) this.#text?.extend();
     // Who can be told of sizes is told the first.
     if (encodings.has(EXTENDED_DESKTOP_SIZE)) this.#sizeReason ??= { why: BY_SERVER, how: 0 };
   }
