@@ -35,10 +35,19 @@ export function sharedText(agent: GuestAgent): SharedText {
   };
 }
 
-export async function sendFiles(agent: GuestAgent | undefined, files: readonly string[]): Promise<Record<string, never>> {
+export async function sendFiles(
+  agent: GuestAgent | undefined,
+  files: readonly string[],
+  signal?: AbortSignal,
+): Promise<Record<string, never>> {
   const one = sharing(agent);
-  for (const file of files) await one.sendFile(file);
+  for (const file of files) await one.sendFile(file, signal);
   return {};
+}
+
+/** Why files that somebody no longer wants sent are not there. */
+export function sendingEnded(): VmError {
+  return new VmError('State', 'The files were no longer to be sent. Those that had been sent before are there.', { code: 'sending-ended' });
 }
 
 function sharing(agent: GuestAgent | undefined): GuestAgent {

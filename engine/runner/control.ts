@@ -80,7 +80,14 @@ export const statusSchema = z.object({
   /** What the guest is reached by, as far as is known, and the ports of this computer that lead to it. */
   network: z.object({ addresses: z.array(z.string()), forwards: z.array(forwardSchema) }),
   /** Where it shares its clipboard: whether anybody in the guest does, and how often something was copied there. */
-  clipboard: z.object({ isThere: z.boolean(), copies: z.number().int().nonnegative() }).optional(),
+  clipboard: z
+    .object({
+      isThere: z.boolean(),
+      copies: z.number().int().nonnegative(),
+      /** The file that is on its way to the guest, in bytes. */
+      sending: z.object({ file: z.string(), done: z.number(), size: z.number() }).optional(),
+    })
+    .optional(),
   /** Size of the terminal. */
   columns: z.number().int(),
   rows: z.number().int(),
@@ -225,6 +232,8 @@ export const OPERATIONS = {
   'clipboard-set': row(clipboardSchema.extend({ pngFile: z.string().max(4096).optional() }), done),
   /** Put files of this computer where the guest's user gets downloads; the answer comes when they are there. */
   'send-files': row(z.object({ files: z.array(z.string().max(4096)).max(1000) }), done),
+  /** Send nothing more of what is being sent; `send-files` fails then. */
+  'cancel-files': row(none, done),
   /** What lies where in the guest's physical address space, and the device tree that it gets: a flattened one, in base64. */
   board: row(
     none,

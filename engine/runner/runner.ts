@@ -14,7 +14,7 @@ import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machin
 import { AudioHub } from './audio-hub';
 import { EXTRA_TERMINALS_MAX } from '../settings/hardware';
 import type { ChannelKind, Connection } from './channel';
-import { getClipboard, sendFiles, setClipboard, sharedText } from './clipboard';
+import { getClipboard, sendFiles, sendingEnded, setClipboard, sharedText } from './clipboard';
 import { BootWatch } from './boot/boot-watch';
 import { ConsoleHub } from './console-hub';
 import type { Arguments, Progress, Result, RunState, Status } from './control';
@@ -97,6 +97,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
   private readonly screens = new ScreenHub();
   private readonly audio = new AudioHub();
   private agent: GuestAgent | undefined;
+  /** Ends what is being sent to it. */
+  private sending = new AbortController();
   private readonly log = new MessageLog();
   private readonly profiling = new Profiling();
   private readonly boot: BootWatch;
@@ -176,7 +178,12 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       dump: ({ file }) => this.running.dumpMemory(file).then(() => ({})),
       'clipboard-get': () => getClipboard(this.agent),
       'clipboard-set': (content) => setClipboard(this.agent, content),
-      'send-files': ({ files }) => sendFiles(this.agent, files),
+      'send-files': ({ files }) => sendFiles(this.agent, files, this.sending.signal),
+      'cancel-files': () => {
+        this.sending.abort(sendingEnded());
+        this.sending = new AbortController();
+        return {};
+      },
       board: () => {
         const { running } = this;
         return { memoryMap: running.memoryMap, deviceTree: Buffer.from(running.deviceTree()).toString('base64') };
@@ -209,7 +216,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       pending: this.pending,
       screens: machine?.scanouts.length,
       input: machine?.inputKinds,
-      clipboard: this.agent && { isThere: this.agent.isThere, copies: this.agent.copies },
+      clipboard: this.agent && { isThere: this.agent.isThere, copies: this.agent.copies, sending: this.agent.sending },
       consoles: machine?.terminals.length,
       hasSound: machine && machine.liveAudio !== undefined,
       network: {

@@ -61,6 +61,7 @@ export class FakeBox
     'clipboard-get': () => ({ text: 'copied' }),
     'clipboard-set': (args) => this.note(args),
     'send-files': (args) => this.note(args),
+    'cancel-files': (args) => this.note(args),
     screenshot: (args) => {
       this.note(args);
       return { width: 640, height: 480 };

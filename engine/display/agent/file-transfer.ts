@@ -22,10 +22,22 @@ const PIECE = 32 << 10;
 /** How long the agent may say nothing of a file that it is to take, or has taken, and how long it may read nothing of it, in milliseconds. */
 const PATIENCE_MS = 30_000;
 
+/** What the agent says of a file: resolves when it says this, rejects when it says that there is nothing to come of it. */
+interface Told {
+  next: (wanted: number) => Promise<void>;
+}
+
 /** The way to the agent. */
 export interface AgentLine {
   /** Resolves when the guest has room for more; rejects when the agent is gone. */
   write(message: AgentMessage): Promise<void>;
+}
+
+/** How far a file is, in bytes. */
+export interface FileProgress {
+  file: string;
+  done: number;
+  size: number;
 }
 
 /** Files on their way to the guest's agent, which puts them where its user gets downloads; one after the other. */
@@ -34,16 +46,22 @@ export class FileTransfer {
   #queue: Promise<unknown> = Promise.resolve();
   #told: { id: number; take: (status: number) => void; fail: (error: Error) => void } | undefined;
 
-  constructor(private readonly line: AgentLine) {}
+  constructor(
+    private readonly line: AgentLine,
+    /** Called as the file goes that is under way; undefined: none is any more. */
+    private readonly onProgress: (progress: FileProgress | undefined) => void = () => undefined,
+  ) {}
 
-  /** Resolves when the guest has all of it. */
-  send(path: string): Promise<void> {
+  /** Resolves when the guest has all of it. Rejects with the signal's reason where that comes first; the guest throws away what it has then. */
+  send(path: string, signal?: AbortSignal): Promise<void> {
     const sent = this.#queue.then(async () => {
+      signal?.throwIfAborted();
       const file = await openFile(path);
       try {
-        await this.#send(file, basename(path));
+        await this.#send(file, basename(path), signal);
       } finally {
         this.#told = undefined;
+        this.onProgress(undefined);
         await file.close();
       }
     });
@@ -63,10 +81,25 @@ export class FileTransfer {
     this.#told?.fail(gone());
   }
 
-  async #send(file: FileHandle, name: string): Promise<void> {
+  async #send(file: FileHandle, name: string, signal: AbortSignal | undefined): Promise<void> {
     const { size } = await file.stat();
     const id = ++this.#last;
     const told = this.#statuses(id, name);
+    const stop = (): void => this.#told?.fail(signal?.reason as Error);
+    signal?.addEventListener('abort', stop);
+    try {
+      await this.#pieces(file, { id, name, size }, told);
+    } catch (error) {
+      // Once it reads again, unless it is gone.
+      if (signal?.aborted) void this.line.write({ type: FILE_STATUS, data: words(id, FILE_CANCELLED) }).catch(() => undefined);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  async #pieces(file: FileHandle, { id, name, size }: { id: number; name: string; size: number }, told: Told): Promise<void> {
+    this.onProgress({ file: name, done: 0, size });
     await this.line.write({ type: FILE_START, data: join(words(id), description(name, size)) });
     await told.next(FILE_GO_ON);
     const done = told.next(FILE_DONE);
@@ -85,12 +118,13 @@ export class FileTransfer {
       left -= bytesRead;
       const written = this.line.write({ type: FILE_DATA, data: join(words(id, bytesRead, 0), buffer.subarray(0, bytesRead)) });
       await Promise.race([inTime(written, name), done.then(() => written)]);
+      this.onProgress({ file: name, done: size - left, size });
     } while (left > 0);
     await inTime(done, name);
   }
 
   /** What is said of one. A failure is one for whatever is waited for. */
-  #statuses(id: number, name: string): { next: (wanted: number) => Promise<void> } {
+  #statuses(id: number, name: string): Told {
     let answer: { wanted: number; resolve: () => void; reject: (error: Error) => void } | undefined;
     this.#told = {
       id,

@@ -72,6 +72,14 @@ function setUp(capabilities = SELECTIONS) {
 }
 
 describe('the clipboard of a guest', () => {
+  it('is offered what was there before its agent', () => {
+    const guest = new GuestEnd();
+    new GuestAgent(guest).offer({ text: 'early' });
+    guest.open();
+    guest.say(6, words(1, SELECTIONS));
+    expect(guest.take(7)).toEqual([[...words(0, 1)]]);
+  });
+
   it('is there once the agent says what it can, and no longer when it is gone', () => {
     const { guest, agent, changes } = setUp();
     expect(guest.take(6).map(([wantsAnswer]) => wantsAnswer)).toEqual([1, 0]);
@@ -135,11 +143,13 @@ describe('the clipboard of a guest', () => {
     const { guest, agent } = setUp();
     agent.offer({ text: 'x'.repeat(100_000) });
     guest.takes = false;
-    for (let i = 0; i < 1000; i++) guest.say(8, words(0, 1));
+    for (let i = 0; i < 1000; i++) guest.say(8, words(0, 1 + (i % 100)));
     expect(guest.sent.length).toBeLessThan(10);
     guest.takes = true;
+    guest.heard.length = 0;
     guest.drain();
-    guest.take(4);
+    // Of what it has asked for meanwhile as much as it may.
+    expect(guest.take(4)).toHaveLength(4);
     guest.say(8, words(0, 1));
     expect(guest.take(4)).toHaveLength(1);
   });
@@ -204,6 +214,34 @@ describe('the clipboard of a guest', () => {
     await taken;
   });
 
+  it('tells how far a file is, and ends it where that is wanted', async () => {
+    const { guest, agent, changes } = setUp();
+    const data = randomBytes(200_000);
+    const controller = new AbortController();
+    const [sent, waiting] = [1, 2].map(() => agent.sendFile(fileOf(data), controller.signal));
+    for (const one of [sent, waiting]) one.catch(() => undefined);
+    await started(guest);
+    expect(agent.sending).toEqual({ file: 'a b.txt', done: 0, size: 200_000 });
+    expect(changes()).toBeGreaterThan(0);
+    guest.takes = false;
+    guest.say(11, status(1, 0));
+    await vi.waitFor(() => expect(agent.sending?.done).toBe(32 << 10));
+    controller.abort(new Error('no more'));
+    guest.takes = true;
+    guest.drain();
+    for (const one of [sent, waiting]) await expect(one).rejects.toThrow('no more');
+    // The guest is told of the one that it knows.
+    expect(guest.take(11)).toEqual([[...words(1, 1)]]);
+    expect(agent.sending).toBeUndefined();
+    guest.heard.length = 0;
+    const next = agent.sendFile(fileOf(randomBytes(10)));
+    await started(guest);
+    guest.say(11, status(2, 0));
+    await vi.waitFor(() => expect(agent.sending?.done).toBe(10));
+    guest.say(11, status(2, 3));
+    await next;
+  });
+
   it('gets no file where there is none, and none to its end once it is gone', async () => {
     const { guest, agent } = setUp();
     await expect(agent.sendFile(path.join(folder, 'none'))).rejects.toThrow(/none/);
@@ -212,6 +250,8 @@ describe('the clipboard of a guest', () => {
     sent.catch(() => undefined);
     await started(guest);
     guest.open(false);
+    // Nor does the next one read what was for it.
+    expect(guest.sent).toEqual([]);
     await expect(sent).rejects.toMatchObject({ code: 'agent-gone' });
     await expect(agent.sendFile(fileOf(randomBytes(100)))).rejects.toMatchObject({ code: 'agent-gone' });
   });

@@ -1,4 +1,4 @@
-import { FileTransfer, gone } from './file-transfer';
+import { type FileProgress, FileTransfer, gone } from './file-transfer';
 import {
   type AgentMessage,
   ANNOUNCE_CAPABILITIES,
@@ -25,6 +25,8 @@ const MESSAGE_MAX = 4096;
 const PATIENCE_MS = 5000;
 /** Kinds of content that it may ask for before it reads. */
 const OWED_MAX = 4;
+/** How often it is told how far a file is, in milliseconds. */
+const PROGRESS_MS = 250;
 /** The selection of Ctrl+C; those of a mouse (1 and 2) are left alone. */
 const SELECTION = 0;
 
@@ -65,11 +67,13 @@ export class GuestAgent {
   /** Those who wait until the guest reads again, or is gone. */
   readonly #waiting = new Set<() => void>();
   readonly #onCopy = new Set<() => void>();
-  readonly #files = new FileTransfer({ write: (message) => this.#writePatiently(message) });
+  #sending: FileProgress | undefined;
+  #toldOfSending = 0;
+  readonly #files = new FileTransfer({ write: (message) => this.#writePatiently(message) }, (progress) => this.#progressed(progress));
 
   constructor(
     private readonly port: AgentPort,
-    /** `isThere` or `copies` is another now. */
+    /** `isThere`, `copies` or `sending` is another now. */
     private readonly onChange: () => void = () => undefined,
   ) {
     port.onData((data) => this.#reader.push(data));
@@ -131,9 +135,23 @@ export class GuestAgent {
     return read;
   }
 
-  /** Put a file of this computer where the guest's user gets downloads. Resolves when it is there. */
-  sendFile(path: string): Promise<void> {
-    return this.#files.send(path);
+  /** Put a file of this computer where the guest's user gets downloads. Resolves when it is there; rejects with the signal's reason. */
+  sendFile(path: string, signal?: AbortSignal): Promise<void> {
+    return this.#files.send(path, signal);
+  }
+
+  /** The file that is under way. */
+  get sending(): FileProgress | undefined {
+    return this.#sending;
+  }
+
+  #progressed(progress: FileProgress | undefined): void {
+    const isOther = progress?.file !== this.#sending?.file;
+    this.#sending = progress;
+    const now = performance.now();
+    if (!isOther && now - this.#toldOfSending < PROGRESS_MS) return;
+    this.#toldOfSending = now;
+    this.onChange();
   }
 
   #opened(isOpen: boolean): void {
