@@ -283,6 +283,29 @@ describe('VirtioGpu', () => {
     expect(answer.getUint8(32 + 56) | ((answer.getUint8(32 + 58) >> 4) << 8)).toBe(1921);
   });
 
+  it('tells once more of a mode whose event the driver has cleared with the one before', async () => {
+    const { device, scanouts, send } = setUp({ screens: 2 });
+    const edid = (index: number) => send(gpuRequest(EDID, index, 0), 24 + 8 + 1024);
+    scanouts[0].want({ width: 800, height: 600 });
+    for (const index of [0, 1]) await edid(index);
+    await send(gpuRequest(DISPLAY_INFO), 24 + 16 * 24);
+    scanouts[1].want({ width: 1000, height: 700 });
+    device.writeConfig(4, 4, 1);
+    expect(device.readConfig(0, 4)).toBe(1);
+    // One that does not ask is not told for ever.
+    device.writeConfig(4, 4, 1);
+    expect(device.readConfig(0, 4)).toBe(0);
+    await edid(1);
+    // Of its modes one is old by now.
+    scanouts[1].want({ width: 900, height: 700 });
+    await send(gpuRequest(DISPLAY_INFO), 24 + 16 * 24);
+    device.writeConfig(4, 4, 1);
+    expect(device.readConfig(0, 4)).toBe(1);
+    await edid(1);
+    device.writeConfig(4, 4, 1);
+    expect(device.readConfig(0, 4)).toBe(0);
+  });
+
   it("hands on the pointer's picture, where it points and where it is", async () => {
     const { screen, memory, send, ask } = setUp();
     const seen = watch(screen);

@@ -4,7 +4,7 @@ import { bytesSchema, DeviceState, loadBytes, saveBytes, unsigned } from '../../
 import { DeviceError, VmError } from '../../../errors/vm-error';
 import { EDID_BYTES, edid } from '../../../gpu/edid';
 import { toStraight } from '../../../gpu/picture';
-import { CURSOR_SIDE, type Rectangle, type Scanout, type ScreenCursor } from '../../../gpu/scanout';
+import { CURSOR_SIDE, type Rectangle, type Scanout, type ScreenCursor, type ScreenMode } from '../../../gpu/scanout';
 import type { GuestMemory } from '../../../memory/guest-memory';
 import type { ScatterGatherList } from '../../../memory/scatter-gather-list';
 import { type Activation, VirtioDevice } from '../../device';
@@ -120,6 +120,8 @@ export class VirtioGpu extends VirtioDevice {
   readonly #scanouts: readonly Scanout[];
   readonly #memoryBytes: number;
   readonly #shown: (Shown | undefined)[];
+  /** What the driver was told last that each screen is wanted to be, by either request; and what it was reminded of. */
+  readonly #known: { mode?: Readonly<ScreenMode>; edid?: Readonly<ScreenMode>; again?: Readonly<ScreenMode> }[];
   readonly #request = new DataView(new ArrayBuffer(REQUEST_BYTES));
   readonly #response = new DataView(new ArrayBuffer(HEADER_BYTES + EDID_RESPONSE_BYTES));
   #resources: ResourceTable;
@@ -161,6 +163,7 @@ export class VirtioGpu extends VirtioDevice {
     this.#memoryBytes = memoryBytes;
     this.#resources = new ResourceTable(memoryBytes);
     this.#shown = scanouts.map(() => undefined);
+    this.#known = scanouts.map(() => ({}));
     this.config.setUint32(NUM_SCANOUTS, scanouts.length, true);
     for (const scanout of scanouts) scanout.on('wanted', () => this.#tellOfModes());
   }
@@ -173,6 +176,20 @@ export class VirtioGpu extends VirtioDevice {
   override writeConfig(offset: number, size: AccessSize, value: number): void {
     if (offset !== EVENTS_CLEAR || size !== 4) return;
     this.config.setUint32(EVENTS_READ, this.config.getUint32(EVENTS_READ, true) & ~value, true);
+    if (value & EVENT_DISPLAY && this.#isNewsCleared()) this.#tellOfModes();
+  }
+
+  /** Linux asks for the modes and clears the event afterwards, and with that one that came between: each mode that it has not got is told once more. */
+  #isNewsCleared(): boolean {
+    let isCleared = false;
+    for (const [index, { wanted }] of this.#scanouts.entries()) {
+      const known = this.#known[index];
+      if (known.mode === undefined || known.again === wanted) continue;
+      if (known.mode === wanted && (known.edid === undefined || known.edid === wanted)) continue;
+      known.again = wanted;
+      isCleared = true;
+    }
+    return isCleared;
   }
 
   protected override onActivate({ memory }: Activation): void {
@@ -186,6 +203,7 @@ export class VirtioGpu extends VirtioDevice {
     this.config.setUint32(EVENTS_READ, 0, true);
     for (const [index, scanout] of this.#scanouts.entries()) {
       this.#shown[index] = undefined;
+      this.#known[index] = {};
       scanout.darken(false);
       scanout.setCursor(undefined, { x: 0, y: 0 });
     }
@@ -293,12 +311,14 @@ export class VirtioGpu extends VirtioDevice {
       const at = HEADER_BYTES + index * DISPLAY_INFO_BYTES;
       for (const [i, value] of [left, 0, wanted.width, wanted.height, 1].entries()) this.#response.setUint32(at + 4 * i, value, true);
       left += wanted.width;
+      this.#known[index].mode = wanted;
     }
     return [RESPONSE.OK_DISPLAY_INFO, DISPLAY_INFOS * DISPLAY_INFO_BYTES];
   }
 
   #edid(index: number): [ResponseType, number] {
     const scanout = this.#scanout(index);
+    this.#known[index].edid = scanout.wanted;
     this.#response.setUint32(HEADER_BYTES, EDID_BYTES, true);
     new Uint8Array(this.#response.buffer).set(edid(scanout.wanted, index + 1), HEADER_BYTES + 8);
     return [RESPONSE.OK_EDID, EDID_RESPONSE_BYTES];
