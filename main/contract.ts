@@ -43,6 +43,8 @@ export interface VmView {
   terminal: Pick<BoxValues, 'bell' | 'guestTitle' | 'guestClipboard'>;
   /** How many screens it has. */
   screens: number;
+  /** Those that have windows of their own. */
+  windows?: readonly number[];
   hasSound: boolean;
   /** How loud it is. */
   sound: Pick<BoxValues, 'volume' | 'muted'>;
@@ -116,7 +118,7 @@ export interface AppInfo {
 /** What to do with running VMs when the window closes. */
 export type CloseChoice = 'keep-running' | 'shut-down' | 'force-off' | 'cancel';
 
-/** Requests of the window: arguments and answer. */
+/** Requests of a window: arguments and answer. */
 export interface Requests extends BoxRequests, ImageRequests, InsideRequests, LogRequests, NetworkRequests {
   'app.info'(): AppInfo;
   'app.set-theme'(theme: Theme): void;
@@ -127,6 +129,8 @@ export interface Requests extends BoxRequests, ImageRequests, InsideRequests, Lo
   /** The newest version, where the user's preferences say; null if this is it. */
   'app.check-update'(): Update | null;
   'app.set-full-screen'(on: boolean): void;
+  /** Have the app's first window show a page, as renderer/routes.ts has it: a window that shows a screen shows nothing else. */
+  'app.show-page'(page: string): void;
   /** Open a web address that a guest wrote, once the user has confirmed it. */
   'app.open-link'(url: string): void;
   /** `always`: so without asking, from now on. */
@@ -154,8 +158,10 @@ export interface Requests extends BoxRequests, ImageRequests, InsideRequests, Lo
   'vm.restart'(vm: string): void;
   /** Run its build command, once the user has agreed to that, and start it anew. */
   'vm.build'(vm: string): void;
-  /** The answer is a MessagePort, posted to the window as a ChannelPortMessage. */
+  /** The answer is a MessagePort, posted to the window that asks as a ChannelPortMessage. */
   'vm.connect'(vm: string, kind: ChannelKind): void;
+  /** Take a screen into a window of its own, bring that to the front, or put the screen back where it was. */
+  'vm.screen-window'(vm: string, screen: number, isOpen: boolean): void;
   /** Write what a screen shows into a file that the user picks; answers its path, null if none was picked. */
   'vm.screenshot'(vm: string, screen: number): string | null;
   /** Begin a film of what the box shows, in a file that the user picks; answers its number, null if none was picked. */
@@ -171,6 +177,8 @@ export interface Requests extends BoxRequests, ImageRequests, InsideRequests, Lo
   'vm.keep-clipboard'(vm: string, text: string | null, png: Uint8Array | null): void;
   /** Put files of this computer where the guest's user gets downloads. */
   'vm.send-files'(vm: string, files: string[]): void;
+  /** Send no more of them: `vm.send-files` fails then. */
+  'vm.cancel-files'(vm: string): void;
   /** How loud it is, from 0 to 100; its settings keep that. */
   'vm.set-volume'(vm: string, volume: number, muted: boolean): void;
   /** Ask the user, unless that was done, whether the guest may hear the microphone until it is off; `false`: it no longer may. Answers whether it may. */
@@ -178,18 +186,20 @@ export interface Requests extends BoxRequests, ImageRequests, InsideRequests, Lo
 }
 export type RequestName = keyof Requests;
 
-/** What main tells the window without being asked. */
+/** What main tells all windows without being asked. */
 export interface Notices extends BoxNotices, ImageNotices {
   /** A VM changed. */
   'vm.changed': VmView;
   /** A VM is no longer in the library. */
   'vm.removed': string;
-  /** Whether the window can be seen at all, and whether it fills the screen. */
+  /** To one of them: whether it can be seen at all, and whether it fills the screen. */
   'app.window': { visible: boolean; fullScreen: boolean };
+  /** In another window something of `app.info` was changed. */
+  'app.changed': null;
   /** The window was asked to close while these VMs run: ask the user, then request `app.close`. */
   'app.close-requested': VmView[];
   /** The user has picked a box in the system's tray, or a notification about it. */
-  'app.show-box': string;
+  'app.show-page': string;
   /** There are files for `app.opened-files`. */
   'app.files-opened': null;
 }
@@ -212,6 +222,7 @@ const requestNames: Record<RequestName, true> = {
   'app.set-habits': true,
   'app.check-update': true,
   'app.set-full-screen': true,
+  'app.show-page': true,
   'app.open-link': true,
   'app.close': true,
   'app.opened-files': true,
@@ -232,6 +243,7 @@ const requestNames: Record<RequestName, true> = {
   'vm.restart': true,
   'vm.build': true,
   'vm.connect': true,
+  'vm.screen-window': true,
   'vm.screenshot': true,
   'recording.begin': true,
   'recording.write': true,
@@ -240,6 +252,7 @@ const requestNames: Record<RequestName, true> = {
   'vm.take-clipboard': true,
   'vm.keep-clipboard': true,
   'vm.send-files': true,
+  'vm.cancel-files': true,
   'vm.set-volume': true,
   'vm.microphone': true,
 };
@@ -249,8 +262,9 @@ const noticeNames: Record<NoticeName, true> = {
   'vm.changed': true,
   'vm.removed': true,
   'app.window': true,
+  'app.changed': true,
   'app.close-requested': true,
-  'app.show-box': true,
+  'app.show-page': true,
   'app.files-opened': true,
 };
 

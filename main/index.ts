@@ -1,10 +1,11 @@
 import './less-memory';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as electron from 'electron';
 import {
-  type BrowserWindow,
+  BrowserWindow,
   Menu,
   MessageChannelMain,
   Notification,
@@ -64,6 +65,7 @@ import { OpenedFiles } from './opened-files';
 import { Preferences } from './preferences';
 import { Recordings } from './recordings';
 import { confinePages, confineSession } from './security';
+import { ScreenWindows } from './screen-windows';
 import { HIDDEN, setStartAtLogin } from './start-at-login';
 import { TrayIcon, trayPicture } from './tray-icon';
 import { trialInUtility } from './trial-in-utility';
@@ -75,12 +77,29 @@ const home = dataDirectory();
 const DAY_MS = 86_400_000;
 const rendererRoot = join(import.meta.dirname, '..', 'renderer');
 
-let window: BrowserWindow | undefined;
+/** How far the window of a screen opens from the app's, in pixels: both are seen. */
+const CASCADE = 40;
 
-function notify<N extends NoticeName>(name: N, notice: Notices[N]): boolean {
-  if (!window || window.isDestroyed() || window.webContents.isCrashed() || window.webContents.isLoading()) return false;
-  window.webContents.send(CHANNEL_PREFIX + name, notice);
+/** The window of the library and its boxes; while it is closed there is no other. */
+let window: BrowserWindow | undefined;
+/** The window whose request is being answered: its dialogs are over it, its ports go to it. */
+const asking = new AsyncLocalStorage<BrowserWindow | undefined>();
+
+function tell<N extends NoticeName>(to: BrowserWindow, name: N, notice: Notices[N]): boolean {
+  if (to.isDestroyed() || to.webContents.isCrashed() || to.webContents.isLoading()) return false;
+  to.webContents.send(CHANNEL_PREFIX + name, notice);
   return true;
+}
+
+/** Tell all windows. Whether the first of them hears it. */
+function notify<N extends NoticeName>(name: N, notice: Notices[N]): boolean {
+  for (const one of BrowserWindow.getAllWindows()) if (one !== window) tell(one, name, notice);
+  return window !== undefined && tell(window, name, notice);
+}
+
+/** Tell all windows but the one that has just asked for it. */
+function tellOthers(): void {
+  for (const one of BrowserWindow.getAllWindows()) if (one !== asking.getStore()) tell(one, 'app.changed', null);
 }
 
 function run(): void {
@@ -97,7 +116,12 @@ function run(): void {
   nativeTheme.themeSource = preferences.get('theme');
   void preferences.removeLeftovers();
   const locale = (): Locale => localeFor(preferences.get('language'), systemLanguages());
-  const openWindow = (): BrowserWindow | undefined => (window?.isDestroyed() ? undefined : window);
+  const firstWindow = (): BrowserWindow | undefined => (window?.isDestroyed() ? undefined : window);
+  /** The one that asks, else the first. */
+  const openWindow = (): BrowserWindow | undefined => {
+    const asker = asking.getStore();
+    return asker && !asker.isDestroyed() ? asker : firstWindow();
+  };
   const library = new Library(home);
   /** What a crash has left is put right while Electron starts. */
   const recovery = library.recover();
@@ -116,8 +140,17 @@ function run(): void {
     findRunning: (vm) => findRunning(home, vm),
     logFile: (vm) => engineLogFile(vm, home),
   });
-  /** With what the app itself remembers of a box. */
-  const remembered = (view: VmView): VmView => ({ ...view, lastUsed: preferences.get('lastUsed')[view.id] });
+  const screenWindows = new ScreenWindows({
+    machines,
+    open: (vm, screen) => openScreen(vm, screen),
+    onChange: (vm) => machines.note(vm, {}),
+  });
+  /** With what the app itself knows of a box. */
+  const remembered = (view: VmView): VmView => ({
+    ...view,
+    lastUsed: preferences.get('lastUsed')[view.id],
+    windows: screenWindows.of(view.id),
+  });
   machines.on('changed', (view) => {
     if (view.state === 'starting') void preferences.set({ lastUsed: { ...preferences.get('lastUsed'), [view.id]: Date.now() } });
     notify('vm.changed', remembered(view));
@@ -129,7 +162,7 @@ function run(): void {
   const guard = new CloseGuard({
     machines,
     ask: (running) => notify('app.close-requested', running),
-    window: openWindow,
+    window: firstWindow,
     app,
     dialog,
     locale,
@@ -137,7 +170,7 @@ function run(): void {
   });
   const showBox = (vm?: string): void => {
     open();
-    if (vm !== undefined) notify('app.show-box', vm);
+    if (vm !== undefined) notify('app.show-page', `/box/${vm}`);
   };
   const tray = new TrayIcon({
     machines,
@@ -148,7 +181,7 @@ function run(): void {
     open: showBox,
     quit: () => guard.quit(),
   });
-  const tell = (note: { title: string; body: string }, chosen: () => void): void => {
+  const tellUser = (note: { title: string; body: string }, chosen: () => void): void => {
     if (!Notification.isSupported()) return;
     const notification = new Notification(note);
     notification.on('click', chosen);
@@ -156,9 +189,9 @@ function run(): void {
   };
   notifyOfBoxes({
     machines,
-    isSeen: () => openWindow()?.isFocused() ?? false,
+    isSeen: () => BrowserWindow.getFocusedWindow() !== null,
     isOn: () => preferences.get('habits').notify,
-    show: (note, vm) => tell(note, () => showBox(vm)),
+    show: (note, vm) => tellUser(note, () => showBox(vm)),
     locale,
   });
 
@@ -166,6 +199,10 @@ function run(): void {
   const clipboards = new Clipboards(machines, systemClipboard(electron));
   const builds = new Builds({ machines, settings: (vm) => library.settings(vm), dialog, window: openWindow, locale });
   const recordings = new Recordings();
+  const prefer = async (change: Parameters<typeof preferences.set>[0]): Promise<void> => {
+    await preferences.set(change);
+    tellOthers();
+  };
   const openLink = linkOpener({ dialog, shell, window: openWindow, locale });
   const handlers: RequestHandlers = {
     ...boxRequests({
@@ -195,18 +232,22 @@ function run(): void {
     }),
     'app.set-theme': async (theme) => {
       nativeTheme.themeSource = theme;
-      await preferences.set({ theme });
+      await prefer({ theme });
     },
-    'app.set-language': (language) => preferences.set({ language }),
-    'app.set-look': (look) => preferences.set({ look }),
-    'app.set-screen': (screen) => preferences.set({ screen }),
+    'app.set-language': (language) => prefer({ language }),
+    'app.set-look': (look) => prefer({ look }),
+    'app.set-screen': (screen) => prefer({ screen }),
     'app.set-habits': async (habits) => {
       if (habits.login !== preferences.get('habits').login) await setStartAtLogin(habits.login, app);
-      await preferences.set({ habits });
+      await prefer({ habits });
       tray.isOn = habits.tray;
     },
     'app.check-update': async () => (await checkForUpdate(preferences.get('habits').feed, app.getVersion())) ?? null,
     'app.set-full-screen': (on) => openWindow()?.setFullScreen(on),
+    'app.show-page': (page) => {
+      open();
+      notify('app.show-page', page);
+    },
     'app.open-link': (url) => openLink(url),
     'app.close': async (choice, always) => {
       if (always && choice !== 'cancel') await preferences.set({ habits: { ...preferences.get('habits'), close: choice } });
@@ -230,17 +271,24 @@ function run(): void {
     'vm.connect': async (vm, kind) => {
       const { port1, port2 } = new MessageChannelMain();
       await machines.connect(vm, kind, port1);
-      window?.webContents.postMessage(PORT_CHANNEL, { vm, kind }, [port2]);
+      asking.getStore()?.webContents.postMessage(PORT_CHANNEL, { vm, kind }, [port2]);
+    },
+    'vm.screen-window': (vm, screen, isOpen) => {
+      // A box that there is not has none.
+      machines.nameOf(vm);
+      if (isOpen) screenWindows.open(vm, screen);
+      else screenWindows.close(vm, screen);
     },
     'vm.screenshot': async (vm, screen) => {
-      const file = await pickFile(`${vm}.png`, messages[locale()].files.picture, 'png');
+      const file = await pickFile(openWindow(), `${vm}.png`, messages[locale()].files.picture, 'png');
       if (file !== undefined) await machines.screenshot(vm, screen, file);
       return file ?? null;
     },
     'recording.begin': async (vm) => {
       const { files } = messages[locale()];
-      const path = await pickFile(`${vm}.webm`, files.recording, 'webm');
-      return path === undefined ? null : recordings.begin(path);
+      const page = asking.getStore();
+      const path = await pickFile(page, `${vm}.webm`, files.recording, 'webm');
+      return path === undefined || !page || page.isDestroyed() ? null : recordings.begin(path, page.webContents.id);
     },
     'recording.write': (id, data) => recordings.write(id, data),
     'recording.end': (id) => recordings.end(id),
@@ -250,6 +298,9 @@ function run(): void {
     'vm.send-files': async (vm, files) => {
       await machines.call(vm, 'send-files', { files });
     },
+    'vm.cancel-files': async (vm) => {
+      await machines.call(vm, 'cancel-files', {});
+    },
     'vm.set-volume': async (vm, volume, muted) => {
       await library.change(vm, (set) => ({ ...set, volume, muted }));
     },
@@ -258,21 +309,44 @@ function run(): void {
   for (const name of Object.keys(handlers) as RequestName[]) {
     ipcMain.handle(CHANNEL_PREFIX + name, (event, ...args: unknown[]) => {
       const frame = event.senderFrame;
-      return answerRequest(handlers, name, { url: frame?.url, isMainFrame: frame !== null && frame === event.sender.mainFrame }, args);
+      const sender = { url: frame?.url, isMainFrame: frame !== null && frame === event.sender.mainFrame };
+      return asking.run(BrowserWindow.fromWebContents(event.sender) ?? undefined, () => answerRequest(handlers, name, sender, args));
     });
   }
 
   /** The page does not see for itself whether it is seen: it is not throttled when it is not (window.ts). */
   const tellOfWindow = (of: BrowserWindow): void => {
-    const tell = (): void => {
-      notify('app.window', { visible: of.isVisible() && !of.isMinimized(), fullScreen: of.isFullScreen() });
+    const tellState = (): void => {
+      tell(of, 'app.window', { visible: of.isVisible() && !of.isMinimized(), fullScreen: of.isFullScreen() });
     };
     for (const event of ['show', 'hide', 'minimize', 'restore', 'enter-full-screen', 'leave-full-screen'] as const)
-      of.on(event as 'show', tell);
-    of.webContents.on('did-finish-load', tell);
+      of.on(event as 'show', tellState);
+    of.webContents.on('did-finish-load', tellState);
+    const { id } = of.webContents;
     for (const event of ['did-finish-load', 'render-process-gone', 'destroyed'] as const)
-      of.webContents.on(event as 'destroyed', () => void recordings.endAll());
+      of.webContents.on(event as 'destroyed', () => void recordings.endAll(id));
+    of.webContents.on('render-process-gone', (_event, details) => {
+      log.error('A window crashed and is loaded again.', details);
+      if (details.reason !== 'clean-exit' && !of.isDestroyed()) of.reload();
+    });
   };
+
+  const openScreen = (vm: string, screen: number): BrowserWindow => {
+    const key = `${vm}/${screen}`;
+    const { x = CASCADE, y = CASCADE, width, height } = firstWindow()?.getNormalBounds() ?? preferences.get('window');
+    const opened = createWindow({
+      place: preferences.get('screenWindows')[key] ?? { x: x + CASCADE, y: y + CASCADE, width, height, maximized: false },
+      keep: (place) => void preferences.set({ screenWindows: { ...preferences.get('screenWindows'), [key]: place } }),
+      page: `/box/${vm}/screen/${screen}`,
+    });
+    tellOfWindow(opened);
+    return opened;
+  };
+  machines.on('removed', (vm) => {
+    const places = Object.entries(preferences.get('screenWindows'));
+    const kept = places.filter(([key]) => !key.startsWith(`${vm}/`));
+    if (kept.length < places.length) void preferences.set({ screenWindows: Object.fromEntries(kept) });
+  });
 
   let wasOpen = false;
   const open = (): void => {
@@ -286,13 +360,10 @@ function run(): void {
     }
     const isHidden = !wasOpen && process.argv.includes(HIDDEN) && preferences.get('habits').tray;
     wasOpen = true;
-    window = createWindow(preferences, { isHidden });
+    window = createWindow({ place: preferences.get('window'), keep: (place) => void preferences.set({ window: place }), isHidden });
     guard.guard(window);
     tellOfWindow(window);
-    window.webContents.on('render-process-gone', (_event, details) => {
-      log.error('The window crashed and is loaded again.', details);
-      if (details.reason !== 'clean-exit' && !window?.isDestroyed()) window?.reload();
-    });
+    window.on('closed', () => screenWindows.closeAll());
   };
 
   /** Once a day, and only where the user has said where. */
@@ -304,7 +375,7 @@ function run(): void {
       const update = await checkForUpdate(feed, app.getVersion());
       await preferences.set({ updateCheck: { at: Date.now(), told: update?.version ?? told } });
       if (update && update.version !== told && mayTell)
-        tell({ title: messages[locale()].notes.update(update.version), body: '' }, () => void openLink(update.url));
+        tellUser({ title: messages[locale()].notes.update(update.version), body: '' }, () => void openLink(update.url));
     } catch (error) {
       log.warn('No update could be looked for.', error);
     }
@@ -360,9 +431,8 @@ function run(): void {
 }
 
 /** Where the user wants a new file to be; undefined if nowhere. */
-async function pickFile(name: string, kind: string, extension: string): Promise<string | undefined> {
+async function pickFile(parent: BrowserWindow | undefined, name: string, kind: string, extension: string): Promise<string | undefined> {
   const options = { defaultPath: name, filters: [{ name: kind, extensions: [extension] }] };
-  const parent = window?.isDestroyed() ? undefined : window;
   const { filePath } = await (parent ? dialog.showSaveDialog(parent, options) : dialog.showSaveDialog(options));
   return filePath || undefined;
 }

@@ -97,6 +97,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'app.set-look': [{ layout: 'list', order: 'name' }],
   'app.set-screen': [{ scale: 'fit', follow: true, pointer: 'mouse', release: 'right-ctrl' }],
   'app.set-full-screen': [true],
+  'app.show-page': ['/box/a/settings'],
   'app.open-link': ['https://example.org/'],
   'app.close': ['cancel', true],
   'app.set-habits': [{ close: 'ask', tray: false, notify: true, login: false, fontSize: 13, feed: '' }],
@@ -116,6 +117,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'vm.restart': ['a'],
   'vm.build': ['a'],
   'vm.connect': ['a', 'screen'],
+  'vm.screen-window': ['a', 1, true],
   'vm.screenshot': ['a', 0],
   'recording.begin': ['a'],
   'recording.write': [1, new Uint8Array(1)],
@@ -124,6 +126,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'vm.take-clipboard': ['a'],
   'vm.keep-clipboard': ['a', 'text', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')],
   'vm.send-files': ['a', ['/file']],
+  'vm.cancel-files': ['a'],
   'vm.set-volume': ['a', 40, true],
   'vm.microphone': ['a', true],
 };

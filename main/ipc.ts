@@ -15,6 +15,7 @@ import { networkArguments } from './network-requests';
 import { languageSchema, lookSchema, screenLookSchema, themeSchema } from './preferences';
 
 const vm = z.tuple([vmIdSchema]);
+const screen = z.number().int().min(0).max(15);
 const PNG = '\x89PNG\r\n\x1a\n';
 const png = z
   .instanceof(Uint8Array)
@@ -35,6 +36,7 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'app.set-habits': z.tuple([habitsSchema]),
   'app.check-update': z.tuple([]),
   'app.set-full-screen': z.tuple([z.boolean()]),
+  'app.show-page': z.tuple([z.string().startsWith('/').max(2000)]),
   'app.open-link': z.tuple([z.string().max(LONGEST_LINK)]),
   'app.close': z.tuple([z.enum(['keep-running', 'shut-down', 'force-off', 'cancel']), z.boolean()]),
   'app.opened-files': z.tuple([]),
@@ -55,7 +57,8 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'vm.restart': vm,
   'vm.build': vm,
   'vm.connect': z.tuple([vmIdSchema, z.enum(CHANNEL_KINDS)]),
-  'vm.screenshot': z.tuple([vmIdSchema, z.number().int().min(0).max(15)]),
+  'vm.screen-window': z.tuple([vmIdSchema, screen, z.boolean()]),
+  'vm.screenshot': z.tuple([vmIdSchema, screen]),
   'recording.begin': vm,
   'recording.write': z.tuple([z.number().int().positive(), z.instanceof(Uint8Array).refine((data) => data.length <= 256 << 20)]),
   'recording.end': z.tuple([z.number().int().positive()]),
@@ -70,6 +73,7 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
     png.nullable(),
   ]),
   'vm.send-files': z.tuple([vmIdSchema, z.array(z.string().min(1).max(4096)).min(1).max(1000)]),
+  'vm.cancel-files': vm,
   'vm.set-volume': z.tuple([vmIdSchema, z.number().int().min(0).max(100), z.boolean()]),
   'vm.microphone': z.tuple([vmIdSchema, z.boolean()]),
 };

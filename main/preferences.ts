@@ -46,6 +46,8 @@ const schema = z.object({
   /** When each box was last started, in milliseconds since 1970. */
   lastUsed: z.record(z.string(), z.number()).catch({}),
   window: placeSchema.catch({ width: 1120, height: 760, maximized: false }),
+  /** Where screens of boxes were that have windows of their own: by `BOX/SCREEN`. */
+  screenWindows: z.record(z.string(), placeSchema).catch({}),
 });
 type Values = z.output<typeof schema>;
 

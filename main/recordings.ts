@@ -4,13 +4,14 @@ import { VmError } from '../engine/errors/vm-error';
 
 /** Films of screens, on their way from the page that makes them to the files that the user has named. */
 export class Recordings {
-  readonly #files = new Map<number, { path: string; file: FileHandle; written: Promise<void> }>();
+  readonly #files = new Map<number, { page: number; path: string; file: FileHandle; written: Promise<void> }>();
   #last = 0;
 
-  async begin(path: string): Promise<number> {
+  /** `page`: whose it is, for endAll(). */
+  async begin(path: string, page: number): Promise<number> {
     const id = ++this.#last;
     try {
-      this.#files.set(id, { path, file: await open(path, 'w'), written: Promise.resolve() });
+      this.#files.set(id, { page, path, file: await open(path, 'w'), written: Promise.resolve() });
     } catch (error) {
       throw systemError(error) ?? error;
     }
@@ -38,8 +39,8 @@ export class Recordings {
   }
 
   /** The page that made them is gone; what came is kept. */
-  async endAll(): Promise<void> {
-    for (const id of [...this.#files.keys()]) await this.end(id);
+  async endAll(page: number): Promise<void> {
+    for (const [id, one] of [...this.#files]) if (one.page === page) await this.end(id);
   }
 
   #of(id: number) {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { BrowserWindow, app, nativeTheme, screen } from 'electron';
 import { APP_ORIGIN } from './asset-protocol';
-import type { Preferences } from './preferences';
+import type { WindowPlace } from './preferences';
 import { reachablePlace } from './window-place';
 
 /** The colours behind the page until it has painted; those of renderer/style.css. */
@@ -10,9 +10,17 @@ const background = { light: '#f7f7f5', dark: '#131416' };
 /** A window that has been still for this long, in milliseconds, is where the user wants it. */
 const STILL_MS = 400;
 
-/** Open the app's one window, where it was. */
-export function createWindow(preferences: Preferences, { isHidden = false } = {}): BrowserWindow {
-  const place = preferences.get('window');
+export interface WindowOptions {
+  place: WindowPlace;
+  /** Called with where it is, as that changes. */
+  keep: (place: WindowPlace) => void;
+  /** The page that it shows at first, as renderer/routes.ts has it. */
+  page?: string;
+  isHidden?: boolean;
+}
+
+/** Open a window of the app: all are confined alike. */
+export function createWindow({ place, keep, page = '/', isHidden = false }: WindowOptions): BrowserWindow {
   const window = new BrowserWindow({
     ...reachablePlace(
       place,
@@ -43,9 +51,9 @@ export function createWindow(preferences: Preferences, { isHidden = false } = {}
       if (place.maximized) window.maximize();
       window.show();
     }
-    remember(window, preferences);
+    remember(window, keep);
   });
-  const load = (): void => void window.loadURL(`${APP_ORIGIN}/index.html`);
+  const load = (): void => void window.loadURL(`${APP_ORIGIN}/index.html#${page}`);
   // To about:blank a page goes without asking (security.ts forbids all that asks), and would leave an empty window.
   window.webContents.on('did-navigate', (_event, url) => {
     if (!url.startsWith(`${APP_ORIGIN}/`)) load();
@@ -55,11 +63,11 @@ export function createWindow(preferences: Preferences, { isHidden = false } = {}
 }
 
 /** Keep size and place, as they change and once more at the end; the app waits for the last to be written (index.ts). */
-function remember(window: BrowserWindow, preferences: Preferences): void {
+function remember(window: BrowserWindow, keep: WindowOptions['keep']): void {
   let timer: NodeJS.Timeout | undefined;
   const save = (): void => {
     clearTimeout(timer);
-    if (!window.isDestroyed()) void preferences.set({ window: { ...window.getNormalBounds(), maximized: window.isMaximized() } });
+    if (!window.isDestroyed()) keep({ ...window.getNormalBounds(), maximized: window.isMaximized() });
   };
   const later = (): void => {
     clearTimeout(timer);

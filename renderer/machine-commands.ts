@@ -1,5 +1,6 @@
 import {
   Activity,
+  AppWindow,
   Bug,
   Copy,
   CopyPlus,
@@ -29,6 +30,7 @@ import type { VmState, VmView } from '../main/contract';
 import { useBoxTasks } from './stores/box-tasks';
 import { useImageTrust } from './stores/image-trust';
 import { useLibrary } from './stores/library';
+import { useScreens } from './stores/screens';
 
 /** All that one can do to a VM, in the order of its menus. Buttons, menus and keys are made from this. */
 const commands = {
@@ -70,6 +72,7 @@ const commands = {
   'clone-linked': { icon: CopyPlus, label: 'boxes.linkedClone', in: ['off', 'failed'] },
   export: { icon: Upload, label: 'boxes.export', in: ['off', 'failed'] },
   'show-file': { icon: FolderOpen, label: 'machine.showFiles', in: ['off', 'failed', 'broken'] },
+  'screen-window': { icon: AppWindow, label: 'machine.screenWindow', in: ['starting', 'running', 'paused', 'stopping'] },
   debug: { icon: Bug, label: 'machine.debug', in: ['running', 'paused', 'stopping'], opens: true },
   // The guest is not asked, as when it is forced off.
   reset: { icon: RotateCcw, label: 'machine.reset', in: ['running', 'paused', 'stopping'], asks: true },
@@ -102,8 +105,16 @@ export function lookOf(command: MachineCommand): CommandLook {
 /** What one can do to this VM as it is now. */
 export function commandsFor(vm: VmView): MachineCommand[] {
   return (Object.keys(commands) as MachineCommand[]).filter(
-    (name) => (commands[name].in as readonly VmState[]).includes(vm.state) && (name !== 'build' || (vm.build && !vm.building)),
+    (name) =>
+      (commands[name].in as readonly VmState[]).includes(vm.state) &&
+      (name !== 'build' || (vm.build && !vm.building)) &&
+      (name !== 'screen-window' || vm.screens > 0),
   );
+}
+
+/** What of its power has a button of its own beside its screen. */
+export function powerCommands(vm: VmView): MachineCommand[] {
+  return commandsFor(vm).filter((command) => ['pause', 'resume', 'restart'].includes(command));
 }
 
 /** What one most likely wants of a VM in its own window: undefined while there is nothing but to use it, or to wait. */
@@ -125,7 +136,11 @@ export function useMachineCommands(): (command: MachineCommand, vm: VmView) => P
   const boxes = useBoxTasks();
   const trust = useImageTrust();
   const router = useRouter();
-  const open = (vm: VmView): Promise<unknown> => router.push({ name: 'box', params: { id: vm.id } });
+  const screens = useScreens();
+  /** Its page, but where a window of its own shows it. */
+  const open = async (vm: VmView): Promise<void> => {
+    if (router.currentRoute.value.name !== 'screen') await router.push({ name: 'box', params: { id: vm.id } });
+  };
   return async (command, vm) => {
     switch (command) {
       case 'open':
@@ -152,6 +167,8 @@ export function useMachineCommands(): (command: MachineCommand, vm: VmView) => P
       case 'reset':
         library.confirming = { request: 'vm.reset', id: vm.id };
         return;
+      case 'screen-window':
+        return screens.takeOut(vm);
       case 'debug':
         library.debugging = vm.id;
         return;

@@ -87,6 +87,26 @@ describe('tasks on boxes', () => {
     expect(boxes.tasks).toEqual([]);
   });
 
+  it('show which file is being sent and how far it is, and end that', async () => {
+    const [boxes, library] = [useBoxTasks(), useLibrary()];
+    let fail: (answer: Answer<unknown>) => void = () => undefined;
+    answers['vm.send-files'] = new Promise((resolve) => {
+      fail = resolve;
+    });
+    library.machines = [vm];
+    const ended = boxes.sendFiles(vm, ['/a', '/b']);
+    expect(boxes.tasks).toMatchObject([{ text: 'sending', state: 'busy' }]);
+    library.machines = [{ ...vm, clipboard: { isThere: true, copies: 0, sending: { file: 'a', done: 3, size: 9 } } }];
+    await vi.waitFor(() =>
+      expect(boxes.tasks).toMatchObject([{ text: 'sendingFile', params: { name: 'One', file: 'a' }, progress: { done: 3, total: 9 } }]),
+    );
+    boxes.cancel(boxes.tasks[0].id);
+    expect(asked).toContainEqual(['vm.cancel-files', 'one']);
+    fail({ ok: false, error: { kind: 'State', message: 'No more.', details: '' } });
+    await ended;
+    expect(boxes.tasks).toEqual([]);
+  });
+
   it('bring a removed box back', async () => {
     const boxes = useBoxTasks();
     answers['box.remove'] = { ok: true, value: 'removal' };

@@ -1,5 +1,5 @@
 import { defineStore } from 'pinia';
-import { ref } from 'vue';
+import { ref, watch } from 'vue';
 import type { ErrorReport } from '../../engine/runner/control';
 import type { ImageProgress } from '../../engine/catalogue/progress';
 import type { VmView } from '../../main/contract';
@@ -24,6 +24,8 @@ export interface BoxTask {
   /** How far the system is that a box is made of. */
   image?: ImageProgress;
   error?: ErrorReport;
+  /** How to give up on it, where that is not by `box.cancel` or `image.cancel`. */
+  cancel?: () => Promise<void>;
   /** What `box.undo-remove` takes. */
   removal?: string;
 }
@@ -33,7 +35,8 @@ export const useBoxTasks = defineStore('box-tasks', () => {
   const library = useLibrary();
   const clipboards = useClipboards();
   const tasks = ref<BoxTask[]>([]);
-  let tasksSoFar = 0;
+  /** What main tells of tasks it tells all windows. */
+  const newTask = (): string => `task-${crypto.randomUUID()}`;
   let isListening = false;
 
   function listen(): void {
@@ -58,7 +61,7 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     work: (id: string) => Promise<Partial<BoxTask> | undefined>,
   ): Promise<void> {
     listen();
-    const id = `task-${++tasksSoFar}`;
+    const id = newTask();
     tasks.value = [...tasks.value, { id, text, params, state: 'busy' }];
     try {
       const end = await work(id);
@@ -80,7 +83,9 @@ export const useBoxTasks = defineStore('box-tasks', () => {
   const cancelled = new Set<string>();
   function cancel(id: string): void {
     cancelled.add(id);
-    void request(tasks.value.find((task) => task.id === id)?.image ? 'image.cancel' : 'box.cancel', id);
+    const task = tasks.value.find((one) => one.id === id);
+    if (task?.cancel) void task.cancel();
+    else void request(task?.image ? 'image.cancel' : 'box.cancel', id);
   }
 
   const clone = (vm: VmView, linked: boolean): Promise<void> =>
@@ -128,9 +133,24 @@ export const useBoxTasks = defineStore('box-tasks', () => {
 
   /** Files that were dropped on its screen. */
   const sendFiles = (vm: VmView, files: string[]): Promise<void> =>
-    during('sending', { name: vm.name }, async () => {
-      await request('vm.send-files', vm.id, files);
-      return { text: 'sent' };
+    during('sending', { name: vm.name }, async (task) => {
+      const stop = watch(
+        () => library.machine(vm.id)?.clipboard?.sending,
+        (sending) => {
+          if (!sending) return;
+          change(task, {
+            ...{ text: 'sendingFile', params: { name: vm.name, file: sending.file } },
+            progress: { done: sending.done, total: sending.size },
+            cancel: () => request('vm.cancel-files', vm.id),
+          });
+        },
+      );
+      try {
+        await request('vm.send-files', vm.id, files);
+      } finally {
+        stop();
+      }
+      return { text: 'sent', params: { name: vm.name } };
     });
 
   const giveClipboard = (vm: VmView): Promise<void> =>
@@ -158,7 +178,7 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     for (const { what, count, names } of await request('box.recovered'))
       tasks.value = [
         ...tasks.value,
-        { id: `task-${++tasksSoFar}`, text: `recovered.${what}`, params: { count: `${count}`, names: names.join(', ') }, state: 'done' },
+        { id: newTask(), text: `recovered.${what}`, params: { count: `${count}`, names: names.join(', ') }, state: 'done' },
       ];
   }
 

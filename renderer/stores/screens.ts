@@ -2,7 +2,13 @@ import { defineStore } from 'pinia';
 import { ref } from 'vue';
 import type { VmView } from '../../main/contract';
 import { onPort } from '../box-ports';
+import { request } from '../bridge';
 import { ScreenSession } from '../screen/screen-session';
+
+/** The screens of a VM that have no window of their own, by number. */
+export function tabsOf({ screens, windows = [] }: Pick<VmView, 'screens' | 'windows'>): number[] {
+  return Array.from({ length: screens }, (_, screen) => screen).filter((screen) => !windows.includes(screen));
+}
 
 /** One screen per VM, kept with its last picture while the user looks elsewhere. */
 export const useScreens = defineStore('screens', () => {
@@ -55,5 +61,12 @@ export const useScreens = defineStore('screens', () => {
     else previews.value[vm] = preview;
   }
 
-  return { previews, isVisible, isFullScreen, listen, session, follow, connect, keep };
+  /** Take one of a VM's screens into a window of its own: the first that has none, or else bring theirs to the front. */
+  async function takeOut(vm: VmView): Promise<void> {
+    const [next] = tabsOf(vm);
+    const wanted = next === undefined ? (vm.windows ?? []) : [next];
+    for (const screen of wanted) await request('vm.screen-window', vm.id, screen, true);
+  }
+
+  return { takeOut, previews, isVisible, isFullScreen, listen, session, follow, connect, keep };
 });

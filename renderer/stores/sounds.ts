@@ -24,7 +24,10 @@ export const useSounds = defineStore('sounds', () => {
   /** What the user has set and the settings do not say yet. */
   const chosen = ref<Record<string, { volume: number; muted: boolean }>>({});
 
+  let isListening = false;
+
   function listen(): void {
+    isListening = true;
     onPort('audio', (vm, port) => session(vm).port.connect(port));
   }
 
@@ -37,8 +40,9 @@ export const useSounds = defineStore('sounds', () => {
     return found;
   }
 
-  /** Keep a VM that makes sound connected while it runs. */
+  /** Keep a VM that makes sound connected while it runs: it is heard by one window. */
   function follow(vm: VmView, active: boolean): void {
+    if (!isListening) return;
     const level = chosen.value[vm.id];
     if (level?.volume === vm.sound.volume && level.muted === vm.sound.muted) delete chosen.value[vm.id];
     const isThere = active && vm.hasSound;

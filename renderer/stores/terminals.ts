@@ -21,7 +21,7 @@ export const useTerminals = defineStore('terminals', () => {
   const sessions = new Map<string, TerminalSession>();
   /** Last lines on each VM's screen, for the cards. */
   const previews = ref<Record<string, string[]>>({});
-  const options = { assistive: false };
+  const options = { assistive: false, isListening: false };
   const app = useApp();
   watch(
     () => app.info?.habits.fontSize,
@@ -39,7 +39,7 @@ export const useTerminals = defineStore('terminals', () => {
 
   /** Take the consoles that the main process hands out. `assistive`: make terminals readable for screen readers. */
   function listen(assistive: boolean): void {
-    options.assistive = assistive;
+    Object.assign(options, { assistive, isListening: true });
     for (const kind of ['console', ...EXTRA] as const) onPort(kind, (vm, port) => session(vm, kind).connect(port));
   }
 
@@ -88,8 +88,9 @@ export const useTerminals = defineStore('terminals', () => {
     return found;
   }
 
-  /** Keep a VM's terminals connected while it runs. */
+  /** Keep a VM's terminals connected while it runs, where somebody listens. */
   function follow(vm: VmView, active: boolean): void {
+    if (!options.isListening) return;
     Object.assign(behaviourOf(vm.id), vm.terminal);
     for (const kind of terminalsOf(vm)) {
       if (!active) {
