@@ -4,13 +4,10 @@ import { type AddressInfo, connect } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { GuestShell, PROMPT } from '../support/guest-shell';
+import { HAS_ADDRESS, payloadOf, run } from '../support/online-guest';
 
 const SIZE = 20_000_000;
-const payload = Buffer.alloc(SIZE);
-for (let at = 0, state = 1; at < SIZE; at += 4) {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  payload.writeUInt32LE(state, at);
-}
+const payload = payloadOf(SIZE);
 const md5 = createHash('md5').update(payload).digest('hex');
 
 let server: Server;
@@ -33,14 +30,6 @@ beforeAll(async () => {
   port = (server.address() as AddressInfo).port;
 });
 afterAll(() => void server.close());
-
-async function run(shell: GuestShell, command: string): Promise<string> {
-  const { status, output } = await shell.run(command);
-  expect(status, `${command}: ${output}`).toBe(0);
-  return output;
-}
-
-const HAS_ADDRESS = 'i=0; until ip addr show eth0 | grep -q 10.0.2.15; do sleep 1; i=$((i+1)); [ $i -lt 30 ] || exit 1; done';
 
 /** Bytes of the largest transfer that goes on. */
 function downloaded({ machine }: GuestShell): number {

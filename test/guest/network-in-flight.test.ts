@@ -8,15 +8,12 @@ import type { Networks } from '../../engine/machine/networks';
 import type { VirtioTransport } from '../../engine/virtio/transport/transport';
 import { GuestShell, PROMPT } from '../support/guest-shell';
 import { killHartboxes, startHartbox } from '../support/hartbox-process';
+import { HAS_ADDRESS, payloadOf, run } from '../support/online-guest';
 
 /** What becomes of TCP connections that are in use when the machine is paused, switched off, reset, or goes on elsewhere. */
 
 const SIZE = 6_000_000;
-const payload = Buffer.alloc(SIZE);
-for (let at = 0, state = 1; at < SIZE; at += 4) {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  payload.writeUInt32LE(state, at);
-}
+const payload = payloadOf(SIZE);
 const md5 = createHash('md5').update(payload).digest('hex');
 
 let server: Server;
@@ -64,7 +61,6 @@ beforeAll(async () => {
 afterAll(() => void server.close());
 afterEach(killHartboxes);
 
-const HAS_ADDRESS = 'i=0; until ip addr show eth0 | grep -q 10.0.2.15; do sleep 1; i=$((i+1)); [ $i -lt 30 ] || exit 1; done';
 const url = (path = ''): string => `http://10.0.2.2:${port}/${path}`;
 /** A POST of so many bytes, of which as many come as its standard input has. */
 const post = (bytes: number, input: string): string =>
@@ -76,12 +72,6 @@ async function boot(): Promise<GuestShell> {
   });
   await run(shell, HAS_ADDRESS);
   return shell;
-}
-
-async function run(shell: GuestShell, command: string): Promise<string> {
-  const { status, output } = await shell.run(command);
-  expect(status, `${command}: ${output}`).toBe(0);
-  return output;
 }
 
 /** Bytes of all flows, from the guest and to it. */

@@ -1,33 +1,21 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { endWithUs } from '../../../resources/setup/child-processes.mjs';
-import { ensureDisplay } from '../../../test/e2e/support/display';
+import { xPrograms } from '../../../test/support/x-programs';
 import { encodePng } from '../../gpu/png';
 import { GuestAgent } from './guest-agent';
 
 /** Debian's own agent, on this computer, with a socket in place of the port. */
 const folder = mkdtempSync(join(tmpdir(), 'hartbox-agent-'));
-const children: ChildProcess[] = [];
-const display = process.env.DISPLAY;
-delete process.env.DISPLAY;
-const endDisplay = await ensureDisplay();
+const { start, end } = await xPrograms();
 afterAll(() => {
-  for (const child of children) child.kill('SIGKILL');
-  endDisplay();
-  if (display !== undefined) process.env.DISPLAY = display;
+  end();
   rmSync(folder, { recursive: true, force: true });
 });
-
-function start(command: string, ...args: string[]): ChildProcess {
-  const child = endWithUs(spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] }));
-  children.push(child);
-  return child;
-}
 
 async function outputOf(command: string, ...args: string[]): Promise<Buffer> {
   const pieces: Buffer[] = [];

@@ -1,27 +1,13 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { endWithUs } from '../../../resources/setup/child-processes.mjs';
-import { ensureDisplay } from '../../../test/e2e/support/display';
+import { xPrograms } from '../../../test/support/x-programs';
 import { Scanout } from '../../gpu/scanout';
 import type { SharedText } from './seat';
 import { VncServer } from './server';
 
 /** Debian's viewer, on a display of its own. */
-const children: ChildProcess[] = [];
-const display = process.env.DISPLAY;
-delete process.env.DISPLAY;
-const endDisplay = await ensureDisplay();
-afterAll(() => {
-  for (const child of children) child.kill('SIGKILL');
-  endDisplay();
-  if (display !== undefined) process.env.DISPLAY = display;
-});
-
-function start(command: string, ...args: string[]): ChildProcess {
-  const child = endWithUs(spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] }));
-  children.push(child);
-  return child;
-}
+const { start, end } = await xPrograms();
+afterAll(end);
 
 /** A program that has this in the clipboard. */
 async function copy(text: string): Promise<void> {
