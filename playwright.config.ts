@@ -7,8 +7,8 @@ export default defineConfig({
   testMatch: process.env.HARTBOX_SCREENSHOT ? 'readme-screenshot.ts' : '*.spec.ts',
   globalSetup: './test/e2e/support/global-setup.ts',
   outputDir: 'test-results',
-  // Each test has machines of its own to run, and two cores are few.
-  workers: 1,
+  // Each test has machines of its own to run, which wait much; on a display that there is, they would take the focus from each other.
+  workers: process.platform === 'linux' && !process.env['DISPLAY'] && !process.env['WAYLAND_DISPLAY'] ? 2 : 1,
   // As vitest.config.ts has it.
   retries: process.env['CI'] === 'true' ? 1 : 0,
   fullyParallel: false,

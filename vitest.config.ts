@@ -15,6 +15,9 @@ const setupFiles = ['test/support/blocked-thread.ts'];
 /** By itself Vitest leaves a core to nobody, which of two is half. */
 const everyCore = { maxWorkers: availableParallelism(), sequence: { groupOrder: 1 } };
 
+/** A machine has threads for its harts, its devices and its translator, and waits much: two at a time keep two cores busy. */
+const twoMachines = { maxWorkers: 2, sequence: { groupOrder: 2 } };
+
 /**
  * `unit` and `renderer` run on the sources and take seconds. `guest` and `conformance` start whole machines, whose
  * workers come from the build: run `npm run build` first (`npm test` does).
@@ -49,7 +52,7 @@ export default defineConfig({
           setupFiles,
           retry,
           env: { HARTBOX_HOME: testHome },
-          fileParallelism: false,
+          ...twoMachines,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -61,7 +64,7 @@ export default defineConfig({
           setupFiles,
           retry,
           env: { HARTBOX_HOME: testHome },
-          fileParallelism: false,
+          ...twoMachines,
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },
@@ -82,7 +85,7 @@ export default defineConfig({
           name: 'conformance',
           include: ['test/conformance/**/*.test.ts'],
           setupFiles,
-          fileParallelism: false,
+          ...twoMachines,
           testTimeout: 300_000,
           hookTimeout: 120_000,
         },

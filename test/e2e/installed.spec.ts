@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, test } from '@playwright/test';
+import { expect } from '@playwright/test';
 import { endWithUs } from '../../resources/setup/child-processes.mjs';
 import { electronArguments } from '../../resources/setup/electron.mjs';
+import { test } from './support/test';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { FuseV1Options, FuseVersion, flipFuses } from '@electron/fuses';
-import { expect, test } from '@playwright/test';
+import { expect } from '@playwright/test';
 import { endWithUs } from '../../resources/setup/child-processes.mjs';
 import { electronArguments, electronPath } from '../../resources/setup/electron.mjs';
 import { TestHome } from './support/hartbox-app';
+import { test } from './support/test';
 
 /**
  * The app as it is packed, as far as its doors are concerned: an Electron under another name, with the fuses of electron-builder.yml, and an

@@ -170,7 +170,7 @@ describe('two harts', () => {
     const after = await next();
     expect(after.value).toBe(1);
     expect(after.at - before.at).toBeGreaterThan(380);
-    expect(after.at - before.at).toBeLessThan(2000);
+    expect(after.at - before.at).toBeLessThan(10_000);
     expect(after.cpu - before.cpu).toBeLessThan(150);
   });
 

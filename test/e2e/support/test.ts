@@ -1,4 +1,5 @@
 import { test as base } from '@playwright/test';
+import { ensureDisplay } from './display';
 import { HartboxApp, TestHome } from './hartbox-app';
 
 interface Fixtures {
@@ -10,8 +11,17 @@ interface Fixtures {
   app: HartboxApp;
 }
 
-/** Playwright's test with the app in it. */
-export const test = base.extend<Fixtures>({
+/** Playwright's test with the app in it. Each worker has a display of its own where there is none: two apps on one would take the focus from each other. */
+export const test = base.extend<Fixtures, { display: undefined }>({
+  display: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the parameters.
+    async ({}, use) => {
+      const end = await ensureDisplay();
+      await use(undefined);
+      end();
+    },
+    { scope: 'worker', auto: true },
+  ],
   guest: [true, { option: true }],
   home: async ({ guest }, use) => {
     const home = await TestHome.create({ guest });
