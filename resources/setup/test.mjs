@@ -13,10 +13,10 @@ const MINUTE = 60_000;
 const reports = join(root, 'node_modules', '.cache', 'hartbox', 'reports');
 const only = process.argv.slice(2);
 
-/** Counted as one each; the output is shown where a check fails. */
+/** Counted as one each; the output is shown where a check fails. The longest comes first: it goes on beside the suites. */
 const checks = [
-  { name: 'types', command: () => [packageCommand('vue-tsc'), '--noEmit'] },
   { name: 'lint', command: () => [packageCommand('eslint'), '.', '--max-warnings', '0'] },
+  { name: 'types', command: () => [packageCommand('vue-tsc'), '--noEmit'] },
   { name: 'format', command: () => [packageCommand('@biomejs/biome'), 'check', '--error-on-warnings'] },
   { name: 'imports', command: () => [packageCommand('dependency-cruiser', 'depcruise'), 'engine', 'main', 'renderer', 'test'] },
   { name: 'unused', command: () => [packageCommand('knip'), '--no-progress'] },
@@ -123,12 +123,15 @@ async function main() {
   rmSync(reports, { recursive: true, force: true, maxRetries: 6, retryDelay: 100 });
   mkdirSync(reports, { recursive: true });
   const queue = checks.filter(chosen);
-  await Promise.all(
-    [1, 2].map(async () => {
-      for (let check = queue.shift(); check; check = queue.shift()) await runCheck(check.name, process.execPath, check.command());
-    }),
-  );
+  const lanes = [1, 2].map(async () => {
+    for (let check = queue.shift(); check; check = queue.shift()) await runCheck(check.name, process.execPath, check.command());
+  });
+  await Promise.race(lanes);
+  await runSuites();
+  await Promise.all(lanes);
+}
 
+async function runSuites() {
   const wanted = suites.filter(chosen);
   const missing = wanted.some((suite) => suite.needs || suite.uses) ? await ensureSystemPackages() : {};
   const runnable = [];
