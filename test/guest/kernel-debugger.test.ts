@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +44,7 @@ async function start(where: 'hartbox' | 'qemu', harts: number): Promise<void> {
   if (where === 'qemu') {
     address = join(folder, `gdb-${harts}`);
     console = KernelConsole.qemu([...kernelQemuArguments(setup), '-S', '-gdb', `unix:${address},server=on,wait=off`]);
+    await expect.poll(() => existsSync(address), { timeout: 20_000 }).toBe(true);
   } else {
     const started = await KernelConsole.hartbox(kernelConfig(setup), { paused: true });
     console = started;
