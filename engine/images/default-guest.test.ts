@@ -7,7 +7,7 @@ import { makeXz } from '../../test/support/archive-writers';
 import { type FileServer, startFileServer } from '../../test/support/file-server';
 import { type Published, publishSuite } from '../../test/support/published-suite';
 import { readCpio } from './cpio';
-import { stockFirmware } from './stock-firmware';
+import { openSbi, stockFirmware } from './stock-firmware';
 import { type DefaultGuestOptions, defaultGuest, type SetupProgress } from './default-guest';
 
 let key: { privateKey: string; publicKey: string };
@@ -67,6 +67,16 @@ describe('the default guest', () => {
     for (const { received, total } of phases) expect(received).toBeLessThanOrEqual(total);
     // The packages are not needed any more.
     expect((await readdir(home)).sort()).toEqual(['default-guest', 'suites']);
+  });
+
+  it('gives its OpenSBI to kernels of others where it is there, and is not fetched for that', async () => {
+    const alone = await openSbi(options);
+    expect(await readFile(alone, 'utf8')).toBe('firmware');
+    expect(server.requests.filter((path) => path.startsWith('/pool'))).toEqual(['/pool/opensbi.deb']);
+    const { firmware } = await defaultGuest(options);
+    server.requests.length = 0;
+    expect(await openSbi(options)).toBe(firmware);
+    expect(server.requests).toEqual([]);
   });
 
   it('is there without the network afterwards', async () => {

@@ -91,25 +91,32 @@ export async function defaultGuest(options: DefaultGuestOptions = {}): Promise<D
   const report = (phase: SetupProgress['phase'], received = 0, total = 0): void => options.onProgress?.({ phase, received, total });
   options.signal?.throwIfAborted();
 
-  const ready = async (folder = root): Promise<DefaultGuest | undefined> => {
-    const manifest = await readManifest(folder);
-    return manifest?.recipe === initramfsRecipe && (await intact(folder, manifest, ['kernel', 'firmware', 'initrd']))
-      ? toGuest(folder, manifest)
-      : undefined;
-  };
-  const bundled = options.bundled ?? bundledFolder();
-  // What the user has fetched may be newer than what came with Hartbox.
-  const present = options.update ? undefined : ((await ready()) ?? (bundled === undefined ? undefined : await ready(bundled)));
+  const present = options.update ? undefined : await presentGuest(options);
   if (present) return present;
 
   await onDisk(root, async () => ensureFolder(root));
   const release = await acquireFolder(root, options.signal, () => report('wait'));
   try {
     // Another process may have made it meanwhile.
-    return (options.update ? undefined : await ready()) ?? (await make(root, options, report));
+    return (options.update ? undefined : await readGuest(root)) ?? (await make(root, options, report));
   } finally {
     await release();
   }
+}
+
+/** The default guest, if it is there; nothing is fetched, and nothing mended. */
+export async function presentGuest(options: DefaultGuestOptions = {}): Promise<DefaultGuest | undefined> {
+  const bundled = options.bundled ?? bundledFolder();
+  // What the user has fetched may be newer than what came with Hartbox.
+  const own = await readGuest(join(options.dataDirectory ?? dataDirectory(), 'default-guest'));
+  return own ?? (bundled === undefined ? undefined : await readGuest(bundled));
+}
+
+async function readGuest(folder: string): Promise<DefaultGuest | undefined> {
+  const manifest = await readManifest(folder);
+  return manifest?.recipe === initramfsRecipe && (await intact(folder, manifest, ['kernel', 'firmware', 'initrd']))
+    ? toGuest(folder, manifest)
+    : undefined;
 }
 
 /** Whether the default guest starts without the network: it is there, whole or to be put together of what is. Nothing is read but its description. */

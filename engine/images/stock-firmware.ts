@@ -7,7 +7,7 @@ import { VmError } from '../errors/vm-error';
 import { replaceFile } from '../host/new-file';
 import { hostFiles } from '../host/patient-files';
 import { dataDirectory } from '../host/data-directory';
-import type { DefaultGuestOptions, SetupProgress } from './default-guest';
+import { type DefaultGuestOptions, presentGuest, type SetupProgress } from './default-guest';
 import { onDisk } from './download';
 import { fromFirstMirror } from './mirror';
 import { acquireFolder, downloadPackages, extractFile, isIntact, partSchema, writePart } from './package-files';
@@ -17,6 +17,9 @@ import { readSuite } from './suite';
 /** The files of each firmware, and where in Debian's packages they lie. All of them start on OpenSBI. */
 const OPENSBI = { package: 'opensbi', path: 'usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin' };
 const FIRMWARES = {
+  opensbi: {
+    opensbi: OPENSBI,
+  },
   uboot: {
     opensbi: OPENSBI,
     uboot: { package: 'u-boot-qemu', path: 'usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin' },
@@ -40,8 +43,13 @@ const manifestSchema = z.object({
 });
 type Manifest = z.output<typeof manifestSchema>;
 
+/** OpenSBI alone: the default guest's where that is there, else as stockFirmware() has it. */
+export async function openSbi(options: DefaultGuestOptions = {}): Promise<string> {
+  return (await presentGuest(options))?.firmware ?? (await stockFirmware('opensbi', options)).opensbi;
+}
+
 /**
- * U-Boot or EDK2 with the OpenSBI that it runs on: taken from Debian's packages at the first call (some 15 MB are fetched), from the
+ * OpenSBI, or U-Boot or EDK2 with the OpenSBI that it runs on: taken from Debian's packages at the first call (some 15 MB are fetched), from the
  * data directory afterwards, without the network. Several processes may call at the same time. Throws as `defaultGuest` does.
  */
 export async function stockFirmware<F extends StockFirmware>(which: F, options: DefaultGuestOptions = {}): Promise<FirmwareFiles<F>> {

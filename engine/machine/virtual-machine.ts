@@ -28,7 +28,7 @@ import type { RefusedCall } from '../threads/hart-worker';
 import { type HartAction, HartPool } from '../threads/harts';
 import type { V8Verdict } from '../threads/v8-verdict-schema';
 import { v8Verdict } from '../threads/v8-verdict';
-import { stockFirmware } from '../images/stock-firmware';
+import { openSbi, stockFirmware } from '../images/stock-firmware';
 import type { InputKind } from '../virtio/devices/human-input';
 import type { InputEvent } from '../virtio/devices/input';
 import type { ConsolePort } from '../virtio/devices/console-port';
@@ -230,6 +230,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       ram,
       extraInitrd,
       defaultGuest: () => defaultGuest({ dataDirectory, onProgress, signal }),
+      openSbi: () => openSbi({ dataDirectory, onProgress, signal }),
       stockFirmware: (which) => stockFirmware(which, { dataDirectory, onProgress, signal }),
     });
     const plan = planMemory(config.harts, memoryRegions(config), {

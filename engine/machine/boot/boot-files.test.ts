@@ -34,6 +34,7 @@ async function load(input: MachineConfigInput, extraInitrd?: Uint8Array, minimum
     ram: { base: 0x80000000, size: 32 << 20 },
     extraInitrd,
     stockFirmware: () => Promise.reject(new Error('no firmware is asked for')),
+    openSbi: async () => at('firmware'),
     defaultGuest: async () => {
       asked++;
       return { kernel: at('Image'), initrd: at('initrd'), firmware: at('firmware'), append: 'console=ttyS0', minimumMemory };

@@ -34,8 +34,9 @@ export interface BootOptions {
   ram: { base: number; size: number };
   /** A cpio archive that goes behind the initrd. */
   extraInitrd?: Uint8Array;
-  /** Called only if something of the default guest is needed. */
+  /** These are called only for what is needed. */
   defaultGuest: () => Promise<DefaultGuest>;
+  openSbi: () => Promise<string>;
   stockFirmware: <F extends StockFirmware>(which: F) => Promise<FirmwareFiles<F>>;
 }
 
@@ -68,7 +69,7 @@ export async function loadBoot(config: MachineConfig, options: BootOptions): Pro
   if (which === 'opensbi') {
     // A program made for the place of the firmware is its own firmware.
     if (!wrapped || !isBareMetal(wrapped.kernel, ram))
-      firmware = await read('firmware', (guest ?? (await options.defaultGuest())).firmware);
+      firmware = await read('firmware', guest?.firmware ?? (await options.openSbi()));
   } else if (which !== 'none') {
     firmware = await read('firmware', which);
   }
@@ -139,7 +140,7 @@ async function loadFirmware(which: string, config: MachineConfig, options: BootO
   }
   if (which !== 'edk2') {
     // Firmware of the user's own, in flash.
-    const file = which === 'opensbi' ? (await options.defaultGuest()).firmware : which;
+    const file = which === 'opensbi' ? await options.openSbi() : which;
     const firmware = which === 'none' ? undefined : await unpack(await readImageFile('firmware', file, ram.size), ram.size);
     const plan = planBoot({ ...(firmware && { firmware }), next: FLASH_BASE, load }, ram);
     return { ...plan, ...(!firmware && { entry: FLASH_BASE, next: 0 }), ...offered, ...flash };
