@@ -1,8 +1,8 @@
-import { shallowReadonly, shallowRef } from 'vue';
+import { computed, shallowReadonly, type ShallowRef, shallowRef } from 'vue';
 import type { Input } from '../../engine/runner/control';
 import type { ScreenMessage } from '../../engine/runner/screen-channel';
 import { BoxPort } from '../box-ports';
-import { type ScreenSurface, surfaceOf } from './screen-surface';
+import { type Film, newSurface, type ScreenSurface } from './screen-surface';
 
 type Of<T extends ScreenMessage['type']> = Extract<ScreenMessage, { type: T }>;
 
@@ -21,16 +21,15 @@ const REDRAW_MS = 1000;
 
 /** A box's screen in the window: the picture on one side, the channel to the box on the other. Lives as long as the window. */
 export class ScreenSession {
-  readonly #canvas = shallowRef(newCanvas());
-  /** As many pixels as the guest shows. It keeps the last picture of a box that is off. Another one where this one's context is lost. */
-  readonly canvas = shallowReadonly(this.#canvas);
+  readonly #surface: ShallowRef<ScreenSurface>;
+  /** As many pixels as the guest shows. It keeps the last picture of a box that is off. Another one where WebGL is lost. */
+  readonly element = computed(() => this.#surface.value.element);
   readonly #size = shallowRef<{ width: number; height: number }>();
   /** Undefined until the guest shows something, and once it shows nothing any more. */
   readonly size = shallowReadonly(this.#size);
   readonly #cursor = shallowRef<ScreenCursor>();
   /** Undefined where the guest leaves the pointer to the window. */
   readonly cursor = shallowReadonly(this.#cursor);
-  #surface: ScreenSurface | undefined;
   readonly port = new BoxPort<ScreenMessage>(
     (message) => this.#receive(message),
     () => {
@@ -42,20 +41,19 @@ export class ScreenSession {
   #screen: number | null = null;
   /** The screen that is recorded, though nobody looks. */
   #recorded: number | null = null;
-  #redraw: ReturnType<typeof setInterval> | undefined;
   #wanted: Of<'want'> | undefined;
 
   constructor(
     /** The picture is lost: it has to be connected anew. */
     onLost: () => void,
   ) {
-    this.#surface = surfaceOf(this.#canvas.value, { withWebgl: true });
-    this.#canvas.value.addEventListener('webglcontextlost', () => {
-      this.#canvas.value = newCanvas();
-      this.#surface = surfaceOf(this.#canvas.value, { withWebgl: false });
-      this.#size.value = undefined;
-      onLost();
-    });
+    this.#surface = shallowRef(
+      newSurface(() => {
+        this.#surface.value = newSurface();
+        this.#size.value = undefined;
+        onLost();
+      }),
+    );
   }
 
   /** Look at this screen from now on; null: at none, and nothing comes. */
@@ -65,15 +63,27 @@ export class ScreenSession {
     if (this.#seen !== before) this.#tellLook();
   }
 
-  /** Have the picture of this screen come while the user looks at none, and be drawn now and then though nothing changes; null: no more. */
-  record(screen: number | null): void {
+  /** What a screen shows from now on. Its picture comes also while the user looks at none, and is drawn now and then though nothing changes. */
+  film(screen: number): Film {
+    const { value: surface } = this.#surface;
+    const { stream, end } = surface.film();
+    this.#record(screen);
+    surface.again();
+    const redraw = setInterval(() => surface.again(), REDRAW_MS);
+    return {
+      stream,
+      end: () => {
+        clearInterval(redraw);
+        this.#record(null);
+        end();
+      },
+    };
+  }
+
+  #record(screen: number | null): void {
     const before = this.#seen;
     this.#recorded = screen;
     if (this.#seen !== before) this.#tellLook();
-    clearInterval(this.#redraw);
-    if (screen === null) return;
-    this.#surface?.again();
-    this.#redraw = setInterval(() => this.#surface?.again(), REDRAW_MS);
   }
 
   get #seen(): number | null {
@@ -99,16 +109,15 @@ export class ScreenSession {
 
   /** A small picture of it, as an address; undefined where there is none. */
   preview(): string | undefined {
-    const { width, height } = this.#canvas.value;
     if (!this.#size.value) return undefined;
-    this.#surface?.flush();
+    const { width, height } = this.#size.value;
     const small = document.createElement('canvas');
     small.width = Math.min(width, PREVIEW_WIDTH);
     small.height = Math.max(1, Math.round((height * small.width) / width));
     const context = small.getContext('2d', { alpha: false });
     if (!context) return undefined;
     context.imageSmoothingQuality = 'high';
-    context.drawImage(this.#canvas.value, 0, 0, small.width, small.height);
+    this.#surface.value.copyTo(context, small.width, small.height);
     return small.toDataURL('image/webp', 0.8);
   }
 
@@ -126,7 +135,7 @@ export class ScreenSession {
   #resize({ width, height }: Of<'size'>): void {
     const isLit = width > 0 && height > 0;
     // Also where the size stays: it is black then.
-    if (isLit) this.#surface?.resize(width, height);
+    if (isLit) this.#surface.value.resize(width, height);
     this.#size.value = isLit ? { width, height } : undefined;
   }
 
@@ -135,7 +144,7 @@ export class ScreenSession {
     for (const { x, y, width, height } of parts) {
       const length = 4 * width * height;
       const pixels = new Uint8ClampedArray(data.buffer, data.byteOffset + at, length);
-      this.#surface?.write(x, y, width, height, pixels);
+      this.#surface.value.write(x, y, width, height, pixels);
       at += length;
     }
   }
@@ -151,10 +160,4 @@ export class ScreenSession {
     picture.getContext('2d')?.putImageData(new ImageData(pixels, width, height), 0, 0);
     this.#cursor.value = { picture, hotX, hotY };
   }
-}
-
-function newCanvas(): HTMLCanvasElement {
-  const canvas = document.createElement('canvas');
-  canvas.className = 'block';
-  return canvas;
 }

@@ -41,22 +41,20 @@ export const useRecordings = defineStore('recordings', () => {
   async function record(vm: VmView, screen: number, id: number) {
     const session = screens.session(vm.id);
     const sound = vm.hasSound ? await sounds.session(vm.id).tap() : undefined;
-    const film = session.canvas.value.captureStream();
-    const recorder = new MediaRecorder(new MediaStream([...film.getTracks(), ...(sound?.stream.getTracks() ?? [])]), {
+    const film = session.film(screen);
+    const recorder = new MediaRecorder(new MediaStream([...film.stream.getTracks(), ...(sound?.stream.getTracks() ?? [])]), {
       mimeType: KIND,
       videoBitsPerSecond: BITS_PER_SECOND,
     });
     recorders.set(vm.id, recorder);
     since.value[vm.id] = Date.now();
-    session.record(screen);
     try {
       await written(recorder, id);
     } finally {
       recorders.delete(vm.id);
       delete since.value[vm.id];
-      session.record(null);
+      film.end();
       sound?.end();
-      for (const track of film.getTracks()) track.stop();
     }
     return { text: 'recorded', params: { name: vm.name, file: await request('recording.end', id) } };
   }

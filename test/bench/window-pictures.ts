@@ -52,7 +52,13 @@ function count(): void {
   const { putImageData } = canvas;
   canvas.putImageData = function (this: unknown, ...args) {
     const [{ width, height, data }, x, y] = args as [ImageData, number, number];
-    see(x, y, width, height, data);
+    // The picture is in several canvases, one below the other, and what does not lie in this one is not drawn.
+    const { canvas: strip } = this as CanvasRenderingContext2D;
+    let top = 0;
+    for (let above = strip.previousElementSibling; above instanceof HTMLCanvasElement; above = above.previousElementSibling)
+      top += above.height;
+    const [first, end] = [Math.max(0, -y), Math.min(height, strip.height - y)];
+    see(x, top + y + first, width, end - first, data.subarray(4 * width * first, 4 * width * end));
     const start = performance.now();
     Reflect.apply(putImageData, this, args);
     counted.spent += performance.now() - start;

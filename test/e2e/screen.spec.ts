@@ -22,10 +22,16 @@ interface Shown {
 /** What is in the window. */
 function shownIn(page: Page): Promise<Shown> {
   return page.evaluate(() => {
-    const canvas = document.querySelector<HTMLCanvasElement>('.screen-stage canvas');
-    const copy = canvas ? new OffscreenCanvas(canvas.width, canvas.height).getContext('2d') : null;
-    if (canvas) copy?.drawImage(canvas, 0, 0);
-    const image = canvas && copy?.getImageData(0, 0, canvas.width, canvas.height);
+    // One below the other.
+    const canvases = [...document.querySelectorAll<HTMLCanvasElement>('.screen-stage canvas')];
+    const [width, height] = [canvases[0]?.width ?? 0, canvases.reduce((sum, canvas) => sum + canvas.height, 0)];
+    const copy = width > 0 ? new OffscreenCanvas(width, height).getContext('2d') : null;
+    let top = 0;
+    for (const canvas of canvases) {
+      copy?.drawImage(canvas, 0, top);
+      top += canvas.height;
+    }
+    const image = copy?.getImageData(0, 0, width, height);
     let [hash, light] = [0, 0];
     for (const word of new Uint32Array(image?.data.buffer ?? new ArrayBuffer(0))) {
       hash = (Math.imul(hash, 31) + word) | 0;

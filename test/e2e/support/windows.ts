@@ -32,11 +32,13 @@ export function pictureIn(app: HartboxApp, title: RegExp): Promise<Seen> {
     const none = { size: 'none', pixel: [] as number[] };
     if (window.webContents.isCrashed()) return none;
     return window.webContents.executeJavaScript(`(() => {
-      const canvas = document.querySelector('.screen-stage canvas');
+      // One below the other.
+      const canvases = [...document.querySelectorAll('.screen-stage canvas')];
+      const [canvas] = canvases;
       if (!canvas) return { size: 'none', pixel: [] };
       const copy = new OffscreenCanvas(1, 1).getContext('2d');
       copy.drawImage(canvas, 0, 0, 1, 1, 0, 0, 1, 1);
-      return { size: canvas.width + 'x' + canvas.height, pixel: [...copy.getImageData(0, 0, 1, 1).data].slice(0, 3) };
+      return { size: canvas.width + 'x' + canvases.reduce((sum, { height }) => sum + height, 0), pixel: [...copy.getImageData(0, 0, 1, 1).data].slice(0, 3) };
     })()`) as Promise<typeof none>;
   });
 }
