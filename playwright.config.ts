@@ -12,7 +12,7 @@ export default defineConfig({
   // As vitest.config.ts has it.
   retries: process.env['CI'] === 'true' ? 1 : 0,
   fullyParallel: false,
-  timeout: 120_000,
-  expect: { timeout: 20_000 },
+  timeout: 240_000,
+  expect: { timeout: 45_000 },
   reporter: [['list']],
 });
