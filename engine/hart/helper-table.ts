@@ -12,6 +12,7 @@ const SIGNATURES = {
   clmulr: 'll:l',
 
   csr_access: 'lii:l',
+  csr_now: 'lii:l',
   load_slow: 'li:l',
   store_slow: 'lli:',
   atomic_address: 'li:i',

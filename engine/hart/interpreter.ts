@@ -304,7 +304,7 @@ export class RunLoop extends TierEmitter implements Context {
       instruction.emit(this);
       // Not before: it may have raised an exception.
       if (instruction.fp === 'dirty') e.i32.store(e.i32.const(0), e.i32.const(1), this.hart + HART_FS_DIRTY);
-      // Regions end before CSR instructions, so what follows may begin one.
+      // Regions end before most CSR instructions, so what follows may begin one.
       if (!this.left) this.advance(handler.length, instruction.extension === 'zicsr');
       e.releaseTemporaries();
     }
@@ -353,6 +353,7 @@ export class RunLoop extends TierEmitter implements Context {
     e.callIndirect(this.imports.regionType, i32.sub(e.get(this.operation), i32.const(REGION_HANDLER)));
     e.set<I32>(this.budget, { wasm: 'i32' });
     e.set<I64>(this.target, { wasm: 'i64' });
+    e.set(this.tlb, i32.load(i32.const(0), this.hart + HART_TLB));
   }
 
   /** The handler that the record had before it became the way into a region. */
@@ -674,6 +675,9 @@ export class RunLoop extends TierEmitter implements Context {
       this.saveBudget();
     };
     return this.callAside(name, save, () => this.trapIfRaised());
+  }
+  csr(operand: I64, operation: number): I64 {
+    return this.callFaulting('csr_access', operand, this.imm32(), this.e.i32.const(operation));
   }
   transfer(name: HelperName, ..._args: (I32 | I64)[]): void {
     const { e } = this;

@@ -39,7 +39,7 @@ import { EXTENSION_SDTRIG, EXTENSION_SSTC, EXTENSION_SVADU, EXTENSION_SVPBMT, EX
 import { illegal } from './illegal';
 import { now, pendingInterrupts, updateTimers } from './interrupts';
 import { accessAia, updateExternal } from './aia';
-import { flushAll, flushTranslated, switchAddressSpace } from './tlb';
+import { flushAll, flushTranslated, selectTlbs, switchAddressSpace } from './tlb';
 import { setTriggerData1, setTriggerData2, setTriggerSelect, TINFO, triggerData1, triggerData2, triggerSelect } from './triggers';
 import { pmpAddressLocked, pmpReadConfig, pmpUpdate, pmpWriteConfig } from './pmp';
 import {
@@ -496,5 +496,29 @@ export function csr_access(operand: u64, immediate: u32, operation: u32): u64 {
     const base = number == 0x344 || number == 0x144 ? (old & ~IP_SEIP) | (load<u64>(hart + CSR_MIP_SOFT) & IP_SEIP) : old;
     write(number, operation == 0 ? operand : operation == 1 ? base | operand : base & ~operand);
   }
+  return old;
+}
+
+/** What csr_now() answers where the interpreter is to see to it: no value that it answers else. */
+const LATER: u64 = u64.MAX_VALUE;
+const SSTATUS_WRITABLE: u64 = SSTATUS & ~(MSTATUS_UXL | MSTATUS_SD);
+
+/**
+ * As csr_access(), within a region: of time, and of sstatus where SIE and SUM are all that changes and no interrupt follows from that.
+ * LATER for all else; then nothing has happened.
+ */
+export function csr_now(operand: u64, immediate: u32, operation: u32): u64 {
+  const writes = operation == 0 || (immediate & NO_WRITE) == 0;
+  if ((immediate & NUMBER) == 0xc01) return writes || !counterAllowed(1) ? LATER : now();
+  if (load<i32>(hart + HART_PRIV) == PRIV_U) return LATER;
+  const old = readMstatus() & SSTATUS;
+  if (!writes) return old;
+  const value = operation == 0 ? operand : operation == 1 ? old | operand : old & ~operand;
+  const changed = (old ^ value) & SSTATUS_WRITABLE;
+  if (changed & ~(MSTATUS_SIE | MSTATUS_SUM)) return LATER;
+  const mstatus = load<u64>(hart + CSR_MSTATUS) ^ changed;
+  if ((changed & mstatus & MSTATUS_SIE) != 0 && (pendingInterrupts() & load<u64>(hart + CSR_MIE)) != 0) return LATER;
+  store<u64>(hart + CSR_MSTATUS, mstatus);
+  if (changed & MSTATUS_SUM) selectTlbs();
   return old;
 }

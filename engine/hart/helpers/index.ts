@@ -26,7 +26,7 @@ export {
   replay_system,
   setCheckArea,
 } from './check';
-export { csr_access } from './csr';
+export { csr_access, csr_now } from './csr';
 export { debug_csr, debug_csr_known } from './debug-csr';
 export { dropAllCode, dropStaleCode } from './decoded-pages';
 export { beginEpoch, unfenced } from './fences';

@@ -112,6 +112,8 @@ export interface Context {
   readonly fusesMultiplyAdd: boolean;
   /** Call a helper that may raise a trap for this instruction. */
   callFaulting<N extends HelperName>(name: N, ...args: (I32 | I64)[]): HelperResult<N>;
+  /** Access the CSR that the immediate names; `operation` as csr_access has it. It may raise a trap. */
+  csr(operand: I64, operation: number): I64;
   /** Call a helper that changed privilege, translation or interrupt enables, or sets the next pc itself. */
   transfer(name: HelperName, ...args: (I32 | I64)[]): void;
   /** After a CSR write: privilege, translation or interrupt enables may have changed. */

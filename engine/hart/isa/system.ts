@@ -9,9 +9,8 @@ export const CSR_NO_WRITE = 1 << 12;
 // The operation is a number to csr_access: 0 writes, 1 sets, 2 clears.
 ['csrrw', 'csrrs', 'csrrc'].forEach((name, operation) => {
   const access = (c: Context, constant: boolean): void => {
-    const { e } = c;
     const value = constant ? c.constant() : c.rs1();
-    c.rd(c.callFaulting('csr_access', value, c.imm32(), e.i32.const(operation)));
+    c.rd(c.csr(value, operation));
     c.settle();
   };
   csr.def(name, 'csr', bits(0x73, operation + 1), (c) => access(c, false));

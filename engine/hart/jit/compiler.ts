@@ -62,6 +62,7 @@ class SpotView implements CodeView {
     private readonly halves: Uint16Array,
     private readonly words: Uint32Array,
     private readonly spot: HotSpot,
+    readonly withCsrs: boolean,
   ) {
     this.extensionsOff = words[MACHINE_EXTENSIONS_OFF >>> 2];
   }
@@ -152,7 +153,7 @@ export function translate(halves: Uint16Array, spots: HotSpot[], checked = false
       continue;
     }
     const entry = ((spot.record - spot.records) / RECORD_BYTES) * 2;
-    const region = discoverRegion(new SpotView(halves, words, spot), entry);
+    const region = discoverRegion(new SpotView(halves, words, spot, !checked), entry);
     if (region && region.instructions > 1) {
       regions.push(region);
       good.push(spot);

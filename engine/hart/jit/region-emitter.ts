@@ -26,6 +26,7 @@ import {
   HART_FRM,
   HART_FS_DIRTY,
   HART_FS_OFF,
+  HART_TLB,
   HART_TRAP,
   HOST_ALIGNED,
   HOST_WRITE,
@@ -47,6 +48,7 @@ import {
   type LoadKind,
   type LogSize,
 } from '../isa/instruction';
+import { CSR_NO_WRITE } from '../isa/system';
 import { fusesMultiplyAdd } from './fused-multiply-add';
 import { TierEmitter } from '../tier-emitter';
 import { findIdioms, type Found, type Idiom } from './idioms';
@@ -731,7 +733,17 @@ export class RegionEmitter extends TierEmitter implements Context {
   transfer(name: HelperName): void {
     throw new Error(`${name} ends a region; it is never inside one`);
   }
+  csr(_operand: I64, operation: number): I64 {
+    const { e } = this;
+    if (this.fsDirty) e.i32.store(e.get(this.hart), e.get(this.fsDirty), HART_FS_DIRTY);
+    e.i32.const(this.knownImmediate | (rs1Of(this.here.word) === 0 ? CSR_NO_WRITE : 0));
+    e.i32.const(operation);
+    const before = e.keep<I64>(this.callHelper('csr_now'));
+    e.if(e.i64.eq(e.get(before), e.i64.const(-1)), () => this.leaveAside(false), undefined, 'unlikely');
+    e.set(this.tlb, e.i32.load(e.get(this.hart), HART_TLB));
+    return e.get(before);
+  }
   settle(): void {
-    throw new Error('CSR instructions end a region');
+    // What follows from csr_now has been seen to.
   }
 }

@@ -57,6 +57,8 @@ export interface CodeView {
   isWarm(offset: number): boolean;
   /** What the machine does without: MACHINE_EXTENSIONS_OFF. */
   readonly extensionsOff: number;
+  /** Whether CSR instructions may be in a region; the lockstep check cannot do them twice. */
+  readonly withCsrs: boolean;
   /** Offsets to which the jump through a register at an offset has been seen to go. */
   targets(offset: number): number[];
 }
@@ -112,10 +114,13 @@ interface Place {
   offset: number;
 }
 
+/** The CSRs of csr_now: sstatus and time. Kernels switch interrupts off and on by the one everywhere. */
+const CSRS = new Set([0x100, 0xc01]);
+
 /** Instructions that leave their surroundings changed in ways a region does not track; regions end before them. */
-function endsRegion(instruction: Instruction): boolean {
-  const { extension, format } = instruction;
-  return extension === 'zicsr' || extension === 'zifencei' || format === 'none' || format === 'fence';
+function endsRegion({ extension, format }: Instruction, word: number, withCsrs: boolean): boolean {
+  if (extension === 'zicsr') return !withCsrs || !CSRS.has(immediateOf(format, word));
+  return extension === 'zifencei' || format === 'none' || format === 'fence';
 }
 
 /** Registers that calls keep the return address in (unprivileged ISA §2.5.1). */
@@ -201,7 +206,7 @@ class Discovery {
     if (rest === undefined) return undefined;
     const word = length === 2 ? expandCompressed(half) : (half | (rest << 16)) >>> 0;
     const number = lookUp(word, this.view.extensionsOff);
-    if (number < 0 || endsRegion(instructions[number])) return undefined;
+    if (number < 0 || endsRegion(instructions[number], word, this.view.withCsrs)) return undefined;
     return { instruction: instructions[number], word, length, offset };
   }
 

@@ -54,7 +54,8 @@ export function usesOf({ instruction, word }: RegionInstruction): Uses {
     format === 'shift' ||
     format === 'shiftw' ||
     format === 'amo2' ||
-    format === 'block';
+    format === 'block' ||
+    format === 'csr';
   const integerSource = !float || format === 'i' || format === 's' || /^(fmv\.[wd]\.x|fcvt\.[sd]\.(w|wu|l|lu))$/.test(name);
   if (one && integerSource) reads.x |= rs1;
   if (one && !integerSource) reads.f |= rs1;
