@@ -499,26 +499,40 @@ export function csr_access(operand: u64, immediate: u32, operation: u32): u64 {
   return old;
 }
 
-/** What csr_now() answers where the interpreter is to see to it: no value that it answers else. */
+/** What csr_now() answers where the interpreter is to see to it; then nothing has happened. */
 const LATER: u64 = u64.MAX_VALUE;
+/** Beside the immediate: the region has floating point, and has looked at FS. */
+const HAS_FLOAT: u32 = 0x2000;
 const SSTATUS_WRITABLE: u64 = SSTATUS & ~(MSTATUS_UXL | MSTATUS_SD);
 
 /**
- * As csr_access(), within a region: of time, and of sstatus where SIE and SUM are all that changes and no interrupt follows from that.
- * LATER for all else; then nothing has happened.
+ * As csr_access(), within a region: of time and of what traps leave and find, as far as a region does not rely on it and no interrupt follows.
+ * LATER for all else.
  */
 export function csr_now(operand: u64, immediate: u32, operation: u32): u64 {
+  const number = immediate & NUMBER;
   const writes = operation == 0 || (immediate & NO_WRITE) == 0;
-  if ((immediate & NUMBER) == 0xc01) return writes || !counterAllowed(1) ? LATER : now();
+  if (number == 0xc01) return writes || !counterAllowed(1) ? LATER : now();
   if (load<i32>(hart + HART_PRIV) == PRIV_U) return LATER;
-  const old = readMstatus() & SSTATUS;
-  if (!writes) return old;
+  const old = read(number);
+  if (!writes || old == LATER) return old;
   const value = operation == 0 ? operand : operation == 1 ? old | operand : old & ~operand;
-  const changed = (old ^ value) & SSTATUS_WRITABLE;
-  if (changed & ~(MSTATUS_SIE | MSTATUS_SUM)) return LATER;
-  const mstatus = load<u64>(hart + CSR_MSTATUS) ^ changed;
-  if ((changed & mstatus & MSTATUS_SIE) != 0 && (pendingInterrupts() & load<u64>(hart + CSR_MIE)) != 0) return LATER;
-  store<u64>(hart + CSR_MSTATUS, mstatus);
-  if (changed & MSTATUS_SUM) selectTlbs();
+  if (number == 0x100) return changeStatus((old ^ value) & SSTATUS_WRITABLE, (immediate & HAS_FLOAT) != 0) ? old : LATER;
+  write(number, value);
   return old;
+}
+
+/** Change these bits of sstatus, if that may be done within a region. */
+function changeStatus(changed: u64, hasFloat: bool): bool {
+  // What is translated otherwise from now on is not in the TLBs.
+  if (changed & MSTATUS_MXR) return false;
+  if ((changed & MSTATUS_FS) != 0 && hasFloat) return false;
+  const next = load<u64>(hart + CSR_MSTATUS) ^ changed;
+  if ((changed & next & MSTATUS_SIE) != 0 && (pendingInterrupts() & load<u64>(hart + CSR_MIE)) != 0) return false;
+  if (changed & MSTATUS_FS) {
+    writeMstatus(readMstatus() ^ changed);
+    store<i32>(hart + HART_UNSETTLED, 0);
+  } else store<u64>(hart + CSR_MSTATUS, next);
+  if (changed & MSTATUS_SUM) selectTlbs();
+  return true;
 }

@@ -5,6 +5,8 @@ const csr = extension('zicsr');
 
 /** Set in a record's immediate when rs1 is x0 or the constant is 0: csrrs and csrrc then do not write. */
 export const CSR_NO_WRITE = 1 << 12;
+/** Set for csr_now where the region has floating point. */
+export const CSR_HAS_FLOAT = 1 << 13;
 
 // The operation is a number to csr_access: 0 writes, 1 sets, 2 clears.
 ['csrrw', 'csrrs', 'csrrc'].forEach((name, operation) => {

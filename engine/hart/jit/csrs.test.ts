@@ -12,7 +12,7 @@ beforeAll(async () => {
   helpers = await compileHelpers();
 });
 
-const [SSTATUS, SEPC, SIP, TIME] = [0x100, 0x141, 0x144, 0xc01];
+const [SSTATUS, SSCRATCH, SEPC, SIP, TIME] = [0x100, 0x140, 0x141, 0x144, 0xc01];
 const SSIP = 2;
 const [SIE, SUM] = [2n, 1n << 18n];
 const SRET = 0x10200073;
@@ -32,6 +32,8 @@ const [LEFT, STATUS, COUNT, AT, PLACES, READ, BASE] = [9, 23, 24, 25, 26, 27, 28
 interface Step {
   /** 0 to 2: csrrw, csrrs, csrrc of sstatus; 3 to 5: with a constant; 6: time; 7: make an interrupt pending; 8, 9: memory. */
   kind: number;
+  /** Kinds 0 to 5: sstatus where it is 0, else sscratch, sepc, scause, stval. */
+  csr: number;
   /** 0 or x10 to x13. */
   rd: number;
   /** x5 to x8, or x0. */
@@ -46,9 +48,10 @@ function wordsOf(steps: Step[]): number[] {
   for (let i = 0; i < 4; i++) code.word(iType(0x03, 3, 5 + i, BASE, 8 * i));
   code.word(addi(LEFT, 0, TURNS));
   code.place(turn);
-  for (const { kind, rd, rs1, constant } of steps) {
-    if (kind < 3) code.word(iType(0x73, kind + 1, rd, rs1, SSTATUS));
-    else if (kind < 6) code.word(iType(0x73, kind + 2, rd, constant, SSTATUS));
+  for (const { kind, csr, rd, rs1, constant } of steps) {
+    const number = csr === 0 ? SSTATUS : SSCRATCH + csr - 1;
+    if (kind < 3) code.word(iType(0x73, kind + 1, rd, rs1, number));
+    else if (kind < 6) code.word(iType(0x73, kind + 2, rd, constant, number));
     else if (kind === 6) code.word(iType(0x73, 2, rd, 0, TIME));
     else if (kind === 7) code.word(iType(0x73, 6, 0, SSIP, SIP));
     else if (kind === 8) code.word(sType(0x23, 3, BASE, READ, 64));
@@ -87,6 +90,7 @@ function outcome(steps: Step[], operands: bigint[], jit: boolean): { run: Run; s
 const register = fc.constantFrom(0, 10, 11, 12, 13);
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.nat(9),
+  csr: fc.constantFrom(0, 0, 0, 1, 2, 3, 4),
   rd: register,
   rs1: fc.constantFrom(0, 5, 6, 7, 8),
   constant: fc.constantFrom(0, 2, 2, 2, 16, 31),
@@ -111,7 +115,7 @@ describe('CSR instructions in translated code', () => {
   });
 
   it('are done where they stand: a loop that switches interrupts off and on, and lets itself at users’ memory, is one piece', () => {
-    const plain = { rd: 10, rs1: 5, constant: 2 };
+    const plain = { csr: 0, rd: 10, rs1: 5, constant: 2 };
     const steps = [5, 8, 4, 6, 1, 9, 2].map((kind) => ({ ...plain, kind }));
     const { run } = outcome(steps, [SUM, 0n, 0n, 0n], true);
     expect(run.machine.statistic(STAT_REGION_INSTRUCTIONS)).toBeGreaterThan(0.8 * TURNS * (3 * steps.length + 2));

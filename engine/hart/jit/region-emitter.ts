@@ -48,7 +48,7 @@ import {
   type LoadKind,
   type LogSize,
 } from '../isa/instruction';
-import { CSR_NO_WRITE } from '../isa/system';
+import { CSR_HAS_FLOAT, CSR_NO_WRITE } from '../isa/system';
 import { fusesMultiplyAdd } from './fused-multiply-add';
 import { TierEmitter } from '../tier-emitter';
 import { findIdioms, type Found, type Idiom } from './idioms';
@@ -97,6 +97,7 @@ export class RegionEmitter extends TierEmitter implements Context {
   private readonly target = this.e.local<I64>(I64_TYPE);
   /** Where to leave the region for `target`: without storing a register, and then by group of those. */
   private readonly exitLabels: Label[] = [];
+  private readonly hasFloat: boolean;
   /** HART_FS_DIRTY, if the region has instructions that set it. */
   private readonly fsDirty: Local<I32> | undefined;
   private readonly x: Local<I64>[];
@@ -149,6 +150,7 @@ export class RegionEmitter extends TierEmitter implements Context {
     this.x = locals(used.x, () => I64_TYPE);
     this.f = locals(used.f, (i) => (((singles >>> i) & 1) === 0 ? F64_TYPE : (doubles >>> i) & 1 ? I64_TYPE : F32_TYPE));
     this.high = locals(used.f & singles & ~doubles, () => I32_TYPE);
+    this.hasFloat = region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp));
     if (region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp === 'dirty'))) this.fsDirty = this.e.local(I32_TYPE);
     this.mappedAtStart = new Int32Array(region.blocks.length).fill(-1);
     // What the entry itself needs is seen to first.
@@ -170,13 +172,12 @@ export class RegionEmitter extends TierEmitter implements Context {
   emit(): Emitter {
     const { e, region } = this;
     this.checkPages(region.blocks[0].pages & ~1, () => this.refuse());
-    const fp = region.blocks.some(({ body }) => body.some(({ instruction }) => instruction.fp));
-    if (fp) {
+    if (this.hasFloat) {
       e.if(e.i32.load(e.get(this.hart), HART_FS_OFF), () => this.refuse(), undefined, 'unlikely');
       if (this.fsDirty) e.set(this.fsDirty, e.i32.load(e.get(this.hart), HART_FS_DIRTY));
     }
     this.loadRegisters(this.placement.loads[0]);
-    if (fp) this.loadMayRound();
+    if (this.hasFloat) this.loadMayRound();
     const { groups } = this.placement;
     for (let i = 0; i <= groups.length; i++) this.exitLabels.push(e.openBlock());
     this.emitTree(0);
@@ -736,7 +737,7 @@ export class RegionEmitter extends TierEmitter implements Context {
   csr(_operand: I64, operation: number): I64 {
     const { e } = this;
     if (this.fsDirty) e.i32.store(e.get(this.hart), e.get(this.fsDirty), HART_FS_DIRTY);
-    e.i32.const(this.knownImmediate | (rs1Of(this.here.word) === 0 ? CSR_NO_WRITE : 0));
+    e.i32.const(this.knownImmediate | (rs1Of(this.here.word) === 0 ? CSR_NO_WRITE : 0) | (this.hasFloat ? CSR_HAS_FLOAT : 0));
     e.i32.const(operation);
     const before = e.keep<I64>(this.callHelper('csr_now'));
     e.if(e.i64.eq(e.get(before), e.i64.const(-1)), () => this.leaveAside(false), undefined, 'unlikely');

@@ -114,8 +114,8 @@ interface Place {
   offset: number;
 }
 
-/** The CSRs of csr_now: sstatus and time. Kernels switch interrupts off and on by the one everywhere. */
-const CSRS = new Set([0x100, 0xc01]);
+/** The CSRs of csr_now: sstatus, by which kernels switch interrupts off and on everywhere, sscratch, sepc, scause, stval, and time. */
+const CSRS = new Set([0x100, 0x140, 0x141, 0x142, 0x143, 0xc01]);
 
 /** Instructions that leave their surroundings changed in ways a region does not track; regions end before them. */
 function endsRegion({ extension, format }: Instruction, word: number, withCsrs: boolean): boolean {
