@@ -98,7 +98,7 @@ test("shows the guest's screen as it is, types and points there, follows the win
   const tab = (name: string) => page.getByRole('tab', { name });
   const picture = page.getByRole('application', { name: `Screen of ${NAME}.` });
   await expect(tab('Screen')).toHaveAttribute('aria-selected', 'true');
-  await expect.poll(async () => (await shownIn(page)).light, { timeout: 60_000 }).toBeGreaterThan(0);
+  await expect.poll(async () => (await shownIn(page)).light, { timeout: 150_000 }).toBeGreaterThan(0);
   await tab('Serial').click();
   await machine.shell();
   // Without the cursor, which blinks.
