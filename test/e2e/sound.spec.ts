@@ -87,6 +87,7 @@ function tone(samples: Float32Array, hertz: number): { strength: number; rest: n
 test('plays a tone of the guest without a gap, as loud as the user wants, and lets the guest hear only whom the user allows it to', async ({
   home,
 }) => {
+  test.setTimeout(600_000);
   const id = await new Library(home.path).create({ name: NAME, sound: true, shares: [{ folder, mount: '/mnt/here' }] });
   const voice = join(folder, 'voice.wav');
   const switches = ['--use-fake-device-for-media-stream', `--use-file-for-fake-audio-capture=${voice}`];
@@ -109,7 +110,7 @@ test('plays a tone of the guest without a gap, as loud as the user wants, and le
       const whole = tone(played.subarray(0, 3 * RATE - 100), HERTZ);
       expect(whole.strength).toBeGreaterThan(0.48);
       expect(whole.rest).toBeLessThan(0.003);
-    }).toPass({ timeout: 90_000 });
+    }).toPass({ timeout: 240_000 });
 
     await sound.click();
     await expect(page.getByText('The guest plays nothing.')).toBeVisible();
