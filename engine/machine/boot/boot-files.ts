@@ -68,8 +68,7 @@ export async function loadBoot(config: MachineConfig, options: BootOptions): Pro
   let firmware: ImageFile | undefined;
   if (which === 'opensbi') {
     // A program made for the place of the firmware is its own firmware.
-    if (!wrapped || !isBareMetal(wrapped.kernel, ram))
-      firmware = await read('firmware', guest?.firmware ?? (await options.openSbi()));
+    if (!wrapped || !isBareMetal(wrapped.kernel, ram)) firmware = await read('firmware', guest?.firmware ?? (await options.openSbi()));
   } else if (which !== 'none') {
     firmware = await read('firmware', which);
   }
