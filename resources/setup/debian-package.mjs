@@ -13,6 +13,8 @@ const NEEDS = [
   'libasound2t64 | libasound2',
   'libgbm1',
   'libxss1',
+  // Loaded while it runs; without it Chromium ends at once and says nothing.
+  'libx11-xcb1',
   'libnotify4',
   'libatspi2.0-0t64 | libatspi2.0-0',
   'libstdc++6',

@@ -26,6 +26,9 @@ const FALLBACK = {
   electron: '33.2.1',
 };
 
+/** Chromium loads it while it runs, so that ldd knows nothing of it; and without it ends at once and says nothing. */
+const LOADED = 'libX11-xcb.so.1';
+
 /** How long the release server may take to answer before it counts as out of reach, in milliseconds. */
 const PROBE_TIMEOUT = 6000;
 
@@ -78,7 +81,7 @@ export async function ensureElectronLibraries(executable, { display = false } = 
   const missing = await missingLibraries(executable);
   const noXvfb = display && spawnSync('Xvfb', ['-help'], { stdio: 'ignore' }).error !== undefined;
   if (missing.length === 0 && !noXvfb) return;
-  const packages = missing.length === 0 ? [] : ['libgtk-3-0', 'libnss3', 'libasound2', 'libgbm1', 'libxss1', 'libnotify4'];
+  const packages = missing.length === 0 ? [] : ['libgtk-3-0', 'libnss3', 'libasound2', 'libgbm1', 'libxss1', 'libx11-xcb1', 'libnotify4'];
   if (noXvfb) packages.push('xvfb');
   const lacking = [...missing, ...(noXvfb ? ['Xvfb'] : [])].join(', ');
   if (process.getuid?.() !== 0 || spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).error) {
@@ -205,12 +208,23 @@ async function adapt(dist) {
 async function missingLibraries(executable) {
   try {
     const { stdout } = await run('ldd', [executable]);
-    return stdout
+    const missing = stdout
       .split('\n')
       .filter((line) => line.includes('not found'))
       .map((line) => line.trim().split(' ')[0]);
+    return canLoad(LOADED) ? missing : [...missing, LOADED];
   } catch {
     return []; // No ldd (musl, NixOS): Electron itself will say what it misses.
+  }
+}
+
+/** It is no module of Node's, which comes out only once it has been found. */
+function canLoad(library) {
+  try {
+    process.dlopen({ exports: {} }, library);
+    return true;
+  } catch (error) {
+    return !error.message.includes('cannot open shared object file');
   }
 }
 

@@ -58,6 +58,7 @@ Recommends: xdg-utils
 # Loaded while it runs, so that nothing names them.
 Requires: libnotify.so.4()(64bit)
 Requires: libXss.so.1()(64bit)
+Requires: libX11-xcb.so.1()(64bit)
 
 %description
 ${description}
