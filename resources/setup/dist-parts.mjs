@@ -30,6 +30,8 @@ const LICENCES = {
 /** Gathers the licence texts of npm packages. */
 const GATHERER = 'generate-license-file@4.2.5';
 export const ICON_SIZES = [16, 24, 32, 48, 64, 128, 256, 512, 1024];
+/** What a package puts into the PATH: resources/NAME.sh, NAME.cmd. */
+export const COMMANDS = ['hartbox', 'hartbox-qemu'];
 /** The line of Node that the command brings, where it can be had pinned; elsewhere it is the Node that makes the package. */
 const NODE_LINE = '24';
 
@@ -59,7 +61,7 @@ async function makeIcons() {
   }
 }
 
-/** cli/: a Node, and the code that it runs; bin/hartbox, which starts it. The code in app.asar is out of reach for a plain Node. */
+/** cli/: a Node, and the code that it runs; bin/, which starts it. The code in app.asar is out of reach for a plain Node. */
 async function makeCommand() {
   const cli = join(resources, 'cli');
   const out = join(cli, 'out', 'main');
@@ -73,16 +75,19 @@ async function makeCommand() {
   ]) {
     const from = join(root, 'node_modules', name);
     if (!existsSync(from)) continue;
-    const isLeft = (path) => /[\\/](doc|vendor|CHANGELOG\.md)$|\.d\.ts$/.test(path.slice(from.length));
+    // The Node that comes along is no musl's.
+    const isLeft = (path) => /[\\/](doc|vendor|musl_\w+|CHANGELOG\.md)$|\.d\.ts$/.test(path.slice(from.length));
     await cp(from, join(cli, 'node_modules', name), { recursive: true, filter: (path) => !isLeft(path) });
   }
   const isPinned = process.platform === 'linux' && process.arch === 'x64';
   const node = join(cli, process.platform === 'win32' ? 'node.exe' : 'node');
   await copyFile(isPinned ? await nodeOfLine(NODE_LINE) : process.execPath, node);
   await chmod(node, 0o755);
-  const starter = join(resources, 'bin', process.platform === 'win32' ? 'hartbox.cmd' : 'hartbox');
-  await copyFile(join(root, 'resources', process.platform === 'win32' ? 'hartbox.cmd' : 'hartbox.sh'), starter);
-  await chmod(starter, 0o755);
+  for (const name of COMMANDS) {
+    const starter = join(resources, 'bin', process.platform === 'win32' ? `${name}.cmd` : name);
+    await copyFile(join(root, 'resources', `${name}.${process.platform === 'win32' ? 'cmd' : 'sh'}`), starter);
+    await chmod(starter, 0o755);
+  }
   const { code, output } = await run(node, [join(out, 'cli.js'), '--version'], { output: 'capture' });
   if (code !== 0)
     throw new Error(`The command does not run with ${node}, which cannot be moved: ${output.trim()}\nUse a Node from nodejs.org.`);

@@ -1,7 +1,7 @@
 // The files of a package for Linux, as they lie on a system: what a .deb and a .rpm both have.
 import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ICON_SIZES, parts } from './dist-parts.mjs';
+import { COMMANDS, ICON_SIZES, parts } from './dist-parts.mjs';
 import { root, run } from './toolchain.mjs';
 
 /**
@@ -19,7 +19,7 @@ export async function makeTree(unpacked, tree) {
   await place('opt/Hartbox', (path) => cp(unpacked, path, { recursive: true, verbatimSymlinks: true }));
   // Where the system lets no ordinary program make user namespaces, Chromium's sandbox takes root's help.
   await chmod(join(tree, 'opt/Hartbox/chrome-sandbox'), 0o4755);
-  await place('usr/bin/hartbox', (path) => symlink('../../opt/Hartbox/resources/bin/hartbox', path));
+  for (const name of COMMANDS) await place(`usr/bin/${name}`, (path) => symlink(`../../opt/Hartbox/resources/bin/${name}`, path));
   const linux = join(root, 'resources', 'linux');
   await place('usr/share/applications/hartbox.desktop', (path) => cp(join(linux, 'hartbox.desktop'), path));
   await place('usr/share/mime/packages/hartbox.xml', (path) => cp(join(linux, 'hartbox.xml'), path));

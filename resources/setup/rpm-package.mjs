@@ -68,7 +68,7 @@ The app, the command hartbox, and a Linux that starts without a network.
 %defattr(-,root,root)
 %attr(4755,root,root) /opt/Hartbox/chrome-sandbox
 /opt/Hartbox
-/usr/bin/hartbox
+/usr/bin/hartbox*
 /usr/share/applications/hartbox.desktop
 /usr/share/mime/packages/hartbox.xml
 /usr/share/icons/hicolor/*/apps/hartbox.*

@@ -1,0 +1,2 @@
+@rem `hartbox qemu` in one word.
+@"%~dp0hartbox.cmd" qemu %*
