@@ -15,7 +15,7 @@ const file = (): Promise<string> => readFile(join(home, '.config', 'autostart', 
 it('on Linux is a file that desktops read, and goes again', async () => {
   const linux = { platform: 'linux' as const, env: {}, execPath: '/opt/My "Box" 100%/hartbox', home };
   await setStartAtLogin(true, app, linux);
-  expect(await file()).toContain('\nExec="/opt/My \\\\"Box\\\\" 100%%/hartbox" "--hidden"\n');
+  expect(await file()).toContain('\nTryExec=/opt/My "Box" 100%/hartbox\nExec="/opt/My \\\\"Box\\\\" 100%%/hartbox" "--hidden"\n');
   await setStartAtLogin(true, { ...app, isPackaged: false }, { ...linux, execPath: '/e', env: { XDG_CONFIG_HOME: 'relative' } });
   expect(await file()).toContain('\nExec="/e" "/src/hartbox" "--hidden"\n');
   await setStartAtLogin(true, app, { ...linux, env: { APPIMAGE: '/home/u/Hartbox.AppImage' } });

@@ -33,14 +33,14 @@ export async function setStartAtLogin(
     const program = env['APPIMAGE'] ?? execPath;
     const words = [program, ...(app.isPackaged ? [] : [app.getAppPath()]), HIDDEN];
     await mkdir(folder, { recursive: true });
-    await writeFile(file, desktopEntry(words));
+    await writeFile(file, desktopEntry(program, words));
   } catch (error) {
     throw systemError(error, 'The start at login could not be changed') ?? error;
   }
 }
 
 /** Desktop Entry Specification, "The Exec key": words in double quotes, with what is special escaped, twice as all strings are. */
-function desktopEntry(words: readonly string[]): string {
+function desktopEntry(program: string, words: readonly string[]): string {
   const exec = words
     .map(
       (word) =>
@@ -50,5 +50,7 @@ function desktopEntry(words: readonly string[]): string {
           .replaceAll('%', '%%')}"`,
     )
     .join(' ');
-  return `[Desktop Entry]\nType=Application\nName=Hartbox\nExec=${exec}\nTerminal=false\nX-GNOME-Autostart-enabled=true\n`;
+  // Once the app is uninstalled the system passes over this file, which no package may take from a user's home.
+  const tryExec = program.replaceAll('\\', '\\\\');
+  return `[Desktop Entry]\nType=Application\nName=Hartbox\nTryExec=${tryExec}\nExec=${exec}\nTerminal=false\nX-GNOME-Autostart-enabled=true\n`;
 }
