@@ -40,13 +40,13 @@ export async function makeRpm(unpacked, output) {
 
 /**
  * What it needs is found out by rpmbuild, by the names of libraries, which all systems with rpm have in common. Nobody is to find in it the
- * libraries that Electron brings; and it is left as it is: stripped of symbols or with another build id, its archive would not be what its checksum says.
+ * libraries that Electron brings, what the guest is made of needs nothing of the host; and it is left as it is: stripped of symbols or with another build id, its archive would not be what its checksum says.
  */
 function specification({ version, description, license }) {
   return `%global debug_package %{nil}
 %global __os_install_post %{nil}
 %global __provides_exclude_from ^/opt/Hartbox/.*$
-%global __requires_exclude_from ^/opt/Hartbox/resources/.*$
+%global __requires_exclude_from ^/opt/Hartbox/resources/(hartbox-guest|cli/out)/.*$
 %global __requires_exclude ^lib(ffmpeg|EGL|GLESv2|vk_swiftshader|vulkan)\\\\.so.*$
 
 Name: hartbox
