@@ -8,6 +8,8 @@ import { run } from './toolchain.mjs';
 const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 /** What Electron links against or loads; each under the name that Debian 12 has, and that since 64-bit time. */
 const NEEDS = [
+  // What Node asks for; Electron makes do with less.
+  'libc6 (>= 2.28)',
   'libgtk-3-0t64 | libgtk-3-0',
   'libnss3',
   'libasound2t64 | libasound2',
