@@ -41,6 +41,12 @@ const needs = {
   acpi: [{ command: 'iasl', packages: ['acpica-tools'] }],
   // Reads what is captured of networks.
   network: [{ command: 'tshark', packages: ['tshark'] }],
+  // Makes the .rpm; makes a Debian to install the .deb in; and types there.
+  packing: [
+    { command: 'rpmbuild', packages: ['rpm'] },
+    { command: 'mmdebstrap', packages: ['mmdebstrap'] },
+    { command: 'xdotool', packages: ['xdotool'] },
+  ],
   // A desktop's agent, and who copies and pastes there.
   clipboard: [
     { file: '/usr/sbin/spice-vdagentd', packages: ['spice-vdagent'] },
@@ -53,7 +59,7 @@ const needs = {
 
 /**
  * Look for everything, install what is missing where that is possible.
- * @returns {Promise<Record<'qemu' | 'compiler' | 'debugger' | 'disk' | 'browser' | 'loading' | 'acpi' | 'network' | 'clipboard', string[]>>} what is still missing of each, as package names
+ * @returns {Promise<Record<'qemu' | 'compiler' | 'debugger' | 'disk' | 'browser' | 'loading' | 'acpi' | 'network' | 'packing' | 'clipboard', string[]>>} what is still missing of each, as package names
  */
 export async function ensureSystemPackages() {
   let missing = findMissing();

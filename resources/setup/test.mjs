@@ -88,6 +88,7 @@ const suites = [
     partOf: 'long',
     long: true,
     minutes: 180,
+    uses: ['packing'],
     built: true,
     guest: true,
     electron: true,

@@ -1,13 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { endWithUs } from '../../resources/setup/child-processes.mjs';
-import { ensureDisplay } from '../e2e/support/display';
+import { ownDisplay } from '../e2e/support/display';
 
 /** Programs of X on a display of their own, whatever display there is. `end` them all when the test file is done. */
 export async function xPrograms(): Promise<{ start: (command: string, ...args: string[]) => ChildProcess; end: () => void }> {
   const children: ChildProcess[] = [];
-  const display = process.env.DISPLAY;
-  delete process.env.DISPLAY;
-  const endDisplay = await ensureDisplay();
+  const endDisplay = await ownDisplay();
   return {
     start(command, ...args) {
       const child = endWithUs(spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] }));
@@ -17,7 +15,6 @@ export async function xPrograms(): Promise<{ start: (command: string, ...args: s
     end() {
       for (const child of children) child.kill('SIGKILL');
       endDisplay();
-      if (display !== undefined) process.env.DISPLAY = display;
     },
   };
 }

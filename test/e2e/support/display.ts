@@ -16,6 +16,18 @@ export async function ensureDisplay(): Promise<() => void> {
   };
 }
 
+/** A virtual one, for what this process starts, whatever display there is. Returns what ends it. */
+export async function ownDisplay(): Promise<() => void> {
+  const names = ['DISPLAY', 'WAYLAND_DISPLAY'] as const;
+  const before = names.map((name) => process.env[name]);
+  for (const name of names) delete process.env[name];
+  const end = await ensureDisplay();
+  return () => {
+    end();
+    for (const [n, value] of before.entries()) if (value !== undefined) process.env[names[n]] = value;
+  };
+}
+
 /** Xvfb picks a free display and writes its number when it is ready. */
 function displayNumber(xvfb: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
