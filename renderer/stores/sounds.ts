@@ -42,9 +42,9 @@ export const useSounds = defineStore('sounds', () => {
 
   /** Keep a VM that makes sound connected while it runs: it is heard by one window. */
   function follow(vm: VmView, active: boolean): void {
-    if (!isListening) return;
     const level = chosen.value[vm.id];
     if (level?.volume === vm.sound.volume && level.muted === vm.sound.muted) delete chosen.value[vm.id];
+    if (!isListening) return;
     const isThere = active && vm.hasSound;
     if (!isThere) {
       const known = sessions.get(vm.id);

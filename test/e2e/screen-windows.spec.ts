@@ -29,7 +29,7 @@ test('shows two screens of a box in two windows, each with its size, keys and to
   test.setTimeout(400_000);
   const { electron, machine, page } = app;
   // Linux's console grows no larger than its first picture.
-  await new Library(home.path).save('desk', { name: NAME, screens: 2, screenSize: '1600x900' });
+  await new Library(home.path).save('desk', { name: NAME, screens: 2, screenSize: '1600x900', sound: true });
   await page.reload();
   await app.library.card(NAME).button('Start').click();
   const tab = (name: string) => page.getByRole('tab', { name, exact: true });
@@ -95,6 +95,22 @@ test('shows two screens of a box in two windows, each with its size, keys and to
       await own.screenshot({ path: `${process.env['HARTBOX_LOOK']}/own-${theme}.png` });
     }
   expect((await new AxeBuilder({ page: own }).setLegacyMode().analyze()).violations).toEqual([]);
+
+  // How loud the box is, which is heard in the first window, can be said in both.
+  const volume = async (of: Page, to?: number): Promise<void> => {
+    await of.getByRole('button', { name: 'Sound' }).click();
+    const slider = of.getByRole('slider', { name: 'Volume' });
+    if (to === undefined) await expect(slider).toHaveValue('30');
+    else await slider.fill(`${to}`);
+    await of.keyboard.press('Escape');
+  };
+  await volume(own, 30);
+  await expect.poll(async () => (await new Library(home.path).settings('desk')).values.volume).toBe(30);
+  await volume(page);
+  await volume(page, 70);
+  await volume(own, 30);
+  await expect.poll(async () => (await new Library(home.path).settings('desk')).values.volume).toBe(30);
+  await volume(page);
 
   // It is confined as the other is.
   const reach = (): Promise<unknown> =>
