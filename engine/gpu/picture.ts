@@ -29,6 +29,14 @@ export interface PixelFormat {
 /** Words of a format → opaque RGBA words. Source and target may be the same. */
 export function toOpaque(format: PixelFormat, source: Uint32Array, from: number, count: number, target: Uint32Array, at: number): void {
   const { red, green, blue } = format;
+  if (red === 16 && green === 8 && blue === 0) {
+    // What nearly all guests have: shifts by constants take a sixth less of a look.
+    for (let i = 0; i < count; i++) {
+      const word = source[from + i];
+      target[at + i] = ((word >>> 16) & 0xff) | (word & 0xff00) | ((word & 0xff) << 16) | 0xff000000;
+    }
+    return;
+  }
   for (let i = 0; i < count; i++) {
     const word = source[from + i];
     target[at + i] = ((word >>> red) & 0xff) | (((word >>> green) & 0xff) << 8) | (((word >>> blue) & 0xff) << 16) | 0xff000000;

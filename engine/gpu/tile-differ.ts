@@ -128,7 +128,8 @@ export class TileDiffer {
     const count = across * height;
     const end = this.#filled + count;
     if (end > this.#found.length) {
-      const larger = new Uint32Array(Math.max(2 * this.#found.length, end));
+      // No larger than what is asked for, as most parts of a picture that changes everywhere are.
+      const larger = new Uint32Array(Math.min(Math.max(2 * this.#found.length, end), this.#filled + this.#room));
       larger.set(this.#found.subarray(0, this.#filled));
       this.#found = larger;
     }

@@ -16,7 +16,7 @@ class TestWindow extends EventEmitter {
   view = new Uint32Array(0);
 
   postMessage(message: ScreenMessage): void {
-    this.posted.push(message);
+    this.posted.push(structuredClone(message));
     this.open++;
     if (message.type === 'size') {
       this.size = { width: message.width, height: message.height };

@@ -5,7 +5,7 @@ import { SCREEN_MESSAGE, SCREEN_WINDOW, type ScreenMessage } from './screen-chan
 /** Shortest time from one look at the picture to the next, in milliseconds: screens show no more. */
 const FRAME_MS = 14;
 /** How many times as long as the last look took it rests until the next, so that devices have their turn: a picture of 16 megapixels takes a while. */
-const REST = 1;
+const REST = 0.25;
 /** How long a screen is dark until that is told, in milliseconds: it is while guests change modes, and while a box ends, whose last picture stays. */
 const DARK_MS = 500;
 
@@ -169,8 +169,10 @@ export class ScreenSender {
     // Of a screen that is dark there is nothing to read, and of another picture the next look tells.
     if (!this.scanout.size || this.#isOther) return undefined;
     const update = this.#differ?.next(SCREEN_MESSAGE);
-    // A message carries all of the memory that its view is of.
-    return update && { type: 'tiles', parts: update.parts, data: update.data.slice() };
+    if (!update) return undefined;
+    const { parts, data } = update;
+    // A message carries all of the memory that its view is of, as it is when it is posted.
+    return { type: 'tiles', parts, data: data.byteLength === data.buffer.byteLength ? data : data.slice() };
   }
 }
 
