@@ -99,6 +99,8 @@ export interface ScreenLook {
   pointer: 'tablet' | 'mouse';
   /** What gives keyboard and mouse back to the app. */
   release: 'ctrl-alt-g' | 'ctrl-shift-f12' | 'right-ctrl';
+  /** Texts come from this computer's input method, where the guest has somebody to paste them. */
+  compose: boolean;
 }
 
 export type { Habits, Update };
@@ -175,6 +177,8 @@ export interface Requests extends BoxRequests, ImageRequests, InsideRequests, Lo
   'vm.take-clipboard'(vm: string): { text?: string | undefined; png?: Uint8Array | undefined };
   /** Put what was taken from it into this computer's clipboard; the page has made the picture anew. */
   'vm.keep-clipboard'(vm: string, text: string | null, png: Uint8Array | null): void;
+  /** Paste a text into the program of the guest that has the keyboard. */
+  'vm.insert-text'(vm: string, text: string): void;
   /** Put files of this computer where the guest's user gets downloads. */
   'vm.send-files'(vm: string, files: string[]): void;
   /** Send no more of them: `vm.send-files` fails then. */
@@ -251,6 +255,7 @@ const requestNames: Record<RequestName, true> = {
   'vm.give-clipboard': true,
   'vm.take-clipboard': true,
   'vm.keep-clipboard': true,
+  'vm.insert-text': true,
   'vm.send-files': true,
   'vm.cancel-files': true,
   'vm.set-volume': true,

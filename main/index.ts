@@ -295,6 +295,9 @@ function run(): void {
     'vm.give-clipboard': (vm, asked) => clipboards.give(vm, asked),
     'vm.take-clipboard': (vm) => clipboards.take(vm),
     'vm.keep-clipboard': (vm, text, png) => clipboards.keep(vm, text, png),
+    'vm.insert-text': async (vm, text) => {
+      await machines.call(vm, 'insert-text', { text });
+    },
     'vm.send-files': async (vm, files) => {
       await machines.call(vm, 'send-files', { files });
     },

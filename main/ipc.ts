@@ -64,6 +64,13 @@ const argumentSchemas: { [N in RequestName]: z.ZodType<Parameters<Requests[N]>> 
   'recording.end': z.tuple([z.number().int().positive()]),
   'vm.give-clipboard': z.tuple([vmIdSchema, z.boolean()]),
   'vm.take-clipboard': vm,
+  'vm.insert-text': z.tuple([
+    vmIdSchema,
+    z
+      .string()
+      .min(1)
+      .max(1 << 20),
+  ]),
   'vm.keep-clipboard': z.tuple([
     vmIdSchema,
     z

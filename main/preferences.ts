@@ -15,14 +15,16 @@ export const screenLookSchema = z.object({
   follow: z.boolean(),
   pointer: z.enum(['tablet', 'mouse']),
   release: z.enum(['ctrl-alt-g', 'ctrl-shift-f12', 'right-ctrl']),
+  compose: z.boolean(),
 });
 /** Each by itself: an older app knew fewer. */
-const { scale, follow, pointer, release } = screenLookSchema.shape;
+const { scale, follow, pointer, release, compose } = screenLookSchema.shape;
 const screenSchema = z.object({
   scale: scale.catch('fit'),
   follow: follow.catch(true),
   pointer: pointer.catch('tablet'),
   release: release.catch('ctrl-alt-g'),
+  compose: compose.catch(false),
 });
 
 /** Where the window is. `x` and `y` are missing until it has been somewhere. */

@@ -39,8 +39,15 @@ export async function type(args: string[]): Promise<number> {
   const [text, ...surplus] = rest;
   if (text === undefined) throw new UsageError('Which text is to be typed?', 'type');
   nothingMore('type', surplus);
-  const reports = [...text, ...(values.enter ? ['\n'] : [])].map(strokesFor);
+  // Of other letters no key is known: they are pasted.
+  const pasted = [...text].find((character) => !keyFor(character));
+  const reports = [...(pasted === undefined ? text : ''), ...(values.enter ? ['\n'] : [])].map(strokesFor);
   const { client } = await runningBox(name);
+  if (pasted !== undefined)
+    await client.call('insert-text', { text }).catch((error: unknown) => {
+      if (!(error instanceof VmError)) throw error;
+      throw new VmError(error.kind, `No key of a US keyboard is '${pasted}', so the text is to be pasted. ${error.message}`);
+    });
   for (const [index, burst] of burstsOf(reports).entries()) {
     if (index > 0) await delay(BURST_MS);
     await report(client, 'keyboard', burst);

@@ -1,5 +1,5 @@
 import { CLIPBOARD_MAX, type ClipboardContent, type GuestAgent } from '../display/agent/guest-agent';
-import type { SharedText } from '../display/vnc/seat';
+import type { InputReport, SharedText } from '../display/vnc/seat';
 import { VmError } from '../errors/vm-error';
 import { readImageFile } from '../images/image-file';
 import type { Arguments, Result } from './control';
@@ -19,6 +19,32 @@ export async function setClipboard(
   if (pngFile !== undefined) content.png = (await readImageFile('picture', pngFile, CLIPBOARD_MAX)).bytes;
   one.offer(content);
   return {};
+}
+
+/** Of Linux's input-event-codes.h. */
+const [EV_KEY, KEY_LEFTSHIFT, KEY_INSERT] = [1, 42, 110];
+
+/** `insert-text`: the keys that paste nearly everywhere are Shift+Insert. `press` reports them, and says whether the guest heard. */
+export async function insertText(
+  agent: GuestAgent | undefined,
+  text: string,
+  press: (reports: Arguments<'input'>['reports']) => boolean,
+): Promise<Record<string, never>> {
+  const key = (code: number, value: number): InputReport[number] => ({ type: EV_KEY, code, value });
+  const [down, up] = [
+    [[key(KEY_LEFTSHIFT, 1)], [key(KEY_INSERT, 1)]],
+    [[key(KEY_INSERT, 0)], [key(KEY_LEFTSHIFT, 0)]],
+  ];
+  await sharing(agent).insert(text, () => {
+    if (!press([...down, ...up].map((report) => [...report]))) throw keyboardUnheard();
+  });
+  return {};
+}
+
+function keyboardUnheard(): VmError {
+  return new VmError('State', 'Nothing in the guest listens to its keyboard: it has not started that far, or does not keep up.', {
+    code: 'keyboard-unheard',
+  });
 }
 
 /** For those who look by VNC. */

@@ -230,6 +230,16 @@ export const OPERATIONS = {
   'clipboard-get': row(none, clipboardSchema),
   /** What programs of the guest find in theirs from now on, until they copy something; nothing: what they copied. `pngFile`: a picture by its path. */
   'clipboard-set': row(clipboardSchema.extend({ pngFile: z.string().max(4096).optional() }), done),
+  /** Paste a text into the program of the guest that has the keyboard; its clipboard is then as it was. */
+  'insert-text': row(
+    z.object({
+      text: z
+        .string()
+        .min(1)
+        .max(1 << 20),
+    }),
+    done,
+  ),
   /** Put files of this computer where the guest's user gets downloads; the answer comes when they are there. */
   'send-files': row(z.object({ files: z.array(z.string().max(4096)).max(1000) }), done),
   /** Send nothing more of what is being sent; `send-files` fails then. */

@@ -14,7 +14,7 @@ import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machin
 import { AudioHub } from './audio-hub';
 import { EXTRA_TERMINALS_MAX } from '../settings/hardware';
 import type { ChannelKind, Connection } from './channel';
-import { getClipboard, sendFiles, sendingEnded, setClipboard, sharedText } from './clipboard';
+import { getClipboard, insertText, sendFiles, sendingEnded, setClipboard, sharedText } from './clipboard';
 import { BootWatch } from './boot/boot-watch';
 import { ConsoleHub } from './console-hub';
 import type { Arguments, Progress, Result, RunState, Status } from './control';
@@ -178,6 +178,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       dump: ({ file }) => this.running.dumpMemory(file).then(() => ({})),
       'clipboard-get': () => getClipboard(this.agent),
       'clipboard-set': (content) => setClipboard(this.agent, content),
+      'insert-text': ({ text }) =>
+        insertText(this.agent, text, (reports) => reports.every((events) => this.running.input('keyboard', events))),
       'send-files': ({ files }) => sendFiles(this.agent, files, this.sending.signal),
       'cancel-files': () => {
         this.sending.abort(sendingEnded());

@@ -159,6 +159,14 @@ export const useBoxTasks = defineStore('box-tasks', () => {
       return { text: 'gaveClipboard' };
     });
 
+  /** Of a text that got to the guest nothing is said. */
+  const insertText = (vm: VmView, text: string): Promise<void> =>
+    request('vm.insert-text', vm.id, text).catch((error: unknown) =>
+      during('insertingText', { name: vm.name }, () => {
+        throw error;
+      }),
+    );
+
   const takeClipboard = (vm: VmView): Promise<void> =>
     during('takingClipboard', { name: vm.name }, async () => ({ text: (await clipboards.take(vm.id)) ? 'tookClipboard' : 'tookNothing' }));
 
@@ -207,6 +215,7 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     savePicture,
     sendFiles,
     giveClipboard,
+    insertText,
     takeClipboard,
     importBox,
     importOpened,

@@ -127,4 +127,19 @@ test('shares the clipboard with the guest that has the keyboard, and sends it fi
   await expect(stage).toBeVisible();
   await drop(file);
   await expect(page.getByText(`The files are in the downloads of “${NAME}”.`)).toBeVisible({ timeout: 20_000 });
+
+  // What an input method of this computer makes is pasted there. The agent says what was copied before, that it has the text, and that a program wants it.
+  await page.getByRole('button', { name: 'Send keys' }).click();
+  await page.getByRole('menuitemcheckbox', { name: 'Write with this computer’s input method' }).click();
+  await tab('Serial').click();
+  await machine.command(
+    `(until [ -e /tmp/insert ]; do usleep 100000; done; for i in 1 2 3 4 5 6; do printf '${answer}' >&3; usleep 500000; printf '${printed(8, words(1, 1))}' >&3; done) 2> /dev/null & echo wai''ts`,
+    'waits',
+  );
+  await tab('Screen').click();
+  await stage.click();
+  await page.keyboard.type('touch /tmp/insert\n');
+  await page.keyboard.insertText('composed 字');
+  await tab('Serial').click();
+  await machine.command("until grep -q composed /tmp/heard; do usleep 100000; done; echo pas''ted", 'pasted');
 });

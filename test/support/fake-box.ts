@@ -60,6 +60,7 @@ export class FakeBox
     screens: () => ({ screens: [{ width: 640, height: 480 }] }),
     'clipboard-get': () => ({ text: 'copied' }),
     'clipboard-set': (args) => this.note(args),
+    'insert-text': (args) => this.note(args),
     'send-files': (args) => this.note(args),
     'cancel-files': (args) => this.note(args),
     screenshot: (args) => {

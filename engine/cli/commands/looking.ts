@@ -91,7 +91,8 @@ export const TYPE = command({
   name: 'type',
   summary: 'type on the keyboard of a box that runs',
   usage: ['BOX TEXT [OPTIONS]'],
-  about: 'As on a US keyboard. What the guest makes of it depends on the keyboard that it is set to.',
+  about: `As on a US keyboard; what the guest makes of it depends on the keyboard that it is set to. A text with letters that such a keyboard has not is pasted,
+by Shift+Insert: for that the box's setting --clipboard has to be on, and spice-vdagent has to run in its guest.`,
   options: { enter: { type: 'flag', help: 'press Enter behind it' } },
   arguments: ['box'],
 });

@@ -88,6 +88,64 @@ describe('the clipboard of a guest', () => {
     expect([agent.isThere, changes()]).toEqual([false, 3]);
   });
 
+  it('is what a program pastes that a text is inserted into, and is then as it was', async () => {
+    const { guest, agent } = setUp();
+    agent.offer({ text: 'before' });
+    guest.heard.length = 0;
+    const done: string[] = [];
+    const inserted = ['字', 'Grüße'].map((text) =>
+      agent.insert(text, () => done.push(`pressed ${text}`)).then(() => done.push(`${text} is there`)),
+    );
+    for (const text of ['字', 'Grüße']) {
+      // Both selections are taken, and a question tells when that is done.
+      await vi.waitFor(() =>
+        expect(guest.heard.map(({ type, data }) => [type, data[0]])).toEqual([
+          [7, 0],
+          [7, 1],
+          [8, 0],
+        ]),
+      );
+      guest.heard.length = 0;
+      expect(done.at(-1)).not.toBe(`pressed ${text}`);
+      guest.say(4, join(words(0), words(0)));
+      await vi.waitFor(() => expect(done.at(-1)).toBe(`pressed ${text}`));
+      for (const selection of [0, 1]) {
+        guest.say(8, join(words(selection), words(1)));
+        expect(guest.take(4)).toEqual([[...words(selection), ...words(1), ...bytes(text)]]);
+      }
+      await vi.waitFor(() => expect(done.at(-1)).toBe(`${text} is there`));
+      expect(guest.heard.slice(0, 2).map(({ type, data }) => [type, data[0]])).toEqual([
+        [7, 0],
+        [9, 1],
+      ]);
+      guest.heard.splice(0, 2);
+      if (text === '字') continue;
+      guest.say(8, join(words(0), words(1)));
+      expect(guest.take(4)).toEqual([[...words(0), ...words(1), ...bytes('before')]]);
+      // The middle button's selection is not ours any more.
+      guest.say(8, join(words(1), words(1)));
+      expect(guest.take(4)).toEqual([]);
+    }
+    await Promise.all(inserted);
+  });
+
+  it('stays what a program copied while a text was inserted; and the agent may go meanwhile', async () => {
+    const { guest, agent } = setUp();
+    agent.offer({ text: 'before' });
+    const inserted = agent.insert('x', () => guest.say(7, join(words(0), words(1))));
+    await vi.waitFor(() => expect(guest.take(8)).toHaveLength(1));
+    guest.say(4, join(words(0), words(0)));
+    await inserted;
+    expect(guest.take(7)).toEqual([]);
+    guest.say(9, words(0));
+    const pressed = vi.fn();
+    const lost = agent.insert('y', pressed);
+    await vi.waitFor(() => expect(guest.take(8)).toHaveLength(1));
+    guest.open(false);
+    await expect(lost).rejects.toThrow('agent');
+    expect(pressed).not.toHaveBeenCalled();
+  });
+
   it.each([0, SELECTIONS])('finds what is offered, as long as it is, with capabilities %i', (capabilities) => {
     const head = capabilities ? words(0) : new Uint8Array(0);
     const { guest, agent } = setUp(capabilities);

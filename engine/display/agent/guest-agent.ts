@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { VmError } from '../../errors/vm-error';
 import { type FileProgress, FileTransfer, gone } from './file-transfer';
 import {
   type AgentMessage,
@@ -27,8 +29,12 @@ const PATIENCE_MS = 5000;
 const OWED_MAX = 4;
 /** How often it is told how far a file is, in milliseconds. */
 const PROGRESS_MS = 250;
-/** The selection of Ctrl+C; those of a mouse (1 and 2) are left alone. */
+/** The selection of Ctrl+C, and that of a mouse's middle button, which is left alone but while a text is inserted. */
 const SELECTION = 0;
+const PRIMARY = 1;
+/** How long a program may take to ask for a text that is inserted, and how long it may ask once more, in milliseconds. */
+const INSERT_MS = 1000;
+const INSERT_AGAIN_MS = 300;
 
 /** The host's end of the port that the agent opens. */
 export interface AgentPort {
@@ -62,8 +68,10 @@ export class GuestAgent {
   #isFull = false;
   #wanted: { type: number; done: (data: Uint8Array | undefined) => void } | undefined;
   #reading: Promise<unknown> = Promise.resolve();
-  /** What the guest has asked for meanwhile, by type: once, however often it asks. */
+  /** What the guest has asked for meanwhile, by selection and type: once, however often it asks. */
   readonly #owed = new Set<number>();
+  /** The text that is being inserted, and who is told that a program has got it. */
+  #inserted: { text: string; taken: () => void } | undefined;
   /** Those who wait until the guest reads again, or is gone. */
   readonly #waiting = new Set<() => void>();
   readonly #onCopy = new Set<() => void>();
@@ -81,7 +89,7 @@ export class GuestAgent {
       this.#isFull = false;
       const owed = [...this.#owed];
       this.#owed.clear();
-      for (const type of owed) this.#answer(type);
+      for (const wanted of owed) this.#answer(wanted & 0xff, wanted >> 8);
       this.#wake();
     });
     port.onOpenChange((isOpen) => this.#opened(isOpen));
@@ -125,14 +133,50 @@ export class GuestAgent {
 
   /** What is in the guest's clipboard: what was copied there, or what was offered. Empty where nothing is, and where the guest does not say in time. */
   read(): Promise<ClipboardContent> {
-    const read = this.#reading.then(async () => {
-      if (this.#copied.length === 0) return this.#offered;
-      const text = this.#copied.includes(TEXT) ? await this.#fetch(TEXT) : undefined;
-      const png = this.#copied.includes(PNG) ? await this.#fetch(PNG) : undefined;
-      return { text: text && new TextDecoder().decode(text), png };
+    return this.#inTurn(() => this.#readNow());
+  }
+
+  /**
+   * Paste a text into the program that has the keyboard. `press` is called once programs find the text in the clipboard, and where the middle button pastes
+   * from, and is to press the keys for that. Then what was in the clipboard before is there again, as far as it was a text or a picture. Resolves then; texts
+   * that are inserted meanwhile follow in order.
+   */
+  insert(text: string, press: () => void): Promise<void> {
+    return this.#inTurn(async () => {
+      const before = await this.#readNow();
+      const taken = new Promise<void>((resolve) => (this.#inserted = { text, taken: resolve }));
+      try {
+        this.offer({ text });
+        if (this.#hasSelections) this.#send(CLIPBOARD_GRAB, words(TEXT), PRIMARY);
+        const copies = this.#copies;
+        // It takes one message after the other, so that with this answer, which is that it has nothing, the text is there.
+        await this.#fetch(TEXT);
+        if (!this.isThere)
+          throw new VmError('State', 'The agent of the guest has ended, so that the text was not pasted. Try once more.', {
+            code: 'text-not-pasted',
+          });
+        press();
+        await Promise.race([taken, delay(INSERT_MS)]);
+        await delay(INSERT_AGAIN_MS);
+        if (this.#copies === copies) this.offer(before);
+      } finally {
+        this.#inserted = undefined;
+        if (this.#hasSelections) this.#send(CLIPBOARD_RELEASE, new Uint8Array(0), PRIMARY);
+      }
     });
-    this.#reading = read.catch(() => undefined);
-    return read;
+  }
+
+  #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
+    const result = this.#reading.then(task);
+    this.#reading = result.catch(() => undefined);
+    return result;
+  }
+
+  async #readNow(): Promise<ClipboardContent> {
+    if (this.#copied.length === 0) return this.#offered;
+    const text = this.#copied.includes(TEXT) ? await this.#fetch(TEXT) : undefined;
+    const png = this.#copied.includes(PNG) ? await this.#fetch(PNG) : undefined;
+    return { text: text && new TextDecoder().decode(text), png };
   }
 
   /** Put a file of this computer where the guest's user gets downloads. Resolves when it is there; rejects with the signal's reason. */
@@ -196,7 +240,10 @@ export class GuestAgent {
       return;
     }
     const head = this.#hasSelections ? 4 : 0;
-    if (data.length < head || (head > 0 && data[0] !== SELECTION)) return;
+    if (data.length < head) return;
+    const selection = head === 0 ? SELECTION : data[0];
+    const isInserted = selection === PRIMARY && type === CLIPBOARD_REQUEST && this.#inserted !== undefined;
+    if (selection !== SELECTION && !isInserted) return;
     switch (type) {
       case CLIPBOARD_GRAB:
         this.#copied = Array.from({ length: Math.floor((data.length - head) / 4) }, (_, i) => view.getUint32(head + 4 * i, true));
@@ -210,8 +257,8 @@ export class GuestAgent {
         break;
       case CLIPBOARD_REQUEST:
         if (data.length < head + 4) break;
-        if (!this.#isFull) this.#answer(view.getUint32(head, true));
-        else if (this.#owed.size < OWED_MAX) this.#owed.add(view.getUint32(head, true));
+        if (!this.#isFull) this.#answer(view.getUint32(head, true), selection);
+        else if (this.#owed.size < OWED_MAX) this.#owed.add((view.getUint32(head, true) & 0xff) | (selection << 8));
         break;
       case CLIPBOARD:
         // Who has nothing of that type answers with another.
@@ -220,14 +267,15 @@ export class GuestAgent {
     }
   }
 
-  #answer(type: number): void {
-    const { text, png } = this.#offered;
+  #answer(type: number, selection: number): void {
+    const { text, png } = selection === PRIMARY ? { text: this.#inserted?.text, png: undefined } : this.#offered;
     const data = type === TEXT && text !== undefined ? new TextEncoder().encode(text) : type === PNG ? png : undefined;
     const head = words(data ? type : NO_TYPE);
     const answer = new Uint8Array(4 + (data?.length ?? 0));
     answer.set(head);
     answer.set(data ?? [], 4);
-    this.#send(CLIPBOARD, answer);
+    this.#send(CLIPBOARD, answer, selection);
+    if (type === TEXT) this.#inserted?.taken();
   }
 
   #fetch(type: number): Promise<Uint8Array | undefined> {
@@ -250,11 +298,11 @@ export class GuestAgent {
   }
 
   /** What concerns a selection. */
-  #send(type: number, data: Uint8Array): void {
+  #send(type: number, data: Uint8Array, selection = SELECTION): void {
     if (!this.isThere) return;
     const head = this.#hasSelections ? 4 : 0;
     const whole = new Uint8Array(head + data.length);
-    whole[0] = SELECTION;
+    whole[0] = selection;
     whole.set(data, head);
     this.#write({ type, data: head === 0 ? data : whole });
   }

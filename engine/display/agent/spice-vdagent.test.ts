@@ -96,6 +96,18 @@ describe.skipIf(isMissing)("Debian's spice-vdagent", { timeout: 120_000 }, () =>
     await vi.waitUntil(() => agent.copies > before, { timeout: 30_000 });
     await vi.waitFor(async () => expect(Buffer.from((await agent.read()).png ?? []).equals(picture)).toBe(true), { timeout: 30_000 });
 
+    // What a program finds that pastes when the keys for that come; and then what was there before.
+    const found: Promise<string>[] = [];
+    const primary = (): Promise<Buffer> => outputOf('xclip', '-selection', 'primary', '-t', 'UTF8_STRING', '-o');
+    await copy('UTF8_STRING', Buffer.from('copied before'));
+    await vi.waitUntil(async () => (await agent.read()).text === 'copied before', { timeout: 30_000, interval: 200 });
+    for (const inserted of ['größer 字', '🙂']) {
+      await agent.insert(inserted, () => found.push(...[paste('UTF8_STRING'), primary()].map(async (output) => (await output).toString())));
+      expect(await Promise.all(found.splice(0))).toEqual([inserted, inserted]);
+    }
+    await vi.waitFor(async () => expect((await paste('UTF8_STRING')).toString()).toBe('copied before'), { timeout: 30_000, interval: 200 });
+    expect((await primary()).toString()).toBe('');
+
     const file = join(folder, 'Größe [1] = 3.txt');
     const bytes = randomBytes(300_000);
     writeFileSync(file, bytes);
