@@ -75,7 +75,8 @@ it('shows its screens in a file, and takes what is typed and clicked on the comm
   viewer.destroy();
 
   expect(await hartbox(['click', BOX, '640', '0'], { env })).toMatchObject({ code: 2, stderr: expect.stringContaining('640 × 480') });
-  expect(await hartbox(['type', BOX, 'ü'], { env })).toMatchObject({ code: 2 });
+  // No agent runs in this guest, which a letter without a key would need.
+  expect(await hartbox(['type', BOX, 'ü'], { env })).toMatchObject({ code: 125, stderr: expect.stringContaining("'ü'") });
   expect(await hartbox(['screenshot', BOX, file, '--screen', '2'], { env })).toMatchObject({
     code: 125,
     stderr: expect.stringContaining('no screen 2'),
