@@ -5,9 +5,12 @@ import { ensureDisplay } from '../e2e/support/display';
 import { HartboxApp, TestHome } from '../e2e/support/hartbox-app';
 import { fillLibrary } from './app-start';
 
-/** How long the app is looked at while nobody does anything, and how long it may take before that to come to rest, in milliseconds. */
+/**
+ * How long the app is looked at while nobody does anything, and how long it may take before that to come to rest, in milliseconds: for
+ * half a minute V8 and Chromium free what start and scrolling took.
+ */
 const REST_MS = 20_000;
-const SETTLE_MS = 10_000;
+const SETTLE_MS = 40_000;
 
 /** In the page: scroll down and up for so many milliseconds, a bit each frame. Frames, and the longest wait for one in milliseconds. */
 function scrollLibrary(duration: number): Promise<{ frames: number; seconds: number; longest: number }> {
