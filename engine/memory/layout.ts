@@ -21,6 +21,8 @@ export const RUN_PAUSED = 1;
 export const RUN_STOPPED = 2;
 /** The machine ends or starts anew by an access of a hart, which executes nothing more. */
 export const RUN_ENDING = 3;
+/** u32: for how long a hart with nothing to do may look out for an interrupt before it sleeps, in ticks; 0 where its core is wanted. */
+export const MACHINE_IDLE_WATCH = 4;
 /** u32: number of harts. */
 export const MACHINE_HARTS = 8;
 /** u32: 1 while the device thread is polling the MMIO rings, so that a hart need not ring its doorbell. */

@@ -34,6 +34,7 @@ import {
   HART_PC,
   HART_SLEEPING,
   HART_WAKE,
+  MACHINE_IDLE_WATCH,
   MACHINE_RUN_STATE,
   MACHINE_SEMIHOSTING,
   RUN_PAUSED,
@@ -409,12 +410,40 @@ function sleep(seen: u32, nanoseconds: i64): bool {
   const ticks = now();
   atomic.store<u64>(hart + STAT_ASLEEP_SINCE, ticks);
   atomic.store<u32>(hart + HART_SLEEPING, 1);
-  const timedOut = atomic.wait<u32>(hart + HART_WAKE, seen, nanoseconds) == 2;
+  const timedOut = !isWokenSoon(seen, ticks, nanoseconds) && atomic.wait<u32>(hart + HART_WAKE, seen, nanoseconds) == 2;
   atomic.store<u32>(hart + HART_SLEEPING, 0);
   const woken = now();
   atomic.store<u64>(hart + STAT_ASLEEP_SINCE, 0);
-  if (woken > ticks) store<u64>(hart + STAT_ASLEEP, load<u64>(hart + STAT_ASLEEP) + woken - ticks);
+  if (woken > ticks) {
+    store<u64>(hart + STAT_ASLEEP, load<u64>(hart + STAT_ASLEEP) + woken - ticks);
+    learnToWatch(<u32>min(woken - ticks, <u64>u32.MAX_VALUE), timedOut);
+  }
   return !timedOut;
+}
+
+/**
+ * To sleep and be woken takes longer than many a device takes to answer. So a hart looks out for a while first, as long as that has been
+ * worth it of late: as in KVM's halt polling (Linux, Documentation/virt/kvm/halt-polling.rst). In ticks.
+ */
+let watch: u32 = 0;
+const FIRST_WATCH: u32 = 100;
+const LOOKS: i32 = 50;
+
+/** Look out for as long as is worth it and for so many nanoseconds at most; whether the hart was woken meanwhile. */
+function isWokenSoon(seen: u32, since: u64, nanoseconds: i64): bool {
+  if (watch == 0 || (nanoseconds >= 0 && nanoseconds < <i64>watch * 100)) return false;
+  // A round takes more than a tick, but guest time may stand still.
+  for (let round: u32 = 0; round < watch && now() - since < watch; round++) {
+    for (let look = 0; look < LOOKS; look++) if (atomic.load<u32>(hart + HART_WAKE) != seen) return true;
+  }
+  return false;
+}
+
+/** From how long the hart had nothing to do, and whether that ended by itself. */
+function learnToWatch(idle: u32, timedOut: bool): void {
+  const most = load<u32>(MACHINE_IDLE_WATCH);
+  if (idle > most) watch >>= 2;
+  else if (idle > watch && !timedOut) watch = min(most, max(FIRST_WATCH, watch * 2));
 }
 
 /** End the slice here, so that the run loop polls at once. */
