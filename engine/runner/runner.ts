@@ -347,16 +347,18 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     if (config.priority === 'low') this.prioritise(config.priority);
     const isTraced = options.trace?.includes('exec');
     const names = isTraced || options.checkFences ? await executionTrace(config, options) : undefined;
+    const ports = [...(options.ports ?? [CONTROL_PORT]), ...(config.clipboard ? [AGENT_PORT] : [])];
     const machine = await VirtualMachine.create(config, {
       ...options,
       ...(isTraced && { execTrace: names }),
       checkFences: options.checkFences ? { functions: names?.functions } : undefined,
       box: box?.library.folder(box.id),
-      ports: [...(options.ports ?? [CONTROL_PORT]), ...(config.clipboard ? [AGENT_PORT] : [])],
+      ports,
       onProgress: (progress) => this.report(progress),
       signal: this.preparation.signal,
     });
     this.progress = undefined;
+    for (const port of ports) machine.port(port).onData(() => this.boot.programSpoke());
     return machine;
   }
 

@@ -100,6 +100,18 @@ describe('BootWatch', () => {
     expect(well.watch.progress).toBeUndefined();
   });
 
+  it('takes a guest whose program speaks by a port of its own for started, though its console is silent', () => {
+    vi.useFakeTimers();
+    const { watch, found } = watching();
+    watch.programSpoke();
+    watch.feed(bytes(START[0]));
+    expect(watch.progress?.stage).toBe('firmware');
+    watch.programSpoke();
+    expect(watch.progress).toBeUndefined();
+    vi.advanceTimersByTime(300_000);
+    expect(found).toEqual([]);
+  });
+
   it('grows by nothing that a guest writes', () => {
     const { watch } = watching();
     const block = new Uint8Array(1 << 16).fill(0x41);

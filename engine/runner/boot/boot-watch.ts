@@ -89,6 +89,11 @@ export class BootWatch {
     if (this.silence && this.stage === 'firmware') this.awaitKernel();
   }
 
+  /** A program in the guest speaks by a port of its own: whatever the console says, or does not, the guest has started. */
+  programSpoke(): void {
+    if (this.stage !== undefined && !this.isOver) this.reach('ready');
+  }
+
   /** The machine is off. */
   close(): void {
     clearTimeout(this.patience);
