@@ -139,7 +139,12 @@ test('shares the clipboard with the guest that has the keyboard, and sends it fi
   await tab('Screen').click();
   await stage.click();
   await page.keyboard.type('touch /tmp/insert\n');
+  // What is under way is seen, and is not the guest's yet.
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('Input.imeSetComposition', { text: 'zi under way', selectionStart: 12, selectionEnd: 12 });
+  await expect(page.getByText('zi under way')).toBeVisible();
   await page.keyboard.insertText('composed 字');
+  await expect(page.getByText('zi under way')).toBeHidden();
   await tab('Serial').click();
   await machine.command("until grep -q composed /tmp/heard; do usleep 100000; done; echo pas''ted", 'pasted');
 });
