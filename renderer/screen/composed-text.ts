@@ -14,8 +14,8 @@ export const LINE_HEIGHT = 32;
 
 /** Who hears of texts: `show` of what is under way, '' where nothing is, and `take` of what is made of it. */
 interface TextTaker {
-  take(text: string): void;
-  show(text: string): void;
+  take: (text: string) => void;
+  show: (text: string) => void;
 }
 
 /**
