@@ -14,6 +14,8 @@ const boxSchema = z.strictObject({
   screens: z.number().int().min(0).max(4).default(0),
   input: z.array(z.enum(['keyboard', 'mouse', 'tablet'])).default([]),
   bus: z.enum(['mmio', 'pci']).default('mmio'),
+  sound: z.boolean().default(false),
+  clipboard: z.boolean().default(false),
 });
 
 const common = {

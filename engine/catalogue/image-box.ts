@@ -64,7 +64,7 @@ export function createImageBox(
   image: StoredImage,
   { values, seed = {}, diskSize, signal }: ImageBoxOptions,
 ): Promise<string> {
-  const { memory, firmware, screens, input, bus } = entry.box;
+  const { memory, firmware, screens, input, bus, sound, clipboard } = entry.box;
   const recommended: BoxValuesInput = {
     source: 'disk',
     firmware,
@@ -73,6 +73,8 @@ export function createImageBox(
     ...(screens > 0 && { screens }),
     ...(input.length > 0 && { input }),
     ...(bus !== 'mmio' && { bus }),
+    ...(sound && { sound }),
+    ...(clipboard && { clipboard }),
   };
   const isDisc = image.file === 'disc.iso';
   // Published images are as small as can be, and grow into their disk when they start.

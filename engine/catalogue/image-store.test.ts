@@ -36,7 +36,7 @@ beforeEach(async () => {
     url: `${server.url}/${file}`,
     checksums: { url: `${server.url}/SUMS`, algorithm: 'sha512' },
     seed: 'cloud-init',
-    box: { memory: 2 ** 29, firmware: 'edk2', screens: 1, input: ['tablet'] },
+    box: { memory: 2 ** 29, firmware: 'edk2', screens: 1, input: ['tablet'], clipboard: true },
     ...more,
   });
   const images = [
@@ -206,7 +206,7 @@ describe('boxes of an image', () => {
     for (const name of ['One', 'Two']) ids.push(await createImageBox(library, entry, image, { values: { name, memory: 2 ** 30 }, seed }));
     expect(ids).toEqual(['one', 'two']);
     const { values } = await library.settings('two');
-    expect(values).toMatchObject({ source: 'disk', firmware: 'edk2', memory: 2 ** 30, screens: 1, input: ['tablet'] });
+    expect(values).toMatchObject({ source: 'disk', firmware: 'edk2', memory: 2 ** 30, screens: 1, input: ['tablet'], clipboard: true });
     expect(values.drives).toMatchObject([
       { file: join(library.folder('two'), 'disk.qcow2') },
       { file: join(library.folder('two'), 'seed.iso'), format: 'raw', readonly: true },
