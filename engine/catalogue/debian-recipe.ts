@@ -109,6 +109,8 @@ const DESKTOP_FILES: readonly AddedFile[] = [
     path: 'etc/lightdm/lightdm.conf.d/40-hartbox.conf',
     contents: '[Seat:*]\ndisplay-setup-script=sh -c "xsetroot -solid rgb:00/40/55 -cursor_name watch || true"\n',
   },
+  // Debian's kernel for riscv64 has no uinput, by which the agent would move a pointer, and without which it ends.
+  { path: 'etc/default/spice-vdagentd', contents: 'SPICE_VDAGENTD_EXTRA_ARGS="-f -u /dev/null"\n' },
   {
     path: 'etc/xdg/xfce4/xfconf/xfce-perchannel-xml/xfwm4.xml',
     contents:

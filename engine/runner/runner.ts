@@ -271,8 +271,10 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       this.preparation.signal.throwIfAborted();
       if (this.options.gdb !== undefined) await this.debugging.listen(machine, this.options.gdb);
       if (machine.config.clipboard) {
-        this.agent = new GuestAgent(machine.port(AGENT_PORT), () => this.note());
-        this.vnc.text = sharedText(this.agent);
+        const agent = new GuestAgent(machine.port(AGENT_PORT), () => this.note());
+        for (const scanout of machine.scanouts) scanout.on('wanted', () => agent.arrange(machine.scanouts.map(({ wanted }) => wanted)));
+        this.agent = agent;
+        this.vnc.text = sharedText(agent);
       }
       if (this.options.vnc) await this.vnc.show(machine, this.values.name, this.options.vnc);
       this.follow(machine);

@@ -344,3 +344,43 @@ describe('the clipboard of a guest', () => {
     expect(guest.take(4)).toEqual([[...words(0, 1), ...bytes('still here')]]);
   });
 });
+
+describe('the screens of a guest', () => {
+  const SETS_MONITORS = 1 << 1;
+  const screens = [
+    { width: 1120, height: 676 },
+    { width: 800, height: 600 },
+  ];
+  /** Height, width, depth, and where its upper left is. */
+  const config = [...words(2, 1, 676, 1120, 32, 0, 0, 600, 800, 32, 1120, 0)];
+
+  it('are as large as they are wanted, side by side, also where the agent comes later', () => {
+    const { guest, agent } = setUp(SELECTIONS | SETS_MONITORS);
+    expect(guest.take(2)).toEqual([]);
+    agent.arrange(screens);
+    expect(guest.take(2)).toEqual([config]);
+    guest.open(false);
+    guest.open();
+    expect(guest.take(2)).toEqual([]);
+    guest.say(6, words(1, SELECTIONS | SETS_MONITORS));
+    expect(guest.take(2)).toEqual([config]);
+  });
+
+  it('are left to an agent that does not know of them, and told one that reads nothing once, when it reads again', () => {
+    const unaware = setUp();
+    unaware.agent.arrange(screens);
+    expect(unaware.guest.take(2)).toEqual([]);
+
+    const { guest, agent } = setUp(SELECTIONS | SETS_MONITORS);
+    guest.takes = false;
+    for (let i = 0; i < 100; i++) agent.arrange([{ width: 640 + i, height: 480 }]);
+    expect(guest.take(2)).toHaveLength(1);
+    guest.takes = true;
+    agent.arrange(screens);
+    expect(guest.take(2)).toEqual([]);
+    guest.drain();
+    expect(guest.take(2)).toEqual([config]);
+    guest.drain();
+    expect(guest.take(2)).toEqual([]);
+  });
+});

@@ -10,12 +10,16 @@ import {
   CLIPBOARD_RELEASE,
   CLIPBOARD_REQUEST,
   CLIPBOARD_SELECTION,
+  DEPTH,
   encodeMessage,
   FILE_STATUS,
   MessageReader,
+  MONITORS_CONFIG,
   NO_TYPE,
   PNG,
+  SETS_MONITORS,
   TEXT,
+  USE_POSITIONS,
   words,
 } from './protocol';
 
@@ -54,13 +58,16 @@ export interface ClipboardContent {
 }
 
 /**
- * The other end of spice-vdagent, which desktops have in the guest: the clipboard of both, and files for the guest. The guest reads what was offered to it, and only
+ * The other end of spice-vdagent, which desktops have in the guest: the clipboard of both, files for the guest, and how large its screens are. The guest reads what was offered to it, and only
  * while it is; what it has copied is asked for when somebody wants it. What it sends beside that is not kept.
  */
 export class GuestAgent {
   #reader = this.#newReader();
   #capabilities: number | undefined;
   #offered: ClipboardContent = {};
+  /** How large its screens are to be; none: as it likes. */
+  #screens: readonly { width: number; height: number }[] = [];
+  #isArrangementOwed = false;
   /** What the guest has copied, by type; empty where it has nothing, or the host has. */
   #copied: readonly number[] = [];
   #copies = 0;
@@ -90,6 +97,7 @@ export class GuestAgent {
       const owed = [...this.#owed];
       this.#owed.clear();
       for (const wanted of owed) this.#answer(wanted & 0xff, wanted >> 8);
+      if (this.#isArrangementOwed) this.arrange(this.#screens);
       this.#wake();
     });
     port.onOpenChange((isOpen) => this.#opened(isOpen));
@@ -129,6 +137,23 @@ export class GuestAgent {
       this.#copied = [];
       this.#send(CLIPBOARD_GRAB, words(...types));
     } else if (had) this.#send(CLIPBOARD_RELEASE, new Uint8Array(0));
+  }
+
+  /**
+   * Make the guest's screens so large, from left to right, in pixels. The device tells the driver the same, which many a desktop leaves at that, as Xfce does; and
+   * who comes later is told then.
+   */
+  arrange(screens: readonly { width: number; height: number }[]): void {
+    this.#screens = screens;
+    this.#isArrangementOwed = this.#isFull;
+    if (((this.#capabilities ?? 0) & (1 << SETS_MONITORS)) === 0 || this.#isFull) return;
+    let left = 0;
+    const monitors = screens.flatMap(({ width, height }) => {
+      const monitor = [height, width, DEPTH, left, 0];
+      left += width;
+      return monitor;
+    });
+    this.#write({ type: MONITORS_CONFIG, data: words(screens.length, USE_POSITIONS, ...monitors) });
   }
 
   /** What is in the guest's clipboard: what was copied there, or what was offered. Empty where nothing is, and where the guest does not say in time. */
@@ -232,6 +257,7 @@ export class GuestAgent {
       if (view.getUint32(0, true) !== 0) this.#announce(false);
       // What was offered before it was there.
       this.offer(this.#offered);
+      if (this.#screens.length > 0) this.arrange(this.#screens);
       this.onChange();
       return;
     }

@@ -12,6 +12,7 @@ const CLIENT_PORT = 1;
 const MESSAGE_HEADER = 20;
 const PROTOCOL = 1;
 
+export const MONITORS_CONFIG = 2;
 export const CLIPBOARD = 4;
 export const ANNOUNCE_CAPABILITIES = 6;
 export const CLIPBOARD_GRAB = 7;
@@ -34,7 +35,13 @@ export const FILE_LOCKED = 5;
 export const FILE_NOBODY = 6;
 export const FILE_DISABLED = 7;
 
+/** Of MONITORS_CONFIG: where each lies is said too. */
+export const USE_POSITIONS = 1;
+/** Bits for each pixel, of which it wants to know. */
+export const DEPTH = 32;
+
 // Capabilities, by bit.
+export const SETS_MONITORS = 1;
 const CLIPBOARD_BY_DEMAND = 5;
 export const CLIPBOARD_SELECTION = 6;
 const CLIPBOARD_NO_RELEASE_ON_REGRAB = 16;
