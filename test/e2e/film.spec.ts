@@ -24,7 +24,7 @@ for (const [way, options] of Object.entries(WAYS))
       const tab = (name: string) => page.getByRole('tab', { name });
       await tab('Serial').click();
       await machine.shell();
-      const clear = (colour: string): string => `printf "\\033[?25l\\033[${colour}m\\033[2J" > /dev/tty0`;
+      const clear = (colour: string): string => `printf "\\033[?25l\\033[%sm\\033[2J" ${colour} > /dev/tty0`;
       await machine.command(`${clear('44')}; echo pain''ted`, 'painted');
       await tab('Screen').click();
       await expect.poll(async () => (await shownIn(page)).light).toBeGreaterThan(100_000);
