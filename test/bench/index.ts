@@ -7,6 +7,7 @@ import { defaultGuest } from '../../engine/images/default-guest';
 import { nodeLines, nodeOfLine } from '../../resources/setup/node-lines.mjs';
 import { appRest } from './app-rest';
 import { appStart } from './app-start';
+import { inference } from './inference';
 import { type BenchContext, type BenchSuite, formatRows, type Measurement, median, ratio, type Row } from './measurement';
 import { hartbox, type Peer, qemu } from './peers';
 import { soak } from './soak';
@@ -26,6 +27,7 @@ const HELP = `Usage: npm run bench -- [SUITE…] [OPTIONS]
        npm run bench -- soak [--minutes N]
        npm run bench -- app [--runs N]
        npm run bench -- window
+       npm run bench -- ai [--runs N] [--build PATH]
 
 Runs the same guest in QEMU and in Hartbox by turns and prints medians; a ratio above 1 means that Hartbox is faster.
 
@@ -40,6 +42,8 @@ app is none either: seconds from launching the app to a library of 200 boxes tha
 Then frames while they are scrolled, and the CPU time and memory of the app at rest.
 
 window: pictures a second of a guest's screen that come into the app's window, and that are drawn there.
+
+ai: milliseconds and runs a second of models that a program of the guest has the host run, beside the same ONNX Runtime called directly.
 
 Options:
   --runs N     how often each is run  [3]
@@ -94,8 +98,17 @@ export async function bench(args: string[]): Promise<number> {
       rmSync(folder, { recursive: true, force: true });
     }
   }
-  const runs = Number(values.runs ?? (positionals[0] === 'app' ? '5' : '3'));
+  const runs = Number(values.runs ?? (['app', 'ai'].includes(positionals[0]) ? '5' : '3'));
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs expects a whole number above 0, not '${values.runs}'`);
+  if (positionals[0] === 'ai') {
+    const folder = mkdtempSync(join(tmpdir(), 'hartbox-ai-'));
+    try {
+      await inference(await defaultGuest(), folder, runs, values.build, say);
+      return 0;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
   if (positionals[0] === 'app') {
     const isInTime = await appStart(runs, say);
     await appRest(say);
