@@ -3,6 +3,7 @@ import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { formatTable } from '../../engine/cli/table';
 import type { DefaultGuest } from '../../engine/images/default-guest';
@@ -89,6 +90,8 @@ class Direct implements Runner {
   private constructor(private readonly workers: Worker[]) {}
 
   static async start({ inputs }: Model, model: Uint8Array): Promise<Direct> {
+    // As engine processes have it for their harts. Else V8 replaces its baseline code only after hundreds of runs, and later on a busy host.
+    setFlagsFromString('--no-liftoff');
     const script = builtFile('onnxruntime.mjs');
     const code = Uint8Array.from(await readFile(builtFile('onnxruntime.wasm')));
     const workers = Array.from(
