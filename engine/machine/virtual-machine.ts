@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { availableParallelism } from 'node:os';
 import { systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import type { HartStop } from '../hart/debug-points';
@@ -237,6 +238,7 @@ export class VirtualMachine extends EventEmitter<MachineEvents> {
       checkBytes: checkJit ? CHECK_BYTES : 0,
       fenceBytes: checkFences ? fenceCheckBytes(config.memory) : 0,
       extensionsOff: extensionBits(config.extensionsOff),
+      cores: availableParallelism(),
     });
     const memory = new GuestMemory(createMemory(plan), plan);
 

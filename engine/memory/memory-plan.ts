@@ -1,4 +1,4 @@
-import { availableParallelism, freemem } from 'node:os';
+import { freemem } from 'node:os';
 import { VmError } from '../errors/vm-error';
 import {
   DECODED_PAGES,
@@ -54,15 +54,25 @@ export interface MemoryPlan {
   fences?: number;
   /** What the harts do without: EXTENSION_* bits (engine/hart/extension-bits.ts). */
   extensionsOff?: number;
+  /** For how long a hart may look out for an interrupt before it sleeps, in ticks. */
+  idleWatch?: number;
   /** Size of the whole memory in 64 KiB wasm pages. */
   wasmPages: number;
+}
+
+/** What a plan is made for, beside harts and regions: bytes of the checks, EXTENSION_* bits, and the host's cores where those who wait may use them. */
+interface PlanOptions {
+  checkBytes?: number;
+  fenceBytes?: number;
+  extensionsOff?: number;
+  cores?: number;
 }
 
 /** Lay out the shared memory for `harts` harts and the given direct regions: RAM first, then ROM, flash and others. */
 export function planMemory(
   harts: number,
   regions: { base: number; size: number; readonly?: boolean; device?: boolean }[],
-  { checkBytes = 0, fenceBytes = 0, extensionsOff = 0 }: { checkBytes?: number; fenceBytes?: number; extensionsOff?: number } = {},
+  { checkBytes = 0, fenceBytes = 0, extensionsOff = 0, cores = 0 }: PlanOptions = {},
 ): MemoryPlan {
   if (harts < 1 || harts > HARTS_MAX) throw VmError.config(`A machine has 1 to ${HARTS_MAX} harts, not ${harts}.`);
   let at = HARTS_BASE + harts * HART_STRIDE;
@@ -93,7 +103,9 @@ export function planMemory(
       params: { harts, mostBytes: most * 2 ** 20 },
     });
   }
-  return { harts, decoded, decodedStride, pageVersions, regions: placed, check, fences, extensionsOff, wasmPages };
+  // The device thread, for which a hart then waits, needs a core too.
+  const idleWatch = harts < cores ? IDLE_WATCH : 0;
+  return { harts, decoded, decodedStride, pageVersions, regions: placed, check, fences, extensionsOff, idleWatch, wasmPages };
 }
 
 /** Create the shared memory of a plan and write its header. */
@@ -115,8 +127,7 @@ export function createMemory(plan: MemoryPlan): WebAssembly.Memory {
   }
   const view = new DataView(memory.buffer);
   view.setUint32(MACHINE_HARTS, plan.harts, true);
-  // The device thread, which the harts then wait for, needs a core too.
-  if (plan.harts < availableParallelism()) view.setUint32(MACHINE_IDLE_WATCH, IDLE_WATCH, true);
+  view.setUint32(MACHINE_IDLE_WATCH, plan.idleWatch ?? 0, true);
   view.setUint32(MACHINE_EXTENSIONS_OFF, plan.extensionsOff ?? 0, true);
   view.setUint32(MACHINE_FENCES, plan.fences ?? 0, true);
   view.setUint32(MEMORY_REGION_COUNT, plan.regions.length, true);
