@@ -44,9 +44,17 @@ test("harts run with the flags that this Electron's V8 takes, and without where 
   app,
   home,
 }) => {
-  await app.library.card(NAME).button('Start').click();
-  await app.machine.shell();
-  const [name] = await readdir(join(home.path, 'engine'));
+  const kept = () => readdir(join(home.path, 'engine')).catch(() => []);
+  // On a host that is busy a trial sees too little for its verdict to be kept, and the next start makes another.
+  for (let starts = 1; (await kept()).length === 0; starts++) {
+    expect(starts).toBeLessThan(5);
+    if (starts === 1) await app.library.card(NAME).button('Start').click();
+    else await app.machine.startButton.click();
+    await app.machine.shell();
+    await app.machine.shutDown.click();
+    await expect(app.machine.state).toHaveText('Off', { timeout: 30_000 });
+  }
+  const [name] = await kept();
   const { verdict } = JSON.parse(await readFile(join(home.path, 'engine', name), 'utf8'));
   expect(verdict.failure).toBeUndefined();
   expect(verdict.flags).toContain('--no-liftoff');
