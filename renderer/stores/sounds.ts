@@ -14,6 +14,8 @@ export type MicrophoneState = 'idle' | 'asking' | 'on' | 'off' | 'failed';
 
 /** Milliseconds that a volume stays as it is before it is kept. */
 const STILL_MS = 400;
+/** Milliseconds after which a volume that was kept is in the settings that the window knows of. */
+const KNOWN_MS = 1000;
 
 /** What each VM plays is heard wherever the user is in the app. */
 export const useSounds = defineStore('sounds', () => {
@@ -23,6 +25,8 @@ export const useSounds = defineStore('sounds', () => {
   const recording = new Set<string>();
   /** What the user has set and the settings do not say yet. */
   const chosen = ref<Record<string, { volume: number; muted: boolean }>>({});
+  /** What the settings say. */
+  const kept = new Map<string, { volume: number; muted: boolean }>();
 
   let isListening = false;
 
@@ -43,6 +47,7 @@ export const useSounds = defineStore('sounds', () => {
   /** Keep a VM that makes sound connected while it runs: it is heard by one window. */
   function follow(vm: VmView, active: boolean): void {
     const level = chosen.value[vm.id];
+    kept.set(vm.id, vm.sound);
     if (level?.volume === vm.sound.volume && level.muted === vm.sound.muted) delete chosen.value[vm.id];
     if (!isListening) return;
     const isThere = active && vm.hasSound;
@@ -73,7 +78,21 @@ export const useSounds = defineStore('sounds', () => {
   const keep = useDebounceFn(async (vm: string): Promise<void> => {
     const level = chosen.value[vm];
     // Where it cannot be kept it holds as long as the window.
-    if (level) await request('vm.set-volume', vm, level.volume, level.muted).catch(() => undefined);
+    if (
+      !level ||
+      !(await request('vm.set-volume', vm, level.volume, level.muted).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return;
+    setTimeout(() => {
+      const now = kept.get(vm);
+      if (!now || chosen.value[vm] !== level) return;
+      // Another window has set another one since, before this one knew of its own.
+      delete chosen.value[vm];
+      session(vm).setVolume(now.volume, now.muted);
+    }, KNOWN_MS);
   }, STILL_MS);
 
   /** The guest records, or no longer does. */
