@@ -25,7 +25,7 @@ test('catches the mouse for a guest that has one, and lets go of it by the chord
   // What the mouse says: type, code and value of each event.
   await machine.command(
     'for e in /sys/class/input/event*; do read -r n < $e/device/name; [ "$n" = "Hartbox Mouse" ] && m=$(basename $e); done; ' +
-      '(dd bs=24 count=12 2> /dev/null < /dev/input/$m | hexdump -v -e \'12/2 "%d " "\\n"\' > /tmp/heard) & echo list\'\'ens',
+      'exec 4< /dev/input/$m; (dd bs=24 count=12 2> /dev/null <&4 | hexdump -v -e \'12/2 "%d " "\\n"\' > /tmp/heard) & exec 4<&-; echo list\'\'ens',
     'listens',
   );
   await tab('Screen').click();

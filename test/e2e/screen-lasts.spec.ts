@@ -93,8 +93,9 @@ test('keeps picture and pointer of a guest in two windows through sizes, full sc
   );
   const hears = async (click: () => Promise<void>): Promise<void> => {
     await tab('Serial').click();
+    // It is open before anybody clicks.
     await machine.command(
-      'clear; (dd bs=24 count=6 2> /dev/null < /dev/input/$t | hexdump -v -e \'12/2 "%d " "\\n"\' > /tmp/heard) & echo list\'\'ens',
+      'clear; exec 4< /dev/input/$t; (dd bs=24 count=6 2> /dev/null <&4 | hexdump -v -e \'12/2 "%d " "\\n"\' > /tmp/heard) & exec 4<&-; echo list\'\'ens',
       'listens',
     );
     await click();
