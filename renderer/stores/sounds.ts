@@ -77,15 +77,13 @@ export const useSounds = defineStore('sounds', () => {
 
   const keep = useDebounceFn(async (vm: string): Promise<void> => {
     const level = chosen.value[vm];
-    // Where it cannot be kept it holds as long as the window.
-    if (
-      !level ||
-      !(await request('vm.set-volume', vm, level.volume, level.muted).then(
-        () => true,
-        () => false,
-      ))
-    )
+    if (!level) return;
+    try {
+      await request('vm.set-volume', vm, level.volume, level.muted);
+    } catch {
+      // Where it cannot be kept it holds as long as the window.
       return;
+    }
     setTimeout(() => {
       const now = kept.get(vm);
       if (!now || chosen.value[vm] !== level) return;

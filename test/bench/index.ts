@@ -56,6 +56,16 @@ Options:
   --json       print JSON, with every value
 `;
 
+/** Work in a folder that is gone afterwards. */
+async function inFolder<Result>(name: string, work: (folder: string) => Promise<Result>): Promise<Result> {
+  const folder = mkdtempSync(join(tmpdir(), `hartbox-${name}-`));
+  try {
+    return await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** Returns the exit code. */
 export async function bench(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -82,32 +92,17 @@ export async function bench(args: string[]): Promise<number> {
   if (positionals[0] === 'soak') {
     const minutes = Number(values.minutes);
     if (!(minutes >= 1)) throw new Error(`--minutes expects a number from 1, not '${values.minutes}'`);
-    const folder = mkdtempSync(join(tmpdir(), 'hartbox-soak-'));
-    try {
-      return (await soak(await defaultGuest(), folder, minutes, say)) ? 0 : 1;
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    return (await inFolder('soak', async (folder) => soak(await defaultGuest(), folder, minutes, say))) ? 0 : 1;
   }
   if (positionals[0] === 'window') {
-    const folder = mkdtempSync(join(tmpdir(), 'hartbox-window-'));
-    try {
-      await windowPictures(await defaultGuest(), folder, say);
-      return 0;
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    await inFolder('window', async (folder) => windowPictures(await defaultGuest(), folder, say));
+    return 0;
   }
   const runs = Number(values.runs ?? (['app', 'ai'].includes(positionals[0]) ? '5' : '3'));
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs expects a whole number above 0, not '${values.runs}'`);
   if (positionals[0] === 'ai') {
-    const folder = mkdtempSync(join(tmpdir(), 'hartbox-ai-'));
-    try {
-      await inference(await defaultGuest(), folder, runs, values.build, say);
-      return 0;
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    await inFolder('ai', async (folder) => inference(await defaultGuest(), folder, runs, values.build, say));
+    return 0;
   }
   if (positionals[0] === 'app') {
     const isInTime = await appStart(runs, say);
@@ -131,10 +126,9 @@ export async function bench(args: string[]): Promise<number> {
   const names = (positionals.length > 0 ? positionals : Object.keys(SUITES)).filter((name) => SUITES[name].measurements.some(chosen));
   if (names.length === 0) throw new Error(`nothing that is measured has '${values.only.join("' or '")}' in its name or is of that kind`);
 
-  const folder = mkdtempSync(join(tmpdir(), 'hartbox-bench-'));
   const rows: Row[] = [];
   let failures = 0;
-  try {
+  await inFolder('bench', async (folder) => {
     const guest = await defaultGuest();
     for (const name of names) {
       const context: BenchContext = {
@@ -158,9 +152,7 @@ export async function bench(args: string[]): Promise<number> {
         }
       }
     }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
   const host = describeHost();
   const columns = peers.map(({ name }) => name);
   if (values.json) {

@@ -426,7 +426,9 @@ function sleep(seen: u32, nanoseconds: i64): bool {
  * worth it of late: as in KVM's halt polling (Linux, Documentation/virt/kvm/halt-polling.rst). In ticks.
  */
 let watch: u32 = 0;
+/** What that begins with, in ticks. */
 const FIRST_WATCH: u32 = 100;
+/** Looks at the word between two at the clock. */
 const LOOKS: i32 = 50;
 
 /** Look out for as long as is worth it and for so many nanoseconds at most; whether the hart was woken meanwhile. */
