@@ -6,6 +6,7 @@ import { type ControlClient, LineClient } from '../engine/runner/control-client'
 import type { EngineStart } from '../engine/runner/engine-start';
 import { type MessagePortLike, portLine } from '../engine/runner/transport';
 import type { V8Verdict } from '../engine/threads/v8-verdict-schema';
+import { takeOutput } from './utility-output';
 
 /** Silence after which an engine process counts as not responding, in milliseconds. */
 const SILENCE_MS = HEARTBEAT_MS * 5;
@@ -83,8 +84,7 @@ export class EngineHost extends EventEmitter<EngineHostEvents> {
       stdio: 'pipe',
       env: engineEnvironment(dataDirectory),
     });
-    this.process.stdout?.on('data', (data: Buffer) => log.info(data.toString().trimEnd()));
-    this.process.stderr?.on('data', (data: Buffer) => log.warn(data.toString().trimEnd()));
+    void takeOutput(this.process, { stdout: (text) => log.info(text.trimEnd()), stderr: (text) => log.warn(text.trimEnd()) });
     this.process.on('message', () => this.listen());
     this.client = new LineClient(portLine(this.process as MessagePortLike, { carriesPorts: true }));
     this.client.on('malformed', (why) => log.warn('The engine process sent a message that it may not send; it was ignored.', why));

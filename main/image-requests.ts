@@ -15,6 +15,7 @@ import { flatSchema } from '../engine/settings/settings';
 import type { V8Verdict } from '../engine/threads/v8-verdict-schema';
 import { engineEnvironment } from './engine-host';
 import type { ImageNotices, ImageRequests, ImageView } from './image-contract';
+import { takeOutput } from './utility-output';
 
 const image = z.string().min(1).max(64);
 const task = z.string().min(1).max(64);
@@ -76,8 +77,7 @@ export function imageRequests({ library, dataFolder, fork, verdict, log, tell }:
       stdio: 'pipe',
       env: engineEnvironment(dataFolder),
     });
-    child.stderr?.on('data', (data: Buffer) => log.warn(data.toString().trimEnd()));
-    child.stdout?.resume();
+    void takeOutput(child, { stdout: () => undefined, stderr: (text) => log.warn(text.trimEnd()) });
     // Without a listener the event would be an exception in the main process. `exit` follows.
     child.on('error', (type: string) => log.warn(`The process that makes images failed (${type}).`));
     const abort = (): void => void child.kill();

@@ -1,7 +1,7 @@
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { utilityProcess } from 'electron';
 import type { RunTrial } from '../engine/threads/v8-verdict';
+import { takeOutput } from './utility-output';
 
 /**
  * How long to wait for what an ended process has printed, in milliseconds. Not too short: where this process has been busy for so long, the
@@ -17,15 +17,16 @@ export function trialInUtility(fork: typeof utilityProcess.fork, env: Record<str
   return async (script, args, patience) => {
     const child = fork(script, args, { serviceName: 'Hartbox trial of V8', stdio: 'pipe', env });
     let [output, errors] = ['', ''];
-    child.stdout?.on('data', (data: Buffer) => {
-      output += data.toString();
-    });
-    child.stderr?.on('data', (data: Buffer) => {
-      errors += data.toString();
+    const heard = takeOutput(child, {
+      stdout: (text) => {
+        output += text;
+      },
+      stderr: (text) => {
+        errors += text;
+      },
     });
     // Without a listener the event would be an exception in the main process. `exit` follows.
     child.on('error', () => undefined);
-    const streams = [child.stdout, child.stderr].flatMap((stream) => (stream ? [once(stream, 'close')] : []));
     let timer: NodeJS.Timeout | undefined;
     const how = await new Promise<string>((resolve) => {
       timer = setTimeout(() => {
@@ -35,7 +36,7 @@ export function trialInUtility(fork: typeof utilityProcess.fork, env: Record<str
       child.once('exit', (code) => resolve(`exit code ${code}`));
     });
     clearTimeout(timer);
-    await Promise.race([Promise.allSettled(streams), delay(REST_MS)]);
+    await Promise.race([heard, delay(REST_MS)]);
     return { output, errors, how };
   };
 }
