@@ -36,10 +36,13 @@ export function isInRange(version: string, range: string): boolean {
   });
 }
 
-const program: Check = async ({ versions: { node, electron }, nodeRange }) => {
+const program: Check = async ({ versions: { node, electron }, args, nodeRange }) => {
   if (electron !== undefined) {
     const isOld = Number.parseInt(electron, 10) < OLDEST_ELECTRON;
-    return [finding(isOld ? 'electron-old' : 'electron', { electron, node, wanted: OLDEST_ELECTRON })];
+    return [
+      finding(isOld ? 'electron-old' : 'electron', { electron, node, wanted: OLDEST_ELECTRON }),
+      ...(args.includes('--no-sandbox') ? [finding('page-sandbox-off')] : []),
+    ];
   }
   if (isInRange(node, nodeRange)) return [finding('node', { node })];
   return [finding('node-untested', { node, wanted: nodeRange.replaceAll('||', 'or') })];

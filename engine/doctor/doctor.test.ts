@@ -22,6 +22,7 @@ function host({ files = {}, ...changes }: Partial<DoctorHost> & { files?: Record
   const system: Record<string, string> = { '/proc/self/limits': LIMITS, '/proc/self/cgroup': '0::/a.slice/b.scope\n', ...files };
   return {
     versions: { node: '22.14.0', v8: '12.4' },
+    args: ['node', 'hartbox'],
     nodeRange: '^20.19.0 || ^22.13.0 || >=24.0.0',
     platform: 'linux',
     isRoot: false,
@@ -59,6 +60,7 @@ const CAUSES: [FindingId, Partial<DoctorHost> & { files?: Record<string, string>
   ['node-untested', { versions: { node: '21.7.0', v8: '11' } }, { node: '21.7.0' }],
   ['electron', { versions: { node: '20.18.0', v8: '13', electron: '33.2.1' } }, { electron: '33.2.1' }],
   ['electron-old', { versions: { node: '18.0.0', v8: '11', electron: '32.9.0' } }, { wanted: 33 }],
+  ['page-sandbox-off', { versions: { node: '20.18.0', v8: '13', electron: '33.2.1' }, args: ['hartbox', '--no-sandbox'] }],
   ['v8-features', {}, { features: 'threads, SIMD, relaxed SIMD, memory64, tail calls' }],
   ['threads-missing', { features: () => noFeatures }],
   ['simd-missing', { features: () => noFeatures }],

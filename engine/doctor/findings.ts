@@ -32,6 +32,13 @@ export const FINDINGS = {
     text: 'Electron {electron} is older than {wanted}, the oldest that Hartbox runs on.',
     advice: 'Install the current Hartbox, which brings its own.',
   },
+  'page-sandbox-off': {
+    area: 'program',
+    severity: 'note',
+    text: "The app was started with --no-sandbox, as an AppImage does where programs may make no user namespaces: Chromium's sandbox is not between its pages and your files.",
+    advice:
+      'Install the .deb or the .rpm, or let programs make user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu).',
+  },
   'v8-features': { area: 'program', severity: 'ok', text: 'The JavaScript engine (V8 {v8}) has what machines use: {features}.' },
   'threads-missing': {
     area: 'program',

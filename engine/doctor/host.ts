@@ -28,6 +28,8 @@ export interface Graphics {
  */
 export interface DoctorHost {
   readonly versions: { node: string; v8: string; electron?: string | undefined };
+  /** Of this process. */
+  readonly args: readonly string[];
   /** Range of Nodes that Hartbox runs on, as in package.json. */
   readonly nodeRange: string;
   readonly platform: NodeJS.Platform;

@@ -44,6 +44,7 @@ export function nodeHost({
   const { node, v8, electron } = process.versions as NodeJS.ProcessVersions & { electron?: string };
   return {
     versions: { node, v8, electron },
+    args: process.argv,
     nodeRange: NODE_RANGE,
     platform: process.platform,
     isRoot: process.getuid?.() === 0,
