@@ -239,6 +239,18 @@ describe('legacy virtio-mmio', () => {
     expect(device.sections).toEqual([]);
   });
 
+  it('keeps the size of pages over a reset by the driver, which U-Boot writes before, until power-on', () => {
+    const driver = MockDriver.for(new EchoDevice(), undefined, { legacy: true });
+    driver.write('GuestPageSize', PAGE);
+    driver.write('QueueAlign', PAGE);
+    driver.write('Status', 0);
+    driver.write('QueuePFN', 0x80001);
+    expect(driver.transport).toMatchObject({ pageSize: PAGE, align: PAGE });
+    expect(driver.read('QueuePFN')).toBe(0x80001);
+    driver.transport.reset();
+    expect(driver.transport).toMatchObject({ pageSize: 1 });
+  });
+
   it('has none of the registers of version 2', () => {
     const driver = MockDriver.for(new EchoDevice(), undefined, { legacy: true });
     start(driver);

@@ -99,8 +99,9 @@ export class VirtioMmio extends VirtioTransport implements BoardDevice {
     return this.queue?.ready ? Math.floor(this.queue.descriptors / this.pageSize) : 0;
   }
 
-  protected override clear(): void {
-    super.clear();
+  /** A driver's own reset keeps both: U-Boot resets after it has written the size of pages (QEMU's virtio-mmio.c, virtio_mmio_soft_reset). */
+  override reset(): void {
+    super.reset();
     this.pageSize = 1;
     this.align = LEGACY_ALIGN;
   }

@@ -167,6 +167,11 @@ export abstract class VirtioTransport implements ManagedDevice {
    * reads non-zero until then, which is what drivers wait for (§2.1.2, §2.4).
    */
   reset(): void {
+    this.#restart();
+  }
+
+  /** The driver has written 0 to the status. */
+  #restart(): void {
     const before = this.status;
     this.clear();
     const done = this.device?.reset();
@@ -313,7 +318,7 @@ export abstract class VirtioTransport implements ManagedDevice {
 
   set status(value: number) {
     if (value === 0) {
-      this.reset();
+      this.#restart();
       return;
     }
     const before = this.#status;
