@@ -56,6 +56,16 @@ beforeEach(() => {
 });
 
 describe('ConsoleHub', () => {
+  it('asks a terminal that comes late nothing that the guest asked before, and anew what it asks now', async () => {
+    hub.attach(guest);
+    void guest.output(bytes('\x1b[6n$ '));
+    const port = new TestPort();
+    hub.connect(port);
+    void guest.output(bytes('\x1b[6n'));
+    await vi.waitFor(() => expect(port.text()).toBe('$ \x1b[6n'));
+    expect(hub.text).toBe('$ ');
+  });
+
   it('shows a window that connects late what was printed before', async () => {
     hub.attach(guest);
     void guest.output(bytes('boot\n'));

@@ -3,6 +3,7 @@ import type { Connection } from './channel';
 import { type ConsoleMessage, consoleMessageSchema } from './console-channel';
 import { CONSOLE_LIMITS, ConsoleSender } from './console-sender';
 import { LastBytes } from './last-bytes';
+import { withoutQueries } from './terminal-queries';
 
 /** Most bytes of past output that a window gets when it connects. */
 const HISTORY_BYTES = 256 * 1024;
@@ -52,7 +53,7 @@ export class ConsoleHub {
       if (this.viewers.has(viewer)) this.receive(viewer, data);
     });
     connection.on('close', () => this.drop(viewer));
-    void viewer.show(this.history.all());
+    void viewer.show(this.past);
     connection.start();
   }
 
@@ -65,7 +66,12 @@ export class ConsoleHub {
 
   /** What was written last. */
   get text(): string {
-    return new TextDecoder().decode(this.history.all());
+    return new TextDecoder().decode(this.past);
+  }
+
+  /** The same, for a terminal, which is not to answer it. */
+  private get past(): Uint8Array {
+    return withoutQueries(this.history.all());
   }
 
   private drop(viewer: Viewer): void {
