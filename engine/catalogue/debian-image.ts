@@ -5,6 +5,7 @@ import { resolveDependencies } from '../images/debian/dependencies';
 import { fromFirstMirror } from '../images/mirror';
 import { downloadPackages } from '../images/package-files';
 import type { DebianPackage } from '../images/packages';
+import { type StockFirmware, stockFirmware } from '../images/stock-firmware';
 import { readSuite } from '../images/suite';
 import { buildDebianDisk } from './debian-build';
 import { type DebianVariant, debianIdentity, debianRecipe } from './debian-recipe';
@@ -24,7 +25,12 @@ const SLOW: readonly (readonly [RegExp, number])[] = [
  * Debian trixie of the packages that the mirror has now. Undefined where those are the packages of the image `before`. See
  * buildDebianDisk(); throws also as readSuite() and downloadPackages() do.
  */
-export async function makeDebian(variant: DebianVariant, job: ImageJob, before: string | undefined): Promise<MadeImage | undefined> {
+export async function makeDebian(
+  variant: DebianVariant,
+  firmware: StockFirmware,
+  job: ImageJob,
+  before: string | undefined,
+): Promise<MadeImage | undefined> {
   const { dataDirectory, cache, folder, signal, keys, patience, mirror } = job;
   const recipe = debianRecipe(variant);
   job.report({ phase: 'index', done: 0, total: 0, share: 0 });
@@ -43,6 +49,8 @@ export async function makeDebian(variant: DebianVariant, job: ImageJob, before: 
     return false;
   });
   if (present) return undefined;
+  // What boxes of it start with: the first start needs no network then.
+  await stockFirmware(firmware, { dataDirectory, mirror, keys, patience, signal });
 
   const bytes = packages.reduce((sum, { size }) => sum + size, 0);
   const slowness = packages.map(({ name }) => slownessOf(name));

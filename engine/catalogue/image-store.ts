@@ -148,7 +148,7 @@ export class ImageStore {
         // What makes one brings a whole machine along. Who only lists them, as the app's main process does, need not load that.
         const made =
           entry.kind === 'debian'
-            ? await (await import('./debian-image')).makeDebian(entry.variant, job, before)
+            ? await (await import('./debian-image')).makeDebian(entry.variant, entry.box.firmware, job, before)
             : await (await import('./download-image')).fetchDownload(entry, job, before);
         if (made === undefined) {
           isNew = false;

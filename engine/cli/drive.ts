@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
 import { dataDirectory } from '../host/data-directory';
 import { VmError } from '../errors/vm-error';
-import { resizeDisk } from '../index';
+import { diskInfo, resizeDisk } from '../index';
 import { Library } from '../runner/library';
 import type { DriveConfig, DriveConfigInput } from '../settings/drive';
 import type { Command } from './command';
 import { DRIVE_ATTACH, DRIVE_DETACH, DRIVE_EJECT, DRIVE_INSERT, DRIVE_LIST, DRIVE_RESIZE } from './commands/drives';
 import { givenDrives } from './given-values';
-import { parseSize } from './quantities';
+import { formatBytes, parseSize } from './quantities';
 import { type NamedBox, namedBox, nothingMore, parseBoxCommand } from './running-box';
 import { formatTable } from './table';
 import { UsageError } from './usage-error';
@@ -53,7 +53,9 @@ class BoxDrives {
     switch (action) {
       case 'list':
         nothingMore('drive', args);
-        process.stdout.write(this.options.json ? `${JSON.stringify(drives, null, 2)}\n` : table(drives));
+        process.stdout.write(
+          this.options.json ? `${JSON.stringify(drives, null, 2)}\n` : table(drives, await Promise.all(drives.map(sizeOf))),
+        );
         break;
       case 'attach': {
         const [text] = take(args, 'file=FILE');
@@ -92,6 +94,7 @@ class BoxDrives {
         const size = parseSize('drive resize', text);
         if (this.box.client) await this.box.client.call('drive-resize', { id, size });
         else await resizeDisk(file, { size });
+        process.stderr.write(`${id} has ${formatBytes(size)} now.\n`);
         break;
       }
     }
@@ -109,7 +112,9 @@ class BoxDrives {
     await this.library.change(this.box.id, (set) => ({ ...set, drives: change(identified(set.drives ?? [])) }));
     const changed = await this.box.client?.call('reload-settings', {});
     if (changed?.restart.includes('drives'))
-      process.stderr.write('hartbox: the box runs, and has the change from its next start on: only SCSI drives come and go meanwhile.\n');
+      process.stderr.write(
+        'hartbox: the box runs, and has the change from its next start on: only SCSI drives come and go meanwhile, and only where it was started with scsi=on or such a drive.\n',
+      );
   }
 }
 
@@ -147,16 +152,21 @@ function isScsi({ interface: kind, media }: DriveConfig): boolean {
   return kind === undefined ? media === 'cdrom' : kind === 'scsi';
 }
 
-function table(drives: IdentifiedDrive[]): string {
+/** Bytes that the guest sees; undefined where the file cannot be read. */
+async function sizeOf({ file }: IdentifiedDrive): Promise<number | undefined> {
+  try {
+    return (await diskInfo(file)).size;
+  } catch {
+    return undefined;
+  }
+}
+
+function table(drives: IdentifiedDrive[], sizes: (number | undefined)[]): string {
   const kind = (drive: IdentifiedDrive): string => (drive.media === 'cdrom' ? 'CD-ROM' : isScsi(drive) ? 'SCSI disk' : 'virtio disk');
-  return formatTable([
-    ['ID', 'KIND', 'FORMAT', 'ACCESS', 'FILE'],
-    ...drives.map((drive) => [
-      drive.id,
-      kind(drive),
-      drive.format,
-      drive.readonly || drive.media === 'cdrom' ? 'read' : 'write',
-      drive.file,
-    ]),
-  ]);
+  const rows = drives.map((drive, at) => {
+    const size = sizes[at];
+    const access = drive.readonly || drive.media === 'cdrom' ? 'read' : 'write';
+    return [drive.id, kind(drive), size === undefined ? '' : formatBytes(size), drive.format, access, drive.file];
+  });
+  return formatTable([['ID', 'KIND', 'SIZE', 'FORMAT', 'ACCESS', 'FILE'], ...rows], [2]);
 }

@@ -18,8 +18,10 @@ function helpOn(topic: string, isMarkdown: boolean): string {
   if (topic === '') return isMarkdown ? reference() : overview();
   if (topic === 'options') return isMarkdown ? settingsMarkdown() : settingsHelp();
   const command = COMMANDS.find(({ name }) => name === topic);
-  if (command) return isMarkdown ? commandMarkdown(command) : commandHelp(command);
   const option = OPTIONS.find((one) => one.key === topic) ?? OPTIONS.find((one) => commandLineName(one) === topic.replace(/^--/, ''));
+  if (command && isMarkdown) return commandMarkdown(command);
+  // A few are both, as network is: who asks for one cannot say which.
+  if (command) return option ? `${commandHelp(command)}\nThe setting of this name. ${settingHelp(option)}` : commandHelp(command);
   if (option) return settingHelp(option);
   const near = nearest(topic, [...COMMANDS.map(({ name }) => name), ...OPTIONS.map(({ key }) => key)]);
   throw new UsageError(`There is no command and no setting '${topic}'${near === undefined ? '.' : `; did you mean ${near}?`}`, 'help');

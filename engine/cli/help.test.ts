@@ -24,6 +24,19 @@ describe('the help', () => {
     },
   );
 
+  it.each([
+    ['network', 'Usage: hartbox network', 'network: '],
+    ['clipboard', 'Usage: hartbox clipboard', 'clipboard: '],
+  ])('of %s, which is a command and a setting, has both', async (topic, ...parts) => {
+    const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    try {
+      expect(await dispatch(['help', topic])).toBe(0);
+      for (const part of parts) expect(write.mock.calls.join('')).toContain(part);
+    } finally {
+      write.mockRestore();
+    }
+  });
+
   it('has no line that is too long', () => {
     const texts = [overview(), settingsHelp(), ...COMMANDS.map(commandHelp), ...OPTIONS.map(settingHelp)];
     for (const line of texts.flatMap(lines)) expect(line.length, line).toBeLessThanOrEqual(100);

@@ -2,9 +2,9 @@ import type { WriteStream } from 'node:tty';
 import type { SetupProgress } from '../images/default-guest';
 
 const PHASES: Record<SetupProgress['phase'], string> = {
-  wait: 'Waiting for another process that prepares the default guest',
-  index: 'Looking up the packages of the default guest',
-  download: 'Downloading the default guest',
+  wait: 'Waiting for another process that fetches what the box starts from',
+  index: 'Looking up the packages that the box starts from',
+  download: 'Downloading what the box starts from',
   unpack: 'Unpacking it',
   build: 'Building its initramfs',
 };

@@ -169,7 +169,8 @@ describe('a box that another process runs', () => {
       'until [ -e /dev/sda ]; do sleep 0.1; done; dd if=/dev/sda bs=7 count=1 2>/dev/null; echo; echo read-$((1 + 1))\n',
     );
     await host.says(/Hartbox\nread-2/);
-    expect(await hartbox(['drive', 'resize', BOX, 'data', '2M'], { env })).toMatchObject({ code: 0 });
+    expect(await hartbox(['drive', 'resize', BOX, 'data', '2M'], { env })).toMatchObject({ code: 0, stderr: 'data has 2 MiB now.\n' });
+    expect((await hartbox(['drive', 'list', BOX], { env })).stdout).toMatch(/data +SCSI disk +2 MiB /);
     expect(statSync(disk).size).toBe(2 * MiB);
     expect(await hartbox(['drive', 'insert', BOX, 'drive0', other], { env })).toMatchObject({ code: 0, stderr: '' });
     expect(await hartbox(['drive', 'eject', BOX, 'drive0'], { env })).toMatchObject({ code: 0, stderr: '' });

@@ -65,6 +65,7 @@ describe('a command line of QEMU', () => {
     ['-m 1G', 1024],
     ['-m size=64M', 64],
     ['-m 0.5G', 512],
+    ['-m 1.9G', 1946],
     ['-m 131072K', 128],
   ])('reads sizes: %s', (options, megabytes) => {
     expect(plan(`${KERNEL} ${options}`).config.memory).toBe(megabytes << 20);

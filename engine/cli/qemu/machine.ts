@@ -80,9 +80,10 @@ function memoryOf({ memory }: Wanted): number {
   const size = memory.takeSize('size', 'M') ?? MEMORY;
   for (const name of memory.ignore('slots', 'maxmem')) throw memory.wrong(`memory cannot be plugged in on this board: leave ${name} out`);
   memory.end('-m');
-  if (size % MiB !== 0 || size < 16 * MiB || size > 3840 * MiB)
-    throw memory.wrong('a machine has 16M to 3840M of memory here, in whole megabytes');
-  return size;
+  // QEMU takes any size, rounded up to a page.
+  const whole = Math.ceil(size / MiB) * MiB;
+  if (whole < 16 * MiB || whole > 3840 * MiB) throw memory.wrong('a machine has 16M to 3840M of memory here');
+  return whole;
 }
 
 /** How many harts a topology has, as QEMU counts: cores are what is not said. */
