@@ -75,6 +75,7 @@ export function createImageBox(
     ...(bus !== 'mmio' && { bus }),
     ...(sound && { sound }),
     ...(clipboard && { clipboard }),
+    ...(seed.user !== undefined && { sshUser: seed.user }),
   };
   const isDisc = image.file === 'disc.iso';
   // Published images are as small as can be, and grow into their disk when they start.

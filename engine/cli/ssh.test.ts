@@ -21,13 +21,13 @@ async function serverThatSays(text: string, ends = false): Promise<number> {
 }
 
 describe('what hartbox ssh and cp are told', () => {
-  it('is a box, as root unless somebody else is named', () => {
-    expect(accountOf('Debian')).toEqual({ user: 'root', box: 'Debian' });
+  it('is a box, as its own user unless somebody is named', () => {
+    expect(accountOf('Debian')).toEqual({ box: 'Debian' });
     expect(accountOf('me@My box')).toEqual({ user: 'me', box: 'My box' });
   });
 
   it('is a place in a box, or a file of this computer', () => {
-    expect(placeOf('Debian:/etc/hosts')).toEqual({ path: '/etc/hosts', account: { user: 'root', box: 'Debian' } });
+    expect(placeOf('Debian:/etc/hosts')).toEqual({ path: '/etc/hosts', account: { box: 'Debian' } });
     expect(placeOf('me@My box:')).toEqual({ path: '', account: { user: 'me', box: 'My box' } });
     for (const path of ['notes.txt', './a:b', '/a:b', 'C:\\notes.txt', 'C:/notes.txt', 'folder/a:b'])
       expect(placeOf(path)).toEqual({ path });

@@ -15,9 +15,9 @@ import { UsageError } from './usage-error';
 const GREETING_MS = 20_000;
 const LOOPBACK = '127.0.0.1';
 
-/** Whom to ask for: `root@Debian`. */
+/** Whom to ask for: `root@Debian`; without a name whom the box's setting says. */
 interface Account {
-  user: string;
+  user?: string;
   box: string;
 }
 
@@ -27,8 +27,8 @@ export async function ssh(args: string[]): Promise<number> {
   const [to, ...command] = names;
   if (to === undefined) throw new UsageError('Which box? Name one of those that hartbox list shows.', 'ssh');
   const { user, box } = accountOf(to);
-  const { port, options } = await reach(box, guestPort('ssh', values.port), values.option);
-  return handOver('ssh', [...options, '-p', `${port}`, '-l', user, LOOPBACK, ...command]);
+  const { port, options, usual } = await reach(box, guestPort('ssh', values.port), values);
+  return handOver('ssh', [...options, '-p', `${port}`, '-l', user ?? usual, LOOPBACK, ...command]);
 }
 
 /** `hartbox cp`: the system's own scp, to and from a box that runs. */
@@ -42,10 +42,10 @@ export async function copy(args: string[]): Promise<number> {
   const other = remote.find(({ box }) => box !== first.box);
   if (other)
     throw new UsageError(`Files go between this computer and one box, not from ${first.box} to ${other.box}: take two steps.`, 'cp');
-  const { port, options } = await reach(first.box, guestPort('cp', values.port), values.option);
+  const { port, options, usual } = await reach(first.box, guestPort('cp', values.port), values);
   // What scp takes for the name of a host is none with a slash before the colon.
   const local = (path: string): string => (isAbsolute(path) || path.startsWith('.') ? path : `./${path}`);
-  const paths = places.map(({ account, path }) => (account ? `${account.user}@${LOOPBACK}:${path}` : local(path)));
+  const paths = places.map(({ account, path }) => (account ? `${account.user ?? usual}@${LOOPBACK}:${path}` : local(path)));
   return handOver('scp', [
     ...options,
     ...(values.recursive ? ['-r'] : []),
@@ -59,8 +59,8 @@ export async function copy(args: string[]): Promise<number> {
 
 /** `BOX` or `USER@BOX`. */
 export function accountOf(text: string): Account {
-  const [, user = 'root', box = text] = /^([^@]+)@(.+)$/s.exec(text) ?? [];
-  return { user, box };
+  const [, user, box = text] = /^([^@]+)@(.+)$/s.exec(text) ?? [];
+  return { ...(user !== undefined && { user }), box };
 }
 
 /** `BOX:PATH`, `USER@BOX:PATH`, or a path of this computer: one with a slash before the colon, or a letter alone, as Windows names disks. */
@@ -75,8 +75,15 @@ function guestPort(command: string, text = '22'): number {
   throw new UsageError(`--port expects a number from 1 to 65535, not '${text}'.`, command);
 }
 
-/** A port of this computer behind which the guest's server answers, and the options by which ssh and scp know it. Throws VmError. */
-async function reach(box: string, guest: number, more: readonly string[] = []): Promise<{ port: number; options: string[] }> {
+/**
+ * A port of this computer behind which the guest's server answers, the options by which ssh and scp know it, and whom the box's setting
+ * names. Throws VmError.
+ */
+async function reach(
+  box: string,
+  guest: number,
+  { option: more = [], identity }: { option?: readonly string[]; identity?: string },
+): Promise<{ port: number; options: string[]; usual: string }> {
   const { id, client } = await runningBox(box);
   let port: number;
   try {
@@ -92,7 +99,9 @@ async function reach(box: string, guest: number, more: readonly string[] = []): 
     client.close();
   }
   await greeting(port, id, guest);
-  const keys = join(new Library(dataDirectory()).folder(id), 'known_hosts');
+  const library = new Library(dataDirectory());
+  const keys = join(library.folder(id), 'known_hosts');
+  const { values } = await library.settings(id);
   const settings = [
     // A box is who it is by its folder, whatever port it has today. Quoted, as names of folders may have spaces; % begins a variable.
     `UserKnownHostsFile="${keys.replaceAll('%', '%%')}"`,
@@ -104,7 +113,8 @@ async function reach(box: string, guest: number, more: readonly string[] = []): 
     'StrictHostKeyChecking=accept-new',
   ];
   // The first that says something of a thing counts.
-  return { port, options: [...more, ...settings].flatMap((setting) => ['-o', setting]) };
+  const options = [...more, ...settings].flatMap((setting) => ['-o', setting]);
+  return { port, options: identity === undefined ? options : ['-i', identity, ...options], usual: values.sshUser };
 }
 
 /** Wait until a server says that it speaks SSH: ssh itself would only say that a connection was closed. Throws VmError 'Guest'. */

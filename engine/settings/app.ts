@@ -51,6 +51,21 @@ export const appSchema = z.strictObject({
     kind: 'lines',
     effect: 'live',
   }),
+  sshUser: option(
+    z
+      .string()
+      .regex(/^[a-z_][a-z0-9_.-]{0,31}$/, 'expected is the name of an account')
+      .default('root'),
+    {
+      label: 'SSH user',
+      help: 'whom hartbox ssh and hartbox cp are in the guest, unless they are told another',
+      page: 'network',
+      kind: 'text',
+      effect: 'live',
+      advanced: true,
+      cli: { value: 'NAME' },
+    },
+  ),
   autostart: option(z.boolean().default(false), {
     label: 'Start with Hartbox',
     help: 'start the box when the app starts',

@@ -215,6 +215,7 @@ export const SETTING_SAMPLES: Readonly<Record<keyof BoxValues, SettingSamples>> 
     bad: [['x'.repeat(33)], [Array.from({ length: 17 }, (_, i) => `t${i}`).join(',')]],
   },
   notes: { good: [good('two\nlines'), good('')], bad: [['x'.repeat(10_001)]] },
+  sshUser: { good: [good('alice'), good('_svc-1.x')], bad: [['-oProxyCommand=x'], [''], ['a b'], ['Ann']] },
   autostart: SWITCH,
   bell: { good: choices('none', 'visual', 'sound'), bad: [['gong']] },
   volume: { good: [good('40', 40), good('0', 0)], bad: [['101'], ['-1'], ['loud']] },

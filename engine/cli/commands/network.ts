@@ -101,13 +101,21 @@ const SSH_PORT = { type: 'value', value: 'PORT', help: 'where the server in the 
 
 const SSH_OPTION = { type: 'value', short: 'o', multiple: true, value: 'NAME=VALUE', help: 'an option of ssh_config(5)' } as const;
 
+const SSH_IDENTITY = {
+  type: 'value',
+  short: 'i',
+  value: 'FILE',
+  help: 'the private key to show, if it is not one of those that ssh takes by itself',
+  isFile: true,
+} as const;
+
 export const SSH = command({
   name: 'ssh',
   summary: 'a shell or a command in a box that runs, where an SSH server runs in it',
   usage: ['[OPTIONS] [USER@]BOX [COMMAND…]'],
   about:
-    "It is this computer's own ssh that does it, by a port that leads into the box and is made where there is none. The keys by which the box is known stay in its folder. Without USER it is root.",
-  options: { port: SSH_PORT, option: SSH_OPTION },
+    "It is this computer's own ssh that does it, by a port that leads into the box and is made where there is none. The keys by which the box is known stay in its folder. Without USER it is whom the box's setting --ssh-user names: the user that it was made with, else root.",
+  options: { port: SSH_PORT, identity: SSH_IDENTITY, option: SSH_OPTION },
   arguments: ['box', 'word'],
   endsAtFirst: true,
 });
@@ -119,6 +127,7 @@ export const COPY = command({
   about: "It is this computer's own scp that does it; see hartbox ssh. A file whose name has a colon is written with its folder: ./a:b",
   options: {
     port: SSH_PORT,
+    identity: SSH_IDENTITY,
     option: SSH_OPTION,
     recursive: { type: 'flag', short: 'r', help: 'folders with all that is in them' },
     legacy: { type: 'flag', help: 'by the old protocol of scp, for servers that have no SFTP' },
