@@ -38,6 +38,8 @@
 #define HBAI_PIECES 500
 /* Requests of one program that are not read yet. */
 #define HBAI_PENDING 16
+/* A program's last request is used again, unless it is larger. */
+#define HBAI_SPARE (8 << 20)
 
 struct hbai {
 	struct kref users;
@@ -62,7 +64,8 @@ struct hbai_piece {
 struct hbai_memory {
 	struct hbai_piece *pieces;
 	unsigned int count;
-	size_t length;
+	/* Bytes of the pieces, and those in use. */
+	size_t size, length;
 };
 
 struct hbai_client {
@@ -75,6 +78,8 @@ struct hbai_client {
 	struct list_head answers;
 	/* Requests that are not read yet. */
 	unsigned int pending;
+	/* Its memory has been this program's alone. */
+	struct hbai_request *spare;
 	bool closed;
 	/* What is being written. */
 	u8 header[HBAI_HEADER];
@@ -103,7 +108,7 @@ static void hbai_free_memory(struct hbai_memory *memory)
 	memset(memory, 0, sizeof(*memory));
 }
 
-static int hbai_allocate(struct hbai_memory *memory, size_t length)
+static int hbai_allocate(struct hbai_memory *memory, size_t length, gfp_t zero)
 {
 	unsigned int order = min_t(unsigned int, HBAI_ORDER, get_order(length));
 	size_t left = length;
@@ -116,8 +121,7 @@ static int hbai_allocate(struct hbai_memory *memory, size_t length)
 		struct hbai_piece *piece = &memory->pieces[memory->count];
 
 		order = min_t(unsigned int, order, get_order(left));
-		/* The host writes the answer; nothing of others is to be seen where it does not. */
-		piece->pages = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | (order ? __GFP_NORETRY : 0), order);
+		piece->pages = alloc_pages(GFP_KERNEL | zero | __GFP_NOWARN | (order ? __GFP_NORETRY : 0), order);
 		if (!piece->pages) {
 			if (order == 0)
 				break;
@@ -126,6 +130,7 @@ static int hbai_allocate(struct hbai_memory *memory, size_t length)
 		}
 		piece->order = order;
 		memory->count++;
+		memory->size += PAGE_SIZE << order;
 		left -= min_t(size_t, left, PAGE_SIZE << order);
 	}
 	if (left == 0)
@@ -157,11 +162,14 @@ static void hbai_scatter(const struct hbai_memory *memory, struct scatterlist *l
 	size_t left = memory->length;
 	unsigned int i;
 
-	for (i = 0; i < memory->count; i++) {
+	sg_init_table(list, memory->count);
+	for (i = 0; left > 0; i++) {
 		size_t size = min_t(size_t, left, PAGE_SIZE << memory->pieces[i].order);
 
 		sg_set_page(&list[i], memory->pieces[i].pages, size, 0);
 		left -= size;
+		if (left == 0)
+			sg_mark_end(&list[i]);
 	}
 }
 
@@ -194,16 +202,52 @@ static void hbai_free_request(struct hbai_request *request)
 	kfree(request);
 }
 
+/* The program's last request, if it has room enough. What its answer does not write over is what the program has read before. */
+static struct hbai_request *hbai_use_again(struct hbai_client *client, size_t length, size_t room)
+{
+	struct hbai_request *request;
+
+	spin_lock_irq(&client->ai->lock);
+	request = client->spare;
+	client->spare = NULL;
+	spin_unlock_irq(&client->ai->lock);
+	if (!request)
+		return NULL;
+	if (request->message.size < length || request->answer.size < room) {
+		hbai_free_request(request);
+		return NULL;
+	}
+	request->message.length = length;
+	request->answer.length = room;
+	request->read = 0;
+	return request;
+}
+
+/* An answer has been read. */
+static void hbai_keep_request(struct hbai_client *client, struct hbai_request *request)
+{
+	if (request->message.size + request->answer.size <= HBAI_SPARE) {
+		spin_lock_irq(&client->ai->lock);
+		swap(client->spare, request);
+		spin_unlock_irq(&client->ai->lock);
+	}
+	hbai_free_request(request);
+}
+
 static struct hbai_request *hbai_make_request(struct hbai_client *client, size_t length, size_t room)
 {
-	struct hbai_request *request = kzalloc(sizeof(*request), GFP_KERNEL);
+	struct hbai_request *request = hbai_use_again(client, length, room);
 
+	if (request)
+		return request;
+	request = kzalloc(sizeof(*request), GFP_KERNEL);
 	if (!request)
 		return NULL;
 	kref_get(&client->users);
 	request->client = client;
 	request->prefix[0] = cpu_to_le32(client->number);
-	if (hbai_allocate(&request->message, length) || hbai_allocate(&request->answer, room)) {
+	/* The host writes the answer; nothing of others is to be seen where it does not. */
+	if (hbai_allocate(&request->message, length, 0) || hbai_allocate(&request->answer, room, __GFP_ZERO)) {
 		hbai_free_request(request);
 		return NULL;
 	}
@@ -224,9 +268,7 @@ static int hbai_submit(struct hbai *ai, struct hbai_request *request)
 		goto free;
 	}
 	sg_init_one(&prefix, request->prefix, sizeof(request->prefix));
-	sg_init_table(out, request->message.count);
 	hbai_scatter(&request->message, out);
-	sg_init_table(in, request->answer.count);
 	hbai_scatter(&request->answer, in);
 	lists[0] = &prefix;
 	lists[1] = out;
@@ -330,6 +372,7 @@ static int hbai_release(struct inode *inode, struct file *file)
 	int error;
 
 	hbai_free_request(client->request);
+	hbai_free_request(client->spare);
 	spin_lock_irq(&ai->lock);
 	client->closed = true;
 	list_splice_init(&client->answers, &answers);
@@ -496,7 +539,7 @@ static ssize_t hbai_read(struct file *file, char __user *data, size_t length, lo
 		list_del(&request->list);
 		client->pending--;
 		spin_unlock_irq(&ai->lock);
-		hbai_free_request(request);
+		hbai_keep_request(client, request);
 		wake_up(&client->wait);
 	}
 out:
