@@ -230,3 +230,11 @@ describe('boxes', () => {
     await expect(dispatch(['clone', id, ''])).rejects.toThrow("name: expected text of 1 to 64 characters, not ''.");
   });
 });
+
+it('create says so where another box has the same name already', async () => {
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  await make('Work');
+  expect(write).not.toHaveBeenCalled();
+  await make('work');
+  expect(write.mock.calls.join('')).toBe('hartbox: another box is called work too: they are work and work-2 to commands.\n');
+});

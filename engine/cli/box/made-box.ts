@@ -5,5 +5,12 @@ export async function sayMade(library: Library, id: string, isJson: boolean): Pr
   const { values } = await library.settings(id);
   if (isJson) process.stdout.write(`${JSON.stringify({ id, values }, null, 2)}\n`);
   else process.stdout.write(`The box ${values.name} (${id}) is made. To start it: hartbox run ${id}\n`);
+  const others = (await library.list()).filter(
+    (one) => one.id !== id && !one.error && one.values.name.toLowerCase() === values.name.toLowerCase(),
+  );
+  if (others.length > 0)
+    process.stderr.write(
+      `hartbox: another box is called ${values.name} too: they are ${[...others.map((one) => one.id), id].join(' and ')} to commands.\n`,
+    );
   return 0;
 }
