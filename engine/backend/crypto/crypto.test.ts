@@ -203,4 +203,33 @@ describe('RSA', () => {
     const large = Buffer.concat([hex('3082020b0282020200'), new Uint8Array(513).fill(0xff), hex('0203010001')]);
     expect(() => bare(large, false)).toThrow(/4104 bits/);
   });
+
+  /** RSAPrivateKey: each number has so many bytes that are not 0. */
+  const madeUp = (...sizes: number[]): Buffer => {
+    const item = (tag: number, bytes: Buffer): Buffer => {
+      const head = Buffer.from([tag, 0x82, 0, 0]);
+      head.writeUInt16BE(bytes.length, 2);
+      return Buffer.concat([head, bytes]);
+    };
+    const number = (size: number): Buffer => item(2, size === 0 ? Buffer.alloc(1) : Buffer.alloc(size, 0x7b));
+    return item(0x30, Buffer.concat([hex('020100'), ...sizes.map(number)]));
+  };
+
+  it.each([
+    ['primes that are longer than the modulus', [512, 3, 500, 1500, 1500, 1500, 1500, 500]],
+    ['one prime that is', [512, 3, 400, 3000, 64, 3000, 64, 64]],
+    ['an exponent that is', [512, 3, 6000, 256, 256, 256, 256, 256]],
+    ['primes that are 0, of which it says nothing', [512, 3, 0, 0, 0, 0, 0, 0]],
+    ['a public exponent of its size', [512, 512, 512, 256, 256, 256, 256, 256]],
+    ['unequal halves', [512, 3, 512, 480, 32, 480, 32, 32]],
+  ])('takes no private key with %s, at which the library may work for seconds', (_, sizes) => {
+    expect(() => bare(madeUp(...sizes), true)).toThrow(expect.objectContaining({ failure: 'wrong' }));
+  });
+
+  it('works at none of the keys that it takes for long', () => {
+    const rsa = padded(madeUp(512, 3, 512, 256, 256, 256, 256, 256), true);
+    const begun = performance.now();
+    rsa.sign(new Uint8Array(20));
+    expect(performance.now() - begun).toBeLessThan(1000);
+  });
 });
