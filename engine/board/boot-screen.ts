@@ -1,5 +1,6 @@
 import type { DeviceTreeNode } from '../bus/device-tree';
 import { type MemoryFormat, MemoryPicture, type PictureLayout, bytesPerPixel, pictureBytes } from '../gpu/memory-picture';
+import { isShowable } from '../gpu/picture';
 import type { Scanout } from '../gpu/scanout';
 import type { GuestMemory } from '../memory/guest-memory';
 import { FRAMEBUFFER_BASE } from './board-map';
@@ -9,9 +10,6 @@ export const RAMFB_FILE = 'etc/ramfb';
 export const RAMFB_BYTES = 28;
 
 const SIDE_MIN = 16;
-const SIDE_MAX = 8192;
-/** Who looks keeps a copy of all pixels. */
-const PIXELS_MAX = 1 << 24;
 
 /** Linux's drm_fourcc.h; as QEMU's, and with red and blue exchanged. */
 const FORMATS: ReadonlyMap<string, MemoryFormat> = new Map<string, MemoryFormat>([
@@ -37,8 +35,7 @@ export function readRamfb(bytes: Uint8Array): (PictureLayout & { address: number
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const format = FORMATS.get(String.fromCharCode(...[11, 10, 9, 8].map((at) => bytes[at])));
   const [width, height, given] = [view.getUint32(16), view.getUint32(20), view.getUint32(24)];
-  if (!format || width < SIDE_MIN || height < SIDE_MIN || width > SIDE_MAX || height > SIDE_MAX || width * height > PIXELS_MAX)
-    return undefined;
+  if (!format || width < SIDE_MIN || height < SIDE_MIN || !isShowable({ width, height })) return undefined;
   const least = width * bytesPerPixel(format);
   const stride = given || least;
   if (stride < least) return undefined;

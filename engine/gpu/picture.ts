@@ -7,7 +7,16 @@ export interface PartOf {
   readonly height: number;
 }
 
-/** Something to look at, wherever its pixels are. */
+/** Who looks at a picture keeps a copy of all its pixels: guests show none that is larger. It is what the largest screen that they are asked for has. */
+const SIDE_MAX = 8192;
+const PIXELS_MAX = 1 << 24;
+
+/** Whether a picture of that size can be shown. */
+export function isShowable({ width, height }: { width: number; height: number }): boolean {
+  return width > 0 && height > 0 && width <= SIDE_MAX && height <= SIDE_MAX && width * height <= PIXELS_MAX;
+}
+
+/** Something to look at, wherever its pixels are; of a size that is showable. */
 export interface Picture {
   /** Pixels. */
   readonly width: number;

@@ -212,6 +212,29 @@ describe('VirtioGpu', () => {
     expect(device.status.kind).toBe('Running');
   });
 
+  it('shows no picture that is too large for who looks, however little of it the guest has', async () => {
+    const { screen, ask } = setUp({ memoryBytes: 128 * MiB });
+    // 1 TiB without a page.
+    expect(await ask(CREATE_BLOB, 1, 1, 0, 0, 0, 0, 0, 0x100)).toBe(OK);
+    const show = (width: number, height: number): Promise<number> =>
+      ask(SCANOUT_BLOB, 0, 0, width, height, 0, 1, width, height, XRGB, 0, 4 * width, 0, 0, 0, 0, 0, 0, 0);
+    for (const [width, height] of [
+      [200_000, 200_000],
+      [4096, 4097],
+      [8193, 1],
+      [1, 8193],
+      [0x3fff_ffff, 1],
+    ])
+      expect(await show(width, height), `${width} × ${height}`).toBe(BAD);
+    expect(screen.size).toBeUndefined();
+    expect(await show(4096, 4096)).toBe(OK);
+    // Of a picture that is larger, a part.
+    expect(await ask(CREATE, 2, XRGB, 8192, 4096)).toBe(OK);
+    expect(await ask(SET_SCANOUT, 0, 0, 8192, 4096, 0, 2)).toBe(BAD);
+    expect(await ask(SET_SCANOUT, 4096, 0, 4096, 4096, 0, 2)).toBe(OK);
+    expect(screen.size).toEqual({ width: 4096, height: 4096 });
+  });
+
   it('bounds how many resources and pieces of memory there are', async () => {
     const { ask, send } = setUp();
     const attach = async (id: number): Promise<number> => {
@@ -329,7 +352,9 @@ describe('VirtioGpu', () => {
     expect(screen.cursor).toBe(before);
     // Of a blob.
     await ask(CREATE_BLOB, 2, 1, 0, 1, 0, 0, 16384, 0, ...entry(PIXELS, 16384));
-    await send(gpuRequest(UPDATE_CURSOR, 0, 1, 1, 0, 2, 0, 0, 0), 0, 1);
+    await send(gpuRequest(UPDATE_CURSOR, 0, 1, 1, 0, 2, 0xffffffff, 70_000, 0), 0, 1);
+    // It points with one of its pixels.
+    expect(screen.cursor).toMatchObject({ hotX: 63, hotY: 63 });
     expect([...screen.cursor!.pixels.subarray(260, 264)]).toEqual([128, 64, 32, 128]);
     await send(gpuRequest(UPDATE_CURSOR, 0, 1, 1, 0, 0, 0, 0, 0), 0, 1);
     expect(screen.cursor).toBeUndefined();

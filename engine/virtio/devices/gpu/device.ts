@@ -87,8 +87,14 @@ const cursorSchema = z.strictObject({
   width: z.int().min(1).max(CURSOR_SIDE),
   height: z.int().min(1).max(CURSOR_SIDE),
   pixels: bytesSchema,
-  hotX: unsigned(32),
-  hotY: unsigned(32),
+  hotX: z
+    .int()
+    .min(0)
+    .max(CURSOR_SIDE - 1),
+  hotY: z
+    .int()
+    .min(0)
+    .max(CURSOR_SIDE - 1),
   x: z.int32(),
   y: z.int32(),
 });
@@ -430,8 +436,9 @@ function pictureOf({ resource, part, layout }: Shown): ImagePicture | BlobPictur
   return new BlobPicture(resource, part, layout);
 }
 
-/** What the pointer looks like now. A cursor has 64×64 pixels; of a blob it is told nothing but that. */
-function cursorOf(resource: Resource, hotX: number, hotY: number): ScreenCursor {
+/** What the pointer looks like now. A cursor has 64×64 pixels, of which one points; of a blob it is told nothing but that. */
+function cursorOf(resource: Resource, atX: number, atY: number): ScreenCursor {
+  const [hotX, hotY] = [Math.min(atX, CURSOR_SIDE - 1), Math.min(atY, CURSOR_SIDE - 1)];
   if (resource.kind === 'image') {
     const [width, height] = [Math.min(resource.width, CURSOR_SIDE), Math.min(resource.height, CURSOR_SIDE)];
     return { width, height, hotX, hotY, pixels: toStraight(FORMATS.get(resource.format)!, topLeft(resource, width, height)) };

@@ -2,7 +2,7 @@ import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
 import { loadBytes, saveBytes, unsigned } from '../../../bus/device-state';
 import { addressSchema } from '../../queue';
-import { type PartOf, type Picture, type PixelFormat, toOpaque } from '../../../gpu/picture';
+import { isShowable, type PartOf, type Picture, type PixelFormat, toOpaque } from '../../../gpu/picture';
 import type { Rectangle } from '../../../gpu/scanout';
 import type { GuestMemory } from '../../../memory/guest-memory';
 import { Backing, type BackingEntry } from './backing';
@@ -229,7 +229,7 @@ export class ImagePicture implements Picture {
     private readonly image: ImageResource,
     private readonly part: Rectangle,
   ) {
-    if (!isInside(part, image.width, image.height)) throw new Refusal(RESPONSE.ERR_INVALID_PARAMETER);
+    if (!isInside(part, image.width, image.height) || !isShowable(part)) throw new Refusal(RESPONSE.ERR_INVALID_PARAMETER);
     this.width = part.width;
     this.height = part.height;
     this.within = { of: image, x: part.x, y: part.y, width: image.width, height: image.height };
@@ -255,7 +255,7 @@ export class BlobPicture implements Picture {
     private readonly layout: BlobLayout,
   ) {
     const { width, height, stride, offset, format } = layout;
-    if (!isInside(part, width, height)) throw new Refusal(RESPONSE.ERR_INVALID_PARAMETER);
+    if (!isInside(part, width, height) || !isShowable(part)) throw new Refusal(RESPONSE.ERR_INVALID_PARAMETER);
     if (stride < width * PIXEL_BYTES || offset + stride * (height - 1) + width * PIXEL_BYTES > blob.size)
       throw new Refusal(RESPONSE.ERR_INVALID_PARAMETER);
     this.width = part.width;
