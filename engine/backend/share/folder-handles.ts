@@ -1,10 +1,11 @@
 import type { BigIntStats } from 'node:fs';
+import { guestDescriptors } from '../../host/guest-descriptors';
 import { close, type HostPath, fstat, lstat, openFolderPlace, pathIn } from './host-files';
 import { refusal } from './linux-errors';
 import { keyOf, type NodePlace, type ShareNode } from './share-node';
 
-/** Descriptors of folders that are kept open. */
-const OPEN_MAX = 512;
+/** Descriptors of folders that are kept open: of few that guests may have a quarter, so that files have the rest. */
+const OPEN_MAX = Math.min(512, Math.floor(guestDescriptors.most / 4));
 /** How deep folders may lie: each on the way has to stay open. */
 const DEPTH_MAX = 256;
 /** Milliseconds after which it is looked again whether a folder still lies where it was: somebody may have moved it out of the share. */
@@ -105,11 +106,11 @@ export class FolderHandles {
   /** Nobody knows the folder any more. */
   forget(node: ShareNode): void {
     const handle = this.#handles.get(node);
-    if (handle) this.#drop(node, handle);
+    if (handle) void this.#drop(node, handle);
   }
 
   async close(): Promise<void> {
-    for (const [node, handle] of this.#handles) this.#drop(node, handle);
+    await Promise.all([...this.#handles].map(([node, handle]) => this.#drop(node, handle)));
     await close(this.#root.fd);
   }
 
@@ -167,7 +168,7 @@ export class FolderHandles {
         }
         return;
       }
-      const fd = await openFolderPlace(pathIn(above.fd, name));
+      const fd = await this.#openPlace(pathIn(above.fd, name), node);
       try {
         mustBe(node, await fstat(fd));
       } catch (error) {
@@ -194,17 +195,40 @@ export class FolderHandles {
     if (--handle.users === 0 && handle.isGone) void close(handle.fd);
   }
 
-  #evict(newest: ShareNode): void {
-    for (const [node, handle] of this.#handles) {
-      if (this.#handles.size <= OPEN_MAX) return;
-      if (handle.users === 0 && node !== newest) this.#drop(node, handle);
+  /** Where there are no descriptors left, others of folders are closed for it. */
+  async #openPlace(path: HostPath, node: ShareNode): Promise<number> {
+    for (;;) {
+      try {
+        return await openFolderPlace(path);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if ((code !== 'ENFILE' && code !== 'EMFILE') || !(await this.#dropUnused(node))) throw error;
+      }
     }
   }
 
-  #drop(node: ShareNode, handle: Handle): void {
+  #evict(newest: ShareNode): void {
+    while (this.#handles.size > OPEN_MAX) {
+      const closed = this.#dropUnused(newest);
+      if (!closed) return;
+    }
+  }
+
+  /** Closes the folder that was not used for the longest time, and is not on the way to one that is about to be. Undefined where there is none. */
+  #dropUnused(wanted: ShareNode): Promise<true> | undefined {
+    const way = new Set<ShareNode>();
+    for (let at: ShareNode | undefined = wanted; at && !way.has(at); at = at.places.at(0)?.parent) way.add(at);
+    for (const [node, handle] of this.#handles) {
+      if (handle.users > 0 || way.has(node)) continue;
+      return this.#drop(node, handle).then(() => true);
+    }
+    return undefined;
+  }
+
+  async #drop(node: ShareNode, handle: Handle): Promise<void> {
     this.#handles.delete(node);
     handle.isGone = true;
-    if (handle.users === 0) void close(handle.fd);
+    if (handle.users === 0) await close(handle.fd);
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Dir, type OpenDirOptions, opendir } from 'node:fs';
 import { promisify } from 'node:util';
+import { give, taking } from './host-files';
 import { refusal } from './linux-errors';
 
 /** Characters in the names of all listings of a share. */
@@ -26,7 +27,7 @@ export class FolderListing {
   async load(path: string): Promise<void> {
     this.close();
     const names: string[] = [];
-    const folder = await openFolder(path, { encoding: 'latin1', bufferSize: 1024 });
+    const folder = await taking(() => openFolder(path, { encoding: 'latin1', bufferSize: 1024 }));
     try {
       for (let entry = await folder.read(); entry; entry = await folder.read()) {
         const cost = entry.name.length + 32;
@@ -40,6 +41,7 @@ export class FolderListing {
       throw error;
     } finally {
       await folder.close();
+      give();
     }
     this.#names = names;
   }

@@ -2,6 +2,7 @@
 // eslint-disable-next-line no-restricted-imports
 import fs, { type BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
+import { guestDescriptors } from '../../host/guest-descriptors';
 import { quickly } from '../../host/quick-calls';
 import { refusal } from './linux-errors';
 
@@ -17,10 +18,25 @@ const { O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = fs.constants;
 
 const asyncOpen = promisify(fs.open) as (path: HostPath, flags: number, mode?: number) => Promise<number>;
 const rawOpen = (path: HostPath, flags: number, mode?: number): Promise<number> =>
-  quickly(
-    () => fs.openSync(path, flags, mode),
-    () => asyncOpen(path, flags, mode),
+  taking(() =>
+    quickly(
+      () => fs.openSync(path, flags, mode),
+      () => asyncOpen(path, flags, mode),
+    ),
   );
+
+/** Open something, for which the guest has a descriptor that `give` takes back. ENFILE where it has no more. */
+export async function taking<T>(open: () => Promise<T>): Promise<T> {
+  if (!guestDescriptors.take()) throw refusal('ENFILE');
+  try {
+    return await open();
+  } catch (error) {
+    guestDescriptors.give();
+    throw error;
+  }
+}
+
+export const give = (): void => guestDescriptors.give();
 
 /** What lies there, without opening it, and without following a link. */
 export const openPlace = (path: HostPath): Promise<number> => rawOpen(path, O_PATH | O_NOFOLLOW);
@@ -56,7 +72,9 @@ export function close(fd: number): Promise<void> {
   return quickly(
     () => fs.closeSync(fd),
     () => new Promise<void>((resolve) => fs.close(fd, () => resolve())),
-  ).catch(() => undefined);
+  )
+    .catch(() => undefined)
+    .finally(give);
 }
 
 /** As many bytes as there are, at most what fits; the host may give fewer at a time. */

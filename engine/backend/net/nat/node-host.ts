@@ -5,6 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { isInHostsFile } from './hosts-file';
 import type { Family } from './addresses';
 import { type DatagramSocket, openDatagramSocket } from '../../../host/datagram-socket';
+import { guestDescriptors } from '../../../host/guest-descriptors';
 import {
   type DatagramEvents,
   type HostDatagrams,
@@ -110,6 +111,8 @@ class NodeDatagrams implements HostDatagrams {
     private readonly socket: dgram.Socket,
     private readonly events: DatagramEvents,
     private readonly own?: DatagramSocket,
+    /** It is the guest's: one of those that guests may have. */
+    private readonly isCounted = false,
   ) {
     socket.on('message', (bytes, { address, port }) => events.message(bytes, address, port));
     socket.on('error', () => this.tellErrors());
@@ -158,6 +161,7 @@ class NodeDatagrams implements HostDatagrams {
   close(): void {
     this.isOpen = false;
     this.socket.close();
+    if (this.isCounted) guestDescriptors.give();
   }
 }
 
@@ -174,8 +178,15 @@ function familyOf(address: string): Family {
   return address.includes(':') ? 6 : 4;
 }
 
+/** One of those that guests may have; where there are no more, it closes with EMFILE. */
 function open(port: number, host: string): net.Socket {
-  return net.connect({ port, host, allowHalfOpen: true, noDelay: true });
+  if (!guestDescriptors.take())
+    return new net.Socket().destroy(Object.assign(new Error('The guest has too many sockets.'), { code: 'EMFILE' }));
+  return counted(net.connect({ port, host, allowHalfOpen: true, noDelay: true }));
+}
+
+function counted(socket: net.Socket): net.Socket {
+  return socket.once('close', () => guestDescriptors.give());
 }
 
 /** The host as Node shows it. */
@@ -188,7 +199,11 @@ export const nodeHost: NetworkHost = {
 
   async listen(address, port, accept): Promise<HostListener> {
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
-      const one = new NodeSocket(socket);
+      if (!guestDescriptors.take()) {
+        socket.destroy();
+        return;
+      }
+      const one = new NodeSocket(counted(socket));
       const events = accept(one, socket.remoteAddress ?? '', socket.remotePort ?? 0);
       if (events) one.events = events;
       else {
@@ -205,10 +220,11 @@ export const nodeHost: NetworkHost = {
   },
 
   datagrams(family, events) {
+    if (!guestDescriptors.take()) return undefined;
     const socket = socketFor(family);
     const own = openDatagramSocket(family);
     if (own) socket.bind({ fd: own.fd, exclusive: true });
-    return new NodeDatagrams(socket, events, own);
+    return new NodeDatagrams(socket, events, own, true);
   },
 
   async listenDatagrams(address, port, events): Promise<HostDatagrams> {

@@ -151,7 +151,12 @@ export class Udp {
     if (known) return known;
     if (this.mappings.size >= MOST_MAPPINGS) this.dropOldest();
     const mapping = new UdpMapping(this, bytes.slice(sourceAt, sourceAt + addressLength), guestPort, bytes.slice(6, 12), this.wheel.now());
-    const socket = this.host.datagrams(addressLength === 4 ? 4 : 6, mapping);
+    const family = addressLength === 4 ? 4 : 6;
+    let socket = this.host.datagrams(family, mapping);
+    if (!socket && this.mappings.size > 0) {
+      this.dropOldest();
+      socket = this.host.datagrams(family, mapping);
+    }
     if (!socket) return undefined;
     mapping.socket = socket;
     this.mappings.add(mapping);
