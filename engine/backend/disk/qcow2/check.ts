@@ -9,8 +9,11 @@ import { readSnapshots } from './snapshots';
 
 /** Problems that are told in words; the rest are only counted. */
 const TOLD_MAX = 20;
-/** Bytes of L1 tables of snapshots in all: far beyond what any tool has made. */
+/** Bytes of L1 tables of snapshots in all, and of tables of bitmaps: far beyond what any tool has made. */
 const L1_BYTES_MAX = 512 << 20;
+const BITMAP_BYTES_MAX = 512 << 20;
+/** L2 tables, and clusters that hold tables of any kind: as many as the largest L1 table has entries. */
+const TABLES_MAX = 1 << 22;
 
 export interface Qcow2CheckResult {
   /** What contradicts itself: refcounts too low, references to nowhere, wrong flags. Data is lost or in danger. */
@@ -55,7 +58,7 @@ export async function examine(file: DiskFile, header: Qcow2Header, onProgress: C
 
 class Examiner {
   private readonly layout: Layout;
-  private readonly references = new ReferenceCounter();
+  private readonly references: ReferenceCounter;
   private readonly result: Qcow2CheckResult;
   private beyondRepair = 0;
   private needsNewTable = false;
@@ -74,6 +77,7 @@ class Examiner {
     private readonly onProgress: CheckProgress,
   ) {
     this.layout = layoutOf(header);
+    this.references = new ReferenceCounter(() => this.tooMany('clusters that lie apart'));
     this.fileClusters = Math.ceil(file.length / this.layout.clusterSize);
     this.result = {
       corruptions: 0,
@@ -116,6 +120,10 @@ class Examiner {
     if (this.result.problems.length < TOLD_MAX) this.result.problems.push(problem);
   }
 
+  private tooMany(what: string): Error {
+    return damaged(this.file.path, `it has more ${what} than any tool makes`);
+  }
+
   /** Count `times` references to clusters; false if they are not in the file. */
   private refer(first: number, count: number, times: number, what: string): boolean {
     if (first + count > this.fileClusters) {
@@ -133,6 +141,7 @@ class Examiner {
         this.tablesOverlap = true;
         this.corrupt(`${what} lies in cluster ${cluster}, where another table is`);
       }
+      if (this.claimed.size >= TABLES_MAX) throw this.tooMany('clusters with tables');
       this.claimed.add(cluster);
     }
   }
@@ -157,6 +166,7 @@ class Examiner {
         this.corrupt(`entry ${i} of ${what} refers to byte ${table}, where no L2 table can be`);
         continue;
       }
+      if (this.tables.size >= TABLES_MAX && !this.tables.has(table)) throw this.tooMany('L2 tables');
       this.tables.set(table, (this.tables.get(table) ?? 0) + 1);
       if (!isActive) continue;
       if (this.activeTables.has(table)) this.corrupt(`entries ${this.activeTables.get(table)} and ${i} of ${what} share an L2 table`);
@@ -226,8 +236,11 @@ class Examiner {
     const { header, file, layout } = this;
     if (!header.bitmaps || !(header.autoclear & BITMAPS)) return;
     this.referBytes(header.bitmaps.directoryOffset, header.bitmaps.directoryBytes, 'the bitmap directory');
-    for (const { name, tableOffset, tableSize } of await readBitmaps(file, header)) {
-      if (tableSize * 8 > L1_BYTES_MAX || !this.referBytes(tableOffset, tableSize * 8, `the table of bitmap ${name}`)) continue;
+    const bitmaps = await readBitmaps(file, header);
+    if (bitmaps.reduce((sum, { tableSize }) => sum + tableSize * 8, 0) > BITMAP_BYTES_MAX)
+      throw damaged(file.path, `its ${bitmaps.length} bitmaps would have more than ${BITMAP_BYTES_MAX >> 20} MiB of tables`);
+    for (const { name, tableOffset, tableSize } of bitmaps) {
+      if (!this.referBytes(tableOffset, tableSize * 8, `the table of bitmap ${name}`)) continue;
       const { view } = await this.read(tableOffset, tableSize * 8);
       for (let i = 0; i < tableSize; i++) {
         const offset = readOffset(view, i);

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -127,5 +127,53 @@ describe('an image that somebody damaged on purpose', () => {
     expect(looks.mock.calls.length).toBeLessThan(1000);
     looks.mockRestore();
     expect((await stat(path)).size).toBe(bytes.length);
+  });
+
+  it('takes memory for what it refers to, not for what lies between', async () => {
+    const tables = 8000;
+    const bytes = Buffer.from(qcow2Image({ size: tables * 32 * KiB, clusterSize: 512 }));
+    const l1 = Number(bytes.readBigUInt64BE(40));
+    for (let i = 0; i < tables; i++) bytes.writeBigUInt64BE((1n << 32n) + BigInt(i) * (32n << 20n), l1 + 8 * i);
+    // Its refcounts are to be made anew before it is used.
+    bytes.writeUInt32BE(1, 76);
+    await writeFile(path, bytes);
+    await truncate(path, (300 << 10) * 2 ** 20);
+    const file = await HostFile.open(path);
+    try {
+      const before = process.memoryUsage().arrayBuffers;
+      const { references, result } = await examine(file, await readHeader(file));
+      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(200 << 20);
+      expect([...references.entries()].length).toBe(Math.ceil((l1 + 8 * tables) / 512) + tables);
+      expect(result.corruptions).toBeGreaterThan(tables);
+    } finally {
+      await file.close();
+    }
+  });
+
+  it('is refused where it has tables for bitmaps without end', async () => {
+    const bytes = Buffer.alloc(64 * KiB);
+    bytes.set(qcow2Image({ size: SIZE, clusterSize: 512 }));
+    const directory = 32 * KiB;
+    const count = 1000;
+    // A header extension, and bitmaps that share a table of 512 MiB.
+    const at = bytes.readUInt32BE(100);
+    for (const [i, value] of [0x23852875, 24, count, 0, 0, count * 32, 0, directory, 0].entries()) bytes.writeUInt32BE(value, at + 4 * i);
+    bytes.writeUInt32BE(1, 92);
+    for (let i = 0; i < count; i++) {
+      bytes.writeBigUInt64BE(64n << 10n, directory + 32 * i);
+      bytes.writeUInt32BE(1 << 26, directory + 32 * i + 8);
+      bytes.writeUInt16BE(1, directory + 32 * i + 18);
+    }
+    await writeFile(path, bytes);
+    await truncate(path, 1 << 30);
+    const file = await HostFile.open(path);
+    try {
+      await expect(examine(file, await readHeader(file))).rejects.toMatchObject({
+        kind: 'Image',
+        message: expect.stringContaining('1000 bitmaps'),
+      });
+    } finally {
+      await file.close();
+    }
   });
 });

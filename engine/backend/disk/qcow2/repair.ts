@@ -80,7 +80,9 @@ async function rebuildTable(file: DiskFile, header: Qcow2Header, { references, b
     const sizes = [wanted.size, tableClusters];
     const last = Math.floor((first + wanted.size + tableClusters) / refcountEntries);
     for (let index = Math.floor(first / refcountEntries); index <= last; index++) wanted.add(index);
-    tableClusters = Math.ceil(((Math.max(...wanted) + 1) * 8) / clusterSize);
+    // Too many for the arguments of Math.max.
+    const highest = [...wanted].reduce((most, index) => Math.max(most, index), 0);
+    tableClusters = Math.ceil(((highest + 1) * 8) / clusterSize);
     isStable = sizes[0] === wanted.size && sizes[1] === tableClusters;
   }
   if (tableClusters * clusterSize > 8 << 20)
