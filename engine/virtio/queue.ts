@@ -13,6 +13,8 @@ export class DescriptorChain {
   readonly writable: ScatterGatherList;
   /** Descriptors that it takes in the ring, where the ring has to know. */
   slots = 1;
+  /** Buffers that it is made of. */
+  pieces = 0;
   /** Bytes written, once the device has completed it. */
   written: number | undefined;
   #total = 0;
@@ -29,6 +31,7 @@ export class DescriptorChain {
   /** Append one descriptor's buffer; throws DeviceError.InvalidParameter where the specification forbids it. */
   add(address: number, length: number, writable: boolean): void {
     this.#total += length;
+    this.pieces++;
     if (this.#total > CHAIN_MAX_BYTES) throw DeviceError.InvalidParameter('A descriptor chain is longer than 4 GiB.');
     if (writable) this.writable.add(address, length);
     else if (this.writable.length > 0) throw DeviceError.InvalidParameter('A descriptor chain has a readable buffer after a writable one.');

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { TEST_RAM_BASE } from '../../../test/support/guest-memory';
+import { TEST_RAM_BASE, testGuestMemory } from '../../../test/support/guest-memory';
 import { MockDriver } from '../../../test/support/mock-driver';
 import type { HostPages } from '../../backend/host-pages';
 import { VIRTIO_F_VERSION_1 } from '../features';
@@ -50,6 +50,24 @@ describe('VirtioBalloon', () => {
     for (const wrong of [-1, MiB + 1, Number.NaN]) expect(() => device.inflateTo(wrong)).toThrow('can take 0 to 1048576 bytes');
     driver.write('Status', 0);
     expect(device.fill).toEqual({ wanted: 10 * PAGE, actual: 0, released: 0, isDriven: false });
+  });
+
+  it('keeps nobody waiting for pages that all lie apart', async () => {
+    const pages = noting();
+    const memory = testGuestMemory(32 * MiB);
+    const device = new VirtioBalloon({ memoryBytes: MiB, pages });
+    const driver = MockDriver.for(device, memory).start({ features: FEATURES });
+    const queue = driver.queues[INFLATE];
+    const apart = Array.from({ length: 3000 }, (_, i) => FIRST + 2 * i);
+    for (let i = 0; i < 20; i++) queue.add({ readable: [words(...apart)] });
+    queue.kick();
+    const first = queue.takeUsed().length;
+    expect(first).toBeGreaterThan(0);
+    expect(first).toBeLessThan(4);
+    // As many as Linux has in a request; the guest does without the others all the same.
+    expect(pages.got).toHaveLength(256 * first);
+    await queue.waitUsed(20 - first);
+    expect(device.status.kind).toBe('Running');
   });
 
   it('gives pages back to the host in as few pieces as they are, and in whole pages of the host', async () => {

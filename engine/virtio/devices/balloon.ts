@@ -24,6 +24,12 @@ const POISON = 12;
 const PAGE_BYTES = 4096;
 /** Page numbers in one request; Linux sends 256. */
 const PAGES_MAX = 65536;
+/** To put a page number in order takes as long as to copy so many bytes. */
+const NUMBER_BYTES = 64;
+/** Ranges of one request that go back to the host: where pages lie further apart the guest does without the others, and nobody has them. */
+const RANGES_MAX = 256;
+/** To give a range back takes as long as to copy so many bytes, beside its own. */
+const RANGE_BYTES = 16 << 10;
 
 /** What free_page_hint_cmd_id says: no hints any more; they have been used. Other values are commands (§5.5.6.7). */
 const HINT_STOP = 0;
@@ -223,18 +229,20 @@ export class VirtioBalloon extends VirtioDevice {
       throw DeviceError.InvalidParameter(
         `A request to the balloon has ${length} bytes; page numbers have 4 each, and there are at most ${PAGES_MAX}.`,
       );
+    this.spend((length / 4) * NUMBER_BYTES);
     const bytes = list.toBytes();
     const numbers = new Uint32Array(length / 4);
     const view = new DataView(bytes.buffer);
     for (let i = 0; i < numbers.length; i++) numbers[i] = view.getUint32(4 * i, true);
     numbers.sort();
-    for (let from = 0, to = 1; from < numbers.length; from = to++) {
+    for (let from = 0, to = 1, ranges = 0; from < numbers.length; from = to++, ranges++) {
       while (to < numbers.length && numbers[to] - numbers[to - 1] <= 1) to++;
       const address = numbers[from] * PAGE_BYTES;
       const size = (numbers[to - 1] - numbers[from] + 1) * PAGE_BYTES;
       const offset = memory.offsetOf(address, size, true);
       if (offset < 0)
         throw DeviceError.InvalidParameter(`The page at 0x${address.toString(16)} that the guest gives up is none of its memory.`);
+      if (ranges >= RANGES_MAX) continue;
       this.#releaseRange(memory.bytes, offset, size);
       memory.wrote(address, size);
     }
@@ -278,7 +286,9 @@ export class VirtioBalloon extends VirtioDevice {
     if (!pages) return 0;
     const start = Math.ceil(offset / pages.pageBytes) * pages.pageBytes;
     const end = Math.floor((offset + size) / pages.pageBytes) * pages.pageBytes;
-    if (end <= start || !pages.release(bytes.subarray(start, end))) return 0;
+    if (end <= start) return 0;
+    this.spend(end - start + RANGE_BYTES);
+    if (!pages.release(bytes.subarray(start, end))) return 0;
     this.#released += end - start;
     return end - start;
   }

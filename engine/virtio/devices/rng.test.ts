@@ -29,6 +29,33 @@ describe('VirtioRng', () => {
     expect(driver.written(chain).reduce((sum, byte) => sum + byte, 0)).toBe(65_536);
   });
 
+  it('serves others too while a driver wants a thousand pieces with each request', async () => {
+    const source = vi.fn();
+    const driver = MockDriver.for(new VirtioRng({ source })).start();
+    const queue = driver.queues[0];
+    for (let i = 0; i < 40; i++) queue.add({ writable: new Array<number>(1000).fill(1), indirect: true });
+    queue.kick();
+    // Neighbours are one view; in one turn there are a few requests.
+    const first = queue.takeUsed().length;
+    expect(first).toBeGreaterThan(0);
+    expect(first).toBeLessThan(10);
+    expect(await queue.waitUsed(40 - first)).toHaveLength(40 - first);
+  });
+
+  it('asks the host once for many pieces', async () => {
+    const source = vi.fn((target: Uint8Array) => target.fill(7));
+    const driver = MockDriver.for(new VirtioRng({ source })).start();
+    const queue = driver.queues[0];
+    for (const count of [2, 50]) {
+      // With what lies between left out.
+      const chain = queue.add({ writable: new Array<number>(count).fill(3) });
+      queue.kick();
+      await queue.waitUsed();
+      expect([...driver.written(chain)]).toEqual(new Array<number>(3 * count).fill(7));
+    }
+    expect(source.mock.calls.length).toBeLessThanOrEqual(3);
+  });
+
   it('gives no more than its rate on average, what is left over from a second at once, and small requests as they come', async () => {
     vi.useFakeTimers();
     try {

@@ -1,8 +1,11 @@
 import { randomFillSync } from 'node:crypto';
+import type { ScatterGatherList } from '../../memory/scatter-gather-list';
 import { VirtioDevice } from '../device';
 
 /** Most bytes given for one request; the driver asks again for more (virtio 1.3 §5.4.6). */
 const REQUEST_MAX = 65536;
+/** Of more pieces than that the host is not asked for each: the call takes longer than the bytes. */
+const PIECES_MAX = 8;
 /** With a limited rate requests wait until there are so many bytes for them, or as many as come in a second. */
 const PORTION = 64;
 
@@ -44,14 +47,24 @@ export class VirtioRng extends VirtioDevice {
       let written = 0;
       try {
         const target = chain.writable.slice(0, Math.min(chain.writable.length, REQUEST_MAX, Math.floor(this.#credit)));
-        for (const view of target.views()) this.#source(view);
-        target.wrote();
+        this.#fill(target);
         written = target.length;
         this.#credit -= written;
       } finally {
         this.queue(index)?.complete(chain, written);
       }
     }
+  }
+
+  #fill(target: ScatterGatherList): void {
+    if (target.segments > PIECES_MAX) {
+      const bytes = new Uint8Array(target.length);
+      this.#source(bytes);
+      target.copyFrom(bytes);
+      return;
+    }
+    for (const view of target.views()) this.#source(view);
+    target.wrote();
   }
 
   /** Otherwise the queue is served again when it may. */

@@ -43,9 +43,10 @@ export class Backing {
     this.entries = entries;
   }
 
-  /** Copy `count` bytes from `at` on to `target` from `to` on. They have to lie inside. */
-  copy(at: number, count: number, target: Uint8Array, to: number): void {
-    let piece = this.#pieceAt(at);
+  /** Copy `count` bytes from `at` on to `target` from `to` on. They have to lie inside. Returns of how many pieces they were. */
+  copy(at: number, count: number, target: Uint8Array, to: number): number {
+    const first = this.#pieceAt(at);
+    let piece = first;
     for (let done = 0; done < count; piece++) {
       const skip = at + done - this.#starts[piece];
       const size = Math.min((this.#starts[piece + 1] ?? this.length) - this.#starts[piece] - skip, count - done);
@@ -53,6 +54,7 @@ export class Backing {
       target.set(this.memory.bytes.subarray(from, from + size), to + done);
       done += size;
     }
+    return piece - first;
   }
 
   #pieceAt(at: number): number {

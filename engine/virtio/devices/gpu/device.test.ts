@@ -271,6 +271,22 @@ describe('VirtioGpu', () => {
     await control.waitUsed(40 - first);
   });
 
+  it('counts pieces of memory too, of which a picture may be thousands', async () => {
+    const { driver, ask, send } = setUp();
+    await ask(CREATE, 1, XRGB, 32, 32);
+    const pieces = 32 * 32 * 4;
+    const list = Array.from({ length: pieces }, (_, i) => entry(PIXELS + 2 * i, 1)).flat();
+    expect((await send(gpuRequest(ATTACH, 1, pieces, ...list))).getUint32(0, true)).toBe(OK);
+    const [control] = driver.queues;
+    for (let i = 0; i < 40; i++) control.add({ readable: [gpuRequest(TRANSFER, 0, 0, 32, 32, 0, 0, 1, 0)], writable: [24] });
+    control.kick(true);
+    // 160 KiB, of 160,000 pieces.
+    const first = control.takeUsed().length;
+    expect(first).toBeGreaterThan(0);
+    expect(first).toBeLessThan(4);
+    await control.waitUsed(40 - first);
+  });
+
   it('says which fence a request had when it is done', async () => {
     const { send } = setUp();
     const answer = await send(fencedGpuRequest({ type: CREATE, flags: 3, fence: 0x1_2345_6789, context: 5, ring: 6 }, 1, XRGB, 8, 8));

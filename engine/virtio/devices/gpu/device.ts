@@ -7,7 +7,7 @@ import { toStraight } from '../../../gpu/picture';
 import { CURSOR_SIDE, type Rectangle, type Scanout, type ScreenCursor, type ScreenMode } from '../../../gpu/scanout';
 import type { GuestMemory } from '../../../memory/guest-memory';
 import type { ScatterGatherList } from '../../../memory/scatter-gather-list';
-import { type Activation, VirtioDevice } from '../../device';
+import { type Activation, PIECE_BYTES, VirtioDevice } from '../../device';
 import type { DescriptorChain } from '../../queue';
 import type { BackingEntry } from './backing';
 import {
@@ -368,8 +368,8 @@ export class VirtioGpu extends VirtioDevice {
   #transfer(resource: Resource, part: Rectangle, offset: number): void {
     // A blob is the guest's memory itself.
     if (resource.kind === 'blob') return;
-    transfer(resource, part, offset);
-    this.spend(part.width * part.height * PIXEL_BYTES);
+    const pieces = transfer(resource, part, offset);
+    this.spend(part.width * part.height * PIXEL_BYTES + PIECE_BYTES * pieces);
   }
 
   #flush(resource: Resource, part: Rectangle): void {

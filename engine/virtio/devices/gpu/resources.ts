@@ -205,8 +205,11 @@ export class ResourceTable {
   }
 }
 
-/** Copy a part of an image from the guest's pages; `offset` is where in them its first pixel is (TRANSFER_TO_HOST_2D). */
-export function transfer({ width, height, pixels, backing }: ImageResource, part: Rectangle, offset: number): void {
+/**
+ * Copy a part of an image from the guest's pages; `offset` is where in them its first pixel is (TRANSFER_TO_HOST_2D). Returns of how many pieces
+ * of memory it was.
+ */
+export function transfer({ width, height, pixels, backing }: ImageResource, part: Rectangle, offset: number): number {
   if (!isInside(part, width, height)) throw new Refusal(RESPONSE.ERR_INVALID_PARAMETER);
   const stride = width * PIXEL_BYTES;
   const rowBytes = part.width * PIXEL_BYTES;
@@ -214,8 +217,10 @@ export function transfer({ width, height, pixels, backing }: ImageResource, part
   if (offset + stride * (part.height - 1) + rowBytes > backing.length) throw new Refusal(RESPONSE.ERR_INVALID_PARAMETER);
   const bytes = new Uint8Array(pixels.buffer);
   const start = part.y * stride + part.x * PIXEL_BYTES;
-  if (rowBytes === stride) backing.copy(offset, stride * part.height, bytes, start);
-  else for (let row = 0; row < part.height; row++) backing.copy(offset + row * stride, rowBytes, bytes, start + row * stride);
+  if (rowBytes === stride) return backing.copy(offset, stride * part.height, bytes, start);
+  let pieces = 0;
+  for (let row = 0; row < part.height; row++) pieces += backing.copy(offset + row * stride, rowBytes, bytes, start + row * stride);
+  return pieces;
 }
 
 /** A part of an image, to be looked at. */
