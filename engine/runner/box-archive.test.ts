@@ -356,6 +356,20 @@ describe('an archive', () => {
     expect(await readdir(other.directory)).toEqual([]);
   });
 
+  it('brings no consent along: neither to the clipboard nor to start by itself', async () => {
+    const settings = withSettings(
+      { drives: [{ file: 'disk.img' }], clipboard: true, crypto: true },
+      { source: 'disk' },
+      { guestClipboard: true, autostart: true, guestTitle: true },
+    );
+    await writeFile(
+      archive(),
+      hostile(() => undefined, settings),
+    );
+    const { values } = await other.settings(await other.import(archive()));
+    expect(values).toMatchObject({ clipboard: false, guestClipboard: false, autostart: false, crypto: true, guestTitle: true });
+  });
+
   it('that is missing, or a folder, is said to be so', async () => {
     await expect(other.import(join(home, 'none'))).rejects.toMatchObject({ kind: 'Resource', code: 'ENOENT' });
     await expect(other.import(home)).rejects.toMatchObject({ kind: 'Image', code: 'not-a-file', params: { type: 'folder' } });

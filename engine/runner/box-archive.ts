@@ -393,7 +393,12 @@ async function settle(
   }
   const name = await nameOf(set);
   await hostFiles.remove(join(folder, SETTINGS_FILE));
-  await writeBox(folder, { ...set, name });
+  await writeBox(folder, { ...withoutConsent(set), name });
+}
+
+/** What a box may have only by the word of whoever uses it here: to read the clipboard of this computer, to write it, to start by itself. */
+function withoutConsent({ clipboard: _read, guestClipboard: _write, autostart: _start, ...set }: BoxValuesInput): BoxValuesInput {
+  return set;
 }
 
 function foreign(file: string, cause?: unknown): VmError {
