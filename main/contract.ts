@@ -32,6 +32,8 @@ export interface VmView {
   source: BoxValues['source'];
   /** Name of the kernel's file, where a kernel is what starts. */
   kernel?: string | undefined;
+  /** Name of the first disk's or disc's file, where that is what starts and has a name of its own. */
+  disk?: string | undefined;
   icon: BoxValues['icon'];
   tags: readonly string[];
   autostart: boolean;

@@ -66,6 +66,12 @@ async function running(id: string): Promise<TestEngine> {
 }
 
 describe('Machines', () => {
+  it('says what a disk box starts from where that has a name of its own', async () => {
+    const box = (id: string, file: string): BoxEntry => ({ id, values: boxValuesSchema.parse({ source: 'disk', drives: [{ file }] }) });
+    entries = [box('own', '/data/machines/own/disk.qcow2'), box('foreign', '/images/trixie.qcow2')];
+    expect((await machines.list()).map(({ disk }) => disk)).toEqual([undefined, 'trixie.qcow2']);
+  });
+
   it('follows a machine from off over preparing and running to off', async () => {
     const states: string[] = [];
     machines.on('changed', ({ state }) => states.push(state));

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { MessagePortMain } from 'electron';
 import { reasonCode } from '../engine/errors/system-error';
 import { VmError } from '../engine/errors/vm-error';
@@ -375,7 +375,8 @@ export class Machines extends EventEmitter<MachinesEvents> {
 /** What a card says about settings. */
 function described(entry: BoxEntry): Partial<VmView> {
   if (entry.error) return {};
-  const { memory, harts, source, kernel, screens, consoles, sound: hasSound } = entry.values;
+  const { memory, harts, source, kernel, drives, screens, consoles, sound: hasSound } = entry.values;
+  const disk = source === 'disk' ? drives[0]?.file : undefined;
   return {
     ...appearance(entry),
     memory,
@@ -385,6 +386,8 @@ function described(entry: BoxEntry): Partial<VmView> {
     consoles,
     hasSound,
     kernel: kernel === undefined ? undefined : basename(kernel),
+    // What a box has in its folder is called alike in all of them.
+    disk: disk === undefined || basename(dirname(disk)) === entry.id ? undefined : basename(disk),
   };
 }
 

@@ -1,5 +1,6 @@
 import { type ComputedRef, computed } from 'vue';
 import { useI18n } from 'vue-i18n';
+import { SYSTEM_ICONS } from '../engine/settings/app';
 import type { VmView } from '../main/contract';
 import { amountOf } from './amounts';
 
@@ -10,7 +11,17 @@ const MOST_FORWARDS = 3;
 export function useMachineFacts(vm: () => VmView): Record<'guest' | 'memory' | 'harts' | 'network' | 'used', ComputedRef<string>> {
   const { t, locale } = useI18n();
   return {
-    guest: computed(() => vm().kernel ?? t('machine.defaultGuest')),
+    /** What it starts from. */
+    guest: computed(() => {
+      const { source, kernel, disk, icon } = vm();
+      if (source === 'linux') return t('machine.defaultGuest');
+      if (source !== 'disk') return kernel ?? t(`machine.from.${source}`);
+      if (disk !== undefined) return disk;
+      // A box that is made of a system of the catalogue has the system's icon.
+      return (SYSTEM_ICONS as readonly string[]).includes(icon)
+        ? t('machine.from.system', { system: t(`option.icon.choice.${icon}`) })
+        : t('machine.from.disk');
+    }),
     memory: computed(() => {
       const { unit, n } = amountOf(vm().memory);
       return t('machine.memory', { amount: t(`unit.${unit}`, { n }) });

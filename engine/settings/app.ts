@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { option } from './option';
 
-const SYSTEM_ICONS = ['debian', 'ubuntu', 'fedora', 'alpine', 'opensuse', 'freebsd'] as const;
+/** Those of systems. */
+export const SYSTEM_ICONS = ['debian', 'ubuntu', 'fedora', 'alpine', 'opensuse', 'freebsd'] as const;
 export const ICONS = ['box', 'penguin', 'chip', 'terminal', 'book', 'flask', 'server', 'shield', ...SYSTEM_ICONS] as const;
 
 /** How app and command line show the box; the engine does not look at it. */

@@ -78,6 +78,16 @@ describe.each([
     expect(wrapper.get('[role=progressbar]').attributes('aria-valuenow')).toBe('25');
   });
 
+  it.each<[Partial<VmView>, string]>([
+    [{ source: 'linux' }, 'Debian kernel with a BusyBox shell'],
+    [{ source: 'kernel', kernel: 'Image' }, 'Image'],
+    [{ source: 'disk', icon: 'debian' }, 'Debian, from its disk'],
+    [{ source: 'disk', icon: 'book' }, 'From its disk'],
+    [{ source: 'disk', icon: 'debian', disk: 'trixie.qcow2' }, 'trixie.qcow2'],
+  ])('says what it starts from: %o', (change, guest) => {
+    expect(show(component, change).find(`[title="${guest}"]`).text()).toContain(guest);
+  });
+
   it('speaks other languages', () => {
     expect(show(component, {}, 'de').text()).toContain('512 MB Speicher');
     expect(buttons(show(component, { state: 'running' }, 'zh-CN'))).toEqual(['打开', '关机']);
