@@ -5,7 +5,7 @@ import { expectation } from '../engine/settings/problem';
 import { OPTIONS } from '../engine/settings/settings';
 import { newDiskOption } from './form/new-disk-option';
 import { driveOptions, englishOptionTexts, networkOptions, shareOptions } from './option-texts';
-import { optionLocales } from './translations';
+import { optionLocales, searchLocales } from './translations';
 
 const others = Object.entries(optionLocales).filter(([name]) => name !== 'en') as [
   string,
@@ -44,6 +44,11 @@ describe('words for options', () => {
 
   it.each(others)('are all there in %s, and no others', (_locale, { option }) => {
     expect(paths(option)).toEqual(paths(englishOptionTexts()));
+  });
+
+  it.each(Object.entries(searchLocales))('know in %s no other words for options that there are not', (_locale, { search }) => {
+    const keys: string[] = OPTIONS.map(({ key }) => key);
+    expect(Object.keys(search).filter((key) => !keys.includes(key))).toEqual([]);
   });
 
   it.each(others)('say in %s what can be wrong, and nothing else', (_locale, { error }) => {

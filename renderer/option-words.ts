@@ -10,6 +10,8 @@ export interface OptionWords {
   /** The name of an option; `scope` as `drives` for those of a drive, `network` for those of an adapter. */
   label: (option: Option, scope?: string) => string;
   help: (option: Option, scope?: string) => string;
+  /** Words by which people look for it, in their language and in that of QEMU. */
+  alsoCalled: (option: Option) => string[];
   choice: (option: Option, value: string | number, scope?: string) => string;
   /** A value as people read it: `2 GB`, `On`, `U-Boot`. */
   value: (option: Option, value: unknown, scope?: string) => string;
@@ -27,6 +29,10 @@ export function useOptionWords(): OptionWords {
   const words: OptionWords = {
     label: (option, scope) => t(`${path(option, scope)}.label`),
     help: (option, scope) => t(`${path(option, scope)}.help`),
+    alsoCalled: ({ key }) =>
+      [...new Set([i18n.locale.value, 'en'])]
+        .filter((locale) => i18n.te(`search.${key}`, locale))
+        .map((locale) => t(`search.${key}`, {}, { locale })),
     choice: (option, value, scope) => t(`${path(option, scope)}.choice.${value}`),
     size: (bytes) => sizesIn(formatSize(bytes)),
     value: (option, value, scope) => {

@@ -1,3 +1,5 @@
+import { fold, wordRank, wordsOf } from './word-rank';
+
 /** Something that the palette offers. */
 export interface PaletteEntry {
   id: string;
@@ -10,23 +12,24 @@ export interface PaletteEntry {
 }
 
 const MOST = 50;
-const fold = (text: string): string => text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
+/** How good it is where a word is found in the name or in other words, by its rank there. */
+const NAMED = [1, 1, 1, 4] as const;
+const ELSEWHERE = [2, 2, 3, 5] as const;
 
 /**
- * What has all words of the query, the best first: those whose name begins with it, then those with a word that does, then others. What is
- * equally good stays in its order.
+ * What has all words of the query, the best first: those whose name begins with it, then those with words that do, in the name before
+ * elsewhere, then others. What is equally good stays in its order.
  */
 export function searchEntries(entries: readonly PaletteEntry[], query: string): PaletteEntry[] {
-  const wanted = fold(query).split(/\s+/).filter(Boolean);
+  const wanted = wordsOf(query);
   if (wanted.length === 0) return entries.slice(0, MOST);
   const whole = wanted.join(' ');
   const found = entries.flatMap((entry) => {
     const label = fold(entry.label);
-    const all = `${label} ${fold(entry.kind)} ${fold(entry.also ?? '')}`;
-    if (!wanted.every((word) => all.includes(word))) return [];
-    const words = label.split(/[\s:()–-]+/);
-    const starts = wanted.every((word) => words.some((one) => one.startsWith(word)));
-    return [{ entry, rank: label.startsWith(whole) ? 0 : starts ? 1 : wanted.every((word) => label.includes(word)) ? 2 : 3 }];
+    const others = fold(`${entry.kind} ${entry.also ?? ''}`);
+    const rankIn = (text: string, ranks: readonly number[], word: string): number => ranks[wordRank(text, word) ?? Infinity] ?? Infinity;
+    const ranks = wanted.map((word) => Math.min(rankIn(label, NAMED, word), rankIn(others, ELSEWHERE, word)));
+    return ranks.includes(Infinity) ? [] : [{ entry, rank: label.startsWith(whole) ? 0 : Math.max(...ranks) }];
   });
   return found
     .sort((a, b) => a.rank - b.rank)

@@ -8,6 +8,9 @@ import deErrors from './locales/errors/de.json';
 import zhCNErrors from './locales/errors/zh-CN.json';
 import deOptions from './locales/options/de.json';
 import zhCNOptions from './locales/options/zh-CN.json';
+import deSearch from './locales/search/de.json';
+import enSearch from './locales/search/en.json';
+import zhCNSearch from './locales/search/zh-CN.json';
 import zhCN from './locales/zh-CN.json';
 import { type OptionTexts, englishOptionTexts } from './option-texts';
 
@@ -18,6 +21,13 @@ export const optionLocales: Record<Locale, { option: Record<string, OptionTexts>
   en: { option: englishOptionTexts(), error: {} },
   de: deOptions,
   'zh-CN': zhCNOptions,
+};
+
+/** Words by which options are looked for beside those that they are called and explained with. Those of English count in each language. */
+export const searchLocales: Record<Locale, { search: Record<string, string> }> = {
+  en: { search: enSearch },
+  de: { search: deSearch },
+  'zh-CN': { search: zhCNSearch },
 };
 
 /** What errors say by their codes, and what things in them are called. The English of errors comes with them. */
@@ -37,7 +47,7 @@ export const doctorLocales: Record<Locale, { finding: Record<string, { text: str
 function messagesIn(locale: Locale) {
   const { option, error } = optionLocales[locale];
   const { error: errors, word } = errorLocales[locale];
-  return { ...locales[locale], ...doctorLocales[locale], option, error: { ...errors, ...error }, word };
+  return { ...locales[locale], ...doctorLocales[locale], ...searchLocales[locale], option, error: { ...errors, ...error }, word };
 }
 
 export function createTranslations(locale: Locale) {
