@@ -177,7 +177,8 @@ const OPERATIONS: Record<string, (folder: string) => Promise<Run>> = {
   },
   'a box is removed, and comes back': async (folder) => {
     const id = await withBox(folder);
-    return async () => (await new Library(folder).remove(id)).undo();
+    const library = new Library(folder);
+    return async () => library.restore(await library.remove(id));
   },
   'the trash is emptied': async (folder) => {
     const library = new Library(folder);

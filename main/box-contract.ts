@@ -1,3 +1,4 @@
+import type { TrashedBox } from '../engine/runner/trash';
 import type { HostFacts } from '../engine/settings/option';
 
 /** Requests about boxes as such: their settings, and making, copying and removing them. Types and names only, as in contract.ts. */
@@ -97,9 +98,14 @@ export interface BoxRequests {
   'box.outside-files'(drives: DriveImage[]): OutsideFile[];
   /** The user allows these. */
   'box.allow-files'(files: OutsideFile[]): void;
-  /** Answers what `box.undo-remove` takes to bring it back. */
+  /** Into the trash. Answers its name there. */
   'box.remove'(box: string): string;
-  'box.undo-remove'(removal: string): void;
+  /** What is in the trash, the last removed first. */
+  'box.trashed'(): TrashedBox[];
+  /** Bring a box back from the trash, by its name there. Answers its id: another one where its own was taken. */
+  'box.restore'(trashId: string): string;
+  /** Delete these boxes in the trash for good. */
+  'box.purge'(trashIds: string[]): void;
   /** Write the box into a file that the user picks; answers its path, null if none was picked. */
   'box.export'(box: string, task: string): string | null;
   /** Make a box of such a file that the user picks, or of this one. Answers its id. */
@@ -129,7 +135,9 @@ export const boxRequestNames: Record<keyof BoxRequests, true> = {
   'box.outside-files': true,
   'box.allow-files': true,
   'box.remove': true,
-  'box.undo-remove': true,
+  'box.trashed': true,
+  'box.restore': true,
+  'box.purge': true,
   'box.export': true,
   'box.import': true,
   'box.recovered': true,

@@ -8,7 +8,6 @@ import { boxArguments, boxRequests } from './box-requests';
 let home: string;
 let library: Library;
 let dialog: { showOpenDialog: ReturnType<typeof vi.fn>; showSaveDialog: ReturnType<typeof vi.fn> };
-const trash = vi.fn(async () => undefined);
 const applyLive = vi.fn(async () => ({ live: ['priority'], restart: [] as string[] }));
 
 beforeEach(async () => {
@@ -28,7 +27,6 @@ function requests(live = false): ReturnType<typeof boxRequests> {
     locale: () => 'de',
     tell: () => undefined,
     recovery: Promise.resolve([{ what: 'half-made', count: 2, names: [], message: '2 boxes' }]),
-    trash,
     applyLive: live ? applyLive : async () => undefined,
   });
 }
@@ -109,10 +107,22 @@ describe('requests about boxes', () => {
   it('remove a box and bring it back', async () => {
     const all = requests();
     const id = await all['box.create']({ name: 'One' }, null);
-    const removal = await all['box.remove'](id);
+    const trashId = await all['box.remove'](id);
     expect((await library.list()).map((entry) => entry.id)).not.toContain(id);
-    await all['box.undo-remove'](removal);
+    expect(await all['box.trashed']()).toMatchObject([{ trashId, id, name: 'One' }]);
+    expect(await all['box.restore'](trashId)).toBe(id);
     expect((await library.list()).map((entry) => entry.id)).toContain(id);
+  });
+
+  it('delete boxes in the trash for good, also where another process was faster', async () => {
+    const all = requests();
+    const [one, two, three] = await Promise.all(['One', 'Two', 'Three'].map((name) => library.create({ name })));
+    const [first, second] = [await all['box.remove'](one), await all['box.remove'](two)];
+    const kept = await all['box.remove'](three);
+    await library.purge(first);
+    await all['box.purge']([first, second]);
+    expect(await all['box.trashed']()).toMatchObject([{ trashId: kept }]);
+    await expect(async () => all['box.restore'](second)).rejects.toMatchObject({ code: 'not-in-trash' });
   });
 
   it('do nothing where no file is picked', async () => {

@@ -16,6 +16,7 @@ import { messages } from './messages';
 const path = z.string().min(1).max(4096);
 const values = z.record(z.string().max(100), z.unknown());
 const task = z.string().min(1).max(64);
+const trashId = z.string().min(1).max(100);
 const disk = z.strictObject({
   size: z
     .number()
@@ -41,7 +42,9 @@ export const boxArguments: { [N in keyof BoxRequests]: z.ZodType<Parameters<BoxR
   'box.outside-files': z.tuple([drives]),
   'box.allow-files': z.tuple([outsideFiles]),
   'box.remove': z.tuple([vmIdSchema]),
-  'box.undo-remove': z.tuple([z.string().max(100)]),
+  'box.trashed': z.tuple([]),
+  'box.restore': z.tuple([trashId]),
+  'box.purge': z.tuple([z.array(trashId).max(10_000)]),
   'box.export': z.tuple([vmIdSchema, task]),
   'box.import': z.tuple([path.nullable(), task]),
   'box.recovered': z.tuple([]),
@@ -57,8 +60,6 @@ export interface BoxRequestsOptions {
   tell: (progress: BoxNotices['box.progress']) => void;
   /** What is cleaned up at the start. */
   recovery: Promise<Recovery[]>;
-  /** Put a folder into the system's trash. */
-  trash: (path: string) => Promise<void>;
   /** Have a box that runs take over its changed settings, and say which it has and which wait; undefined where it cannot be reached. */
   applyLive: (id: string) => Promise<{ live: string[]; restart: string[] } | undefined>;
 }
@@ -80,8 +81,7 @@ function isNamed(purpose: string): purpose is keyof typeof EXTENSIONS {
 }
 
 /** Answers to the requests about boxes. */
-export function boxRequests({ library, dialog, window, locale, tell, recovery, trash, applyLive }: BoxRequestsOptions): Handlers {
-  const removals = new Map<string, () => Promise<void>>();
+export function boxRequests({ library, dialog, window, locale, tell, recovery, applyLive }: BoxRequestsOptions): Handlers {
   const tasks = new Map<string, AbortController>();
   let isRecoverySaid = false;
 
@@ -198,17 +198,15 @@ export function boxRequests({ library, dialog, window, locale, tell, recovery, t
       const { allowReferences } = await import('../engine/index');
       await allowReferences(files);
     },
-    'box.remove': async (id) => {
-      const { undo } = await library.remove(id, { trash });
-      const removal = `${id} ${Date.now()}`;
-      removals.set(removal, undo);
-      return removal;
-    },
-    'box.undo-remove': async (removal) => {
-      const undo = removals.get(removal);
-      if (!undo) throw new VmError('State', 'The box is already back.', { code: 'box-back' });
-      await undo();
-      removals.delete(removal);
+    'box.remove': (id) => library.remove(id),
+    'box.trashed': () => library.trashed(),
+    'box.restore': (id) => library.restore(id),
+    'box.purge': async (ids) => {
+      for (const id of ids)
+        await library.purge(id).catch((error: unknown) => {
+          // Somebody else was faster.
+          if (!(error instanceof VmError && error.code === 'not-in-trash')) throw error;
+        });
     },
     'box.export': async (id, name) => {
       const { values: described } = await library.settings(id);

@@ -212,7 +212,6 @@ function run(): void {
       locale,
       recovery,
       tell: (progress) => notify('box.progress', progress),
-      trash: (path) => shell.trashItem(path),
       applyLive: (vm) => machines.applySettings(vm),
     }),
     ...doctorRequests({ dataFolder: home, verdict, dialog, window: openWindow, locale }),

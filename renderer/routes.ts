@@ -8,6 +8,7 @@ import PreferencesView from './views/preferences-view.vue';
 import MachineView from './views/machine-view.vue';
 import ScreenView from './views/screen-view.vue';
 import SystemsView from './views/systems-view.vue';
+import TrashView from './views/trash-view.vue';
 
 /** Every page of the window. A page brings its own header, and sets the title with `usePageTitle`. */
 const routes: RouteRecordRaw[] = [
@@ -18,6 +19,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/preferences', name: 'preferences', component: PreferencesView },
   { path: '/overview', name: 'overview', component: OverviewView },
   { path: '/systems', name: 'systems', component: SystemsView },
+  { path: '/deleted', name: 'deleted', component: TrashView },
   ...boxPages,
   // A box that is gone, or an address from another version.
   { path: '/:rest(.*)*', redirect: '/' },

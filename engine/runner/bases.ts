@@ -24,15 +24,6 @@ export async function lockMoves({ machines }: LibraryFolders): Promise<FileLock>
   return awaitLock(join(machines, LOCK), { patience: 30_000 });
 }
 
-/** Whether an image in the folder stands on a base. Where an image does not tell, it may. */
-export async function usesBases({ bases }: LibraryFolders, folder: string): Promise<boolean> {
-  for (const file of await filesBelow(folder)) {
-    const backing = await backingFile(file).catch(() => bases);
-    if (backing !== undefined && (backing === bases || isBase(bases, backing))) return true;
-  }
-  return false;
-}
-
 /** Whether a file is an image in `bases/X/`. */
 export function isBase(bases: string, file: string): boolean {
   return isInside(bases, file);

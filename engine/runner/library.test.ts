@@ -217,17 +217,17 @@ describe('Library.change', () => {
 describe('Library.remove', () => {
   it('takes a box out of the library and back', async () => {
     const id = await library.create({ name: 'Box' }, { disk: { size: 1 << 20 } });
-    const { undo } = await library.remove(id);
+    const trashId = await library.remove(id);
     expect((await library.list()).map((entry) => entry.id)).toEqual([DEFAULT_VM]);
     const [trashed] = await library.trashed();
-    expect(trashed).toMatchObject({ id, name: 'Box' });
+    expect(trashed).toMatchObject({ trashId, id, name: 'Box' });
     expect(trashed.size).toBeGreaterThan(1000);
     expect(Math.abs(trashed.time - Date.now())).toBeLessThan(5000);
-    await undo();
+    await library.restore(trashId);
     expect((await library.settings(id)).values.name).toBe('Box');
     expect((await readdir(library.folder(id))).sort()).toEqual(['config.json', 'disk.qcow2']);
     expect(await library.trashed()).toEqual([]);
-    await expect(undo()).rejects.toMatchObject({ kind: 'State', code: 'not-in-trash' });
+    await expect(library.restore(trashId)).rejects.toMatchObject({ kind: 'State', code: 'not-in-trash' });
   });
 
   it('restores under another id where the old one was taken, and keeps boxes apart in the trash', async () => {
@@ -249,24 +249,6 @@ describe('Library.remove', () => {
     await expect(library.remove(id)).rejects.toMatchObject({ code: 'box-missing' });
   });
 
-  it('gives the box to the system when undo is over', async () => {
-    const id = await library.create({ name: 'Box' });
-    const given: string[] = [];
-    const { undo } = await library.remove(id, { trash: async (path) => void given.push(path), undoFor: 20 });
-    expect(given).toEqual([]);
-    await expect.poll(() => given).toHaveLength(1);
-    await rm(given[0], { recursive: true });
-    await expect(undo()).rejects.toMatchObject({ kind: 'State' });
-    const kept = await library.remove(await library.create({ name: 'Kept' }), {
-      trash: async (path) => void given.push(path),
-      undoFor: 50,
-    });
-    await kept.undo();
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(given).toHaveLength(1);
-    expect((await library.settings('kept')).values.name).toBe('Kept');
-  });
-
   it('empties the trash of what is old', async () => {
     await library.remove(await library.create({ name: 'Old' }));
     await library.remove(await library.create({ name: 'Young' }));
@@ -281,9 +263,9 @@ describe('Library.remove', () => {
 
   it('removes the default box too, which stays away then', async () => {
     await library.list();
-    const { undo } = await library.remove(DEFAULT_VM);
+    const trashId = await library.remove(DEFAULT_VM);
     expect(await library.list()).toEqual([]);
-    await undo();
+    await library.restore(trashId);
     expect((await library.list()).map(({ id }) => id)).toEqual([DEFAULT_VM]);
   });
 
@@ -385,9 +367,9 @@ describe('Library.watch', () => {
     let lock = { release: async (): Promise<void> => undefined };
     await told(async () => (lock = await other.lock('box', 'the test')), ['box']);
     await told(() => lock.release(), ['box']);
-    let undo = async (): Promise<void> => undefined;
-    await told(async () => ({ undo } = await other.remove('box')), ['box']);
-    await told(() => undo(), ['box']);
+    let trashId = '';
+    await told(async () => (trashId = await other.remove('box')), ['box']);
+    await told(() => other.restore(trashId), ['box']);
     await told(() => other.change('box', (set) => ({ ...set, harts: 3 })), ['box']);
     end();
     seen.length = 0;

@@ -9,7 +9,7 @@ import { makeFolder } from '../host/new-folder';
 import { makeFile, replaceFile } from '../host/new-file';
 import type { SettingsFile } from '../settings/file';
 import type { BoxValues, BoxValuesInput } from '../settings/settings';
-import { lockMoves, usesBases } from './bases';
+import { lockMoves } from './bases';
 import { type ExportOptions, type ImportOptions, exportBox, importBox } from './box-archive';
 import { FLASH_FILE, ID, LibraryFolders, SETTINGS_FILE, changeBox, changedKeys, freeId, readBox, vmIdSchema, writeBox } from './box-folder';
 import { boxHolder, lockBox, lockForRemoval } from './box-lock';
@@ -28,8 +28,6 @@ export const DEFAULT_VM = 'hartbox-linux';
 const DEFAULT_VM_SETTINGS: BoxValuesInput = { name: 'Hartbox Linux', icon: 'penguin' };
 /** In the folder of boxes: the default VM was removed, and is not to come again by itself. */
 const NO_DEFAULT = '.no-default';
-/** How long a box that goes to the system's trash can be had back by `undo`, in milliseconds: from there only its owner can take it. */
-const UNDO_MS = 30_000;
 
 /** One box of the library: the values of its settings, or why those cannot be used. */
 export type BoxEntry = { id: string; values: BoxValues; error?: undefined } | { id: string; values?: undefined; error: VmError };
@@ -47,18 +45,6 @@ export interface CreateOptions {
   /** A disc in its folder, which becomes its last drive. */
   disc?: { name: string; contents: Uint8Array };
   signal?: AbortSignal;
-}
-
-export interface RemoveOptions {
-  /** Put a folder into the system's trash. */
-  trash?: (path: string) => Promise<void>;
-  /** Milliseconds before that, in which `undo` brings the box back; 30 seconds unless given. */
-  undoFor?: number;
-}
-
-export interface Removal {
-  /** Bring the box back, under another id if its own was taken meanwhile. Throws VmError `State` where it is too late. */
-  undo: () => Promise<void>;
 }
 
 /** What `change` did: what the file sets now, all values, and the keys of what was changed. */
@@ -202,35 +188,20 @@ export class Library {
   }
 
   /**
-   * Remove a box; not while it runs. Without `trash` it stays in Hartbox's own trash until that is emptied. With it, it goes to the system's
-   * from there, after the time for `undo`; but a linked clone, and what one was made of, does not: what it stands on has to be counted.
+   * Remove a box; not while it runs. It stays in the trash, whole, until somebody deletes it for good. Resolves with its name there, for
+   * `restore`.
    */
-  async remove(id: string, { trash, undoFor = UNDO_MS }: RemoveOptions = {}): Promise<Removal> {
-    const folder = this.folder(id);
-    const lock = await lockForRemoval(folder);
-    let trashId: string;
+  async remove(id: string): Promise<string> {
+    const lock = await lockForRemoval(this.folder(id));
     try {
       if (id === DEFAULT_VM) await inWords(replaceFile(join(this.directory, NO_DEFAULT), ''), 'The box could not be removed');
-      trashId = await inWords(moveToTrash(this.folders, id), 'The box could not be removed');
+      return await inWords(moveToTrash(this.folders, id), 'The box could not be removed');
     } finally {
       await lock.release();
     }
-    const path = join(this.folders.trash, trashId);
-    let timer: NodeJS.Timeout | undefined;
-    if (trash && !(await usesBases(this.folders, path))) {
-      // What the system refuses stays in our trash.
-      timer = setTimeout(() => void trash(path).catch(() => undefined), undoFor);
-      timer.unref();
-    }
-    return {
-      undo: async () => {
-        clearTimeout(timer);
-        await inWords(restoreBox(this.folders, trashId), 'The box could not be restored');
-      },
-    };
   }
 
-  /** The boxes in Hartbox's own trash, the last removed first. */
+  /** The boxes in the trash, the last removed first. */
   trashed(): Promise<TrashedBox[]> {
     return inWords(listTrash(this.folders), 'The trash could not be read');
   }

@@ -113,7 +113,7 @@ describe('tasks on boxes', () => {
     await boxes.remove(vm);
     expect(boxes.tasks).toMatchObject([{ text: 'deleted', removal: 'removal' }]);
     await boxes.undo(boxes.tasks[0]);
-    expect(asked).toContainEqual(['box.undo-remove', 'removal']);
+    expect(asked).toContainEqual(['box.restore', 'removal']);
     expect(boxes.tasks).toMatchObject([{ text: 'restored', removal: undefined }]);
   });
 });

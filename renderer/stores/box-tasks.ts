@@ -2,13 +2,14 @@ import { defineStore } from 'pinia';
 import { ref, watch } from 'vue';
 import type { ErrorReport } from '../../engine/runner/control';
 import type { ImageProgress } from '../../engine/catalogue/progress';
+import type { TrashedBox } from '../../engine/runner/trash';
 import type { VmView } from '../../main/contract';
 import type { ImageBoxSeed } from '../../main/image-contract';
 import { errorReport, request } from '../bridge';
 import { useClipboards } from './clipboards';
 import { useLibrary } from './library';
 
-/** How long a notice about what is done stays, in milliseconds; longer where it can be undone (the main process keeps it for 30 s). */
+/** How long a notice about what is done stays, in milliseconds; longer where it can be undone. */
 const DONE_MS = 6000;
 const UNDO_MS = 25_000;
 
@@ -26,7 +27,7 @@ export interface BoxTask {
   error?: ErrorReport;
   /** How to give up on it, where that is not by `box.cancel` or `image.cancel`. */
   cancel?: () => Promise<void>;
-  /** What `box.undo-remove` takes. */
+  /** What `box.restore` takes. */
   removal?: string;
 }
 
@@ -181,6 +182,22 @@ export const useBoxTasks = defineStore('box-tasks', () => {
   const remove = (vm: VmView): Promise<void> =>
     during('deleting', { name: vm.name }, async () => ({ text: 'deleted', removal: await request('box.remove', vm.id) }));
 
+  const restore = ({ trashId, name }: TrashedBox): Promise<void> =>
+    during('restoring', { name }, async () => {
+      await request('box.restore', trashId);
+      return { text: 'restored' };
+    });
+
+  /** Delete boxes in the trash for good. */
+  const purge = (boxes: readonly TrashedBox[]): Promise<void> =>
+    during('purging', { names: boxes.map(({ name }) => name).join(', ') }, async () => {
+      await request(
+        'box.purge',
+        boxes.map(({ trashId }) => trashId),
+      );
+      return { text: 'purged' };
+    });
+
   /** Show what was found of a crash, until it is dismissed. */
   async function showRecovered(): Promise<void> {
     for (const { what, count, names } of await request('box.recovered'))
@@ -195,7 +212,7 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     if (removal === undefined) return;
     change(id, { removal: undefined });
     try {
-      await request('box.undo-remove', removal);
+      await request('box.restore', removal);
       change(id, { text: 'restored' });
       await library.refresh();
     } catch (error) {
@@ -220,6 +237,8 @@ export const useBoxTasks = defineStore('box-tasks', () => {
     importBox,
     importOpened,
     remove,
+    restore,
+    purge,
     undo,
     showRecovered,
   };

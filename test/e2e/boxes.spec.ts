@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect } from '@playwright/test';
@@ -23,6 +23,40 @@ test('deletes a box, and brings it back', async ({ app, home }) => {
   await expect(page.getByText(`“${NAME}” is back.`)).toBeVisible();
   await expect(app.library.card(NAME).state).toHaveText('Off');
   await access(home.machineFile('hartbox-linux'));
+});
+
+test('keeps deleted boxes, to restore or to delete them for good', async ({ app, home }) => {
+  const { page } = app;
+  await choose(app, 'Clone');
+  await expect(page.getByText(`“${NAME}” was cloned.`)).toBeVisible();
+  for (const id of await readdir(join(home.path, 'machines'))) {
+    if (!id.startsWith('.')) await page.evaluate((box) => window.hartbox.request('box.remove', box), id);
+  }
+  await expect(page.getByRole('article')).toHaveCount(0);
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox').fill('deleted boxes');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { name: 'Deleted boxes' })).toBeVisible();
+  await expect(page.locator('[data-trashed]')).toHaveCount(2);
+  expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
+
+  await page.getByRole('button', { name: `Restore ${NAME}`, exact: true }).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.locator('[data-trashed]')).toHaveCount(1);
+  await access(home.machineFile('hartbox-linux'));
+  // The keyboard is at the next box.
+  await expect(page.locator('[data-restore]')).toBeFocused();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('alertdialog')).toContainText('for good?');
+  expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('alertdialog')).toHaveCount(0);
+  expect(await readdir(join(home.path, 'trash'))).toHaveLength(1);
+  await page.keyboard.press('Enter');
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Delete for good' }).click();
+  await expect(page.getByText('No deleted boxes.')).toBeVisible();
+  expect(await readdir(join(home.path, 'trash'))).toEqual([]);
 });
 
 test('copies a box', async ({ app }) => {

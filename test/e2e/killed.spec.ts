@@ -69,10 +69,8 @@ class Chaos {
     if (this.app) return this.app;
     const app = await HartboxApp.launch(this.home, NO_MIRROR);
     await expect(app.library.heading).toBeVisible();
-    await app.electron.evaluate(({ dialog, shell }, path) => {
+    await app.electron.evaluate(({ dialog }, path) => {
       dialog.showSaveDialog = () => Promise.resolve({ canceled: false, filePath: path });
-      // Nothing of a test belongs into the trash of whoever runs it.
-      shell.trashItem = () => Promise.reject(new Error('not in tests'));
     }, this.archive('of-app'));
     this.removal = undefined;
     this.app = app;
@@ -161,7 +159,7 @@ class Chaos {
     if (removal) {
       const back = async (): Promise<void> => {
         this.removal = undefined;
-        await ask(app, 'box.undo-remove', removal.token);
+        await ask(app, 'box.restore', removal.token);
       };
       choices.push([`undo delete ${removal.id}`, { moves: { id: removal.id, to: 'library' } }, back]);
     }

@@ -13,6 +13,7 @@ const PAGES = [
   '/preferences',
   '/overview',
   '/systems',
+  '/deleted',
   '/log',
   '/box/:id/inside',
   '/box/:id/log',
