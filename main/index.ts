@@ -215,7 +215,7 @@ function run(): void {
       applyLive: (vm) => machines.applySettings(vm),
     }),
     ...doctorRequests({ dataFolder: home, verdict, dialog, window: openWindow, locale }),
-    ...insideRequests({ machines, library }),
+    ...insideRequests({ machines, library, dataFolder: home, shell }),
     ...imageRequests({ library, dataFolder: home, fork, verdict, log, tell: (notice) => notify('image.progress', notice) }),
     ...logRequests({ machines, dataDirectory: home, dialog, window: openWindow, locale }),
     ...networkRequests({ machines, dialog, window: openWindow, locale, openLink }),

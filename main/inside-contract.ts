@@ -1,4 +1,5 @@
 import type { Result } from '../engine/runner/control';
+import type { DiskPart, DiskPartUse } from '../engine/runner/disk-parts';
 
 /** Requests about what goes on inside boxes, and what they take of this computer. What the preload script brings along is small, as in contract.ts. */
 
@@ -17,9 +18,11 @@ export interface InsideBoard {
   deviceTree: string;
 }
 
-/** What all boxes take of this computer, in bytes. */
+/** What Hartbox takes of this computer, in bytes. */
 export interface Overview {
   boxes: { id: string; disk: number; files: { path: string; bytes: number }[] }[];
+  /** What else it keeps. */
+  parts: DiskPartUse[];
   /** Where the boxes are kept. */
   folder: string;
   disk: { free: number; total: number };
@@ -34,6 +37,8 @@ export interface InsideRequests {
   'inside.board'(vm: string): InsideBoard;
   'inside.profile'(vm: string): Result<'profile'>;
   'inside.overview'(): Overview;
+  /** Open such a folder in the system's file manager. */
+  'inside.show-folder'(part: DiskPart | 'boxes'): void;
 }
 
 export const insideRequestNames: Record<keyof InsideRequests, true> = {
@@ -41,4 +46,5 @@ export const insideRequestNames: Record<keyof InsideRequests, true> = {
   'inside.board': true,
   'inside.profile': true,
   'inside.overview': true,
+  'inside.show-folder': true,
 };

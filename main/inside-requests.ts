@@ -1,6 +1,9 @@
 import { statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
+import type { Shell } from 'electron';
 import { z } from 'zod';
+import { VmError } from '../engine/errors/vm-error';
+import { DISK_PARTS, diskParts, folderOfPart } from '../engine/runner/disk-parts';
 import { type Library, vmIdSchema } from '../engine/runner/library';
 import { type InsideRequests, PROFILE_SECONDS } from './inside-contract';
 import type { Machines } from './machines';
@@ -13,6 +16,7 @@ export const insideArguments: { [N in keyof InsideRequests]: z.ZodType<Parameter
   'inside.board': vm,
   'inside.profile': vm,
   'inside.overview': z.tuple([]),
+  'inside.show-folder': z.tuple([z.enum(['boxes', ...DISK_PARTS])]),
 };
 
 type Handlers = {
@@ -23,9 +27,13 @@ type Handlers = {
 export function insideRequests({
   machines,
   library,
+  dataFolder,
+  shell,
 }: {
   machines: Pick<Machines, 'call'>;
   library: Pick<Library, 'list' | 'diskUse' | 'directory'>;
+  dataFolder: string;
+  shell: Pick<Shell, 'openPath'>;
 }): Handlers {
   return {
     'inside.look': async (id) => {
@@ -68,10 +76,20 @@ export function insideRequests({
       const { bsize, bavail, blocks } = await statfs(library.directory);
       return {
         boxes,
+        parts: await diskParts(dataFolder),
         folder: library.directory,
         disk: { free: bsize * bavail, total: bsize * blocks },
         memory: { free: freemem(), total: totalmem() },
       };
+    },
+    'inside.show-folder': async (part) => {
+      const path = part === 'boxes' ? library.directory : folderOfPart(dataFolder, part);
+      const problem = await shell.openPath(path);
+      if (problem !== '')
+        throw new VmError('Resource', `The folder ${path} could not be opened: ${problem}.`, {
+          code: 'folder-not-opened',
+          params: { path, reason: problem },
+        });
     },
   };
 }

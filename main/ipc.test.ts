@@ -61,6 +61,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'inside.board': ['a'],
   'inside.profile': ['a'],
   'inside.overview': [],
+  'inside.show-folder': ['systems'],
   'image.list': [],
   'image.create-box': ['debian-trixie', { name: 'A' }, { user: 'alice', withKeys: true }, null, 'task-1'],
   'image.fetch': ['debian-trixie', true, 'task-1'],

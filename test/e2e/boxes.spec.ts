@@ -1,4 +1,4 @@
-import { access, readdir } from 'node:fs/promises';
+import { access, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect } from '@playwright/test';
@@ -78,4 +78,29 @@ test('writes a box into a file, and makes one of it', async ({ app, home }) => {
   await page.getByRole('button', { name: 'Import…' }).click();
   await expect(page.getByText('The box was imported.')).toBeVisible();
   await expect(page.getByRole('article')).toHaveCount(2);
+});
+
+test('says what fills the disk, and leads to where it lies and where it is freed', async ({ app, home }) => {
+  const { page } = app;
+  await mkdir(join(home.path, 'images', 'debian-trixie'), { recursive: true });
+  await writeFile(join(home.path, 'images', 'debian-trixie', 'disk.img'), Buffer.alloc(64 << 20, 1));
+  await app.electron.evaluate(({ shell }) => {
+    shell.openPath = async (path) => {
+      (globalThis as { opened?: string }).opened = path;
+      return '';
+    };
+  });
+  await page.getByRole('button', { name: 'Preferences' }).click();
+  await page.getByRole('menuitem', { name: 'Disk and memory' }).click();
+  await expect(page.locator('[data-part=systems]')).toContainText('64 MB');
+  await expect(page.locator('[data-part=guest]')).toContainText(/\d+ MB/);
+  // All of it counts.
+  await expect(page.locator('[data-sum=disk]')).toContainText(/(6[5-9]|[7-9]\d|[1-9]\d\d) MB/);
+  await expect(page.getByRole('columnheader', { name: 'Memory' })).toBeVisible();
+  expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
+  const images = join(home.path, 'images');
+  await page.getByRole('button', { name: `Open ${images}`, exact: true }).click();
+  await expect.poll(() => app.electron.evaluate(() => (globalThis as { opened?: string }).opened)).toBe(images);
+  await page.getByRole('link', { name: 'Manage: Systems' }).click();
+  await expect(page.getByRole('heading', { name: 'Systems' })).toBeVisible();
 });
