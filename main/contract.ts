@@ -69,6 +69,8 @@ export interface VmView {
   boot?: Status['boot'];
   /** With `broken` and `failed`. */
   error?: ErrorReport | undefined;
+  /** With `off`: what its guest ended with the last time, where it gave a code. */
+  exitCode?: number | undefined;
   /** What the machine reported while it went on; the latest. */
   warning?: ErrorReport | undefined;
   /** The engine process has not been heard of for a while. */

@@ -126,6 +126,19 @@ describe('Machines', () => {
     expect(await view('one')).toMatchObject({ state: 'off', error: undefined });
   });
 
+  it('keeps the exit code that a guest gave, until the box is started again', async () => {
+    const engine = await running('one');
+    engine.client.emit('exit', { code: 3, isGuests: true });
+    engine.emit('gone', ended);
+    expect(await view('one')).toMatchObject({ state: 'off', exitCode: 3, error: undefined });
+    const again = await running('one');
+    expect((await view('one')).exitCode).toBeUndefined();
+    // A Linux that powers off gives none.
+    again.client.emit('exit', { code: 0 });
+    again.emit('gone', ended);
+    expect((await view('one')).exitCode).toBeUndefined();
+  });
+
   it('reports an engine process that cannot be started, and the VM can be started again', async () => {
     obstacle = new Error('no memory');
     await expect(machines.start('one')).rejects.toThrow('could not be started: no memory');

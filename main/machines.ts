@@ -148,7 +148,7 @@ export class Machines extends EventEmitter<MachinesEvents> {
     });
     // Another request may have started it meanwhile.
     if (this.running.has(id)) return;
-    const fresh = { ...before, ...idle, ...described({ id, values }), error: undefined, warning: undefined };
+    const fresh = { ...before, ...idle, ...described({ id, values }), error: undefined, warning: undefined, exitCode: undefined };
     const engine = this.startEngine(id, fresh);
     this.update(id, { ...fresh, state: 'starting' });
     this.follow(id, { client: engine.client, engine, again: false });
@@ -326,7 +326,8 @@ export class Machines extends EventEmitter<MachinesEvents> {
     // Who was told to end, and had to be killed, has ended as it was told to.
     const crash = running.exit || !end || end.killed ? undefined : this.crashReport(id, end);
     const error = running.forced ? undefined : (running.exit?.error ?? crash);
-    this.update(id, { ...idle, state: error ? 'failed' : 'off', error });
+    const exitCode = !running.forced && !error && running.exit?.isGuests ? running.exit.code : undefined;
+    this.update(id, { ...idle, state: error ? 'failed' : 'off', error, exitCode });
     if (running.again && !error) void this.start(id).catch(() => undefined);
     // The line may have been cut, or somebody else has been quick.
     else if (!running.exit && !end) void this.look(id);
@@ -413,11 +414,11 @@ const unknown = {
   terminal: { bell: 'none', guestTitle: false, guestClipboard: false },
 } as const satisfies Partial<VmView>;
 
-/** A box that does not run; a failure that it ended with stays on it until it is started again. */
+/** A box that does not run; the failure or the exit code that it ended with stays on it until it is started again. */
 function viewOf(entry: BoxEntry, before: VmView | undefined): VmView {
   const { id } = entry;
   const view = { name: before?.name ?? id, ...unknown, tags: [], ...idle, pending: [], id, ...described(entry) };
   if (entry.error) return { ...view, state: 'broken', error: reportError(entry.error) };
   const failed = before?.state === 'failed';
-  return { ...view, state: failed ? 'failed' : 'off', error: failed ? before.error : undefined };
+  return { ...view, state: failed ? 'failed' : 'off', error: failed ? before.error : undefined, exitCode: before?.exitCode };
 }

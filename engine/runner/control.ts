@@ -314,8 +314,8 @@ export const EVENTS = {
   statistics: z.object({ total: machineStatisticsSchema, interval: machineStatisticsSchema }),
   /** Every HEARTBEAT_MS while the process's event loop turns. */
   heartbeat: z.object({}),
-  /** The last message: the machine is off. `code` is the exit code that a command line would end with. */
-  exit: z.object({ code: z.number().int(), error: errorReportSchema.optional() }),
+  /** The last message: the machine is off. `code` is the exit code that a command line would end with; `isGuests`: its guest has given it. */
+  exit: z.object({ code: z.number().int(), isGuests: z.boolean().optional(), error: errorReportSchema.optional() }),
 } as const;
 export type EventName = keyof typeof EVENTS;
 export type EventData<N extends EventName> = z.output<(typeof EVENTS)[N]>;

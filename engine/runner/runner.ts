@@ -69,6 +69,8 @@ export interface RunnerOptions extends Pick<VirtualMachineOptions, 'v8' | 'ports
 /** How it ended. `code` is what a command line ends with: the guest's exit code, 255 for those that do not fit into a byte, 125 for failures. */
 export interface RunExit {
   code: number;
+  /** The guest has given it: by the test finisher, tohost or semihosting. */
+  isGuests?: boolean;
   error?: VmError | undefined;
 }
 
@@ -80,7 +82,7 @@ interface RunnerEvents {
   /** After `full` everything is written. */
   space: [];
   /** It is off: its lock is free, its files are closed. */
-  exit: [{ code: number; error?: ReturnType<typeof reportError> | undefined }];
+  exit: [{ code: number; isGuests?: boolean; error?: ReturnType<typeof reportError> | undefined }];
 }
 
 /**
@@ -564,11 +566,12 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     this.progress = undefined;
     this.note();
     this.resolveEnded(exit);
-    this.emit('exit', { code: exit.code, error: exit.error && reportError(exit.error) });
+    this.emit('exit', { ...exit, error: exit.error && reportError(exit.error) });
   }
 }
 
-function endOf({ code, error }: MachineExit): RunExit {
+function endOf({ reason, code, error }: MachineExit): RunExit {
   if (error) return { code: FAILED, error };
-  return { code: code >= 0 && code <= 255 ? code : 255 };
+  const isGuests = reason === 'finisher' || reason === 'tohost' || reason === 'semihosting';
+  return { code: code >= 0 && code <= 255 ? code : 255, ...(isGuests && { isGuests }) };
 }

@@ -39,6 +39,10 @@ describe.each([
   ['card', MachineCard],
   ['row', MachineRow],
 ])('machine %s', (_name, component) => {
+  it.each([0, 3])('says that the guest ended with exit code %i', (exitCode) => {
+    expect(show(component, { exitCode }).text()).toContain(`Ended with exit code ${exitCode}`);
+  });
+
   it.each<[VmState, string[]]>([
     ['off', ['Start']],
     ['failed', ['Start again']],
