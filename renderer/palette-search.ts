@@ -49,3 +49,8 @@ export function isPaletteKey({ code, ctrlKey, shiftKey, altKey, metaKey }: Key, 
   if (code === 'KeyK') return command && !shiftKey && (isMac || !isGuests);
   return code === 'F1' && !ctrlKey && !metaKey && !shiftKey && !isGuests;
 }
+
+/** The key that is shown for it. */
+export function paletteKeyName(isMac: boolean, t: (key: string) => string): string {
+  return isMac ? '⌘K' : `${t('display.key.ctrl')}+K`;
+}

@@ -6,6 +6,8 @@ import { request } from '../bridge';
 /** The app itself, and what the user prefers; the main process keeps it. */
 export const useApp = defineStore('app', () => {
   const info = ref<AppInfo>();
+  /** What leads to everything by its name. */
+  const isPaletteOpen = ref(false);
 
   async function load(): Promise<AppInfo> {
     info.value = await request('app.info');
@@ -46,5 +48,5 @@ export const useApp = defineStore('app', () => {
     }
   }
 
-  return { setHabits, info, load, setTheme, setLanguage, setLook, setScreen };
+  return { isPaletteOpen, setHabits, info, load, setTheme, setLanguage, setLook, setScreen };
 });

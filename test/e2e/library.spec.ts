@@ -62,6 +62,12 @@ test('works by keyboard alone', async ({ app }) => {
   await app.page.emulateMedia({ colorScheme: null });
   await expect(app.library.heading).toBeVisible();
   await app.page.keyboard.press('Tab');
+  await expect(app.page.getByRole('button', { name: 'Go to… Ctrl+K' })).toBeFocused();
+  await app.page.keyboard.press('Enter');
+  await expect(app.page.getByRole('combobox', { name: 'Commands' })).toBeFocused();
+  await app.page.keyboard.press('Escape');
+  await expect(app.page.getByRole('button', { name: 'Go to… Ctrl+K' })).toBeFocused();
+  await app.page.keyboard.press('Tab');
   await expect(app.page.getByRole('button', { name: 'Preferences' })).toBeFocused();
   await app.page.keyboard.press('Enter');
   await app.page.keyboard.press('ArrowDown');
