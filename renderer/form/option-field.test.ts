@@ -69,6 +69,22 @@ describe('field of an option', () => {
     expect(wrapper.get('[role=alert]').text()).toBe('notes.txt is no folder.');
   });
 
+  it('shares the folder that is picked, and says nothing is wrong before there is one', async () => {
+    answers['box.pick-file'] = null;
+    const { form, wrapper } = field('shares');
+    const add = wrapper.findAll('button').find((one) => one.text() === 'Share a folder…');
+    await add?.trigger('click');
+    await flushPromises();
+    expect(wrapper.find('[role=alert]').exists()).toBe(false);
+    expect(form.draft.value['shares']).toBeUndefined();
+    answers['box.pick-file'] = '/here';
+    answers['box.probe-file'] = { path: '/here', kind: 'unknown', size: 0, problem: 'folder' };
+    await add?.trigger('click');
+    await vi.waitFor(() => expect(form.draft.value['shares']).toEqual([{ folder: '/here' }]));
+    expect(wrapper.get('[data-option="shares.0.folder"] input').attributes('placeholder')).toBe('Path of a folder, or drop it here');
+    expect(wrapper.find('[role=alert]').exists()).toBe(false);
+  });
+
   it('steps counts within their limits', async () => {
     const { form, wrapper } = field('harts', { harts: 15 });
     const [less, more] = wrapper.findAll('button');
