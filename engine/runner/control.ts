@@ -66,7 +66,9 @@ export const statusSchema = z.object({
   /** Where its first screen is shown by VNC, and to how many. */
   vnc: z.object({ address: z.string(), clients: z.number().int() }).optional(),
   /** How far the guest's start is: when it began, in milliseconds since 1970, and how many seconds it took the last time. Undefined when it is over. */
-  boot: z.object({ stage: z.enum(BOOT_STAGES), since: z.number(), expected: z.number().optional() }).optional(),
+  boot: z
+    .object({ stage: z.enum(BOOT_STAGES), since: z.number(), expected: z.number().optional(), silentSince: z.number().optional() })
+    .optional(),
   /** Keys of settings whose change waits for a restart. */
   pending: z.array(z.string()),
   /** How many it has; undefined while it is being prepared. */

@@ -137,6 +137,10 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     this.boot = new BootWatch({
       onChange: () => this.note(),
       onDiagnosis: (found) => this.warn(found),
+      isSeen: () => {
+        const { screens = 0, network } = this.status;
+        return screens > 0 || network.addresses.length > 0;
+      },
       file: options.box && join(options.dataDirectory, 'boots', `${options.box.id}.json`),
     });
     this.ended = new Promise((resolve) => {

@@ -39,6 +39,12 @@ describe.each([
   ['card', MachineCard],
   ['row', MachineRow],
 ])('machine %s', (_name, component) => {
+  it('says of a start how long the guest has been silent', () => {
+    const now = Date.now();
+    const boot = { stage: 'kernel', since: now - 300_000, silentSince: now - 185_000 } as const;
+    expect(show(component, { state: 'running', boot }).text()).toContain('The guest has been silent for 3 min');
+  });
+
   it.each([0, 3])('says that the guest ended with exit code %i', (exitCode) => {
     expect(show(component, { exitCode }).text()).toContain(`Ended with exit code ${exitCode}`);
   });

@@ -15,12 +15,13 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function watching(file?: string) {
+function watching(file?: string, isSeen = false) {
   const seen: (BootProgress['stage'] | 'over')[] = [];
   const found: VmError[] = [];
   const watch: BootWatch = new BootWatch({
     onChange: () => seen.push(watch.progress?.stage ?? 'over'),
     onDiagnosis: (error) => found.push(error),
+    isSeen: () => isSeen,
     file,
   });
   return { watch, seen, found };
@@ -94,10 +95,47 @@ describe('BootWatch', () => {
     well.watch.feed(bytes(START[0] + START[1]));
     vi.advanceTimersByTime(100_000);
     expect(well.found).toEqual([]);
-    // Nobody waits for ever.
     expect(well.watch.progress?.stage).toBe('kernel');
-    vi.advanceTimersByTime(30_000);
-    expect(well.watch.progress).toBeUndefined();
+    well.watch.close();
+  });
+
+  it('takes the word of U-Boot that the kernel starts', () => {
+    const { watch, seen } = watching();
+    watch.feed(bytes('OpenSBI v1.6\nU-Boot 2025.01 (Jan 1)\nStarting kernel ...\n\n'));
+    expect(seen).toEqual(['firmware', 'loader', 'kernel']);
+    watch.close();
+  });
+
+  it('says since when a guest has been silent, until it speaks again or is up', () => {
+    vi.useFakeTimers();
+    const { watch, seen, found } = watching();
+    watch.feed(bytes(START[0] + START[1]));
+    const since = Date.now();
+    vi.advanceTimersByTime(119_000);
+    expect(watch.progress).not.toHaveProperty('silentSince');
+    vi.advanceTimersByTime(1000);
+    expect(watch.progress).toMatchObject({ stage: 'kernel', silentSince: since });
+    vi.advanceTimersByTime(600_000);
+    expect(watch.progress).toMatchObject({ stage: 'kernel', silentSince: since });
+    watch.feed(bytes('[  720.0] random: crng init done\n'));
+    expect(watch.progress).not.toHaveProperty('silentSince');
+    watch.feed(bytes(START[4]));
+    expect(seen.at(-1)).toBe('over');
+    expect(found).toEqual([]);
+  });
+
+  it.each([
+    ['speaks of something else', (watch: BootWatch) => watch.feed(bytes('tick\n')), false],
+    ['waits in its boot loader', (watch: BootWatch) => watch.feed(bytes('U-Boot 2025.01 (Jan 1)\n=> ')), false],
+    ['may be seen elsewhere', () => undefined, true],
+  ])('waits no longer for a guest that %s', (_what, act, isSeen) => {
+    vi.useFakeTimers();
+    const { watch } = watching(undefined, isSeen);
+    watch.feed(bytes('OpenSBI v1.6\nU-Boot SPL 2025.01 (Jan 1)\n'));
+    vi.advanceTimersByTime(110_000);
+    act(watch);
+    vi.advanceTimersByTime(120_000);
+    expect(watch.progress).toBeUndefined();
   });
 
   it('takes a guest whose program speaks by a port of its own for started, though its console is silent', () => {

@@ -5,7 +5,7 @@ import type { VmError } from '../../errors/vm-error';
 import { replaceFile } from '../../host/new-file';
 import { ConsoleLines } from './console-lines';
 import { BootDiagnosis, silentStart } from './diagnosis';
-import { BOOT_STAGES, type BootStage, isPrompt, stageOf } from './milestones';
+import { BOOT_STAGES, type BootStage, isLoaderPrompt, isPrompt, stageOf } from './milestones';
 
 /** How far the start of a guest is, for those who wait for it. */
 export interface BootProgress {
@@ -14,9 +14,14 @@ export interface BootProgress {
   since: number;
   /** How long the whole start took the last time, in seconds. */
   expected?: number;
+  /** Since when the guest has written nothing, where that is long. */
+  silentSince?: number;
 }
 
-/** After so long without a milestone, in milliseconds, nobody waits for the end any more: it may be a program that says nothing. */
+/**
+ * After so long without a milestone, in milliseconds, nobody waits any more for the end of a guest that speaks: it is something else that it
+ * does. Of one that has not said a word for half as long that is told, and it may still get on.
+ */
 const PATIENCE_MS = 120_000;
 /** How long a guest may be silent behind its firmware before that is told, in milliseconds. */
 const SILENCE_MS = 30_000;
@@ -39,12 +44,17 @@ export class BootWatch {
   private isOver = false;
   private patience: NodeJS.Timeout | undefined;
   private silence: NodeJS.Timeout | undefined;
+  /** When the guest wrote something the last time. */
+  private heard = Date.now();
+  private silentSince: number | undefined;
 
   constructor(
     private readonly options: {
       /** Something of `progress` has changed. */
       onChange: () => void;
       onDiagnosis: (found: VmError) => void;
+      /** Whether the guest may show elsewhere that it is up: on a screen, on the network. */
+      isSeen?: () => boolean;
       /** Where it is kept how long the start took. */
       file?: string | undefined;
     },
@@ -68,11 +78,13 @@ export class BootWatch {
   /** Undefined before the first sign, and when the start is over. */
   get progress(): BootProgress | undefined {
     if (this.stage === undefined || this.isOver) return undefined;
-    return { stage: this.stage, since: this.since, ...(this.expected !== undefined && { expected: this.expected }) };
+    const { stage, since, expected, silentSince } = this;
+    return { stage, since, ...(expected !== undefined && { expected }), ...(silentSince !== undefined && { silentSince }) };
   }
 
   /** What the guest has written. */
   feed(data: Uint8Array): void {
+    this.heard = Date.now();
     for (const line of this.lines.add(data)) {
       // Who reads logs in a guest that has started is not told of all that is in them; and there may be much of it.
       if (this.isOver && !STILL_OF_INTEREST.test(line)) continue;
@@ -87,6 +99,10 @@ export class BootWatch {
     // A quiet kernel says nothing between its firmware and the prompt.
     if (this.stage !== undefined && !this.isOver && isPrompt(this.lines.last)) this.reach('ready');
     if (this.silence && this.stage === 'firmware') this.awaitKernel();
+    if (this.silentSince === undefined || this.isOver) return;
+    this.silentSince = undefined;
+    this.awaitMilestone();
+    this.options.onChange();
   }
 
   /** A program in the guest speaks by a port of its own: whatever the console says, or does not, the guest has started. */
@@ -105,6 +121,7 @@ export class BootWatch {
       // Also after a reboot.
       const isAgain = this.stage !== undefined;
       this.isOver = false;
+      this.silentSince = undefined;
       this.stage = undefined;
       this.diagnosis.reset();
       if (isAgain) this.since = Date.now();
@@ -115,11 +132,22 @@ export class BootWatch {
       this.learn();
       return;
     }
-    clearTimeout(this.patience);
-    this.patience = setTimeout(() => this.end(), PATIENCE_MS);
-    this.patience.unref();
+    this.silentSince = undefined;
+    this.awaitMilestone();
     this.awaitKernel();
     this.options.onChange();
+  }
+
+  private awaitMilestone(): void {
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => {
+      const isSilent = Date.now() - this.heard >= PATIENCE_MS / 2;
+      if (!isSilent || isLoaderPrompt(this.lines.last) || this.options.isSeen?.()) return this.end();
+      this.silentSince ??= this.heard;
+      this.awaitMilestone();
+      this.options.onChange();
+    }, PATIENCE_MS);
+    this.patience.unref();
   }
 
   /** Each sign of life puts it off. */
