@@ -43,6 +43,10 @@ describe('probeFile', () => {
     ['a.vmdk', 'KDMV', { kind: 'unsupported', format: 'VMDK' }],
     ['a.vhdx', 'vhdxfile', { kind: 'unsupported', format: 'VHDX' }],
     ['notes.txt', 'Hello', { kind: 'unknown' }],
+    ['uImage', withBytes([0, '\x27\x05\x19\x56']), { kind: 'kernel', format: 'uImage' }],
+    ['image.itb', withBytes([0, '\xd0\x0d\xfe\xed']), { kind: 'kernel', format: 'FIT' }],
+    ['board.dtb', withBytes([0, '\xd0\x0d\xfe\xed']), { kind: 'unknown' }],
+    ['program.hex', ':0200000480007A\n:00000001FF\n', { kind: 'elf', format: 'Intel hex' }],
     ['empty.iso', '', { problem: 'empty' }],
   ])('looks into %s', async (name, bytes, found) => {
     const path = join(folder, name);

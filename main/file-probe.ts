@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { isIntelHex } from '../engine/images/intel-hex';
 import type { FileKind, FileProbe } from './box-contract';
 
 /** As far as the volume descriptor of a CD (ISO 9660 §6.2.1: sector 16). */
@@ -48,6 +49,10 @@ function kindOf(head: Buffer, name: string): { kind: FileKind; format?: string }
   if (has('\x7fELF')) return kindOfElf(head);
   // Linux, Documentation/arch/riscv/boot-image-header.rst
   if (has('RSC\x05', 56)) return { kind: 'kernel', format: 'Linux Image' };
+  if (has('\x27\x05\x19\x56')) return { kind: 'kernel', format: 'uImage' };
+  // FIT is a device tree that has images in it; what is one by itself is nothing to start.
+  if (has('\xd0\x0d\xfe\xed') && !/\.dtbo?$/i.test(name)) return { kind: 'kernel', format: 'FIT' };
+  if (isIntelHex(head)) return { kind: 'elf', format: 'Intel hex' };
   const packed = has('\x1f\x8b') ? 'gzip' : has('\x28\xb5\x2f\xfd') ? 'zstd' : undefined;
   if (packed && /^(vmlinu|linux|image|kernel)/i.test(name)) return { kind: 'kernel', format: packed };
   if (packed || has('\xfd7zXZ')) return { kind: 'unknown' };

@@ -2,6 +2,7 @@ import { itemsOf } from '../engine/settings/items';
 import type { Option } from '../engine/settings/option';
 import { OPTIONS } from '../engine/settings/settings';
 import { newDiskOption } from './form/new-disk-option';
+import { programOption } from './form/program-option';
 
 /** Words for an option: its name, what it does, and what its values are called. */
 export interface OptionTexts {
@@ -25,7 +26,7 @@ export const shareOptions: readonly Option[] = itemOptions['shares'];
 
 /** The English words for all options, as messages under `option`: the description is their one home. */
 export function englishOptionTexts(): Record<string, OptionTexts> {
-  const texts = textsOf([...OPTIONS, newDiskOption]);
+  const texts = textsOf([...OPTIONS, programOption, newDiskOption]);
   for (const [key, options] of Object.entries(itemOptions)) Object.assign(texts[key], textsOf(options));
   return texts;
 }

@@ -2,6 +2,7 @@ import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { type Page, expect } from '@playwright/test';
+import { HTIF_WORDS, writeBareMetal } from '../support/bare-metal';
 import { buildElf } from '../support/elf-builder';
 import { test } from './support/test';
 
@@ -91,7 +92,7 @@ test('starts from what is dropped, as its contents say', async ({ app, home }) =
   await writeFile(program, elf);
   await drop(page, program);
   await expect(page.getByRole('radio', { name: 'Program' })).toBeChecked();
-  await expect(page.getByRole('textbox', { name: 'Kernel' })).toHaveValue(program);
+  await expect(page.getByRole('textbox', { name: 'Program' })).toHaveValue(program);
   await page.getByRole('radio', { name: 'ISO image' }).check();
   await page.getByRole('button', { name: 'Create', exact: true }).click();
   await expect(app.library.card('Setup disc').state).toHaveText('Off');
@@ -134,7 +135,7 @@ test('makes a box of everything that can be started; kernel and program run', as
   for (const [what, file] of Object.entries(files) as [keyof typeof files, string][]) {
     await page.getByRole('link', { name: 'New box' }).click();
     await page.getByRole('radio', { name: what }).check();
-    await page.getByRole('textbox', { name: what === 'Program' ? 'Kernel' : what, exact: true }).fill(file);
+    await page.getByRole('textbox', { name: what, exact: true }).fill(file);
     await page.getByRole('textbox', { name: 'Name' }).fill(`From ${what}`);
     const runs = what === 'Kernel' || what === 'Program';
     await page.getByRole('button', { name: runs ? 'Create and start' : 'Create', exact: true }).click();
@@ -147,6 +148,28 @@ test('makes a box of everything that can be started; kernel and program run', as
       expected[what],
     );
   }
+});
+
+test('warns of what is no program, and shows the exit code of what is one', async ({ app, home }) => {
+  const { page } = app;
+  const [text, program] = [join(home.path, 'notes.txt'), join(home.path, 'three.elf')];
+  await writeFile(text, 'Hello!\n');
+  writeBareMetal(program, (code) => {
+    code.poke(8, HTIF_WORDS, (3 << 1) | 1);
+    code.wait();
+  });
+  await page.getByRole('link', { name: 'New box' }).click();
+  await page.getByRole('radio', { name: 'Program' }).check();
+  const file = page.getByRole('textbox', { name: 'Program', exact: true });
+  await file.fill(text);
+  await expect(page.getByText('This is no program that Hartbox knows.')).toBeVisible();
+  await file.fill(program);
+  await expect(page.getByText('This is no program that Hartbox knows.')).toHaveCount(0);
+  await page.getByRole('button', { name: 'Create and start' }).click();
+  await expect(page.getByText('Ended with exit code 3')).toBeVisible();
+  expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
+  await app.machine.back.click();
+  await expect(app.library.card('three').element).toContainText('Ended with exit code 3');
 });
 
 for (const colorScheme of ['light', 'dark'] as const) {
