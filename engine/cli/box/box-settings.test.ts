@@ -24,6 +24,7 @@ beforeEach(async () => {
     output += String(text);
     return true;
   });
+  vi.spyOn(process.stderr, 'write').mockReturnValue(true);
 });
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -232,9 +233,9 @@ describe('boxes', () => {
 });
 
 it('create says so where another box has the same name already', async () => {
-  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const write = vi.mocked(process.stderr.write);
   await make('Work');
   expect(write).not.toHaveBeenCalled();
   await make('work');
-  expect(write.mock.calls.join('')).toBe('hartbox: another box is called work too: they are work and work-2 to commands.\n');
+  expect(write.mock.calls.join('')).toBe('hartbox: another box is called work too: they are work, work-2 to commands.\n');
 });

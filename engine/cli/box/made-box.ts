@@ -10,7 +10,7 @@ export async function sayMade(library: Library, id: string, isJson: boolean): Pr
   );
   if (others.length > 0)
     process.stderr.write(
-      `hartbox: another box is called ${values.name} too: they are ${[...others.map((one) => one.id), id].join(' and ')} to commands.\n`,
+      `hartbox: another box is called ${values.name} too: they are ${[...others.map((one) => one.id), id].join(', ')} to commands.\n`,
     );
   return 0;
 }
