@@ -14,10 +14,12 @@ export function useFocusHome(focus: () => void): void {
 
 /** A dialog closes. What had the focus before it may have gone meanwhile, with the page that it was on. */
 export function afterDialog(): void {
-  // Reka UI gives the focus back by a timer that it starts after this event.
-  setTimeout(() =>
-    setTimeout(() => {
-      if (document.activeElement === document.body) home?.();
-    }),
-  );
+  onceGivenBack(() => {
+    if (document.activeElement === document.body) home?.();
+  });
+}
+
+/** Once a dialog or a menu that closes has given the focus back: Reka UI does by a timer that it starts after its event. */
+export function onceGivenBack(act: () => void): void {
+  setTimeout(() => setTimeout(act));
 }
