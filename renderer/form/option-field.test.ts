@@ -39,6 +39,11 @@ describe('field of an option', () => {
     expect(wrapper.get(`#${label.attributes('for')}-help`).text().length).toBeGreaterThan(5);
   });
 
+  it('stands at the head of a long list of choices, and in the middle beside what is one line', () => {
+    expect(field('extensionsOff').wrapper.get('[data-option]').classes()).not.toContain('items-center');
+    expect(field('jit').wrapper.get('[data-option]').classes()).toContain('items-center');
+  });
+
   it('takes sizes in a unit, and keeps what cannot be read', async () => {
     const { form, wrapper } = field('memory', { memory: 2 * GiB });
     const input = wrapper.get('input');
