@@ -55,11 +55,18 @@ test('shows the network of a box, forwards ports into it, captures it, and lets 
   await expect(adapter).toContainText('connected');
   await expect(adapter.locator('[data-addresses]')).toHaveText(/^\d+\.\d+\.\d+\.15\b/);
 
+  // Only what is wrong is marked, and says what.
+  await page.getByRole('button', { name: 'Forward port' }).click();
+  await expect(page.getByLabel('Port in the box')).toHaveAttribute('aria-invalid', 'true');
+  await expect(page.getByLabel('Port in the box')).toBeFocused();
+  await expect(page.getByLabel('Port here')).toHaveAttribute('aria-invalid', 'false');
+  await expect(page.getByRole('alert')).toHaveText('Which port of the box?');
+
   // By the keyboard alone.
   await page.getByLabel('Port in the box').fill('80');
   await page.keyboard.press('Enter');
   const forward = page.locator('[data-forward]');
-  await expect(forward).toContainText('→');
+  await expect(forward).toContainText(/leads to port\s*80/);
   const [, port] = /127\.0\.0\.1:(\d+)/.exec((await forward.textContent()) ?? '') ?? [];
 
   const file = join(home.path, 'seen.pcapng');
@@ -84,6 +91,8 @@ test('shows the network of a box, forwards ports into it, captures it, and lets 
 
   await page.getByRole('button', { name: 'End capture' }).click();
   await expect(page.getByRole('status').filter({ hasText: `in ${file}` })).toHaveText(/^\d+ packets are in /);
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(page.getByText(`in ${file}`)).toHaveCount(0);
   expect((await readFile(file)).subarray(0, 4).toString('hex')).toBe(SECTION_HEADER);
   if (hasTshark()) expect(execFileSync('tshark', ['-r', file, '-Y', 'http.response.code == 200'], { encoding: 'utf8' })).toContain('HTTP');
 
