@@ -16,6 +16,8 @@ export interface ImageView {
   diskBytes: number;
   /** When what lies here was fetched or made, in milliseconds since 1970; undefined where it is not here. */
   made?: number;
+  /** Some process fetches or makes it now. */
+  isBeingMade: boolean;
   /** By what it is known that it is its publisher's: a signature, or checksums that came over HTTPS. */
   check: 'signature' | 'checksums';
   /** Whether it can be told who its user is. */

@@ -143,7 +143,7 @@ export function imageRequests({ library, dataFolder, fork, verdict, log, tell }:
   };
 }
 
-function viewOf({ entry, stored, missing }: ImageState): ImageView {
+function viewOf({ entry, stored, isBeingMade, missing }: ImageState): ImageView {
   const { id, name, kind, icon, downloadBytes, box } = entry;
   return {
     id,
@@ -154,6 +154,7 @@ function viewOf({ entry, stored, missing }: ImageState): ImageView {
     downloadBytes,
     diskBytes: stored?.bytes ?? entry.diskBytes,
     ...(stored && { made: stored.made }),
+    isBeingMade,
     check: entry.kind === 'debian' || entry.checksums.signature ? 'signature' : 'checksums',
     readsSeed: readsSeed(entry),
     ...(missing.length > 0 && { missing: { profile: profileOf(entry), extensions: missing.join(', ') } }),

@@ -92,6 +92,20 @@ describe('images that are fetched', () => {
     expect(await readdir(join(home, 'images'))).toEqual(['cache', 'disk']);
   });
 
+  it('are said to be being made while some process is at it, and no longer where it died', async () => {
+    publish({ 'disk.img': Buffer.alloc(4096, 'x') });
+    const seen: string[][] = [];
+    const busy = async (): Promise<string[]> =>
+      (await new ImageStore(home, catalogue).list()).filter(({ isBeingMade }) => isBeingMade).map(({ entry }) => entry.id);
+    const looks: Promise<unknown>[] = [];
+    await store.fetch('disk', { patience, onProgress: () => looks.push(busy().then((ids) => seen.push(ids))) });
+    await Promise.all(looks);
+    expect(seen).toContainEqual(['disk']);
+    expect(await busy()).toEqual([]);
+    await writeFile(join(home, 'images', '.making'), 'disk');
+    expect(await busy()).toEqual([]);
+  });
+
   it('go on where they were broken off, also in another process', async () => {
     const data = Buffer.alloc(300_000, 'x');
     publish({ 'disk.img': data });

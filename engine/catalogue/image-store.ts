@@ -7,7 +7,7 @@ import { ensureFolder } from '../host/ensure-folder';
 import { makeFolder, removeFolder, removeUnfinished } from '../host/new-folder';
 import { replaceFile } from '../host/new-file';
 import { hostFiles } from '../host/patient-files';
-import { acquireFolder } from '../images/package-files';
+import { acquireFolder, isAcquired } from '../images/package-files';
 import { type CatalogueEntry, missingExtensions, ownCatalogue } from './catalogue';
 import type { FetchOptions, ImageJob } from './image-job';
 import type { ImageProgress } from './progress';
@@ -37,12 +37,16 @@ export interface StoredImage extends Manifest {
 export interface ImageState {
   entry: CatalogueEntry;
   stored: StoredImage | undefined;
+  /** Some process fetches or makes it now. */
+  isBeingMade: boolean;
   /** Extensions that the harts do not have; not empty means that it is not offered. */
   missing: string[];
 }
 
 /** Where packages of Debian are kept, for images to come. */
 const CACHE = 'cache';
+/** Which image whoever has the folder is making. */
+const MAKING = '.making';
 
 /** Images of the catalogue on this computer, in `images/`: a folder for each, and `cache/` for what they are made of. */
 export class ImageStore {
@@ -56,14 +60,15 @@ export class ImageStore {
   }
 
   /** All that the catalogue has. */
-  list(): Promise<ImageState[]> {
-    return Promise.all(this.catalogue.map((entry) => this.stateOf(entry)));
+  async list(): Promise<ImageState[]> {
+    const making = await this.making();
+    return Promise.all(this.catalogue.map((entry) => this.stateOf(entry, making)));
   }
 
   /** Throws VmError 'Config' for what is not in the catalogue. */
   async find(id: string): Promise<ImageState> {
     const entry = this.catalogue.find((one) => one.id === id);
-    if (entry) return this.stateOf(entry);
+    if (entry) return this.stateOf(entry, await this.making());
     throw VmError.config(`There is no image "${id}". There are: ${this.catalogue.map((one) => one.id).join(', ')}.`, {
       code: 'image-unknown',
       params: { id },
@@ -88,11 +93,13 @@ export class ImageStore {
       if (present && (!update || present.made > Date.now())) return present;
       await removeUnfinished(this.root);
       const before = update ? present?.identity : undefined;
+      await replaceFile(join(this.root, MAKING), id);
       await this.make(entry, options, before);
       const made = await this.read(id);
       if (!made) throw new VmError('Internal', `the image ${id} is not where it was put`);
       return made;
     } finally {
+      await hostFiles.remove(join(this.root, MAKING)).catch(() => undefined);
       await release();
     }
   }
@@ -118,8 +125,14 @@ export class ImageStore {
     }
   }
 
-  private async stateOf(entry: CatalogueEntry): Promise<ImageState> {
-    return { entry, stored: await this.read(entry.id), missing: missingExtensions(entry) };
+  private async stateOf(entry: CatalogueEntry, making: string | undefined): Promise<ImageState> {
+    return { entry, stored: await this.read(entry.id), isBeingMade: entry.id === making, missing: missingExtensions(entry) };
+  }
+
+  /** The image that some process is at. One that was killed has left its name, but holds no lock. */
+  private async making(): Promise<string | undefined> {
+    const id = await readFile(join(this.root, MAKING), 'utf8').catch(() => undefined);
+    return id !== undefined && (await isAcquired(this.root)) ? id : undefined;
   }
 
   /** Undefined where the image is not here, or was left half done. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { VmError } from '../errors/vm-error';
-import { tryLock } from '../host/file-lock';
+import { lockHolder, tryLock } from '../host/file-lock';
 import { replaceFile } from '../host/new-file';
 import { readDeb } from './deb';
 import { download, hasContents, onDisk, type Patience } from './download';
@@ -103,6 +103,17 @@ function cacheName({ name, sha256 }: DebianPackage): string {
   return `${name}-${sha256.slice(0, 16)}.deb`;
 }
 
+/** Whether a process that is alive has the folder by acquireFolder(). */
+export async function isAcquired(root: string): Promise<boolean> {
+  const lock = await lockOf(root).catch(() => undefined);
+  return lock !== undefined && (await lockHolder(lock)) !== undefined;
+}
+
+/** The same folder may go by several names. */
+async function lockOf(root: string): Promise<string> {
+  return `${await realpath(root)}.lock`;
+}
+
 /**
  * Holds a folder against other processes. Returns what lets it go. Throws VmError 'Resource' if another process has it for longer than
  * `patience` (milliseconds).
@@ -113,8 +124,7 @@ export async function acquireFolder(
   onWait: () => void,
   patience = WAIT_MS,
 ): Promise<() => Promise<void>> {
-  // The same folder may go by several names.
-  const lock = `${await realpath(root)}.lock`;
+  const lock = await lockOf(root);
   const deadline = performance.now() + patience;
   while (true) {
     signal?.throwIfAborted();
