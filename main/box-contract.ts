@@ -47,6 +47,7 @@ export const FILE_PURPOSES = [
   'dtb',
   'semihostingFolder',
   'folder',
+  'sshKey',
 ] as const;
 export type FilePurpose = (typeof FILE_PURPOSES)[number];
 

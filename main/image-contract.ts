@@ -24,6 +24,8 @@ export interface ImageView {
   readsSeed: boolean;
   /** What it needs of the harts and they do not have, and what those that have it are called; else undefined. */
   missing?: { profile: string; extensions: string };
+  /** Bytes of the disk of a box: unless it is said, and at least. */
+  boxDisk: { usual: number; least: number };
   /** Bytes of memory that are recommended. */
   memory: number;
   hasScreen: boolean;
@@ -34,13 +36,19 @@ export interface ImageBoxSeed {
   user?: string;
   password?: string;
   hostname?: string;
+  timezone?: string;
   locale?: string;
   /** The public SSH keys of this computer's user let them in. */
   withKeys: boolean;
+  /** And those in this file. */
+  keyFile?: string;
 }
 
 export interface ImageRequests {
-  'image.list'(): { images: ImageView[]; cacheBytes: number; user: string };
+  /** `user`, `keys`: what the user of this computer is called, and the names of the files with their public SSH keys. */
+  'image.list'(): { images: ImageView[]; cacheBytes: number; user: string; keys: string[] };
+  /** Fails where such a box cannot be. */
+  'image.check-box'(image: string, values: Record<string, unknown>, seed: ImageBoxSeed): void;
   /** Make a box of an image, which is fetched or made first. Answers its id. */
   'image.create-box'(image: string, values: Record<string, unknown>, seed: ImageBoxSeed, diskSize: number | null, task: string): string;
   /** Fetch or make an image, for boxes to come; `update`: also where it is here, as it is published now. */
@@ -56,6 +64,7 @@ export interface ImageNotices {
 
 export const imageRequestNames: Record<keyof ImageRequests, true> = {
   'image.list': true,
+  'image.check-box': true,
   'image.create-box': true,
   'image.fetch': true,
   'image.cancel': true,

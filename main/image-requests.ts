@@ -1,20 +1,23 @@
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { utilityProcess } from 'electron';
 import { z } from 'zod';
 import type { CatalogueEntry } from '../engine/catalogue/catalogue';
-import { createImageBox, readsSeed, seedOptions } from '../engine/catalogue/image-box';
+import { boxDisk, createImageBox, readsSeed, seedOptions } from '../engine/catalogue/image-box';
 import { imageProcessMessageSchema } from '../engine/catalogue/image-process-messages';
 import { type ImageState, ImageStore } from '../engine/catalogue/image-store';
-import { ownKeys, ownUserName } from '../engine/catalogue/own-user';
+import { keysIn, ownKeyFiles, ownKeys, ownUserName } from '../engine/catalogue/own-user';
 import type { ImageProgress } from '../engine/catalogue/progress';
+import { systemError } from '../engine/errors/system-error';
 import { VmError } from '../engine/errors/vm-error';
+import type { BoxSeed } from '../engine/images/seed/box-seed';
 import { errorOf } from '../engine/runner/error-report';
 import type { Library } from '../engine/runner/library';
 import { checkSettings } from '../engine/settings/problem';
 import { flatSchema } from '../engine/settings/settings';
 import type { V8Verdict } from '../engine/threads/v8-verdict-schema';
 import { engineEnvironment } from './engine-host';
-import type { ImageNotices, ImageRequests, ImageView } from './image-contract';
+import type { ImageBoxSeed, ImageNotices, ImageRequests, ImageView } from './image-contract';
 import { takeOutput } from './utility-output';
 
 const image = z.string().min(1).max(64);
@@ -26,22 +29,22 @@ const diskSize = z
   .min(2 ** 20)
   .max(2 ** 43);
 
+const values = z.record(z.string().max(100), z.unknown());
+const seed = z.strictObject({
+  user: text.optional(),
+  password: text.optional(),
+  hostname: text.optional(),
+  timezone: text.optional(),
+  locale: text.optional(),
+  withKeys: z.boolean(),
+  keyFile: z.string().min(1).max(4096).optional(),
+}) as z.ZodType<ImageBoxSeed>;
+
 /** What each of these requests may carry. */
 export const imageArguments: { [N in keyof ImageRequests]: z.ZodType<Parameters<ImageRequests[N]>> } = {
   'image.list': z.tuple([]),
-  'image.create-box': z.tuple([
-    image,
-    z.record(z.string().max(100), z.unknown()),
-    z.strictObject({
-      user: text.optional(),
-      password: text.optional(),
-      hostname: text.optional(),
-      locale: text.optional(),
-      withKeys: z.boolean(),
-    }) as z.ZodType<Parameters<ImageRequests['image.create-box']>[2]>,
-    diskSize.nullable(),
-    task,
-  ]),
+  'image.check-box': z.tuple([image, values, seed]),
+  'image.create-box': z.tuple([image, values, seed, diskSize.nullable(), task]),
   'image.fetch': z.tuple([image, z.boolean(), task]),
   'image.cancel': z.tuple([task]),
   'image.remove': z.tuple([image]),
@@ -119,15 +122,14 @@ export function imageRequests({ library, dataFolder, fork, verdict, log, tell }:
 
   return {
     'image.list': async () => {
-      const [states, cacheBytes] = await Promise.all([store().list(), store().cacheBytes()]);
-      return { images: states.map(viewOf), cacheBytes, user: ownUserName() };
+      const [states, cacheBytes, keys] = await Promise.all([store().list(), store().cacheBytes(), ownKeyFiles()]);
+      return { images: states.map(viewOf), cacheBytes, user: ownUserName(), keys: keys.map((file) => basename(file)) };
     },
-    'image.create-box': async (id, values, { withKeys, ...given }, size, name) => {
+    'image.check-box': async (id, given, wish) => void (await seedFor((await store().find(id)).entry, given, wish)),
+    'image.create-box': async (id, values, wish, size, name) => {
       const { entry, stored } = await store().find(id);
       // Before anything is fetched.
-      const checked = checkSettings(flatSchema.partial(), values, '');
-      const sshKeys = withKeys ? await ownKeys() : [];
-      const seed = seedOptions(entry, checked.name ?? entry.name, { ...given, sshKeys });
+      const seed = await seedFor(entry, values, wish);
       return during(name, async (signal) => {
         if (!stored) await fetch(id, false, signal, (progress) => tell({ task: name, progress }));
         signal.throwIfAborted();
@@ -141,6 +143,22 @@ export function imageRequests({ library, dataFolder, fork, verdict, log, tell }:
     'image.remove': (id) => store().remove(id),
     'image.clear-cache': () => store().clearCache(),
   };
+}
+
+/** What the box is told. Throws VmError 'Config' where that, or a value of its settings, does not fit. */
+async function seedFor(entry: CatalogueEntry, given: object, { withKeys, keyFile, ...wish }: ImageBoxSeed): Promise<BoxSeed> {
+  const checked = checkSettings(flatSchema.partial(), given, '');
+  const sshKeys = [
+    ...(withKeys ? await ownKeys() : []),
+    ...(keyFile === undefined
+      ? []
+      : keysIn([
+          await readFile(keyFile, 'utf8').catch((error: unknown) => {
+            throw systemError(error, `${keyFile} could not be read`) ?? error;
+          }),
+        ])),
+  ];
+  return seedOptions(entry, checked.name ?? entry.name, { ...wish, sshKeys });
 }
 
 function viewOf({ entry, stored, isBeingMade, missing }: ImageState): ImageView {
@@ -158,6 +176,7 @@ function viewOf({ entry, stored, isBeingMade, missing }: ImageState): ImageView 
     check: entry.kind === 'debian' || entry.checksums.signature ? 'signature' : 'checksums',
     readsSeed: readsSeed(entry),
     ...(missing.length > 0 && { missing: { profile: profileOf(entry), extensions: missing.join(', ') } }),
+    boxDisk: boxDisk(entry, stored),
     memory: box.memory,
     hasScreen: box.screens > 0,
   };

@@ -63,6 +63,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'inside.overview': [],
   'inside.show-folder': ['systems'],
   'image.list': [],
+  'image.check-box': ['debian-trixie', { name: 'A' }, { hostname: 'a', timezone: 'UTC', withKeys: false, keyFile: '/key.pub' }],
   'image.create-box': ['debian-trixie', { name: 'A' }, { user: 'alice', withKeys: true }, null, 'task-1'],
   'image.fetch': ['debian-trixie', true, 'task-1'],
   'image.cancel': ['task-1'],

@@ -1,6 +1,7 @@
 import { VmError } from '../errors/vm-error';
 import { type BoxSeed, seedDisc, seedSchema } from '../images/seed/box-seed';
 import type { Library } from '../runner/library';
+import { hostNameOf } from '../settings/host-name';
 import type { BoxValuesInput } from '../settings/settings';
 import type { CatalogueEntry } from './catalogue';
 import type { StoredImage } from './image-store';
@@ -52,6 +53,13 @@ const EXPECTED: Readonly<Record<string, string>> = {
   locale: 'expected is a name such as de_DE.UTF-8',
 };
 
+/** Bytes of the disk of a box of an image: unless it is said, and at least; what is fetched may turn out to be larger. */
+export function boxDisk({ kind }: CatalogueEntry, image: StoredImage | undefined): { usual: number; least: number } {
+  if (image?.file === 'disc.iso') return { usual: NEW_DISK, least: 2 ** 20 };
+  const size = image?.size ?? (kind === 'debian' ? NEW_DISK : 2 ** 20);
+  return { usual: Math.max(size, NEW_DISK), least: size };
+}
+
 /** Whether a box of it can be told its user and name. */
 export function readsSeed(entry: CatalogueEntry): boolean {
   return entry.kind === 'debian' || entry.seed === 'cloud-init';
@@ -79,7 +87,7 @@ export function createImageBox(
   };
   const isDisc = image.file === 'disc.iso';
   // Published images are as small as can be, and grow into their disk when they start.
-  const size = diskSize ?? (entry.kind === 'download' && !isDisc ? Math.max(image.size, NEW_DISK) : undefined);
+  const size = diskSize ?? (isDisc ? undefined : boxDisk(entry, image).usual);
   const { path, format, identity } = image;
   return library.create(
     { ...recommended, ...values, ...(isDisc && { drives: [...(values.drives ?? []), { file: path, media: 'cdrom' as const }] }) },
@@ -90,15 +98,4 @@ export function createImageBox(
       ...(signal && { signal }),
     },
   );
-}
-
-function hostNameOf(name: string): string {
-  const host = name
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 63)
-    .replace(/^-+|-+$/g, '');
-  return host || 'hartbox';
 }

@@ -13,12 +13,16 @@ export function ownUserName(): string {
   }
 }
 
-/** The public halves of the user's SSH keys, where ssh looks for them. */
-export async function ownKeys(): Promise<string[]> {
+/** Files in which ssh looks for the public halves of the user's SSH keys; their paths. */
+export async function ownKeyFiles(): Promise<string[]> {
   const folder = join(homedir(), '.ssh');
   const names = (await readdir(folder).catch(() => [])).filter((name) => /^id_(?:ed25519|ecdsa|rsa)\.pub$/.test(name));
-  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')));
-  return keysIn(texts);
+  return names.map((name) => join(folder, name));
+}
+
+/** The public halves of the user's SSH keys. */
+export async function ownKeys(): Promise<string[]> {
+  return keysIn(await Promise.all((await ownKeyFiles()).map((file) => readFile(file, 'utf8').catch(() => ''))));
 }
 
 /** The lines of such files. */

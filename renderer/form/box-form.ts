@@ -49,11 +49,16 @@ export function useBoxForm(): BoxForm {
 export interface BoxFormOptions {
   /** What the form adds to the values that are edited one by one, before they are checked. */
   complete?: (draft: Values) => Values;
+  /** What is recommended instead of what its option says, where there is a reason. */
+  recommended?: (option: Option, usual: unknown) => unknown;
   /** Where in the form the value at this path of those is edited. */
   place?: (path: string) => string;
 }
 
-export function createBoxForm(initial: Values = {}, { complete = (draft) => draft, place = (path) => path }: BoxFormOptions = {}): BoxForm {
+export function createBoxForm(
+  initial: Values = {},
+  { complete = (draft) => draft, recommended = (_option, usual) => usual, place = (path) => path }: BoxFormOptions = {},
+): BoxForm {
   const saved = ref<Values>(initial);
   const draft = ref<Values>({ ...initial });
   const host = ref<HostFacts>();
@@ -85,7 +90,7 @@ export function createBoxForm(initial: Values = {}, { complete = (draft) => draf
       draft.value = { ...draft.value, [name]: value };
       shown.value?.add(name);
     },
-    recommended: (option) => (option.recommended && host.value ? option.recommended(host.value) : option.default),
+    recommended: (option) => recommended(option, option.recommended && host.value ? option.recommended(host.value) : option.default),
     problemAt(path) {
       const isShown = shown.value === undefined || [...shown.value].some((one) => path === one || path.startsWith(`${one}.`));
       return isShown ? problems.value.find((problem) => problem.path === path) : undefined;

@@ -62,6 +62,17 @@ test.describe('systems of the catalogue', () => {
     await page.getByRole('textbox', { name: 'User' }).fill('root');
     await page.getByRole('button', { name: 'Create', exact: true }).click();
     await expect(page.getByText(/This user cannot be set up in the new box/)).toBeVisible();
+    await page.getByRole('textbox', { name: 'User' }).fill('alice');
+    // The rest is as this computer has it, and follows the name of the box.
+    await page.getByRole('button', { name: /^More/ }).click();
+    await expect(page.getByLabel('Host name')).toHaveValue('small-system');
+    await expect(page.getByLabel('Time zone')).toHaveValue(Intl.DateTimeFormat().resolvedOptions().timeZone);
+    await expect(page.getByLabel('Locale')).toHaveValue('en_US.UTF-8');
+    await expect(page.getByRole('textbox', { name: 'Size of the new disk' })).toHaveValue('20');
+    await expect(page.getByRole('button', { name: /Recommended: .* Memory$/ })).toHaveCount(0);
+    await page.screenshot({ path: test.info().outputPath('more.png'), fullPage: true });
+    expect((await new AxeBuilder({ page }).setLegacyMode().analyze()).violations).toEqual([]);
+    await page.getByRole('button', { name: 'Cancel' }).click();
 
     // Given up half way: the server sends a part, and no more.
     server.faults.push(undefined, undefined, (_, response) => {
