@@ -64,7 +64,7 @@ test.describe('systems of the catalogue', () => {
     await expect(page.getByText(/This user cannot be set up in the new box/)).toBeVisible();
     await page.getByRole('textbox', { name: 'User' }).fill('alice');
     // The rest is as this computer has it, and follows the name of the box.
-    await page.getByRole('button', { name: /^More/ }).click();
+    await page.getByRole('button', { name: /^More Disk/ }).click();
     await expect(page.getByLabel('Host name')).toHaveValue('small-system');
     await expect(page.getByLabel('Time zone')).toHaveValue(Intl.DateTimeFormat().resolvedOptions().timeZone);
     await expect(page.getByLabel('Locale')).toHaveValue('en_US.UTF-8');
