@@ -34,7 +34,7 @@ describe('search for options', () => {
     ['smp', 'harts'],
     ['resolution', 'screenSize'],
     ['usb', 'input'],
-    ['ssh', 'network'],
+    ['ssh', 'sshUser'],
     ['port', 'network'],
     ['memory', 'memory'],
     ['arbeitsspeicher', 'memory', 'de'],
@@ -43,7 +43,8 @@ describe('search for options', () => {
     ['内存', 'memory', 'zh-CN'],
     ['分辨率', 'screenSize', 'zh-CN'],
     ['处理器', 'harts', 'zh-CN'],
-    ['ssh', 'network', 'zh-CN'],
+    ['ssh', 'sshUser', 'zh-CN'],
+    ['port22', 'network', 'zh-CN'],
   ])('shows first for %j: %s', (query, key, locale) => {
     expect(found(query, locale)[0]).toBe(key);
   });

@@ -178,10 +178,13 @@ function familyOf(address: string): Family {
   return address.includes(':') ? 6 : 4;
 }
 
-/** One of those that guests may have; where there are no more, it closes with EMFILE. */
+/** What the system says of a process that has all descriptors it may have. */
+const TOO_MANY = 'EMFILE';
+
+/** One of those that guests may have; where there are no more, it closes with TOO_MANY. */
 function open(port: number, host: string): net.Socket {
   if (!guestDescriptors.take())
-    return new net.Socket().destroy(Object.assign(new Error('The guest has too many sockets.'), { code: 'EMFILE' }));
+    return new net.Socket().destroy(Object.assign(new Error('The guest has too many sockets.'), { code: TOO_MANY }));
   return counted(net.connect({ port, host, allowHalfOpen: true, noDelay: true }));
 }
 
