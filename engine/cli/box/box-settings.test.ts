@@ -233,7 +233,7 @@ describe('boxes', () => {
 });
 
 it('create says so where another box has the same name already', async () => {
-  const write = vi.mocked(process.stderr.write);
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   await make('Work');
   expect(write).not.toHaveBeenCalled();
   await make('work');
