@@ -1,9 +1,8 @@
-import { writeFile } from 'node:fs/promises';
 import type { BrowserWindow, Dialog } from 'electron';
 import type { Diagnosis } from '../engine/doctor/doctor';
 import type { Graphics } from '../engine/doctor/host';
-import { systemError } from '../engine/errors/system-error';
 import { VmError } from '../engine/errors/vm-error';
+import { writeOutput } from '../engine/host/output-file';
 import type { V8Verdict } from '../engine/threads/v8-verdict-schema';
 import type { Locale } from './contract';
 import type { RequestHandlers } from './ipc';
@@ -46,11 +45,7 @@ export function doctorRequests({
         import('../engine/doctor/report'),
         import('../engine/doctor/node-host'),
       ]);
-      try {
-        await writeFile(filePath, reportText(last, reportFacts(), await privateDetails()));
-      } catch (error) {
-        throw systemError(error, 'The report could not be written') ?? error;
-      }
+      await writeOutput(filePath, reportText(last, reportFacts(), await privateDetails()), {}, 'The report could not be written');
       return filePath;
     },
   };

@@ -12,6 +12,12 @@ export interface InsideLook {
   adapters: { id: string; sent: number; received: number }[];
 }
 
+/** A box as it was, at a time in seconds since 1970. */
+export interface PastLook {
+  at: number;
+  look: InsideLook;
+}
+
 /** Where things lie in its memory, and its device tree as source text. */
 export interface InsideBoard {
   memoryMap: Result<'board'>['memoryMap'];
@@ -34,6 +40,8 @@ export const PROFILE_SECONDS = 5;
 
 export interface InsideRequests {
   'inside.look'(vm: string): InsideLook;
+  /** The last two minutes while it runs, the oldest first. */
+  'inside.past'(vm: string): PastLook[];
   'inside.board'(vm: string): InsideBoard;
   'inside.profile'(vm: string): Result<'profile'>;
   'inside.overview'(): Overview;
@@ -43,6 +51,7 @@ export interface InsideRequests {
 
 export const insideRequestNames: Record<keyof InsideRequests, true> = {
   'inside.look': true,
+  'inside.past': true,
   'inside.board': true,
   'inside.profile': true,
   'inside.overview': true,

@@ -5,14 +5,16 @@ import { z } from 'zod';
 import { VmError } from '../engine/errors/vm-error';
 import { DISK_PARTS, diskParts, folderOfPart } from '../engine/runner/disk-parts';
 import { type Library, vmIdSchema } from '../engine/runner/library';
-import { type InsideRequests, PROFILE_SECONDS } from './inside-contract';
+import { type InsideLook, type InsideRequests, PROFILE_SECONDS } from './inside-contract';
 import type { Machines } from './machines';
+import { PastLooks } from './past-looks';
 
 const vm = z.tuple([vmIdSchema]);
 
 /** What each of these requests may carry. */
 export const insideArguments: { [N in keyof InsideRequests]: z.ZodType<Parameters<InsideRequests[N]>> } = {
   'inside.look': vm,
+  'inside.past': vm,
   'inside.board': vm,
   'inside.profile': vm,
   'inside.overview': z.tuple([]),
@@ -20,7 +22,7 @@ export const insideArguments: { [N in keyof InsideRequests]: z.ZodType<Parameter
 };
 
 type Handlers = {
-  [N in keyof InsideRequests]: (...args: Parameters<InsideRequests[N]>) => Promise<ReturnType<InsideRequests[N]>>;
+  [N in keyof InsideRequests]: (...args: Parameters<InsideRequests[N]>) => ReturnType<InsideRequests[N]> | Promise<ReturnType<InsideRequests[N]>>;
 };
 
 /** Answers the window's requests about the inside of boxes, by the control table of each. */
@@ -30,31 +32,34 @@ export function insideRequests({
   dataFolder,
   shell,
 }: {
-  machines: Pick<Machines, 'call'>;
+  machines: Pick<Machines, 'call' | 'on'>;
   library: Pick<Library, 'list' | 'diskUse' | 'directory'>;
   dataFolder: string;
   shell: Pick<Shell, 'openPath'>;
 }): Handlers {
+  const look = async (id: string): Promise<InsideLook> => {
+    const [statistics, memory, { drives }, { adapters }] = await Promise.all([
+      machines.call(id, 'statistics', {}),
+      // A machine of one's own may have no balloon.
+      machines.call(id, 'memory', {}).catch(() => undefined),
+      machines.call(id, 'drives', {}),
+      machines.call(id, 'networks', {}),
+    ]);
+    return {
+      statistics,
+      ...(memory && { memory }),
+      drives,
+      adapters: adapters.map(({ id: adapter, statistics: { bytesFromGuest, bytesToGuest } }) => ({
+        id: adapter,
+        sent: bytesFromGuest,
+        received: bytesToGuest,
+      })),
+    };
+  };
+  const past = new PastLooks(machines, look);
   return {
-    'inside.look': async (id) => {
-      const [statistics, memory, { drives }, { adapters }] = await Promise.all([
-        machines.call(id, 'statistics', {}),
-        // A machine of one's own may have no balloon.
-        machines.call(id, 'memory', {}).catch(() => undefined),
-        machines.call(id, 'drives', {}),
-        machines.call(id, 'networks', {}),
-      ]);
-      return {
-        statistics,
-        ...(memory && { memory }),
-        drives,
-        adapters: adapters.map(({ id: adapter, statistics: { bytesFromGuest, bytesToGuest } }) => ({
-          id: adapter,
-          sent: bytesFromGuest,
-          received: bytesToGuest,
-        })),
-      };
-    },
+    'inside.look': look,
+    'inside.past': (id) => past.of(id),
     'inside.board': async (id) => {
       const [{ memoryMap, deviceTree }, { readDeviceTree }, { deviceTreeSource }] = await Promise.all([
         machines.call(id, 'board', {}),

@@ -58,6 +58,7 @@ const valid: { [N in RequestName]: Parameters<Requests[N]> } = {
   'log.read': ['a', 'serial'],
   'log.save': [null, 'app'],
   'inside.look': ['a'],
+  'inside.past': ['a'],
   'inside.board': ['a'],
   'inside.profile': ['a'],
   'inside.overview': [],

@@ -1,8 +1,8 @@
-import { open, writeFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BrowserWindow, Dialog } from 'electron';
 import { z } from 'zod';
-import { systemError } from '../engine/errors/system-error';
+import { writeOutput } from '../engine/host/output-file';
 import { plainText } from '../engine/runner/boot/console-lines';
 import { vmIdSchema } from '../engine/runner/library';
 import { savedConsole } from '../engine/runner/saved-console';
@@ -62,11 +62,7 @@ export function logRequests({ machines, dataDirectory, dialog, window, locale }:
       const text = (await read(vm, source)).map(({ at, level, text: said }) =>
         [at === undefined ? '' : `${new Date(at).toISOString()} `, level ? `${level.padEnd(7)} ` : '', said].join(''),
       );
-      try {
-        await writeFile(filePath, `${text.join('\n')}\n`);
-      } catch (error) {
-        throw systemError(error, 'The log could not be written') ?? error;
-      }
+      await writeOutput(filePath, `${text.join('\n')}\n`, {}, 'The log could not be written');
       return filePath;
     },
   };

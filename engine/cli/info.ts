@@ -1,6 +1,5 @@
-import { writeFile } from 'node:fs/promises';
-import { systemError } from '../errors/system-error';
 import { dataDirectory } from '../host/data-directory';
+import { writeOutput } from '../host/output-file';
 import { readDeviceTree } from '../images/device-tree-file';
 import { deviceTreeSource } from '../images/device-tree-source';
 import type { Result } from '../runner/control';
@@ -32,9 +31,7 @@ export async function info(args: string[]): Promise<number> {
 
 /** Throws VmError where the file cannot be written. */
 export async function writeDeviceTree(file: string, blob: Uint8Array): Promise<void> {
-  await writeFile(file, blob).catch((cause: unknown) => {
-    throw systemError(cause) ?? cause;
-  });
+  await writeOutput(file, blob);
 }
 
 /** Of one that runs, or else of one that is made for that and is not switched on. */

@@ -69,7 +69,7 @@ describe('ReportFile', () => {
   });
 
   it.runIf(onUnix)('does not wait for somebody to read a pipe', async () => {
-    expect(await write(pipe, 'x')).toBe('nobody reads from it (ENXIO)');
+    expect(await write(pipe, 'x')).toBe('nobody reads from it');
   });
 
   it.runIf(existsSync('/dev/full'))('says that a device is full, and writes to /dev/null', async () => {

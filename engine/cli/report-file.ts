@@ -1,13 +1,11 @@
 import { constants } from 'node:fs';
-import { access, open } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { reasonOf } from '../errors/system-error';
+import { VmError } from '../errors/vm-error';
 import { typeAt } from '../host/open-file';
+import { writeOutput } from '../host/output-file';
 import { UsageError } from './usage-error';
-
-/** How long a reader that is behind is given before it is written to again, in milliseconds. */
-const RETRY_MS = 20;
 
 /** What Unix calls the streams of a process. Opened anew, a file would be written to from its beginning. */
 const STREAMS: Record<string, NodeJS.WriteStream> = {
@@ -64,21 +62,7 @@ export class ReportFile {
 
 async function writeTo(path: string, text: string): Promise<void> {
   if (isStream(path)) return new Promise((resolve) => STREAMS[path].write(text, () => resolve()));
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_NONBLOCK = 0, O_NOCTTY = 0 } = constants;
-  const file = await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY, 0o666);
-  try {
-    let rest = Buffer.from(text);
-    while (rest.length > 0) {
-      try {
-        rest = rest.subarray((await file.write(rest)).bytesWritten);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-        await delay(RETRY_MS);
-      }
-    }
-  } finally {
-    await file.close();
-  }
+  await writeOutput(path, text);
 }
 
 function isStream(path: string): boolean {
@@ -86,7 +70,5 @@ function isStream(path: string): boolean {
 }
 
 function whyOf(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException;
-  // What open(2) and write(2) say of a pipe.
-  return code === 'ENXIO' || code === 'EPIPE' ? `nobody reads from it (${code})` : reasonOf(error);
+  return error instanceof VmError && error.code === 'output-unread' ? 'nobody reads from it' : reasonOf(error);
 }

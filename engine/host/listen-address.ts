@@ -5,7 +5,7 @@ import { reasonCode } from '../errors/system-error';
 /** Where a server can be found. */
 export type ListenAddress = { host: string; port: number } | { path: string };
 
-const LOOPBACK = '127.0.0.1';
+export const LOOPBACK = '127.0.0.1';
 const PORT_MOST = 65535;
 
 /**

@@ -1,4 +1,4 @@
-import { type Stats, constants } from 'node:fs';
+import { type Stats, closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs';
 import { type FileHandle, lstat, open, stat } from 'node:fs/promises';
 import { win32 } from 'node:path';
 import { VmError } from '../errors/vm-error';
@@ -31,6 +31,31 @@ export async function openFile(path: string, access: number = constants.O_RDONLY
     return file;
   } catch (error) {
     await file.close();
+    throw error;
+  }
+}
+
+/**
+ * Begin a file that a user names, at once: one of that name loses its contents, or with `isNew` is an error. As above it neither waits nor touches a
+ * device, and throws the same. `mode`: who may use it.
+ */
+export function beginFileSync(path: string, { isNew = false, mode = 0o600 } = {}): number {
+  const refuse = refusal(path);
+  mustBeFile(deviceOf(path, process.platform) ?? 'file', refuse);
+  const access = constants.O_WRONLY | constants.O_CREAT | (isNew ? constants.O_EXCL : 0);
+  let file: number;
+  try {
+    file = openSync(path, access | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0), mode);
+  } catch (error) {
+    // A pipe that nobody reads.
+    throw (error as NodeJS.ErrnoException).code === 'ENXIO' ? refuse('pipe') : error;
+  }
+  try {
+    mustBeFile(typeOf(fstatSync(file)), refuse);
+    ftruncateSync(file);
+    return file;
+  } catch (error) {
+    closeSync(file);
     throw error;
   }
 }
@@ -87,14 +112,17 @@ export function exists(path: string): Promise<boolean> {
  * own, and some devices names in every folder. Throws what the host says.
  */
 export async function typeAt(path: string, platform: NodeJS.Platform = process.platform): Promise<FileType> {
-  if (platform === 'win32') {
-    if (/^[\\/]{2}[^\\/]+[\\/]pipe[\\/]/i.test(path)) return 'pipe';
-    if (/^[\\/]{2}\.[\\/]/.test(path) || isDeviceName(win32.basename(path))) return 'character device';
-  }
-  return typeOf(await stat(path));
+  return deviceOf(path, platform) ?? typeOf(await stat(path));
 }
 
-function typeOf(status: Stats): FileType {
+/** What only a name of Windows can be. */
+function deviceOf(path: string, platform: NodeJS.Platform): FileType | undefined {
+  if (platform !== 'win32') return undefined;
+  if (/^[\\/]{2}[^\\/]+[\\/]pipe[\\/]/i.test(path)) return 'pipe';
+  return /^[\\/]{2}\.[\\/]/.test(path) || isDeviceName(win32.basename(path)) ? 'character device' : undefined;
+}
+
+export function typeOf(status: Stats): FileType {
   if (status.isFile()) return 'file';
   if (status.isDirectory()) return 'folder';
   if (status.isFIFO()) return 'pipe';

@@ -356,9 +356,10 @@ describe('an archive', () => {
     expect(await readdir(other.directory)).toEqual([]);
   });
 
-  it('brings no consent along: neither to the clipboard nor to start by itself', async () => {
+  it('brings no consent along: neither to the clipboard, nor to start by itself, nor to be reached by other computers', async () => {
+    const network = [{ connection: 'nat', forward: ['2222:22', '*:8080:80', 'udp:[::]:5353:53', '192.0.2.1:443:443'] }];
     const settings = withSettings(
-      { drives: [{ file: 'disk.img' }], clipboard: true, crypto: true },
+      { drives: [{ file: 'disk.img' }], clipboard: true, crypto: true, network },
       { source: 'disk' },
       { guestClipboard: true, autostart: true, guestTitle: true },
     );
@@ -368,6 +369,7 @@ describe('an archive', () => {
     );
     const { values } = await other.settings(await other.import(archive()));
     expect(values).toMatchObject({ clipboard: false, guestClipboard: false, autostart: false, crypto: true, guestTitle: true });
+    expect(values.network[0].forward).toEqual(['2222:22', '8080:80', 'udp:5353:53', '443:443']);
   });
 
   it('that is missing, or a folder, is said to be so', async () => {

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { z } from 'zod';
 import { ensureFolder } from '../host/ensure-folder';
+import { LOOPBACK } from '../host/listen-address';
 import { HARTBOX_VERSION } from '../host/version';
 import { convertDisk } from '../backend/disk/disk-images';
 import { shown } from '../backend/disk/image-reference';
@@ -21,6 +22,7 @@ import { ByteSource } from '../images/byte-source';
 import { type TarEntry, readTar } from '../images/tar';
 import { TAR_END, tarHeader, tarPadding } from '../images/tar-writer';
 import { mapPaths, readSettings, writeSettings } from '../settings/file';
+import { formatForward, parseForward } from '../settings/network';
 import type { BoxValuesInput } from '../settings/settings';
 import { EntryWriter, type ScannedFile, entryOf, scanFile, storedBytes } from './archive-entry';
 import { type BoxFile, filesOf } from './box-files';
@@ -396,9 +398,22 @@ async function settle(
   await writeBox(folder, { ...withoutConsent(set), name });
 }
 
-/** What a box may have only by the word of whoever uses it here: to read the clipboard of this computer, to write it, to start by itself. */
+/**
+ * What a box may have only by the word of whoever uses it here: to read the clipboard of this computer, to write it, to start by itself, and to
+ * be reached by other computers. Ports that are forwarded are those of this computer alone.
+ */
 function withoutConsent({ clipboard: _read, guestClipboard: _write, autostart: _start, ...set }: BoxValuesInput): BoxValuesInput {
-  return set;
+  return {
+    ...set,
+    ...(set.network && {
+      network: set.network.map((adapter) => ({ ...adapter, ...(adapter.forward && { forward: adapter.forward.map(forwardHere) }) })),
+    }),
+  };
+}
+
+function forwardHere(text: string): string {
+  const forward = parseForward(text);
+  return forward ? formatForward({ ...forward, hostAddress: LOOPBACK }) : text;
 }
 
 function foreign(file: string, cause?: unknown): VmError {

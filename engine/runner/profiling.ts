@@ -1,10 +1,9 @@
-import { writeFile } from 'node:fs/promises';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { kernelSymbols } from '../debug/kernel-symbols';
 import { GuestProfile, hotSpots } from '../debug/profile';
 import { SymbolTable } from '../debug/symbols';
-import { systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
+import { writeOutput } from '../host/output-file';
 import type { Samples } from '../hart/sampler';
 import type { VirtualMachine } from '../machine/virtual-machine';
 import type { Arguments, Result } from './control';
@@ -45,10 +44,7 @@ export class Profiling {
       const profile = new GuestProfile(table);
       for (const [hart, samples] of bundles) profile.add(hart, samples);
       const found = profile.toCpuProfile();
-      if (file !== undefined)
-        await writeFile(file, JSON.stringify(found)).catch((cause: unknown) => {
-          throw systemError(cause) ?? cause;
-        });
+      if (file !== undefined) await writeOutput(file, JSON.stringify(found));
       const { spots, ...rest } = hotSpots(found, MOST_SPOTS);
       return bundles.length === 0 ? { seconds, idle: 1, spots: [] } : { ...rest, spots };
     } finally {

@@ -253,7 +253,7 @@ export const hardwareSchema = z.strictObject({
   }),
   soundFile: option(z.string().min(1).optional(), {
     label: 'File for what is played',
-    help: 'a WAV file that gets what the guest plays while the sound card is on, beside the loudspeakers; further ones, with numbers, what is played in another format or at the same time',
+    help: 'a WAV file that gets what the guest plays while the sound card is on, beside the loudspeakers; further ones, with numbers that are free, what is played in another format or at the same time',
     page: 'system',
     kind: 'file',
     effect: 'restart',

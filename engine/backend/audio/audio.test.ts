@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -99,6 +100,33 @@ describe('WAV files', () => {
       [4, 4, 4, 4],
       [5, 5, 5, 5],
     ]);
+  });
+
+  it('are put in the place of none but the one that the user has named', () => {
+    const playFile = join(folder, 'kept.wav');
+    for (const name of ['kept.wav', 'kept-2.wav', 'kept-4.wav']) writeFileSync(join(folder, name), 'mine');
+    const audio = new WavAudio({ playFile });
+    for (const channels of [1, 2, 3]) audio.play({ ...stereo, channels }).play(new Uint8Array(2 * channels * 2));
+    audio.close();
+    const isMine = (name: string): boolean => readFileSync(join(folder, name), 'latin1') === 'mine';
+    const names = readdirSync(folder).filter((name) => name.startsWith('kept'));
+    expect(Object.fromEntries(names.map((name) => [name, isMine(name)]))).toEqual({
+      'kept.wav': false,
+      'kept-2.wav': true,
+      'kept-3.wav': false,
+      'kept-4.wav': true,
+      'kept-5.wav': false,
+    });
+  });
+
+  it.runIf(process.platform !== 'win32')('are no pipes and devices, which would keep the box waiting', () => {
+    const pipe = join(folder, 'pipe.wav');
+    execFileSync('mkfifo', [pipe]);
+    for (const [playFile, type] of [[pipe, 'pipe'], ['/dev/null', 'character device'], [folder, 'folder']]) {
+      const warnings: VmError[] = [];
+      new WavAudio({ playFile, warn: (error) => warnings.push(error) }).play(stereo).play(new Uint8Array(4));
+      expect(warnings).toMatchObject([{ code: 'sound-file-not-written', message: expect.stringContaining(type) }]);
+    }
   });
 
   it('are not more than a few, and play on for nobody where they cannot be made', () => {

@@ -1,4 +1,4 @@
-import { parse } from 'node:path';
+import { join, parse } from 'node:path';
 import { reasonCode, reasonOf } from '../../errors/system-error';
 import { VmError } from '../../errors/vm-error';
 import type { AudioBackend, AudioLimits, Playback, Recording } from './audio-backend';
@@ -7,9 +7,11 @@ import { type WavContents, WavWriter } from './wav';
 
 /** Files of one name: a guest may change its format, or play several things at once, as often as it likes. */
 const FILES_MAX = 16;
+/** Of a file, at most. */
+const NUMBER_MAX = 9999;
 
 export interface WavAudioOptions {
-  /** Where what the guest plays goes: `sound.wav`, and `sound-2.wav` … for what is played at the same time or in another format. */
+  /** Where what the guest plays goes: `sound.wav`, and the next free of `sound-2.wav` … for what is played at the same time or in another format. */
   playFile?: string | undefined;
   /** What the guest hears, once; silence follows. */
   heard?: WavContents | undefined;
@@ -22,6 +24,8 @@ export class WavAudio implements AudioBackend {
   readonly lead = 0;
   /** By number. */
   readonly #files: { writer: WavWriter; isInUse: boolean }[] = [];
+  /** Of the last file. */
+  #number = 1;
   #isFailed = false;
 
   constructor(private readonly options: WavAudioOptions) {
@@ -75,11 +79,23 @@ export class WavAudio implements AudioBackend {
       one.samples === format.samples && one.rate === format.rate && one.channels === format.channels;
     const found = this.#files.find(({ writer, isInUse }) => !isInUse && same(writer.format));
     if (found || this.#files.length === FILES_MAX) return found;
+    const before = this.#files.length;
+    this.#attempt(() => this.#files.push({ writer: this.#write(playFile, format), isInUse: false }));
+    return this.#files.at(before);
+  }
+
+  /** The user has named the first file, which is replaced. Of the others the guest says how many there are, so none is put in the place of another. */
+  #write(playFile: string, format: AudioFormat): WavWriter {
+    if (this.#files.length === 0) return new WavWriter(playFile, format);
     const { dir, name, ext } = parse(playFile);
-    const number = this.#files.length + 1;
-    const path = number === 1 ? playFile : `${dir === '' ? '' : `${dir}/`}${name}-${number}${ext}`;
-    this.#attempt(() => this.#files.push({ writer: new WavWriter(path, format), isInUse: false }));
-    return this.#files[number - 1];
+    while (this.#number < NUMBER_MAX) {
+      try {
+        return new WavWriter(join(dir, `${name}-${++this.#number}${ext}`), format, { isNew: true });
+      } catch (error) {
+        if (!(error instanceof VmError) || error.code !== 'EEXIST') throw error;
+      }
+    }
+    throw new VmError('Resource', `${playFile} and all of its numbers up to ${NUMBER_MAX} are there already.`);
   }
 
   /** The guest plays on when the host has no room for it: it is told once. */

@@ -1,6 +1,7 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { systemError } from '../../errors/system-error';
 import { VmError } from '../../errors/vm-error';
+import { beginFileSync } from '../../host/open-file';
 import { type AudioFormat, asWavSamples, frameBytes, SAMPLE_FORMATS, type SampleFormat, type SampleFormatName } from './sample-format';
 
 /** WAV files: RIFF with a chunk `fmt ` and a chunk `data` (Microsoft's multimedia registration, 1994; extensible ones of 2001). */
@@ -93,14 +94,15 @@ export class WavWriter {
   #dataBytes = 0;
   #headerAt = 0;
 
-  /** One of that name is replaced. Throws VmError 'Resource'. */
+  /** One of that name is replaced; with `isNew` that is an error. Throws VmError 'Resource'. */
   constructor(
     path: string,
     readonly format: AudioFormat,
+    { isNew = false } = {},
   ) {
     try {
       // Whoever may read it hears all that was played.
-      this.#file = openSync(path, 'w', 0o600);
+      this.#file = beginFileSync(path, { isNew });
     } catch (cause) {
       throw systemError(cause, `The sound file ${path} could not be made`) ?? cause;
     }

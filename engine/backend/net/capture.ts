@@ -1,6 +1,6 @@
-import { createWriteStream, type WriteStream } from 'node:fs';
 import { systemError } from '../../errors/system-error';
 import { VmError } from '../../errors/vm-error';
+import { openOutput, OutputStream } from '../../host/output-file';
 import type { Frame } from './packet-port';
 import { wireCopy } from './plain-frames';
 
@@ -35,10 +35,10 @@ export class Capture {
   dropped = 0;
   /** Its file. */
   readonly path: string;
-  readonly #file: WriteStream;
+  readonly #file: OutputStream;
   #failure: Error | undefined;
 
-  private constructor(path: string, file: WriteStream) {
+  private constructor(path: string, file: OutputStream) {
     this.path = path;
     this.#file = file;
     file.on('error', (error) => {
@@ -49,15 +49,7 @@ export class Capture {
   /** Begin a file; one of that name is replaced. `interfaces` are the names of adapters, by number. Throws VmError 'Resource'. */
   static async open(path: string, interfaces: readonly string[]): Promise<Capture> {
     // Whoever may read it sees all that went through.
-    const file = createWriteStream(path, { mode: 0o600 });
-    try {
-      await new Promise<void>((resolve, reject) => {
-        file.once('open', () => resolve());
-        file.once('error', reject);
-      });
-    } catch (cause) {
-      throw systemError(cause, 'The capture could not be begun') ?? cause;
-    }
+    const file = new OutputStream(await openOutput(path, { mode: 0o600 }, 'The capture could not be begun'));
     const capture = new Capture(path, file);
     file.write(sectionHeader());
     for (const name of interfaces) file.write(interfaceDescription(name));
@@ -75,10 +67,7 @@ export class Capture {
 
   /** Ends the file. Throws VmError 'Resource' where it could not be written. */
   async close(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#file.once('close', resolve);
-      this.#file.end();
-    });
+    await this.#file.finish();
     const failure = this.#failure;
     if (failure)
       throw systemError(failure, 'The capture could not be written') ?? new VmError('Resource', failure.message, { cause: failure });

@@ -1,5 +1,5 @@
-import { createWriteStream, writeFileSync } from 'node:fs';
 import { dataDirectory } from '../../host/data-directory';
+import { openOutput, OutputStream, writeOutput } from '../../host/output-file';
 import { pacedWriter } from '../../host/paced-writer';
 import { hostFiles } from '../../host/patient-files';
 import type { MachineExit, VirtualMachine } from '../../machine/virtual-machine';
@@ -34,7 +34,7 @@ async function run(plan: Plan): Promise<number> {
   });
   const lines = new Map<LineSpec, OpenLine>();
   try {
-    if (plan.pidFile !== undefined) writeFileSync(plan.pidFile, `${process.pid}\n`);
+    if (plan.pidFile !== undefined) await writeOutput(plan.pidFile, `${process.pid}\n`);
     const standard = standardLine(terminal, () => {
       terminal.tell('terminating on SIGINT');
       ending.now(0);
@@ -63,7 +63,9 @@ async function run(plan: Plan): Promise<number> {
       return 0;
     }
     if (plan.logFile !== undefined) {
-      const log = pacedWriter(createWriteStream(plan.logFile));
+      const file = new OutputStream(await openOutput(plan.logFile));
+      file.on('error', (error) => terminal.tell(`${plan.logFile} cannot be written: ${error.message}`));
+      const log = pacedWriter(file);
       machine.on('trace', (text) => void log(`${text}\n`));
     }
     const takeInput = connect(plan, lines, machine, () => ending.now(0));

@@ -1,8 +1,9 @@
-import { constants, createReadStream, createWriteStream, existsSync, openSync, statSync } from 'node:fs';
+import { constants, createReadStream, existsSync, openSync, statSync } from 'node:fs';
 import { connect as connectSocket, createServer, type Server, Socket } from 'node:net';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { VmError } from '../../../errors/vm-error';
+import { openOutput, OutputStream } from '../../../host/output-file';
 import { pacedWriter } from '../../../host/paced-writer';
 import { readFrom } from '../../host-streams';
 import type { LineSpec, SocketAddress } from './line-spec';
@@ -31,10 +32,9 @@ export async function openLine(spec: LineSpec, standard: StandardLine, tell: (te
       standard.hasSignals = spec.hasSignals;
       return standard;
     case 'file': {
-      const file = createWriteStream(spec.path, { flags: spec.append ? 'a' : 'w' });
-      await opened(spec.path, once(file, 'open'));
+      const file = new OutputStream(await openOutput(spec.path, { append: spec.append }));
       file.on('error', (error) => tell(`${spec.path} cannot be written: ${error.message}`));
-      return streamLine(pacedWriter(file), spec.input === undefined ? undefined : createReadStream(spec.input), () => file.end());
+      return streamLine(pacedWriter(file), spec.input === undefined ? undefined : openInput(spec.input), () => void file.finish());
     }
     case 'pipe':
       return openPipes(spec.path);
@@ -69,14 +69,23 @@ function streamLine(output: Output, input: Readable | undefined, drop: () => voi
   };
 }
 
+/** No thread waits for who writes to a pipe. */
+function openInput(path: string): Readable {
+  return statSync(path, { throwIfNoEntry: false })?.isFIFO() ? openPipe(path, 'in') : createReadStream(path);
+}
+
+/** For both ways, so that neither opening nor reading depends on somebody at the other end. */
+function openPipe(path: string, way: 'in' | 'out'): Socket {
+  return new Socket({ fd: openSync(path, constants.O_RDWR | constants.O_NONBLOCK), readable: way === 'in', writable: way === 'out' });
+}
+
 /** Two named pipes, PATH.in and PATH.out, or one for both ways. */
 async function openPipes(path: string): Promise<OpenLine> {
-  const one = (which: string): Socket => {
+  const one = (which: 'in' | 'out'): Socket => {
     const file = existsSync(`${path}.${which}`) ? `${path}.${which}` : path;
     if (!statSync(file, { throwIfNoEntry: false })?.isFIFO())
       throw new VmError('Resource', `${file} is no named pipe. Make it first: mkfifo ${path}.in ${path}.out`);
-    // For both ways, so that neither opening nor reading depends on somebody at the other end.
-    return new Socket({ fd: openSync(file, constants.O_RDWR | constants.O_NONBLOCK), readable: which === 'in', writable: which === 'out' });
+    return openPipe(file, which);
   };
   const [input, output] = await opened(path, Promise.resolve([one('in'), one('out')]));
   output.on('error', () => undefined);
