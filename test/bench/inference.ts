@@ -10,7 +10,7 @@ import type { DefaultGuest } from '../../engine/images/default-guest';
 import { builtFile } from '../../engine/threads/built-file';
 import { SPEECH_MODEL } from '../support/direct-inference';
 import { buildGuestModules } from '../support/guest-modules';
-import { linearModel } from '../support/onnx-writer';
+import { linearModel, pictureModel } from '../support/onnx-writer';
 import type { ConsoleSession } from './console-session';
 import { compileProgram, initrdWith } from './guest-program';
 import { median } from './measurement';
@@ -27,7 +27,7 @@ const GOAL = 1.3;
 
 /** As programs/ai.c has them. */
 interface Model {
-  name: 'speech' | 'linear';
+  name: 'speech' | 'linear' | 'picture';
   /** For people. */
   size: string;
   inputs: { name: string; type: 'float32' | 'int64'; data: Float32Array | BigInt64Array; dimensions: number[] }[];
@@ -49,6 +49,7 @@ const MODELS: readonly Model[] = [
     ],
   },
   { name: 'linear', size: '1 MiB, 256 KiB in, 1 MiB out', inputs: [input('x', [256, 256])] },
+  { name: 'picture', size: '8 MB, 588 KiB in, 4 KiB out', inputs: [input('x', [1, 3, 224, 224])] },
 ];
 
 /** By which the guest asks, with the command that does. */
@@ -200,6 +201,8 @@ export async function inference(
       (at) => at,
     ),
   );
+
+  await writeFile(join(models, 'picture.onnx'), pictureModel());
 
   const peers = [undefined, ...builds].map((build) => hartbox({ build, options: ['--ai', '--ai-models', models] }));
   const sessions = peers.map((peer) => ({ name: peer.name, session: peer.start({ ...guest, initrd }) }));

@@ -24,6 +24,8 @@ export interface OnnxNode {
   operator: string;
   inputs: string[];
   outputs: string[];
+  /** Attributes that are lists of whole numbers. */
+  numbers?: Readonly<Record<string, readonly number[]>>;
   /** Attributes that are graphs, for If and Loop. */
   graphs?: Readonly<Record<string, OnnxGraph>>;
 }
@@ -51,12 +53,15 @@ function value({ name, dimensions, type = 1 }: OnnxValue): Uint8Array {
 function graph({ nodes, inputs, outputs, weights = [] }: OnnxGraph): Uint8Array {
   return message(
     ...nodes.map(
-      ({ operator, inputs: from, outputs: to, graphs = {} }): Field => [
+      ({ operator, inputs: from, outputs: to, numbers = {}, graphs = {} }): Field => [
         1,
         message(
           ...from.map((name): Field => [1, name]),
           ...to.map((name): Field => [2, name]),
           [4, operator],
+          ...Object.entries(numbers).map(
+            ([name, all]): Field => [5, message([1, name], [20, 7], ...all.map((one): Field => [8, one]))],
+          ),
           ...Object.entries(graphs).map(([name, body]): Field => [5, message([1, name], [20, 5], [6, graph(body)])]),
         ),
       ],
@@ -78,6 +83,39 @@ export function onnxModel(content: OnnxGraph): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(message([1, 8], [2, 'hartbox tests'], [7, graph(content)], [8, message([1, ''], [2, 17])]));
 }
 
+function floats(length: number, of: (at: number) => number): Uint8Array {
+  return new Uint8Array(Float32Array.from({ length }, (_, at) => of(at)).buffer);
+}
+
+/**
+ * As much work as a small network that tells what is on a picture: `x`, 3 × 224 × 224, to `y`, 1000 classes, by convolutions of 3 × 3 that
+ * halve the picture, with some 250 million multiplications and 8 MB of weights, which mean nothing.
+ */
+export function pictureModel(): Uint8Array<ArrayBuffer> {
+  const channels = [3, 32, 64, 128, 256, 512];
+  const nodes: OnnxNode[] = [];
+  const weights: NonNullable<OnnxGraph['weights']> = [];
+  let from = 'x';
+  for (let at = 1; at < channels.length; at++) {
+    const [less, more] = [channels[at - 1], channels[at]];
+    const scale = 1 / Math.sqrt(9 * less);
+    weights.push({ name: `W${at}`, dimensions: [more, less, 3, 3], data: floats(9 * less * more, (i) => scale * ((i % 7) - 3)) });
+    nodes.push({ operator: 'Conv', inputs: [from, `W${at}`], outputs: [`c${at}`], numbers: { pads: [1, 1, 1, 1], strides: [2, 2] } });
+    nodes.push({ operator: 'Relu', inputs: [`c${at}`], outputs: [`r${at}`] });
+    from = `r${at}`;
+  }
+  nodes.push({ operator: 'GlobalAveragePool', inputs: [from], outputs: ['mean'] });
+  nodes.push({ operator: 'Flatten', inputs: ['mean'], outputs: ['flat'] });
+  nodes.push({ operator: 'MatMul', inputs: ['flat', 'W'], outputs: ['y'] });
+  weights.push({ name: 'W', dimensions: [512, 1000], data: floats(512 * 1000, (i) => ((i % 11) - 5) / 64) });
+  return onnxModel({
+    nodes,
+    inputs: [{ name: 'x', dimensions: [1, 3, 224, 224] }],
+    outputs: [{ name: 'y', dimensions: [1, 1000] }],
+    weights,
+  });
+}
+
 /** y = x · W + b, of floats: x has 1 × `inputs`, W `inputs` × `outputs`. */
 export function linearModel(
   inputs: number,
@@ -85,8 +123,6 @@ export function linearModel(
   weight: (at: number) => number,
   bias: (at: number) => number,
 ): Uint8Array<ArrayBuffer> {
-  const data = (length: number, of: (at: number) => number): Uint8Array =>
-    new Uint8Array(Float32Array.from({ length }, (_, at) => of(at)).buffer);
   return onnxModel({
     nodes: [
       { operator: 'MatMul', inputs: ['x', 'W'], outputs: ['p'] },
@@ -95,8 +131,8 @@ export function linearModel(
     inputs: [{ name: 'x', dimensions: ['rows', inputs] }],
     outputs: [{ name: 'y', dimensions: ['rows', outputs] }],
     weights: [
-      { name: 'W', dimensions: [inputs, outputs], data: data(inputs * outputs, weight) },
-      { name: 'b', dimensions: [outputs], data: data(outputs, bias) },
+      { name: 'W', dimensions: [inputs, outputs], data: floats(inputs * outputs, weight) },
+      { name: 'b', dimensions: [outputs], data: floats(outputs, bias) },
     ],
   });
 }

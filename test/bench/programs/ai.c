@@ -1,5 +1,5 @@
 /*
- * What the bench does with models of the host: ai speech|linear, over two connections, each with a model of its own. Then on standard input: "alone COUNT",
+ * What the bench does with models of the host: ai speech|linear|picture, over two connections, each with a model of its own. Then on standard input: "alone COUNT",
  * runs of one model, of which the median of the milliseconds is printed, or "together COUNT", so many runs of each at the same time, of which
  * so many a second are. Anything else ends it.
  */
@@ -13,10 +13,10 @@
 #include <time.h>
 
 enum { CONNECTIONS = 2, INPUTS_MAX = 3, RESULTS_MAX = 2, RUNS_MAX = 10000, WARM_UP = 400 };
-/* Of the linear model: 256 KiB of input. */
-enum { ROWS = 256, COLUMNS = 256 };
+/* Of the linear model 256 KiB of input, of that for pictures 588 KiB. */
+enum { ROWS = 256, COLUMNS = 256, SIDE = 224 };
 
-static float values[ROWS * COLUMNS];
+static float values[3 * SIDE * SIDE];
 static const int64_t rate = 16000;
 static hbai_tensor inputs[INPUTS_MAX];
 static unsigned input_count;
@@ -66,7 +66,7 @@ static int by_size(const void *a, const void *b) {
 }
 
 int main(int words_count, char **words) {
-  static const uint32_t sound[] = {1, 512}, state[] = {2, 1, 128}, table[] = {ROWS, COLUMNS};
+  static const uint32_t sound[] = {1, 512}, state[] = {2, 1, 128}, table[] = {ROWS, COLUMNS}, picture[] = {1, 3, SIDE, SIDE};
   char line[64], file[64], why[256];
   int count;
   if (words_count != 2) return 2;
@@ -75,6 +75,8 @@ int main(int words_count, char **words) {
     inputs[input_count++] = hbai_make("input", HBAI_FLOAT, values, 2, sound);
     inputs[input_count++] = hbai_make("state", HBAI_FLOAT, values, 3, state);
     inputs[input_count++] = hbai_make("sr", HBAI_INT64, &rate, 0, NULL);
+  } else if (strcmp(words[1], "picture") == 0) {
+    inputs[input_count++] = hbai_make("x", HBAI_FLOAT, values, 4, picture);
   } else {
     inputs[input_count++] = hbai_make("x", HBAI_FLOAT, values, 2, table);
   }
