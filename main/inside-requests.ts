@@ -22,7 +22,9 @@ export const insideArguments: { [N in keyof InsideRequests]: z.ZodType<Parameter
 };
 
 type Handlers = {
-  [N in keyof InsideRequests]: (...args: Parameters<InsideRequests[N]>) => ReturnType<InsideRequests[N]> | Promise<ReturnType<InsideRequests[N]>>;
+  [N in keyof InsideRequests]: (
+    ...args: Parameters<InsideRequests[N]>
+  ) => ReturnType<InsideRequests[N]> | Promise<ReturnType<InsideRequests[N]>>;
 };
 
 /** Answers the window's requests about the inside of boxes, by the control table of each. */

@@ -65,7 +65,13 @@ describe('a file for output', () => {
     await build({
       configFile: false,
       logLevel: 'error',
-      build: { ssr: fileURLToPath(new URL('./output-file.ts', import.meta.url)), outDir: folder, emptyOutDir: false, minify: false },
+      build: {
+        ssr: fileURLToPath(new URL('./output-file.ts', import.meta.url)),
+        outDir: folder,
+        emptyOutDir: false,
+        minify: false,
+        rollupOptions: { output: { entryFileNames: 'output-file.mjs' } },
+      },
       ssr: { noExternal: true },
     });
     // First nobody has the pipe open, then somebody who does not read.
@@ -77,7 +83,10 @@ describe('a file for output', () => {
       openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
       new OutputStream(await openOutput(pipe)).write('x'.repeat(1 << 20));
       setTimeout(() => process.exit(7), 200);`;
-    const { status, signal } = spawnSync(process.execPath, ['--input-type=module', '--eval', script, pipe], { cwd: folder, timeout: 20_000 });
+    const { status, signal } = spawnSync(process.execPath, ['--input-type=module', '--eval', script, pipe], {
+      cwd: folder,
+      timeout: 20_000,
+    });
     expect([status, signal]).toEqual([7, null]);
   });
 });

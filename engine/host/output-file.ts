@@ -133,5 +133,8 @@ function isUnread(error: unknown): boolean {
 }
 
 function unread(path: string): VmError {
-  return new VmError('Resource', `Nobody reads from ${path}. Start what does, or name a file.`, { code: 'output-unread', params: { path } });
+  return new VmError('Resource', `Nobody reads from ${path}. Start what does, or name a file.`, {
+    code: 'output-unread',
+    params: { path },
+  });
 }

@@ -59,9 +59,7 @@ function graph({ nodes, inputs, outputs, weights = [] }: OnnxGraph): Uint8Array 
           ...from.map((name): Field => [1, name]),
           ...to.map((name): Field => [2, name]),
           [4, operator],
-          ...Object.entries(numbers).map(
-            ([name, all]): Field => [5, message([1, name], [20, 7], ...all.map((one): Field => [8, one]))],
-          ),
+          ...Object.entries(numbers).map(([name, all]): Field => [5, message([1, name], [20, 7], ...all.map((one): Field => [8, one]))]),
           ...Object.entries(graphs).map(([name, body]): Field => [5, message([1, name], [20, 5], [6, graph(body)])]),
         ),
       ],

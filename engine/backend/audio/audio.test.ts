@@ -122,7 +122,11 @@ describe('WAV files', () => {
   it.runIf(process.platform !== 'win32')('are no pipes and devices, which would keep the box waiting', () => {
     const pipe = join(folder, 'pipe.wav');
     execFileSync('mkfifo', [pipe]);
-    for (const [playFile, type] of [[pipe, 'pipe'], ['/dev/null', 'character device'], [folder, 'folder']]) {
+    for (const [playFile, type] of [
+      [pipe, 'pipe'],
+      ['/dev/null', 'character device'],
+      [folder, 'folder'],
+    ]) {
       const warnings: VmError[] = [];
       new WavAudio({ playFile, warn: (error) => warnings.push(error) }).play(stereo).play(new Uint8Array(4));
       expect(warnings).toMatchObject([{ code: 'sound-file-not-written', message: expect.stringContaining(type) }]);
