@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { utilityProcess } from 'electron';
 import { z } from 'zod';
@@ -10,6 +9,7 @@ import { keysIn, ownKeyFiles, ownKeys, ownUserName } from '../engine/catalogue/o
 import type { ImageProgress } from '../engine/catalogue/progress';
 import { systemError } from '../engine/errors/system-error';
 import { VmError } from '../engine/errors/vm-error';
+import { readText } from '../engine/host/open-file';
 import type { BoxSeed } from '../engine/images/seed/box-seed';
 import { errorOf } from '../engine/runner/error-report';
 import type { Library } from '../engine/runner/library';
@@ -153,7 +153,7 @@ async function seedFor(entry: CatalogueEntry, given: object, { withKeys, keyFile
     ...(keyFile === undefined
       ? []
       : keysIn([
-          await readFile(keyFile, 'utf8').catch((error: unknown) => {
+          await readText(keyFile).catch((error: unknown) => {
             throw systemError(error, `${keyFile} could not be read`) ?? error;
           }),
         ])),

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import text from '../../resources/images.json?raw';
 import { reasonOf } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import { isaExtensions } from '../hart/isa/extensions';
+import { readTextSync } from '../host/open-file';
 import { hardwareSchema } from '../settings/hardware';
 import { DEBIAN_VARIANTS } from './debian-recipe';
 
@@ -88,7 +88,7 @@ export function ownCatalogue(): readonly CatalogueEntry[] {
   if (!file) return parseCatalogue(text, 'resources/images.json');
   let other: string;
   try {
-    other = readFileSync(file, 'utf8');
+    other = readTextSync(file);
   } catch (cause) {
     throw new VmError('Image', `The catalogue of images, ${file}, cannot be read: ${reasonOf(cause)}.`, {
       cause,

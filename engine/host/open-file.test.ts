@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { constants, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { type Server, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VmError } from '../errors/vm-error';
-import { exists, openFile, readAll, readText, typeAt } from './open-file';
+import { exists, openFile, readAll, readInput, readText, readTextSync, typeAt } from './open-file';
 
 const folder = mkdtempSync(join(tmpdir(), 'hartbox-open-'));
 const pipe = join(folder, 'pipe');
@@ -125,6 +126,47 @@ describe('readAll', () => {
 it('readText says what is too long to be the file', async () => {
   expect(await readText(text, 3)).toBe('abc');
   await expect(readText(text, 2)).rejects.toMatchObject({ code: 'file-too-large', params: { path: text, limitBytes: 2 } });
+});
+
+it('readTextSync reads files, and neither waits for a pipe nor reads a device without end', () => {
+  expect(readTextSync(text)).toBe('abc');
+  expect(() => readTextSync(text, 2)).toThrow(expect.objectContaining({ code: 'file-too-large' }));
+  if (process.platform === 'win32') return;
+  for (const [name, type] of [
+    [pipe, 'pipe'],
+    ['/dev/zero', 'character device'],
+    [folder, 'folder'],
+  ])
+    expect(() => readTextSync(name)).toThrow(expect.objectContaining({ code: 'not-a-file', params: { path: name, type } }));
+});
+
+it.skipIf(process.platform === 'win32')('readInput reads a pipe to its end, as it comes, and up to its limit', async () => {
+  // Open for both it keeps the pipe from an end before there is a writer.
+  const writer = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  const piece = Buffer.alloc(4096, 'x');
+  let written = 0;
+  const fill = (): boolean => {
+    try {
+      written += writeSync(writer, piece);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  while (fill());
+  const whole = readInput(pipe);
+  const full = written;
+  // There is room again when it has been read.
+  while (!fill()) await delay(10);
+  closeSync(writer);
+  expect(full).toBeGreaterThan(0);
+  expect(await whole).toBe('x'.repeat(written));
+
+  const other = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  writeSync(other, piece);
+  await expect(readInput(pipe, 1000)).rejects.toMatchObject({ code: 'file-too-large' });
+  closeSync(other);
+  await expect(readInput('/dev/zero')).rejects.toMatchObject({ code: 'not-a-file' });
 });
 
 it('exists sees links to nowhere, and says where it cannot see', async () => {

@@ -1,6 +1,7 @@
-import { type Stats, closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs';
+import { type Stats, closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from 'node:fs';
 import { type FileHandle, lstat, open, stat } from 'node:fs/promises';
 import { win32 } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../errors/vm-error';
 import { isDeviceName } from './file-name';
 
@@ -14,6 +15,9 @@ type Refuse = (type: Exclude<FileType, 'file'>) => VmError;
 const PIECE = 1 << 20;
 /** Bytes of text that somebody reads or writes by hand; what has more is something else. */
 const TEXT_MAX = 1 << 24;
+/** Of a pipe: bytes that are read at once, and milliseconds until it is looked at again. */
+const PIPE_PIECE = 1 << 16;
+const RETRY_MS = 20;
 
 /**
  * Open a file that a user, or an image, names. It never waits for somebody else, as opening or reading a pipe would, and never touches a
@@ -90,7 +94,49 @@ export async function readText(path: string, limit = TEXT_MAX): Promise<string> 
   } finally {
     await file.close();
   }
-  throw new VmError('Image', `${path} is not the file that is expected here: it has more than ${limit} bytes. Check the path.`, {
+  throw tooLarge(path, limit);
+}
+
+/** The text of a file that a user names on the command line, which may be a pipe too, `<(pass show box)` in a shell say. Throws as `readText`. */
+export async function readInput(path: string, limit = TEXT_MAX): Promise<string> {
+  if (process.platform === 'win32' || (await typeAt(path)) !== 'pipe') return readText(path, limit);
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const pieces: Buffer[] = [];
+    for (let length = 0; length <= limit; ) {
+      try {
+        const { bytesRead, buffer } = await file.read(Buffer.alloc(PIPE_PIECE));
+        if (bytesRead === 0) return Buffer.concat(pieces).toString('utf8');
+        pieces.push(buffer.subarray(0, bytesRead));
+        length += bytesRead;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+        await delay(RETRY_MS);
+      }
+    }
+  } finally {
+    await file.close();
+  }
+  throw tooLarge(path, limit);
+}
+
+/** The same as readText at once. */
+export function readTextSync(path: string, limit = TEXT_MAX): string {
+  const refuse = refusal(path);
+  mustBeFile(deviceOf(path, process.platform) ?? 'file', refuse);
+  const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0));
+  try {
+    const status = fstatSync(file);
+    mustBeFile(typeOf(status), refuse);
+    if (status.size > limit) throw tooLarge(path, limit);
+    return readFileSync(file, 'utf8');
+  } finally {
+    closeSync(file);
+  }
+}
+
+function tooLarge(path: string, limit: number): VmError {
+  return new VmError('Image', `${path} is not the file that is expected here: it has more than ${limit} bytes. Check the path.`, {
     code: 'file-too-large',
     params: { path, limitBytes: limit },
   });

@@ -54,7 +54,7 @@ export async function startFileServer(): Promise<FileServer> {
 export function cutAfter(data: Uint8Array, length: number): Fault {
   return (_request, response) => {
     response.writeHead(200, { 'content-length': data.length });
-    response.write(data.subarray(0, length), () => setTimeout(() => response.destroy(), 20));
+    response.write(data.subarray(0, length), () => setTimeout(() => response.destroy(), 100));
   };
 }
 

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import type { CatalogueEntry } from '../../catalogue/catalogue';
 import { seedOptions } from '../../catalogue/image-box';
 import { keysIn, ownKeys, ownUserName } from '../../catalogue/own-user';
 import { VmError } from '../../errors/vm-error';
+import { readInput } from '../../host/open-file';
 import type { BoxSeed } from '../../images/seed/box-seed';
 import { UsageError } from '../usage-error';
 
@@ -41,7 +41,7 @@ export async function givenSeed(entry: CatalogueEntry, boxName: string, given: S
 
 async function textOf(option: string, file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    return await readInput(file);
   } catch (cause) {
     throw new UsageError(`${option}: ${file} cannot be read (${(cause as Error).message}).`, 'create');
   }
