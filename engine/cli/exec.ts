@@ -2,7 +2,9 @@ import { writeCpio } from '../images/cpio';
 import { VmError } from '../errors/vm-error';
 import { dataDirectory } from '../host/data-directory';
 import { Runner } from '../runner/runner';
+import { ConsoleEscape } from './console-escape';
 import { Ending } from './ending';
+import { exitCodeOfSignal } from './exit-codes';
 import { tellOfFullDisk } from './full-disk';
 import { pacedWriter } from '../host/paced-writer';
 import { readFrom } from './host-streams';
@@ -18,7 +20,11 @@ import { reportStatistics } from './statistics-report';
 import { UsageError } from './usage-error';
 
 const PORTS = { stdin: 'hartbox.stdin', stdout: 'hartbox.stdout', stderr: 'hartbox.stderr', status: 'hartbox.status' };
+/** What the guest says by the status port when the command begins at the terminal. */
+const BEGIN = 'begin\n';
+const END_OF_TRANSMISSION = 4;
 const ONLINE = { type: 'file', path: 'hartbox/online', mode: 0o644, data: new Uint8Array() } as const;
+const TTY = { ...ONLINE, path: 'hartbox/tty' } as const;
 
 /** `hartbox exec`: one command in the default guest, with this process's streams. Returns the command's exit status. */
 export async function exec(args: string[]): Promise<number> {
@@ -29,7 +35,11 @@ export async function exec(args: string[]): Promise<number> {
   const ending = new Ending(terminal.tell);
   const script = new TextEncoder().encode(`#!/bin/sh\n${shellQuote(rest)}\n`);
   // Nobody reads the kernel's messages unless something goes wrong, so there should be few to print.
-  const config = { ...options.config, append: ['quiet', options.config.append].filter(Boolean).join(' ') };
+  const config = {
+    ...(options.tty && terminal.size && { console: terminal.size }),
+    ...options.config,
+    append: ['quiet', options.config.append].filter(Boolean).join(' '),
+  };
   let stopInput = (): void => undefined;
   try {
     const profile = await prepareProfile(options);
@@ -39,6 +49,7 @@ export async function exec(args: string[]): Promise<number> {
       { type: 'directory', path: 'hartbox' },
       { type: 'file', path: 'hartbox/exec', mode: 0o755, data: script },
       // The command is not to come before the address, where there will be one.
+      ...(options.tty ? [TTY] : []),
       ...(network.some(({ connection, link }) => connection === 'nat' && link) ? [ONLINE] : []),
     ]);
     const runner = new Runner({
@@ -54,7 +65,7 @@ export async function exec(args: string[]): Promise<number> {
       gdb: options.gdb,
       paused: options.paused,
       extraInitrd,
-      ports: Object.values(PORTS),
+      ports: options.tty ? [PORTS.status] : Object.values(PORTS),
     });
     const machine = await prepare(runner);
     reportStatistics(machine, options, statsFile, terminal.tell);
@@ -63,6 +74,7 @@ export async function exec(args: string[]): Promise<number> {
     tellOfFullDisk(runner, terminal.tell);
     const consoleTail = new OutputTail();
     let panic = false;
+    let show: ((data: Uint8Array) => Promise<void> | undefined) | undefined;
     machine.console.onData((data) => {
       if (process.env['HARTBOX_DEBUG']) process.stderr.write(data);
       consoleTail.push(data);
@@ -71,32 +83,59 @@ export async function exec(args: string[]): Promise<number> {
         panic = true;
         setTimeout(() => void machine.stop(), 500);
       }
+      return show?.(data);
     });
-    machine.port(PORTS.stdout).onData(pacedWriter(process.stdout));
-    machine.port(PORTS.stderr).onData(pacedWriter(process.stderr));
     const status = new OutputTail();
-    machine.port(PORTS.status).onData((data) => status.push(data));
-    const stdin = machine.port(PORTS.stdin);
+    let begin = (): void => undefined;
+    machine.port(PORTS.status).onData((data) => {
+      status.push(data);
+      if (status.text().startsWith(BEGIN)) begin();
+    });
+    if (options.tty) {
+      begin = () => {
+        begin = () => undefined;
+        show = pacedWriter(process.stdout);
+        terminal.lend();
+        const keys = new ConsoleEscape();
+        stopInput = readFrom(process.stdin, machine.console, {
+          filter: (typed) => {
+            if (!terminal.isInteractive) return typed;
+            const { forward, commands } = keys.filter(typed);
+            if (commands.includes('quit')) ending.now(exitCodeOfSignal('SIGINT'));
+            return forward;
+          },
+          // What a terminal has for an end.
+          onEnd: () => void machine.console.write(Uint8Array.of(END_OF_TRANSMISSION)),
+        });
+      };
+      terminal.onResize((columns, rows) => runner.resize(columns, rows));
+    } else {
+      machine.port(PORTS.stdout).onData(pacedWriter(process.stdout));
+      machine.port(PORTS.stderr).onData(pacedWriter(process.stderr));
+    }
     // The guest writes to its input once, when it is about to read. Before that it does not see an end.
-    const isRead = new Promise<void>((resolve) => stdin.onData(() => resolve()));
+    const stdin = options.tty ? undefined : machine.port(PORTS.stdin);
+    const isRead = new Promise<void>((resolve) => stdin?.onData(() => resolve()));
     await runner.start();
     tellOfDebugger(runner, options, undefined, terminal.tell);
     ending.watch(machine, options.timeout);
-    stopInput = readFrom(process.stdin, stdin, {
-      windowsConsole: process.platform === 'win32' && terminal.isInteractive,
-      onEnd: () => void isRead.then(() => stdin.end()),
-    });
+    if (stdin)
+      stopInput = readFrom(process.stdin, stdin, {
+        windowsConsole: process.platform === 'win32' && terminal.isInteractive,
+        onEnd: () => void isRead.then(() => stdin.end()),
+      });
     const exit = await runner.wait();
     ending.machineEnded();
     await Promise.all([statsFile?.written, profile?.file.written]);
     if (ending.code !== undefined) return ending.code;
     if (exit.error) throw exit.error;
-    const reported = /^(\d+)\s*$/.exec(status.text());
+    const reported = /^(\d+)\s*$/.exec(status.text().replace(BEGIN, ''));
     if (reported && !panic) return Number(reported[1]);
     const what = panic ? 'The guest kernel panicked.' : 'The guest ended without saying how the command did.';
     throw new VmError('Guest', `${what} The last of its console:\n${consoleTail.text().trimEnd() || '(nothing)'}`);
   } finally {
     stopInput();
+    terminal.giveBack();
     ending.release();
   }
 }

@@ -106,6 +106,7 @@ describe('parseMachineOptions', () => {
         { when: 'login:', file: resolve('b.png') },
       ],
       dumpDtb: 'a.dtb',
+      tty: false,
       paused: true,
       help: false,
     });
@@ -124,6 +125,7 @@ describe('parseMachineOptions', () => {
       symbols: [],
       gdb: undefined,
       screenshots: [],
+      tty: false,
       paused: false,
       help: false,
     });

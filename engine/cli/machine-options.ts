@@ -35,6 +35,8 @@ export interface MachineOptions {
   screenshots: TimedScreenshot[];
   /** Write the device tree there, and end. */
   dumpDtb: string | undefined;
+  /** The command is at a terminal. */
+  tty: boolean;
   /** Wait before the first instruction. */
   paused: boolean;
   help: boolean;
@@ -44,7 +46,7 @@ const ROWS: Record<'run' | 'exec' | 'start', Command> = { run: RUN, exec: EXEC, 
 
 /** The options of a command that makes a machine, and its other arguments. Throws UsageError. */
 export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: string[]): { options: MachineOptions; rest: string[] } {
-  const { values, settings, names, help } = parseArguments(ROWS[command] as Command<(typeof RUN)['options']>, args);
+  const { values, settings, names, help } = parseArguments(ROWS[command] as Command<(typeof RUN)['options'] & (typeof EXEC)['options']>, args);
   const wrong = (message: string): UsageError => new UsageError(message, command);
   for (const name of ['stats-json', 'profile', 'dump-dtb'] as const) {
     if (values[name] === '') throw wrong(`--${name} expects a file.`);
@@ -74,6 +76,7 @@ export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: str
     vncPassword: values['vnc-password'],
     screenshots: (values.screenshot ?? []).map(parseTimedScreenshot),
     dumpDtb: values['dump-dtb'],
+    tty: values.tty ?? false,
     paused: values.paused ?? false,
     help,
   };

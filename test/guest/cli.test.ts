@@ -56,6 +56,16 @@ describe('hartbox exec', () => {
     expect(await hartbox(['exec', '--', 'uname', '-m'])).toMatchObject({ code: 0, stdout: 'riscv64\n', stderr: '' });
   });
 
+  it('gives it a terminal where that is asked for, with its keys', async () => {
+    const script = 'tty; test -t 0 && test -t 2 && read line && echo "heard $line" >&2; exit 5';
+    const { code, stdout, stderr } = await hartbox(['exec', '-t', '--', 'sh', '-c', script], { input: Buffer.from('a word\n') });
+    expect([code, stderr]).toEqual([5, '']);
+    // What is typed is echoed when it comes, and that may be before the command has begun.
+    expect(stdout.split('\r\n').sort()).toEqual(['', '/dev/hvc0', 'a word', 'heard a word']);
+    const { code: ended } = await hartbox(['exec', '-t', '--', 'sleep', '1000'], { input: Buffer.from('\x03') });
+    expect(ended).toBe(130);
+  });
+
   it("passes the command's exit status, its words and both outputs", async () => {
     const script = 'echo "$1|$2"; echo to stderr >&2; exit 7';
     expect(await hartbox(['exec', '--', 'sh', '-c', script, 'sh', "it's", 'a  b'])).toMatchObject({

@@ -40,10 +40,19 @@ export const EXEC = command({
 
   hartbox exec -- uname -m
   echo hello | hartbox exec -- tr a-z A-Z
-  hartbox exec -- sh -c 'exit 7'; echo $?`,
+  hartbox exec -- sh -c 'exit 7'; echo $?
+  hartbox exec -t -- top`,
   more: EXIT_CODES,
-  options: { cdrom: CDROM_ROW, ...THIS_RUN },
-  // Its console is not the terminal of this process.
+  options: {
+    cdrom: CDROM_ROW,
+    tty: {
+      type: 'flag',
+      short: 't',
+      help: 'give the command a terminal, this one: for editors, top, a shell. Output and errors come as one then; every key goes to the guest, Ctrl-C too, but Ctrl-A x, which ends it',
+    },
+    ...THIS_RUN,
+  },
+  // Its console has the size of the terminal of this process, if it has to do with that at all.
   settings: MACHINE_SETTINGS.filter(({ key }) => key !== 'console'),
   endsAtFirst: true,
 });
