@@ -46,7 +46,10 @@ const ROWS: Record<'run' | 'exec' | 'start', Command> = { run: RUN, exec: EXEC, 
 
 /** The options of a command that makes a machine, and its other arguments. Throws UsageError. */
 export function parseMachineOptions(command: 'run' | 'exec' | 'start', args: string[]): { options: MachineOptions; rest: string[] } {
-  const { values, settings, names, help } = parseArguments(ROWS[command] as Command<(typeof RUN)['options'] & (typeof EXEC)['options']>, args);
+  const { values, settings, names, help } = parseArguments(
+    ROWS[command] as Command<(typeof RUN)['options'] & (typeof EXEC)['options']>,
+    args,
+  );
   const wrong = (message: string): UsageError => new UsageError(message, command);
   for (const name of ['stats-json', 'profile', 'dump-dtb'] as const) {
     if (values[name] === '') throw wrong(`--${name} expects a file.`);
