@@ -19,6 +19,8 @@ export interface Activity {
 }
 
 const TICKS = 1e7;
+/** After so many seconds without a look little is known of each moment between; the app looks every four (main/past-looks.ts). */
+export const AWAY = 6;
 /** As long as charts reach back, in seconds. */
 export const SPAN = 120;
 

@@ -1,11 +1,8 @@
 import { defineStore } from 'pinia';
 import { ref } from 'vue';
 import type { InsideLook, PastLook } from '../../main/inside-contract';
-import { type Activity, activityBetween, remembered } from '../activity';
+import { type Activity, AWAY, activityBetween, remembered } from '../activity';
 import { request } from '../bridge';
-
-/** After so many seconds without a look little is known of each moment between. */
-const AWAY = 6;
 
 /** What boxes did lately: as the app knows it, and from moment to moment while the user looks. */
 export const useActivity = defineStore('activity', () => {

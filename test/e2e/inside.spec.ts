@@ -45,6 +45,12 @@ test('shows what goes on in a box, where it is busy and how it is made, and what
   await expect(tree).not.toContainText('memory@80000000');
   expect(await findings(app, 'inside')).toEqual([]);
 
+  // What was before anybody looked is there too: as one who has just come sees it.
+  await page.reload();
+  const line = chart('harts').locator('path[d*=L]').first();
+  await expect(line).toBeAttached();
+  expect((await line.getAttribute('d'))?.split('L').length).toBeGreaterThan(3);
+
   await page.getByRole('button', { name: `Back to ${NAME}` }).click();
   await app.machine.command('kill %1; echo off-$((2 + 2))', 'off-4');
   await app.machine.back.click();
