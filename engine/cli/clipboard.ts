@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { text as textOf } from 'node:stream/consumers';
 import { writeFile } from 'node:fs/promises';
 import { VmError } from '../errors/vm-error';
 import { makeFile } from '../host/new-file';
@@ -23,12 +22,9 @@ export async function clipboard(args: string[]): Promise<number> {
     nothingMore('clipboard', more.slice(given === undefined ? 0 : 1));
     if (picture === undefined && given === undefined)
       throw new UsageError('Which text is to be put into the clipboard? - takes it from the input.', 'clipboard');
-    const text = given === '-' ? await textOf(process.stdin) : given;
+    const text = given === '-' ? await textOf(process.stdin, TEXT_MAX) : given;
     if (text !== undefined && text.length > TEXT_MAX)
-      throw new UsageError(
-        `A text of ${TEXT_MAX} characters at most can be put into the clipboard; this one has ${text.length}.`,
-        'clipboard',
-      );
+      throw new UsageError(`A text of ${TEXT_MAX} characters at most can be put into the clipboard; this one has more.`, 'clipboard');
     const { client } = await runningBox(name);
     await client.call('clipboard-set', { text, pngFile: picture && resolve(picture) });
     client.close();
@@ -43,6 +39,17 @@ export async function clipboard(args: string[]): Promise<number> {
       'clipboard',
     );
   return 0;
+}
+
+/** As much of a stream as shows that it is too long. */
+async function textOf(stream: NodeJS.ReadStream, most: number): Promise<string> {
+  let text = '';
+  stream.setEncoding('utf8');
+  for await (const piece of stream) {
+    text += piece as string;
+    if (text.length > most) break;
+  }
+  return text;
 }
 
 async function print(name: string, picture: string | undefined): Promise<void> {

@@ -129,7 +129,7 @@ async function runMachine({ box, config }: Subject, options: MachineOptions, nam
     if (terminal.isInteractive) terminal.tell('Ctrl-A x leaves, Ctrl-A h helps.');
     await runner.start();
     tellOfDebugger(runner, options, name, terminal.tell);
-    if (options.vnc !== undefined) terminal.tell(describeVnc(await runner.operations.vnc({})));
+    if (options.vnc !== undefined) terminal.tell(describeVnc(await runner.operations.vnc({}), options));
     endScreenshots = takeScreenshots(machine, runner, options.screenshots, terminal.tell);
     ending.watch(machine, options.timeout);
     terminal.lend();

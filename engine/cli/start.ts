@@ -113,7 +113,7 @@ export async function runInBackground(args: string[]): Promise<number> {
     await runner.start();
     process.off('disconnect', breakOff);
     ending.watch(machine, options.timeout);
-    const shown = options.vnc === undefined ? undefined : describeVnc(await runner.operations.vnc({}));
+    const shown = options.vnc === undefined ? undefined : describeVnc(await runner.operations.vnc({}), options);
     await send({ started: true, debugger: runner.status.debugger?.address, vnc: shown });
     const exit = await runner.wait();
     if (exit.error) process.stderr.write(`${exit.error.message}\n`);

@@ -18,7 +18,7 @@ export async function vnc(args: string[]): Promise<number> {
   const { client } = await runningBox(name);
   try {
     process.stdout.write(
-      `${describeVnc(await client.call('vnc', { screen: screenNumber(values.screen), address: values.address, password }))}\n`,
+      `${describeVnc(await client.call('vnc', { screen: screenNumber(values.screen), address: values.address, password }), { vncPassword: values.password })}\n`,
     );
   } finally {
     client.close();
@@ -32,9 +32,9 @@ export async function vncWish({ vnc: address, vncPassword }: MachineOptions): Pr
   return { address, password: await readVncPassword(vncPassword) };
 }
 
-/** `vnc: 127.0.0.1:5900, password …`, for people. */
-export function describeVnc({ address, password }: Result<'vnc'>): string {
-  return `vnc: ${address}${password === undefined ? '' : `, password ${password}`}`;
+/** `vnc: 127.0.0.1:5900, password …`, for people, and for who reads a log later: one that the user has given is not told. */
+export function describeVnc({ address, password }: Result<'vnc'>, { vncPassword }: Pick<MachineOptions, 'vncPassword'>): string {
+  return `vnc: ${address}${password === undefined ? '' : `, password ${vncPassword === undefined ? password : `as in ${vncPassword}`}`}`;
 }
 
 /** Undefined: one is to be made. Empty: none. */

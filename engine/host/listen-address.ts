@@ -1,6 +1,8 @@
 import { chmod } from 'node:fs/promises';
-import type { Server } from 'node:net';
+import { connect, type Server } from 'node:net';
 import { reasonCode } from '../errors/system-error';
+import { typeAt } from './open-file';
+import { hostFiles } from './patient-files';
 
 /** Where a server can be found. */
 export type ListenAddress = { host: string; port: number } | { path: string };
@@ -45,6 +47,20 @@ export async function listenAt(server: Server, address: ListenAddress): Promise<
   return typeof bound === 'object' && bound && 'host' in address ? { host: address.host, port: bound.port } : address;
 }
 
+/** A process that was killed leaves its socket, at which nobody else could listen. */
+async function removeDeadSocket(path: string): Promise<void> {
+  if ((await typeAt(path).catch(() => undefined)) !== 'socket') return;
+  const isDead = await new Promise<boolean>((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+  });
+  if (isDead) await hostFiles.remove(path).catch(() => undefined);
+}
+
 /** Why it cannot be listened at an address, which is as people write it. */
 interface ListenProblem {
   where: string;
@@ -57,10 +73,17 @@ interface ListenProblem {
 /** The same for an address that a user names; resolves with it as people write it. Throws what `refuse` makes of a failure. */
 export async function listenFor(server: Server, address: ListenAddress, refuse: (problem: ListenProblem) => Error): Promise<string> {
   try {
+    if ('path' in address && process.platform !== 'win32') await removeDeadSocket(address.path);
     return formatListenAddress(await listenAt(server, address));
   } catch (cause) {
     const reason = reasonCode(cause);
-    const how = reason === 'EADDRINUSE' ? 'something else listens there, perhaps another box' : (cause as Error).message;
+    const type = reason === 'EADDRINUSE' && 'path' in address ? await typeAt(address.path).catch(() => undefined) : undefined;
+    const how =
+      type !== undefined && type !== 'socket'
+        ? `a ${type} is there`
+        : reason === 'EADDRINUSE'
+          ? 'something else listens there, perhaps another box'
+          : (cause as Error).message;
     throw refuse({ where: formatListenAddress(address), reason, how, cause });
   }
 }

@@ -1,4 +1,5 @@
-import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -114,5 +115,31 @@ describe('makeFile', () => {
     await expect(makeFile(join(folder, 'nowhere', 'x'), async () => undefined)).rejects.toThrow(
       /could not be made: .*Check that its folder/,
     );
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('makeFile in the place of another', () => {
+  const make = (at: string): Promise<void> => makeFile(at, (temporary) => writeFile(temporary, 'new'), { replace: true });
+
+  it('leaves a link one, and replaces what it leads to', async () => {
+    const target = join(folder, 'target');
+    await writeFile(target, 'old');
+    await symlink('target', path);
+    await make(path);
+    expect(await readFile(target, 'utf8')).toBe('new');
+    expect((await lstat(path)).isSymbolicLink()).toBe(true);
+    expect((await readdir(folder)).sort()).toEqual(['config.json', 'target']);
+  });
+
+  it('puts no file in the place of a pipe, a folder or a device', async () => {
+    execFileSync('mkfifo', [path]);
+    await expect(make(path)).rejects.toMatchObject({ kind: 'Resource', code: 'not-replaceable', params: { type: 'pipe' } });
+    expect((await stat(path)).isFIFO()).toBe(true);
+    // As nobody in particular may write to /dev, a device of our own stands for all: a link to one.
+    const device = join(folder, 'device');
+    await symlink('/dev/null', device);
+    await expect(make(device)).rejects.toMatchObject({ params: { type: 'character device' } });
+    await expect(make(folder)).rejects.toMatchObject({ params: { type: 'folder' } });
+    expect((await readdir(folder)).sort()).toEqual(['config.json', 'device']);
   });
 });

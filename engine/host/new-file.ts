@@ -3,7 +3,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { reasonCode, reasonOf } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import { unfitFileName } from './file-name';
-import { exists } from './open-file';
+import { exists, typeAt } from './open-file';
 import { hostFiles } from './patient-files';
 import { notedAsUnfinished, removeOldParts, removeUnfinishedFiles, temporaryName } from './unfinished-files';
 
@@ -11,7 +11,7 @@ import { notedAsUnfinished, removeOldParts, removeUnfinishedFiles, temporaryName
  * Make a file that appears under its name only when it is complete: `fill` writes it under another name beside, then it is flushed and
  * renamed. Whatever happens meanwhile, a file that was there before stays as it was. Without `replace` there may be none.
  *
- * Throws VmError: 'Config' if there is a file already or no file may be called so, 'Resource' if the host refuses; what `fill` throws comes through.
+ * Throws VmError: 'Config' if there is a file already or no file may be called so, 'Resource' if the host refuses, or with `replace` no file is what is there; what `fill` throws comes through.
  */
 export async function makeFile(path: string, fill: (temporary: string) => Promise<void>, { replace = false } = {}): Promise<void> {
   // On every system: a box goes from one to another with its files.
@@ -21,17 +21,33 @@ export async function makeFile(path: string, fill: (temporary: string) => Promis
       code: 'file-name-unfit',
       params: { path },
     });
-  const temporary = temporaryName(resolve(path));
   try {
     if (!replace && (await exists(path))) throw alreadyThere(path);
-    const move = replace ? hostFiles.rename.bind(hostFiles, temporary, path) : () => moveToFree(temporary, path);
+    const target = replace ? await replaceable(path) : path;
+    const temporary = temporaryName(resolve(target));
+    const move = replace ? hostFiles.rename.bind(hostFiles, temporary, target) : () => moveToFree(temporary, target);
     await removeUnfinishedFiles().catch(() => undefined);
-    await notedAsUnfinished(temporary, () => make(path, temporary, fill, move));
+    await notedAsUnfinished(temporary, () => make(target, temporary, fill, move));
   } catch (error) {
     // What was ended has a code too.
     const isOurs = error instanceof VmError || (error as Error).name === 'AbortError' || !(error as NodeJS.ErrnoException).code;
     throw isOurs ? error : refused(path, error);
   }
+}
+
+/** The file that is to be replaced: a link stays one. Throws VmError 'Resource' for what is no file: a device would be one no more. */
+async function replaceable(path: string): Promise<string> {
+  const target = await realpath(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (target === undefined) return path;
+  const type = await typeAt(target);
+  if (type === 'file') return target;
+  throw new VmError('Resource', `${path} is a ${type}, in whose place no file is put. Name a file.`, {
+    code: 'not-replaceable',
+    params: { path, type },
+  });
 }
 
 /** Write a file, new or changed, that is whole or as it was before. Throws what the host says. */

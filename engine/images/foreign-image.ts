@@ -87,11 +87,15 @@ export function foreignImage(file: ImageFile): VmError | undefined {
     return imageError(file, 'is an initial file system (cpio), no kernel. Give it with --initrd.', { code: 'image-is-initrd' });
   if (bytes[0] === 0xd0 && bytes[1] === 0x0d && bytes[2] === 0xfe && bytes[3] === 0xed)
     return imageError(file, 'is a device tree, no kernel. Give it with --dtb.', { code: 'image-is-device-tree' });
-  if (isText(bytes))
-    return imageError(file, 'is a text file, no program. Give the file that the compiler or the linker made of it.', {
-      code: 'image-is-text',
-    });
-  return undefined;
+  return textInPlaceOfCode(file);
+}
+
+/** What is wrong with a file of code that has no header to tell by, where it is lines of text. */
+export function textInPlaceOfCode(file: ImageFile): VmError | undefined {
+  if (!isText(file.bytes)) return undefined;
+  return imageError(file, 'is a text file, no program. Give the file that the compiler or the linker made of it.', {
+    code: 'image-is-text',
+  });
 }
 
 /** The machine of a Windows or EFI program that is not for RISC-V. */

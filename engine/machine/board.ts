@@ -336,7 +336,10 @@ export class Board {
   /** False where the guest has no driver for it, or not yet. Throws VmError 'Config' if the machine was made without it. */
   pressPowerButton(): boolean {
     if (!this.powerButton)
-      throw VmError.config('The machine has no power button: its configuration says powerButton: false.', { code: 'no-power-button' });
+      throw VmError.config(
+        'The machine has no power button by which it could be asked to shut down (powerButton is off, as for bare-metal programs). Switch it off at once: hartbox stop BOX --force.',
+        { code: 'no-power-button' },
+      );
     return this.powerButton.press();
   }
 

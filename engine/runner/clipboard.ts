@@ -16,10 +16,17 @@ export async function setClipboard(
 ): Promise<Record<string, never>> {
   const one = sharing(agent);
   const content: ClipboardContent = { text, png: png === undefined ? undefined : Buffer.from(png, 'base64') };
-  if (pngFile !== undefined) content.png = (await readImageFile('picture', pngFile, CLIPBOARD_MAX)).bytes;
+  if (pngFile !== undefined) {
+    content.png = (await readImageFile('picture', pngFile, CLIPBOARD_MAX)).bytes;
+    if (!PNG_SIGNATURE.every((byte, at) => content.png?.[at] === byte))
+      throw new VmError('Image', `${pngFile} is no PNG picture. Convert it first.`, { code: 'picture-not-png', params: { path: pngFile } });
+  }
   one.offer(content);
   return {};
 }
+
+/** PNG, section 5.2. */
+const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
 /** Of Linux's input-event-codes.h. */
 const [EV_KEY, KEY_LEFTSHIFT, KEY_INSERT] = [1, 42, 110];

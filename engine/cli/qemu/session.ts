@@ -70,7 +70,8 @@ async function run(plan: Plan): Promise<number> {
     }
     const takeInput = connect(plan, lines, machine, () => ending.now(0));
     await runner.start();
-    if (plan.vnc && plan.vnc.password === undefined) terminal.tell(describeVnc(await runner.operations.vnc({})));
+    if (plan.vnc && plan.vnc.password === undefined)
+      terminal.tell(describeVnc(await runner.operations.vnc({}), { vncPassword: undefined }));
     ending.watch(machine, undefined);
     takeInput();
     const exit = await machine.wait();

@@ -1,5 +1,6 @@
 import { VmError } from '../../errors/vm-error';
 import type { DefaultGuest } from '../../images/default-guest';
+import { textInPlaceOfCode } from '../../images/foreign-image';
 import type { FirmwareFiles, StockFirmware } from '../../images/stock-firmware';
 import { FLASH_BASE } from '../../board/board-map';
 import { firmwareFor } from '../../settings/boot';
@@ -153,7 +154,11 @@ async function loadFirmware(which: string, config: MachineConfig, options: BootO
 
 /** What the user puts into the first flash bank. */
 async function readFlash({ flashCode }: MachineConfig): Promise<{ flashCode?: Uint8Array }> {
-  return flashCode === undefined ? {} : { flashCode: (await readImageFile('firmware', flashCode, FLASH_BANK_BYTES)).bytes };
+  if (flashCode === undefined) return {};
+  const file = await readImageFile('firmware', flashCode, FLASH_BANK_BYTES);
+  const wrong = textInPlaceOfCode(file);
+  if (wrong) throw wrong;
+  return { flashCode: file.bytes };
 }
 
 /** The kernel takes several archives in a row, each on a 4-byte boundary. */

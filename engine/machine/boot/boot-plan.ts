@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { VmError } from '../../errors/vm-error';
 import { isElf, readElf, type ElfProgram } from '../../images/elf';
-import { foreignImage } from '../../images/foreign-image';
+import { foreignImage, textInPlaceOfCode } from '../../images/foreign-image';
 import { imageError, type ImageFile } from '../../images/image-file';
 import { type HexProgram, isIntelHex, readIntelHex } from '../../images/intel-hex';
 import { isLinuxImage, readLinuxImage } from './linux-image';
@@ -160,6 +160,8 @@ export function isBareMetal(kernel: ImageFile, ram: Ram): boolean {
 
 function placeFirmware(map: RamMap, firmware: ImageFile, ram: Ram): number {
   if (!isElf(firmware.bytes)) {
+    const wrong = textInPlaceOfCode(firmware);
+    if (wrong) throw wrong;
     map.place({ what: firmware.what, address: ram.base, bytes: firmware.bytes, memoryBytes: firmware.bytes.length });
     return ram.base;
   }
