@@ -33,5 +33,5 @@ export const useActivity = defineStore('activity', () => {
     else if (now && at - mark.at < AWAY) past.value[vm] = remembered(past.value[vm] ?? [], now);
   }
 
-  return { past, look, note };
+  return { past, look };
 });

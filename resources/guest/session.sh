@@ -19,15 +19,18 @@ await() {
   done
 }
 
-terminal=/dev/ttyS0
-# A virtio console says only after its driver has started whether it has a terminal.
-for console in /sys/bus/virtio/drivers/virtio_console/virtio*; do
-  [ -e "$console" ] && await /dev/hvc0 && terminal=/dev/hvc0
-done
+find_terminal() {
+  terminal=/dev/ttyS0
+  # A virtio console says only after its driver has started whether it has a terminal.
+  for console in /sys/bus/virtio/drivers/virtio_console/virtio*; do
+    [ -e "$console" ] && await /dev/hvc0 && terminal=/dev/hvc0
+  done
+}
 
 if [ -e /hartbox/tty ]; then
   status=/dev/virtio-ports/hartbox.status
   if await $status; then
+    find_terminal
     exec <> $terminal >&0 2>&1
     # The command's to hear. This process waits for its end.
     trap : INT QUIT
@@ -59,5 +62,6 @@ if [ -e /hartbox/exec ]; then
   exec poweroff -f
 fi
 
+find_terminal
 # init has made this process a session leader, so the first terminal that it opens becomes its controlling terminal.
 exec /bin/sh -l <> $terminal >&0 2>&1
