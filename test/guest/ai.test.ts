@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { writeCpio } from '../../engine/images/cpio';
 import { buses } from '../support/buses';
 import { SPEECH_MODEL, speechIn } from '../support/direct-inference';
+import { compileForGuest } from '../support/guest-compiler';
 import { buildGuestModules } from '../support/guest-modules';
 import { GuestShell } from '../support/guest-shell';
 import { endlessModel, linearModel } from '../support/onnx-writer';
@@ -58,11 +59,13 @@ beforeAll(async () => {
   cpSync(fileURLToPath(new URL('../../resources/guest/ai', import.meta.url)), source, { recursive: true });
   await promisify(execFile)('make', ['-C', source, 'CC=riscv64-linux-gnu-gcc', 'LDFLAGS=-static', 'hartbox-ai', 'speech']);
   const program = (name: string) => ({ type: 'file', path: `bin/${name}`, mode: 0o755, data: readFileSync(join(source, name)) }) as const;
+  await compileForGuest(new URL('../support/ai-window.c', import.meta.url), join(source, 'ai-window'), ['-D_GNU_SOURCE']);
   const driver = (await buildGuestModules(folder, ['hartbox_ai'])).get('hartbox_ai') as Uint8Array;
   extraInitrd = writeCpio([
     { type: 'file', path: 'root/hartbox_ai.ko', data: driver },
     program('hartbox-ai'),
     program('speech'),
+    program('ai-window'),
     // y = 2 x0 + 3 x1 + 1
     {
       type: 'file',
@@ -98,6 +101,13 @@ describe('inference for a guest', { timeout: 300_000 }, () => {
     // What goes wrong is told, and the next program finds everything as it was.
     expect(await shell.run('hartbox-ai show ./bad.onnx')).toMatchObject({ status: 1, output: expect.stringMatching(/\(6\)/) as string });
     expect(await output('hartbox-ai run ./line.onnx x:1x3=1,2,3')).toMatch(/hartbox-ai: [\s\S]*\(7\)/);
+    expect(await output('hartbox-ai run ./line.onnx x=1,abc')).toBe("hartbox-ai: 'abc' is no value of the type float32\n");
+    expect(await output('hartbox-ai run ./line.onnx x=1,2,3')).toBe("hartbox-ai: the input 'x' has 3 values, and by its sizes 2\n");
+    expect(await output('hartbox-ai show /dev/zero')).toBe('hartbox-ai: /dev/zero is not a file\n');
+    expect(await shell.run('hartbox-ai run --help | head -n 1')).toMatchObject({
+      status: 0,
+      output: expect.stringMatching(/info/) as string,
+    });
     expect(await output('hartbox-ai show ../etc/passwd.onnx; hartbox-ai show passwd')).toMatch(/no model "passwd"/i);
     // Several at once; one that does not end is ended, alone. A program that is killed leaves nothing behind.
     const together = await output(
@@ -143,6 +153,7 @@ describe('inference for a guest', { timeout: 300_000 }, () => {
     expect(together).toMatch(/^3\n5\n7\n9\n11\n13\n[\s\S]*longer than 3 seconds[\s\S]*\n6\n$/);
     // A message that is none is refused, and those behind it are read.
     expect(await output("printf 'this is no message, but longer than a header' | dd of=/dev/hartbox-ai")).toMatch(/Invalid argument/);
+    expect(await output('ai-window')).toBe('well\n');
     // Whoever has it open keeps the driver; then it goes, and comes again.
     const gone = 'sleep 9 < /dev/hartbox-ai & usleep 300000; rmmod hartbox_ai; echo $?; kill $!; usleep 300000; rmmod hartbox_ai; echo $?';
     expect(await output(gone)).toMatch(/1\n[\s\S]*0\n$/);

@@ -2,6 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "hartbox_ai.h"
 
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +20,13 @@ static const char usage[] =
 
 static hbai *ai;
 
-static void give_up(const char *what)
+static void give_up(const char *format, ...)
 {
-	fprintf(stderr, "hartbox-ai: %s\n", what);
+	va_list arguments;
+	va_start(arguments, format);
+	fputs("hartbox-ai: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputs("\n", stderr);
 	exit(1);
 }
 
@@ -28,7 +34,7 @@ static hbai_model open_model(const char *name)
 {
 	hbai_model model;
 	if ((strchr(name, '/') ? hbai_load_file(ai, name, &model) : hbai_open_model(ai, name, &model)) < 0)
-		give_up(hbai_error(ai));
+		give_up("%s", hbai_error(ai));
 	return model;
 }
 
@@ -46,8 +52,27 @@ static void show(const char *what, const hbai_tensor *tensor)
 
 static void put_value(int type, void *at, const char *text)
 {
-	double real = strtod(text, NULL);
-	long long whole = strtoll(text, NULL, 0);
+	const int is_real = type == HBAI_FLOAT || type == HBAI_DOUBLE, bits = 8 * (int)hbai_size(type);
+	const int is_signed = type == HBAI_INT8 || type == HBAI_INT16 || type == HBAI_INT32 || type == HBAI_INT64;
+	double real = 0;
+	unsigned long long whole = 0;
+	char *end;
+	if (type == HBAI_FLOAT16)
+		give_up("values of the type float16 are given by @FILE");
+	errno = 0;
+	if (is_real)
+		real = strtod(text, &end);
+	else
+		whole = is_signed ? (unsigned long long)strtoll(text, &end, 0) : strtoull(text, &end, 0);
+	int is_wrong = end == text || *end;
+	if (!is_real && errno == ERANGE)
+		is_wrong = 1;
+	if (is_signed && bits < 64)
+		is_wrong |= (long long)whole < -(1ll << (bits - 1)) || (long long)whole >= 1ll << (bits - 1);
+	else if (!is_real && bits > 0 && bits < 64)
+		is_wrong |= whole >> bits != 0 || strchr(text, '-') != NULL;
+	if (is_wrong)
+		give_up("'%s' is no value of the type %s", text, hbai_type_name(type));
 	switch (type) {
 	case HBAI_FLOAT: *(float *)at = (float)real; break;
 	case HBAI_DOUBLE: *(double *)at = real; break;
@@ -55,7 +80,6 @@ static void put_value(int type, void *at, const char *text)
 	case HBAI_UINT16: case HBAI_INT16: *(uint16_t *)at = (uint16_t)whole; break;
 	case HBAI_INT32: case HBAI_UINT32: *(uint32_t *)at = (uint32_t)whole; break;
 	case HBAI_INT64: case HBAI_UINT64: *(uint64_t *)at = (uint64_t)whole; break;
-	default: give_up("values of this type can only be given by @FILE");
 	}
 }
 
@@ -84,7 +108,7 @@ static hbai_tensor parse(const hbai_model *model, char *text)
 	unsigned rank = 0;
 	size_t count = 1;
 	if (!values)
-		give_up("an input is NAME=VALUES or NAME:SIZES=VALUES");
+		give_up("'%s': an input is NAME=VALUES or NAME:SIZES=VALUES", text);
 	*values++ = 0;
 	char *dimensions = strchr(text, ':');
 	if (dimensions)
@@ -93,7 +117,7 @@ static hbai_tensor parse(const hbai_model *model, char *text)
 		if (!strcmp(model->inputs[i].name, text))
 			like = &model->inputs[i];
 	if (!like)
-		give_up("the model has no input of that name; hartbox-ai show tells");
+		give_up("the model has no input '%s'; hartbox-ai show tells which it has", text);
 	if (dimensions) {
 		for (char *one = strtok(dimensions, "x"); one && rank < HBAI_RANK_MAX; one = strtok(NULL, "x"))
 			sizes[rank++] = (uint32_t)strtoul(one, NULL, 10);
@@ -101,8 +125,10 @@ static hbai_tensor parse(const hbai_model *model, char *text)
 		for (; rank < like->rank; rank++)
 			sizes[rank] = like->sizes[rank] == HBAI_ANY ? 1 : like->sizes[rank];
 	}
+	/* What no message has room for is no size. */
 	for (unsigned i = 0; i < rank; i++)
-		count *= sizes[i];
+		if ((count *= sizes[i]) > UINT32_MAX)
+			give_up("the input '%s' is too large", text);
 	size_t size = hbai_size(like->type), at = 0;
 	char *data = calloc(count + 1, size ? size : 1);
 	if (!data || !size)
@@ -110,14 +136,14 @@ static hbai_tensor parse(const hbai_model *model, char *text)
 	if (*values == '@') {
 		FILE *file = fopen(values + 1, "rb");
 		if (!file || fread(data, size, count, file) != count)
-			give_up("the file of an input has too few bytes, or cannot be read");
+			give_up("%s, the file of '%s', has fewer than %zu bytes, or cannot be read", values + 1, text, size * count);
 		fclose(file);
 	} else if (strcmp(values, "0")) {
 		for (char *one = strtok(values, ","); one; one = strtok(NULL, ","), at++)
 			if (at < count)
 				put_value(like->type, data + size * at, one);
 		if (at != count)
-			give_up("an input has not as many values as its sizes say");
+			give_up("the input '%s' has %zu values, and by its sizes %zu", text, at, count);
 	}
 	return hbai_make(text, like->type, data, rank, sizes);
 }
@@ -145,7 +171,7 @@ static void run(int argc, char **argv)
 	}
 	have = hbai_run(ai, &model, inputs, count, results, MOST, &microseconds);
 	if (have < 0)
-		give_up(hbai_error(ai));
+		give_up("%s", hbai_error(ai));
 	for (int i = 0; i < have; i++) {
 		size_t size = hbai_size(results[i].type);
 		show("output", &results[i]);
@@ -159,7 +185,7 @@ static void run(int argc, char **argv)
 		double begun = seconds(), host = 0;
 		for (int i = 0; i < times; i++) {
 			if (hbai_run(ai, &model, inputs, count, results, MOST, &microseconds) < 0)
-				give_up(hbai_error(ai));
+				give_up("%s", hbai_error(ai));
 			host += microseconds;
 		}
 		printf("%d runs: %.3f ms each, %.3f ms of them in the host\n", times, 1000 * (seconds() - begun) / times, host / 1000 / times);
@@ -170,23 +196,26 @@ int main(int argc, char **argv)
 {
 	char why[256];
 	const char *command = argc > 1 ? argv[1] : "";
-	if (!strcmp(command, "--help") || argc < 2) {
-		fputs(usage, argc < 2 ? stderr : stdout);
-		return argc < 2;
+	int wants_help = !strcmp(command, "help");
+	for (int i = 1; i < argc; i++)
+		wants_help |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
+	if (wants_help || argc < 2) {
+		fputs(usage, wants_help ? stdout : stderr);
+		return wants_help ? 0 : 2;
 	}
 	ai = hbai_open(NULL, why, sizeof why);
 	if (!ai)
-		give_up(why);
+		give_up("%s", why);
 	if (!strcmp(command, "info")) {
 		hbai_host host;
 		if (hbai_hello(ai, &host) < 0)
-			give_up(hbai_error(ai));
+			give_up("%s", hbai_error(ai));
 		printf("%s\nprotocol %u, messages of %u bytes, models of %u MiB, %u at a time, %u ms for a run\n", host.backend, host.version,
 		       host.message_bytes, host.model_mebibytes, host.models, host.milliseconds);
 	} else if (!strcmp(command, "list")) {
 		char *text = hbai_list(ai);
 		if (!text)
-			give_up(hbai_error(ai));
+			give_up("%s", hbai_error(ai));
 		fputs(text, stdout);
 	} else if (!strcmp(command, "show") && argc == 3) {
 		hbai_model model = open_model(argv[2]);

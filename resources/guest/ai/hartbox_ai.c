@@ -9,19 +9,38 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* STAGE: what a console port takes at once. ROOM: for results, until it is known how long they are. */
-enum { HEADER = 24, PIECE = 8 << 20, STAGE = 32 << 10, ROOM_MIN = 64 << 10, ROOM = 1 << 20 };
+/* STAGE: what a console port takes at once. ROOM: for results, until it is known how long they are. TEXT: of an error. */
+enum { HEADER = 24, PIECE = 8 << 20, STAGE = 32 << 10, ROOM_MIN = 64 << 10, ROOM = 1 << 20, TEXT = 480 };
 enum { HELLO = 1, LIST, UPLOAD, OPEN, RUN, CLOSE };
 enum { NO_ROOM = 10 };
+
+/* For the driver of /dev/hartbox-ai: where in the mapped memory a request is, and where its answer is to go. */
+struct hbai_send {
+	uint32_t message, length, answer, room;
+};
+#define HBAI_SEND _IOW('H', 0xa1, struct hbai_send)
+
+/* Memory shared with the host: room for an answer, and behind it for a request. */
+typedef struct {
+	unsigned char *at;
+	size_t room, size;
+} window;
 
 struct hbai {
 	int file;
 	uint32_t id;
-	/* The last answer, whole. */
-	unsigned char *answer;
-	size_t answer_size;
+	/* The last answer, whole: in the buffer or in the window. */
+	const unsigned char *answer;
+	unsigned char *buffer;
+	size_t buffer_size;
+	window window;
+	/* A port, or a driver of before. */
+	int has_no_window;
 	/* The longest results so far. */
 	uint32_t longest;
 	/* Small parts of a request, gathered: each write wakes the host. */
@@ -121,20 +140,14 @@ static int read_all(hbai *ai, void *data, size_t length)
 	return 0;
 }
 
-/* Ask, and read the answer into ai->answer. `*needed`, if given: the room that it lacked. */
-static int ask(hbai *ai, int operation, uint32_t handle, uint32_t room, const part *parts, unsigned count, uint32_t *needed)
+static int refused(hbai *ai, unsigned status, const unsigned char *text, size_t length)
 {
-	unsigned char header[HEADER] = {0};
-	size_t length = HEADER;
-	for (unsigned i = 0; i < count; i++)
-		length += parts[i].length;
-	if (length > UINT32_MAX)
-		return fail(ai, "a message of %zu bytes is too long", length);
-	put32(header, (uint32_t)length);
-	put16(header + 4, (unsigned)operation);
-	put32(header + 8, ++ai->id);
-	put32(header + 12, handle);
-	put32(header + 16, room);
+	return fail(ai, "%.*s (%u)", (int)(length < TEXT ? length : TEXT), (const char *)text, status);
+}
+
+static int ask_by_stream(hbai *ai, unsigned char *header, const part *parts, unsigned count, uint32_t *needed)
+{
+	uint32_t id = get32(header + 8);
 	ai->staged = 0;
 	if (put_all(ai, header, HEADER) < 0)
 		return -1;
@@ -148,29 +161,129 @@ static int ask(hbai *ai, int operation, uint32_t handle, uint32_t room, const pa
 		if (read_all(ai, header, HEADER) < 0)
 			return -1;
 		size_t bytes = get32(header);
+		unsigned status = get16(header + 6);
 		if (bytes < HEADER)
 			return fail(ai, "the host gave an answer of %zu bytes", bytes);
-		if (bytes > ai->answer_size) {
-			unsigned char *larger = realloc(ai->answer, bytes);
-			if (!larger)
-				return fail(ai, "no memory for an answer of %zu bytes", bytes);
-			ai->answer = larger;
-			ai->answer_size = bytes;
-		}
-		memcpy(ai->answer, header, HEADER);
-		if (read_all(ai, ai->answer + HEADER, bytes - HEADER) < 0)
+		/* The last results stay until there are new ones: they may be what is asked about. */
+		unsigned char *into = NULL, *own = NULL;
+		if (status == 0 && bytes <= ai->buffer_size)
+			into = ai->buffer;
+		else if (!(into = own = malloc(bytes)))
+			return fail(ai, "no memory for an answer of %zu bytes", bytes);
+		memcpy(into, header, HEADER);
+		if (read_all(ai, into + HEADER, bytes - HEADER) < 0) {
+			free(own);
 			return -1;
+		}
 		/* Others are answers to somebody who has gone. */
-		if (get32(header + 8) == ai->id)
-			break;
+		if (get32(header + 8) != id) {
+			free(own);
+			continue;
+		}
+		if (status == 0) {
+			if (own) {
+				free(ai->buffer);
+				ai->buffer = own;
+				ai->buffer_size = bytes;
+			}
+			ai->answer = ai->buffer;
+			return 0;
+		}
+		if (needed && status == NO_ROOM)
+			*needed = get32(header + 16);
+		refused(ai, status, into + HEADER, bytes - HEADER);
+		free(own);
+		return -1;
 	}
-	unsigned status = get16(ai->answer + 6);
-	if (status == 0)
-		return 0;
-	if (needed && status == NO_ROOM)
-		*needed = get32(ai->answer + 16);
-	int text = (int)(get32(ai->answer) - HEADER);
-	return fail(ai, "%.*s (%u)", text, (const char *)ai->answer + HEADER, status);
+}
+
+/* A window that is large enough. The last one, if it is not that, is left in `last`, to be given back. NULL where there is none. */
+static unsigned char *window_for(hbai *ai, size_t length, size_t room, window *last)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	*last = (window){0};
+	if (ai->has_no_window)
+		return NULL;
+	if (room <= ai->window.room && length <= ai->window.size - ai->window.room)
+		return ai->window.at;
+	if (room < ai->window.room)
+		room = ai->window.room;
+	room = (room + page - 1) & ~(page - 1);
+	size_t size = (room + length + page - 1) & ~(page - 1);
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ai->file, 0);
+	if (at == MAP_FAILED) {
+		ai->has_no_window = errno == ENODEV;
+		return NULL;
+	}
+	*last = ai->window;
+	ai->window = (window){at, room, size};
+	return at;
+}
+
+static void give_back(window *last)
+{
+	if (last->at)
+		munmap(last->at, last->size);
+	*last = (window){0};
+}
+
+/* With the request and the answer where the host reads and writes them. 1: there is no such memory, and nothing was asked. */
+static int ask_in_window(hbai *ai, unsigned char *header, size_t length, uint32_t room, const part *parts, unsigned count)
+{
+	window last;
+	if (!window_for(ai, length, room, &last))
+		return 1;
+	unsigned char *to = ai->window.at + ai->window.room;
+	memcpy(to, header, HEADER);
+	to += HEADER;
+	for (unsigned i = 0; i < count; i++) {
+		if (parts[i].length > 0)
+			memcpy(to, parts[i].data, parts[i].length);
+		to += parts[i].length;
+	}
+	for (;;) {
+		/* Only now: among the inputs there may be results that lie in it. */
+		give_back(&last);
+		unsigned char *message = ai->window.at + ai->window.room;
+		struct hbai_send send = {(uint32_t)ai->window.room, (uint32_t)length, 0, (uint32_t)ai->window.room};
+		put32(message + 16, send.room);
+		while (ioctl(ai->file, HBAI_SEND, &send) < 0)
+			if (errno != EINTR)
+				return fail(ai, "the request could not be sent: %s", strerror(errno));
+		if (read_all(ai, header, HEADER) < 0)
+			return -1;
+		size_t bytes = get32(header), needed = get32(header + 16);
+		unsigned status = get16(header + 6);
+		if (bytes < HEADER || bytes > ai->window.room)
+			return fail(ai, "the host gave an answer of %zu bytes", bytes);
+		ai->answer = ai->window.at;
+		if (status == 0)
+			return 0;
+		if (status != NO_ROOM || needed <= ai->window.room)
+			return refused(ai, status, ai->answer + HEADER, bytes - HEADER);
+		if (!window_for(ai, length, needed, &last))
+			return fail(ai, "no memory for an answer of %zu bytes", needed);
+		memcpy(ai->window.at + ai->window.room, last.at + last.room, length);
+	}
+}
+
+/* Ask, and have the answer at ai->answer. `*needed`, if given: the room that it lacked. */
+static int ask(hbai *ai, int operation, uint32_t handle, uint32_t room, const part *parts, unsigned count, uint32_t *needed)
+{
+	unsigned char header[HEADER] = {0};
+	size_t length = HEADER;
+	for (unsigned i = 0; i < count; i++)
+		length += parts[i].length;
+	if (length > UINT32_MAX)
+		return fail(ai, "a message of %zu bytes is too long", length);
+	put32(header, (uint32_t)length);
+	put16(header + 4, (unsigned)operation);
+	put32(header + 8, ++ai->id);
+	put32(header + 12, handle);
+	put32(header + 16, room);
+	/* What is large and asked often. */
+	int result = operation == RUN ? ask_in_window(ai, header, length, room, parts, count) : 1;
+	return result <= 0 ? result : ask_by_stream(ai, header, parts, count, needed);
 }
 
 static int try_file(hbai *ai, const char *path)
@@ -236,8 +349,9 @@ void hbai_close(hbai *ai)
 {
 	if (!ai)
 		return;
+	give_back(&ai->window);
 	close(ai->file);
-	free(ai->answer);
+	free(ai->buffer);
 	free(ai);
 }
 
@@ -358,9 +472,12 @@ int hbai_load_file(hbai *ai, const char *path, hbai_model *model)
 	FILE *file = fopen(path, "rb");
 	size_t length = 0, size = 1 << 20;
 	char *bytes = malloc(size);
+	struct stat about;
 	int result = -1;
 	if (!file || !bytes) {
 		fail(ai, "%s: %s", path, strerror(errno));
+	} else if (fstat(fileno(file), &about) == 0 && !S_ISREG(about.st_mode)) {
+		fail(ai, "%s is not a file", path);
 	} else {
 		size_t got;
 		while ((got = fread(bytes + length, 1, size - length, file)) > 0) {

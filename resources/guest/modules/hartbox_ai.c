@@ -3,7 +3,8 @@
  * Inference by the host of a Hartbox box (docs/ai.md of Hartbox): /dev/hartbox-ai.
  *
  * What is written to the device is a stream of requests, what is read from it one of answers. Each opening is a program of its own to the host,
- * which forgets what it had when it is closed.
+ * which forgets what it had when it is closed. A program that maps the device shares that memory with
+ * the host: HBAI_SEND takes a request from there, and puts the answer there.
  */
 #include <linux/idr.h>
 #include <linux/kref.h>
@@ -41,6 +42,12 @@
 /* A program's last request is used again, unless it is larger. */
 #define HBAI_SPARE (8 << 20)
 
+/* A request in mapped memory, and room for its answer: bytes from the start of the memory, and how many. read() then gives the answer's header alone. */
+struct hbai_send {
+	__u32 message, length, answer, room;
+};
+#define HBAI_SEND _IOW('H', 0xa1, struct hbai_send)
+
 struct hbai {
 	struct kref users;
 	struct virtio_device *vdev;
@@ -64,8 +71,20 @@ struct hbai_piece {
 struct hbai_memory {
 	struct hbai_piece *pieces;
 	unsigned int count;
-	/* Bytes of the pieces, and those in use. */
-	size_t size, length;
+	/* Bytes of the pieces. */
+	size_t size;
+};
+
+/* Memory that a program has mapped, and that lives as long as it, a mapping or a request wants it. */
+struct hbai_window {
+	struct kref users;
+	struct hbai_memory memory;
+};
+
+/* Bytes of such memory. */
+struct hbai_span {
+	const struct hbai_memory *memory;
+	size_t at, length;
 };
 
 struct hbai_client {
@@ -80,6 +99,7 @@ struct hbai_client {
 	unsigned int pending;
 	/* Its memory has been this program's alone. */
 	struct hbai_request *spare;
+	struct hbai_window *window;
 	bool closed;
 	/* What is being written. */
 	u8 header[HBAI_HEADER];
@@ -92,7 +112,10 @@ struct hbai_client {
 struct hbai_request {
 	struct list_head list;
 	struct hbai_client *client;
-	struct hbai_memory message, answer;
+	/* Memory of its own for the message and the answer, or a part of the program's window for each. */
+	struct hbai_memory own[2];
+	struct hbai_window *window;
+	struct hbai_span message, answer;
 	__le32 prefix[2];
 	/* Of the answer: its bytes, and those that have been read. */
 	size_t length, read;
@@ -116,7 +139,6 @@ static int hbai_allocate(struct hbai_memory *memory, size_t length, gfp_t zero)
 	memory->pieces = kvcalloc(HBAI_PIECES, sizeof(*memory->pieces), GFP_KERNEL);
 	if (!memory->pieces)
 		return -ENOMEM;
-	memory->length = length;
 	while (left > 0 && memory->count < HBAI_PIECES) {
 		struct hbai_piece *piece = &memory->pieces[memory->count];
 
@@ -139,11 +161,27 @@ static int hbai_allocate(struct hbai_memory *memory, size_t length, gfp_t zero)
 	return -ENOMEM;
 }
 
-/* The bytes from `at` on that lie in one piece. */
-static void *hbai_at(const struct hbai_memory *memory, size_t at, size_t *length)
+static void hbai_free_window(struct kref *users)
 {
+	struct hbai_window *window = container_of(users, struct hbai_window, users);
+
+	hbai_free_memory(&window->memory);
+	kfree(window);
+}
+
+static void hbai_put_window(struct hbai_window *window)
+{
+	if (window)
+		kref_put(&window->users, hbai_free_window);
+}
+
+/* The bytes from `at` on that lie in one piece. */
+static void *hbai_at(const struct hbai_span *span, size_t at, size_t *length)
+{
+	const struct hbai_memory *memory = span->memory;
 	unsigned int i;
 
+	at += span->at;
 	for (i = 0; i < memory->count; i++) {
 		size_t size = PAGE_SIZE << memory->pieces[i].order;
 
@@ -157,20 +195,26 @@ static void *hbai_at(const struct hbai_memory *memory, size_t at, size_t *length
 	return NULL;
 }
 
-static void hbai_scatter(const struct hbai_memory *memory, struct scatterlist *list)
+static void hbai_scatter(const struct hbai_span *span, struct scatterlist *list)
 {
-	size_t left = memory->length;
-	unsigned int i;
+	const struct hbai_memory *memory = span->memory;
+	size_t skip = span->at, left = span->length;
+	unsigned int i, used = 0;
 
 	sg_init_table(list, memory->count);
 	for (i = 0; left > 0; i++) {
-		size_t size = min_t(size_t, left, PAGE_SIZE << memory->pieces[i].order);
+		size_t size = PAGE_SIZE << memory->pieces[i].order;
 
-		sg_set_page(&list[i], memory->pieces[i].pages, size, 0);
+		if (skip >= size) {
+			skip -= size;
+			continue;
+		}
+		size = min_t(size_t, left, size - skip);
+		sg_set_page(&list[used++], memory->pieces[i].pages + (skip >> PAGE_SHIFT), size, offset_in_page(skip));
+		skip = 0;
 		left -= size;
-		if (left == 0)
-			sg_mark_end(&list[i]);
 	}
+	sg_mark_end(&list[used - 1]);
 }
 
 static void hbai_destroy(struct kref *users)
@@ -195,8 +239,9 @@ static void hbai_free_request(struct hbai_request *request)
 {
 	if (!request)
 		return;
-	hbai_free_memory(&request->message);
-	hbai_free_memory(&request->answer);
+	hbai_free_memory(&request->own[0]);
+	hbai_free_memory(&request->own[1]);
+	hbai_put_window(request->window);
 	if (request->client)
 		kref_put(&request->client->users, hbai_free_client);
 	kfree(request);
@@ -213,7 +258,7 @@ static struct hbai_request *hbai_use_again(struct hbai_client *client, size_t le
 	spin_unlock_irq(&client->ai->lock);
 	if (!request)
 		return NULL;
-	if (request->message.size < length || request->answer.size < room) {
+	if (request->own[0].size < length || request->own[1].size < room) {
 		hbai_free_request(request);
 		return NULL;
 	}
@@ -226,12 +271,25 @@ static struct hbai_request *hbai_use_again(struct hbai_client *client, size_t le
 /* An answer has been read. */
 static void hbai_keep_request(struct hbai_client *client, struct hbai_request *request)
 {
-	if (request->message.size + request->answer.size <= HBAI_SPARE) {
+	if (!request->window && request->own[0].size + request->own[1].size <= HBAI_SPARE) {
 		spin_lock_irq(&client->ai->lock);
 		swap(client->spare, request);
 		spin_unlock_irq(&client->ai->lock);
 	}
 	hbai_free_request(request);
+}
+
+/* Without memory for what it says. */
+static struct hbai_request *hbai_make_empty(struct hbai_client *client)
+{
+	struct hbai_request *request = kzalloc(sizeof(*request), GFP_KERNEL);
+
+	if (!request)
+		return NULL;
+	kref_get(&client->users);
+	request->client = client;
+	request->prefix[0] = cpu_to_le32(client->number);
+	return request;
 }
 
 static struct hbai_request *hbai_make_request(struct hbai_client *client, size_t length, size_t room)
@@ -240,17 +298,16 @@ static struct hbai_request *hbai_make_request(struct hbai_client *client, size_t
 
 	if (request)
 		return request;
-	request = kzalloc(sizeof(*request), GFP_KERNEL);
+	request = hbai_make_empty(client);
 	if (!request)
 		return NULL;
-	kref_get(&client->users);
-	request->client = client;
-	request->prefix[0] = cpu_to_le32(client->number);
 	/* The host writes the answer; nothing of others is to be seen where it does not. */
-	if (hbai_allocate(&request->message, length, 0) || hbai_allocate(&request->answer, room, __GFP_ZERO)) {
+	if (hbai_allocate(&request->own[0], length, 0) || hbai_allocate(&request->own[1], room, __GFP_ZERO)) {
 		hbai_free_request(request);
 		return NULL;
 	}
+	request->message = (struct hbai_span){ &request->own[0], 0, length };
+	request->answer = (struct hbai_span){ &request->own[1], 0, room };
 	return request;
 }
 
@@ -261,8 +318,8 @@ static int hbai_submit(struct hbai *ai, struct hbai_request *request)
 	unsigned long flags;
 	int error = -ENODEV;
 
-	out = kvmalloc_array(request->message.count, sizeof(*out), GFP_KERNEL);
-	in = kvmalloc_array(request->answer.count, sizeof(*in), GFP_KERNEL);
+	out = kvmalloc_array(request->message.memory->count, sizeof(*out), GFP_KERNEL);
+	in = kvmalloc_array(request->answer.memory->count, sizeof(*in), GFP_KERNEL);
 	if (!out || !in) {
 		error = -ENOMEM;
 		goto free;
@@ -373,6 +430,7 @@ static int hbai_release(struct inode *inode, struct file *file)
 
 	hbai_free_request(client->request);
 	hbai_free_request(client->spare);
+	hbai_put_window(client->window);
 	spin_lock_irq(&ai->lock);
 	client->closed = true;
 	list_splice_init(&client->answers, &answers);
@@ -387,8 +445,8 @@ static int hbai_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* A request is whole: hand it to the host. */
-static int hbai_send(struct hbai_client *client, bool may_wait)
+/* A request is whole: hand it to the host, whose it is then. */
+static int hbai_send(struct hbai_client *client, struct hbai_request *request, bool may_wait)
 {
 	struct hbai *ai = client->ai;
 	int error;
@@ -405,7 +463,7 @@ static int hbai_send(struct hbai_client *client, bool may_wait)
 		spin_lock_irq(&ai->lock);
 		client->pending++;
 		spin_unlock_irq(&ai->lock);
-		error = hbai_submit(ai, client->request);
+		error = hbai_submit(ai, request);
 		if (!error)
 			break;
 		spin_lock_irq(&ai->lock);
@@ -419,8 +477,6 @@ static int hbai_send(struct hbai_client *client, bool may_wait)
 		if (error)
 			return error;
 	}
-	client->request = NULL;
-	client->written = 0;
 	return 0;
 }
 
@@ -464,9 +520,11 @@ static ssize_t hbai_write(struct file *file, const char __user *data, size_t len
 
 		/* Also what did not get through last time. */
 		if (client->request && client->written == client->request->message.length) {
-			error = hbai_send(client, may_wait);
+			error = hbai_send(client, client->request, may_wait);
 			if (error)
 				break;
+			client->request = NULL;
+			client->written = 0;
 		}
 		if (done == length)
 			break;
@@ -524,7 +582,9 @@ static ssize_t hbai_read(struct file *file, char __user *data, size_t length, lo
 			goto out;
 	}
 	while (done < length && (request = hbai_front(client))) {
-		size_t part = min_t(size_t, length - done, request->length - request->read);
+		/* Of an answer in the window the header tells enough. */
+		size_t whole = request->window ? min_t(size_t, HBAI_HEADER, request->length) : request->length;
+		size_t part = min_t(size_t, length - done, whole - request->read);
 		const void *from = hbai_at(&request->answer, request->read, &part);
 
 		if (part && copy_to_user(data + done, from, part)) {
@@ -533,7 +593,7 @@ static ssize_t hbai_read(struct file *file, char __user *data, size_t length, lo
 		}
 		request->read += part;
 		done += part;
-		if (request->read < request->length)
+		if (request->read < whole)
 			continue;
 		spin_lock_irq(&ai->lock);
 		list_del(&request->list);
@@ -562,6 +622,121 @@ static __poll_t hbai_poll(struct file *file, poll_table *table)
 	return events;
 }
 
+static bool hbai_is_within(const struct hbai_window *window, u32 at, u32 length)
+{
+	return length >= HBAI_HEADER && at <= window->memory.size && length <= window->memory.size - at;
+}
+
+static struct hbai_request *hbai_request_in(struct hbai_client *client, struct hbai_window *window, const struct hbai_send *send)
+{
+	struct hbai_request *request;
+
+	if (!window || !hbai_is_within(window, send->message, send->length) || !hbai_is_within(window, send->answer, send->room))
+		return ERR_PTR(-EINVAL);
+	request = hbai_make_empty(client);
+	if (!request)
+		return ERR_PTR(-ENOMEM);
+	kref_get(&window->users);
+	request->window = window;
+	request->message = (struct hbai_span){ &window->memory, send->message, send->length };
+	request->answer = (struct hbai_span){ &window->memory, send->answer, send->room };
+	return request;
+}
+
+static long hbai_ioctl(struct file *file, unsigned int command, unsigned long argument)
+{
+	struct hbai_client *client = file->private_data;
+	struct hbai_request *request;
+	struct hbai_window *window;
+	struct hbai_send send;
+	int error;
+
+	if (command != HBAI_SEND)
+		return -ENOTTY;
+	if (copy_from_user(&send, (void __user *)argument, sizeof(send)))
+		return -EFAULT;
+	spin_lock_irq(&client->ai->lock);
+	window = client->window;
+	if (window)
+		kref_get(&window->users);
+	spin_unlock_irq(&client->ai->lock);
+	request = hbai_request_in(client, window, &send);
+	hbai_put_window(window);
+	if (IS_ERR(request))
+		return PTR_ERR(request);
+	error = mutex_lock_interruptible(&client->writing);
+	if (!error) {
+		error = hbai_send(client, request, !(file->f_flags & O_NONBLOCK));
+		mutex_unlock(&client->writing);
+	}
+	if (error)
+		hbai_free_request(request);
+	return error;
+}
+
+static void hbai_vm_open(struct vm_area_struct *vma)
+{
+	struct hbai_window *window = vma->vm_private_data;
+
+	kref_get(&window->users);
+}
+
+static void hbai_vm_close(struct vm_area_struct *vma)
+{
+	hbai_put_window(vma->vm_private_data);
+}
+
+static const struct vm_operations_struct hbai_vm_operations = {
+	.open = hbai_vm_open,
+	.close = hbai_vm_close,
+};
+
+/* New memory, in the place of what the program had before. */
+static int hbai_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct hbai_client *client = file->private_data;
+	size_t size = vma->vm_end - vma->vm_start;
+	unsigned long address = vma->vm_start;
+	struct hbai_window *window, *last;
+	unsigned int i;
+	int error;
+
+	if (vma->vm_pgoff || !(vma->vm_flags & VM_SHARED) || size > 2 * (size_t)client->ai->message_max)
+		return -EINVAL;
+	window = kzalloc(sizeof(*window), GFP_KERNEL);
+	if (!window)
+		return -ENOMEM;
+	kref_init(&window->users);
+	error = hbai_allocate(&window->memory, size, __GFP_ZERO | __GFP_ACCOUNT);
+	if (error) {
+		kfree(window);
+		return error;
+	}
+	for (i = 0; address < vma->vm_end; i++) {
+		const struct hbai_piece *piece = &window->memory.pieces[i];
+		size_t part = min_t(size_t, vma->vm_end - address, PAGE_SIZE << piece->order);
+
+		error = remap_pfn_range(vma, address, page_to_pfn(piece->pages), part, vma->vm_page_prot);
+		if (error) {
+			/* Other threads may have found what is mapped already. */
+			zap_vma_ptes(vma, vma->vm_start, size);
+			hbai_put_window(window);
+			return error;
+		}
+		address += part;
+	}
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_ops = &hbai_vm_operations;
+	vma->vm_private_data = window;
+	kref_get(&window->users);
+	spin_lock_irq(&client->ai->lock);
+	last = client->window;
+	client->window = window;
+	spin_unlock_irq(&client->ai->lock);
+	hbai_put_window(last);
+	return 0;
+}
+
 static const struct file_operations hbai_operations = {
 	.owner = THIS_MODULE,
 	.open = hbai_open,
@@ -569,6 +744,9 @@ static const struct file_operations hbai_operations = {
 	.read = hbai_read,
 	.write = hbai_write,
 	.poll = hbai_poll,
+	.unlocked_ioctl = hbai_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = hbai_mmap,
 };
 
 static int hbai_probe(struct virtio_device *vdev)
