@@ -8,9 +8,9 @@ import type { MachineStatistics } from '../hart/statistics';
 import type { FileLock } from '../host/file-lock';
 import type { SetupProgress } from '../images/default-guest';
 import { type MachineExit, VirtualMachine, type VirtualMachineOptions } from '../machine/virtual-machine';
-import { impliedNetwork, impliedSource, keepingVariables } from '../settings/boot';
+import { impliedSource, keepingVariables } from '../settings/boot';
 import { checkSettings } from '../settings/problem';
-import { type BoxValues, type MachineConfigInput, OPTIONS, machineConfig, machineConfigSchema } from '../settings/settings';
+import { type BoxValues, type MachineConfigInput, OPTIONS, impliedValues, machineConfig, machineConfigSchema } from '../settings/settings';
 import { AudioHub } from './audio-hub';
 import { EXTRA_TERMINALS_MAX } from '../settings/hardware';
 import type { ChannelKind, Connection } from './channel';
@@ -203,7 +203,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       }),
       profile: (wish) => this.profiling.take(this.running, wish),
       statistics: () => this.statistics,
-      debug: ({ address }) => this.debugging.show(this.running, address),
+      debug: (wish) => this.debugging.show(this.running, wish),
       vnc: (wish) => this.vnc.show(this.running, this.values.name, wish),
       'console-history': () => ({ text: this.hub.text }),
       log: () => ({ lines: this.log.lines }),
@@ -385,8 +385,8 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
     if (!box) return given as Partial<BoxValues>;
     const { set, values } = await box.library.settings(box.id);
     const source = impliedSource(given) ?? values.source;
-    const network = given.network ?? set.network ?? impliedNetwork({ source }) ?? values.network;
-    return keepingVariables({ ...values, ...given, source, network } as BoxValues, box.library.flashFile(box.id));
+    const implied = impliedValues({ ...set, ...given, source });
+    return keepingVariables({ ...values, ...implied, ...given, source } as BoxValues, box.library.flashFile(box.id));
   }
 
   private prioritise(priority: BoxValues['priority']): void {

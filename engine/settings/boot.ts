@@ -116,11 +116,6 @@ export function impliedSource({ source, kernel, firmware, load, flashCode }: Boo
   return undefined;
 }
 
-/** The network adapters where none are given, if those are not the usual ones: programs in machine mode find what they find on QEMU. */
-export function impliedNetwork(values: BootInput): readonly [] | undefined {
-  return impliedSource(values) === 'elf' ? [] : undefined;
-}
-
 /** The firmware that `auto` stands for. */
 export function firmwareFor({
   source,

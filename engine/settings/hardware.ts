@@ -257,6 +257,7 @@ export const hardwareSchema = z.strictObject({
     page: 'system',
     kind: 'file',
     effect: 'restart',
+    turnsOn: 'sound',
     advanced: true,
   }),
   microphoneFile: option(z.string().min(1).optional(), {
@@ -265,6 +266,7 @@ export const hardwareSchema = z.strictObject({
     page: 'system',
     kind: 'file',
     effect: 'restart',
+    turnsOn: 'sound',
     advanced: true,
   }),
   clipboard: option(z.boolean().default(false), {
@@ -287,6 +289,7 @@ export const hardwareSchema = z.strictObject({
     page: 'system',
     kind: 'folder',
     effect: 'restart',
+    turnsOn: 'ai',
     advanced: true,
   }),
   aiMemory: option(
@@ -303,6 +306,7 @@ export const hardwareSchema = z.strictObject({
       page: 'system',
       kind: 'size',
       effect: 'restart',
+      turnsOn: 'ai',
       advanced: true,
     },
   ),
@@ -312,6 +316,7 @@ export const hardwareSchema = z.strictObject({
     page: 'system',
     kind: 'count',
     effect: 'restart',
+    turnsOn: 'ai',
     advanced: true,
   }),
   watchdog: option(z.enum(['off', 'reset', 'power-off', 'pause', 'notify']).default('off'), {
@@ -375,6 +380,7 @@ export const hardwareSchema = z.strictObject({
     page: 'system',
     kind: 'switch',
     effect: 'restart',
+    turnsOn: 'semihosting',
     advanced: true,
   }),
   semihostingFolder: option(z.string().min(1).optional(), {
@@ -383,6 +389,7 @@ export const hardwareSchema = z.strictObject({
     page: 'system',
     kind: 'folder',
     effect: 'restart',
+    turnsOn: 'semihosting',
     advanced: true,
   }),
   semihostingArguments: option(z.string().max(4096).default(''), {
@@ -391,6 +398,7 @@ export const hardwareSchema = z.strictObject({
     page: 'system',
     kind: 'text',
     effect: 'restart',
+    turnsOn: 'semihosting',
     advanced: true,
   }),
   consoles: option(z.number().int().min(0).max(EXTRA_TERMINALS_MAX).default(0), {

@@ -53,6 +53,8 @@ export interface OptionInfo {
   orFile?: boolean;
   /** Few need it: it stands on the expert page of the wizard, and behind "Advanced" elsewhere. */
   advanced?: boolean;
+  /** The switch of what it belongs to: on where this is not the usual value, and the switch is not given. */
+  turnsOn?: string;
   /** What is recommended where that is not simply the default. */
   recommended?: (host: HostFacts) => unknown;
   /** The command line. */

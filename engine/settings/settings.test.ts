@@ -60,6 +60,17 @@ describe('the description of settings', () => {
     expect(machineConfigSchema.parse(machineConfig({ notes: 'x', kernel: '/k', harts: 3 }))).toMatchObject({ harts: 3, source: 'kernel' });
   });
 
+  it('has the device on that something was said about, unless it was said that it is off', () => {
+    expect(check({ aiModels: '/m', microphoneFile: '/a.wav', semihostingArguments: 'a b' })).toMatchObject({
+      ai: true,
+      sound: true,
+      semihosting: true,
+    });
+    expect(check({ aiModels: '/m', ai: false })).toMatchObject({ ai: false });
+    expect(check({ aiSeconds: 60, semihostingArguments: '' })).toMatchObject({ ai: false, semihosting: false });
+    for (const { key, turnsOn } of OPTIONS) if (turnsOn !== undefined) expect([key, option(turnsOn).kind]).toEqual([key, 'switch']);
+  });
+
   it.each([
     [{ memory: 8 * 2 ** 20 }, "memory: expected a size from 16M to 3840M in whole M, not '8M'."],
     [{ memory: 'much' }, "memory: expected a size from 16M to 3840M in whole M, not 'much'."],

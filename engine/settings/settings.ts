@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { appSchema } from './app';
-import { bootSchema, firmwareFor, impliedNetwork, impliedSource } from './boot';
+import { bootSchema, firmwareFor, impliedSource } from './boot';
 import { hardwareSchema } from './hardware';
 import { hostSchema } from './host';
 import { type Option, optionsOf } from './option';
@@ -15,6 +15,8 @@ export const OPTIONS: readonly (Option & { part: Part })[] = PART_NAMES.flatMap(
   optionsOf(PARTS[part]).map((option) => ({ ...option, part })),
 );
 const byKey = new Map(OPTIONS.map((option) => [option.key, option]));
+
+const TURNING_ON = OPTIONS.flatMap((option) => (option.turnsOn === undefined ? [] : [{ ...option, turnsOn: option.turnsOn }]));
 
 /** The option of that key; undefined if there is none. */
 export function optionOf(key: string): (typeof OPTIONS)[number] | undefined {
@@ -68,12 +70,22 @@ function checkTogether(values: z.output<typeof machineShape>, context: z.Refinem
 
 const machineShape = z.strictObject({ ...hardwareSchema.shape, ...bootSchema.shape, ...hostSchema.shape, name: appSchema.shape.name });
 
+/**
+ * Values of options that are not given, where those are not the usual ones. Who names what a device works with wants the device; and programs in
+ * machine mode find what they find on QEMU, where there is no network.
+ */
+export function impliedValues(values: Readonly<Record<string, unknown>>): BoxValuesInput {
+  const implied: Record<string, unknown> = impliedSource(values) === 'elf' ? { network: [] } : {};
+  for (const { key, turnsOn, default: usual } of TURNING_ON)
+    if (values[key] !== undefined && values[key] !== usual) implied[turnsOn] = true;
+  return Object.fromEntries(Object.entries(implied).filter(([key]) => values[key] === undefined));
+}
+
 /** What is not given, but plain from what is: a kernel that is named is meant to be started. */
 function withImplied(input: unknown): unknown {
   if (typeof input !== 'object' || input === null) return input;
-  const values: z.input<typeof machineShape> = input;
-  const [source, network] = [impliedSource(values), values.network ?? impliedNetwork(values)];
-  return { ...input, ...(source && { source }), ...(network && { network }) };
+  const source = impliedSource(input);
+  return { ...input, ...(source && { source }), ...impliedValues(input as Record<string, unknown>) };
 }
 
 /** What an engine needs to know to make a machine: the options of a box without those of the app. */

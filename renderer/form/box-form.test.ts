@@ -33,6 +33,16 @@ describe('form of a box', () => {
     expect(form.value(network)).toEqual([]);
   });
 
+  it('shows the switch on of what something was said about, until it is switched off', () => {
+    const ai = optionOf('ai')!;
+    const form = createBoxForm();
+    form.set('aiModels', '/models');
+    expect(form.value(ai)).toBe(true);
+    form.set('ai', false);
+    expect(form.value(ai)).toBe(false);
+    expect(form.changed.value).toContain('aiModels');
+  });
+
   it('says what is wrong, at the value', () => {
     const form = createBoxForm({ harts: 'many' });
     expect(form.problemAt('harts')?.code).toBe('setting-count');

@@ -1,8 +1,7 @@
 import { type ComputedRef, type InjectionKey, type Ref, computed, inject, ref } from 'vue';
-import { impliedNetwork } from '../../engine/settings/boot';
 import type { HostFacts, Option } from '../../engine/settings/option';
 import { type SettingProblem, problemsOf } from '../../engine/settings/problem';
-import { OPTIONS, boxValuesSchema } from '../../engine/settings/settings';
+import { OPTIONS, boxValuesSchema, impliedValues } from '../../engine/settings/settings';
 import { sameValue } from './same-value';
 
 /** Values of options by key; one that is missing is as its option has it unless given. */
@@ -67,7 +66,7 @@ export function createBoxForm(
   const shown = ref<Set<string>>();
 
   const valueIn = (values: Values, option: Option): unknown =>
-    values[option.key] ?? (option.key === 'network' ? impliedNetwork(values) : undefined) ?? option.default;
+    values[option.key] ?? (impliedValues(values) as Values)[option.key] ?? option.default;
   const differs = (option: Option, a: Values, b: Values): boolean => !sameValue(valueIn(a, option), valueIn(b, option));
   const changed = computed(() => OPTIONS.filter((option) => differs(option, saved.value, draft.value)).map((option) => option.key));
   const problems = computed(() => {
