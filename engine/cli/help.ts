@@ -99,9 +99,12 @@ function table(rows: readonly (readonly [string, string])[], column = COLUMN): s
     .join('\n');
 }
 
-/** Each line that is too long goes on in a next one with the same beginning. */
+/** Each line that is too long goes on in a next one with the same beginning; with it go the lines of its paragraph. */
 function wrap(text: string): string {
   return text
+    .replace(/^\S.*(?:\n\S.*)+$/gm, (lines) =>
+      lines.split('\n').some((line) => line.length > WIDTH) ? lines.replaceAll('\n', ' ') : lines,
+    )
     .split('\n')
     .flatMap((line) => {
       const [indent] = /^ */.exec(line) ?? [''];
@@ -152,6 +155,7 @@ export function settingHelp(option: (typeof OPTIONS)[number]): string {
     ['Settings file', `${option.part}.${option.key}`],
     ...(range === '' ? [] : [['Values', range] satisfies [string, string]]),
     ['Default', usual === '' ? 'none' : usual],
+    ...(option.turnsOn === undefined ? [] : [['Turns on', `${option.turnsOn}, unless that is set too`] satisfies [string, string]]),
     [
       'A change',
       option.effect === 'live' ? 'takes effect at once, also in a box that runs' : 'takes effect when the box is switched on again',
