@@ -1,6 +1,7 @@
 import { writeCpio } from '../images/cpio';
 import { VmError } from '../errors/vm-error';
 import { dataDirectory } from '../host/data-directory';
+import type { VirtualMachine } from '../machine/virtual-machine';
 import { Runner } from '../runner/runner';
 import { ConsoleEscape } from './console-escape';
 import { Ending } from './ending';
@@ -74,7 +75,8 @@ export async function exec(args: string[]): Promise<number> {
     tellOfFullDisk(runner, terminal.tell);
     const consoleTail = new OutputTail();
     let panic = false;
-    let show: ((data: Uint8Array) => Promise<void> | undefined) | undefined;
+    const streams = options.tty ? byTerminal(machine, runner, terminal, ending) : byPorts(machine, terminal);
+    stopInput = () => streams.stopInput();
     machine.console.onData((data) => {
       if (process.env['HARTBOX_DEBUG']) process.stderr.write(data);
       consoleTail.push(data);
@@ -83,47 +85,20 @@ export async function exec(args: string[]): Promise<number> {
         panic = true;
         setTimeout(() => void machine.stop(), 500);
       }
-      return show?.(data);
+      return streams.onConsole?.(data);
     });
     const status = new OutputTail();
-    let begin = (): void => undefined;
+    let hasBegun = false;
     machine.port(PORTS.status).onData((data) => {
       status.push(data);
-      if (status.text().startsWith(BEGIN)) begin();
+      if (hasBegun || !status.text().startsWith(BEGIN)) return;
+      hasBegun = true;
+      streams.onBegin?.();
     });
-    if (options.tty) {
-      begin = () => {
-        begin = () => undefined;
-        show = pacedWriter(process.stdout);
-        terminal.lend();
-        const keys = new ConsoleEscape();
-        stopInput = readFrom(process.stdin, machine.console, {
-          filter: (typed) => {
-            if (!terminal.isInteractive) return typed;
-            const { forward, commands } = keys.filter(typed);
-            if (commands.includes('quit')) ending.now(exitCodeOfSignal('SIGINT'));
-            return forward;
-          },
-          // What a terminal has for an end.
-          onEnd: () => void machine.console.write(Uint8Array.of(END_OF_TRANSMISSION)),
-        });
-      };
-      terminal.onResize((columns, rows) => runner.resize(columns, rows));
-    } else {
-      machine.port(PORTS.stdout).onData(pacedWriter(process.stdout));
-      machine.port(PORTS.stderr).onData(pacedWriter(process.stderr));
-    }
-    // The guest writes to its input once, when it is about to read. Before that it does not see an end.
-    const stdin = options.tty ? undefined : machine.port(PORTS.stdin);
-    const isRead = new Promise<void>((resolve) => stdin?.onData(() => resolve()));
     await runner.start();
     tellOfDebugger(runner, options, undefined, terminal.tell);
     ending.watch(machine, options.timeout);
-    if (stdin)
-      stopInput = readFrom(process.stdin, stdin, {
-        windowsConsole: process.platform === 'win32' && terminal.isInteractive,
-        onEnd: () => void isRead.then(() => stdin.end()),
-      });
+    streams.onStart?.();
     const exit = await runner.wait();
     ending.machineEnded();
     await Promise.all([statsFile?.written, profile?.file.written]);
@@ -138,4 +113,59 @@ export async function exec(args: string[]): Promise<number> {
     terminal.giveBack();
     ending.release();
   }
+}
+
+/** The ways of the command's input and output. */
+interface Streams {
+  onConsole?: (data: Uint8Array) => Promise<void> | undefined;
+  /** The machine runs. */
+  onStart?: () => void;
+  /** The command begins, where the guest says so. */
+  onBegin?: () => void;
+  stopInput: () => void;
+}
+
+/** A console port for each of this process's streams. */
+function byPorts(machine: VirtualMachine, terminal: HostTerminal): Streams {
+  machine.port(PORTS.stdout).onData(pacedWriter(process.stdout));
+  machine.port(PORTS.stderr).onData(pacedWriter(process.stderr));
+  const stdin = machine.port(PORTS.stdin);
+  // The guest writes to its input once, when it is about to read. Before that it does not see an end.
+  const isRead = new Promise<void>((resolve) => stdin.onData(() => resolve()));
+  const streams: Streams = {
+    onStart: () => {
+      streams.stopInput = readFrom(process.stdin, stdin, {
+        windowsConsole: process.platform === 'win32' && terminal.isInteractive,
+        onEnd: () => void isRead.then(() => stdin.end()),
+      });
+    },
+    stopInput: () => undefined,
+  };
+  return streams;
+}
+
+/** The guest's console, from where the command begins. */
+function byTerminal(machine: VirtualMachine, runner: Runner, terminal: HostTerminal, ending: Ending): Streams {
+  let show: Streams['onConsole'];
+  const streams: Streams = {
+    onConsole: (data) => show?.(data),
+    onStart: () => terminal.onResize((columns, rows) => runner.resize(columns, rows)),
+    onBegin: () => {
+      show = pacedWriter(process.stdout);
+      terminal.lend();
+      const keys = new ConsoleEscape();
+      streams.stopInput = readFrom(process.stdin, machine.console, {
+        filter: (typed) => {
+          if (!terminal.isInteractive) return typed;
+          const { forward, commands } = keys.filter(typed);
+          if (commands.includes('quit')) ending.now(exitCodeOfSignal('SIGINT'));
+          return forward;
+        },
+        // What a terminal has for an end.
+        onEnd: () => void machine.console.write(Uint8Array.of(END_OF_TRANSMISSION)),
+      });
+    },
+    stopInput: () => undefined,
+  };
+  return streams;
 }
