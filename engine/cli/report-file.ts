@@ -1,10 +1,6 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { reasonOf } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
-import { typeAt } from '../host/open-file';
-import { writeOutput } from '../host/output-file';
+import { whyNoOutput, writeOutput } from '../host/output-file';
 import { UsageError } from './usage-error';
 
 /** What Unix calls the streams of a process. Opened anew, a file would be written to from its beginning. */
@@ -28,24 +24,8 @@ export class ReportFile {
 
   /** Throws UsageError where it is known already that it cannot be written to. Nothing is opened yet: what stood in it is kept until then. */
   static async named(option: string, path: string): Promise<ReportFile> {
-    const wrong = (why: string): UsageError => new UsageError(`${option} cannot write to ${path}: ${why}.`);
-    if (isStream(path)) return new ReportFile(path);
-    const type = await typeAt(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw wrong(reasonOf(error));
-    });
-    if (type === undefined) {
-      await access(dirname(path), constants.W_OK).catch(() => {
-        throw wrong('its folder does not exist or may not be written to');
-      });
-      return new ReportFile(path);
-    }
-    // A pipe of Windows would keep a thread.
-    const isFit = type === 'file' || type === 'character device' || (type === 'pipe' && process.platform !== 'win32');
-    if (!isFit) throw wrong(`it is a ${type}. Name a file`);
-    await access(path, constants.W_OK).catch((error: unknown) => {
-      throw wrong(reasonOf(error));
-    });
+    const refused = isStream(path) ? undefined : await whyNoOutput(path);
+    if (refused) throw new UsageError(`${option} cannot write to ${path}: ${refused.why}. Name another file.`);
     return new ReportFile(path);
   }
 

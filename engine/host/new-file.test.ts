@@ -113,7 +113,7 @@ describe('makeFile', () => {
 
   it('explains what the host refuses', async () => {
     await expect(makeFile(join(folder, 'nowhere', 'x'), async () => undefined)).rejects.toThrow(
-      /could not be made: .*Check that its folder/,
+      /could not be made: the folder .*nowhere does not exist\. Make it/,
     );
   });
 });

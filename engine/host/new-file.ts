@@ -3,7 +3,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { reasonCode, reasonOf } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
 import { unfitFileName } from './file-name';
-import { exists, typeAt } from './open-file';
+import { exists, folderMissing, typeAt } from './open-file';
 import { hostFiles } from './patient-files';
 import { notedAsUnfinished, removeOldParts, removeUnfinishedFiles, temporaryName } from './unfinished-files';
 
@@ -31,7 +31,7 @@ export async function makeFile(path: string, fill: (temporary: string) => Promis
   } catch (error) {
     // What was ended has a code too.
     const isOurs = error instanceof VmError || (error as Error).name === 'AbortError' || !(error as NodeJS.ErrnoException).code;
-    throw isOurs ? error : refused(path, error);
+    throw isOurs ? error : ((await folderMissing(path, error)) ?? refused(path, error));
   }
 }
 

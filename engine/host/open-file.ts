@@ -1,6 +1,6 @@
 import { type Stats, closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from 'node:fs';
 import { type FileHandle, lstat, open, stat } from 'node:fs/promises';
-import { win32 } from 'node:path';
+import { dirname, win32 } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmError } from '../errors/vm-error';
 import { isDeviceName } from './file-name';
@@ -18,6 +18,17 @@ const TEXT_MAX = 1 << 24;
 /** Of a pipe: bytes that are read at once, and milliseconds until it is looked at again. */
 const PIPE_PIECE = 1 << 16;
 const RETRY_MS = 20;
+
+/** Where a file could not be made because its folder is not there: an error that says so. */
+export async function folderMissing(path: string, cause: unknown): Promise<VmError | undefined> {
+  const folder = dirname(path);
+  if ((cause as NodeJS.ErrnoException).code !== 'ENOENT' || (await exists(folder))) return undefined;
+  return new VmError('Resource', `${path} could not be made: the folder ${folder} does not exist. Make it, or choose another place.`, {
+    cause,
+    code: 'folder-missing',
+    params: { path, folder },
+  });
+}
 
 /**
  * Open a file that a user, or an image, names. It never waits for somebody else, as opening or reading a pipe would, and never touches a

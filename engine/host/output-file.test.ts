@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openOutput, OutputStream, writeOutput } from './output-file';
+import { openOutput, OutputStream, requireOutput, writeOutput } from './output-file';
 
 const folder = mkdtempSync(join(tmpdir(), 'hartbox-output-'));
 const pipe = join(folder, 'pipe');
@@ -36,9 +36,20 @@ describe('a file for output', () => {
     await expect(openOutput(folder)).rejects.toMatchObject({ kind: 'Resource', code: 'no-output', params: { type: 'folder' } });
     await expect(openOutput(join(folder, 'none', 'x'), {}, 'The log could not be written')).rejects.toMatchObject({
       kind: 'Resource',
-      code: 'ENOENT',
-      message: expect.stringMatching(/^The log could not be written: .*does not exist/),
+      code: 'folder-missing',
+      message: expect.stringMatching(/could not be made: the folder .*none does not exist/),
     });
+  });
+
+  it('is told before it is written that it could not be', async () => {
+    const path = join(folder, 'later');
+    await requireOutput(path);
+    expect(existsSync(path)).toBe(false);
+    for (const one of [folder, ...(onUnix ? [pipe] : [])]) await expect(requireOutput(one)).rejects.toMatchObject({ code: 'no-output' });
+    await expect(requireOutput(join(folder, 'none', 'x'))).rejects.toMatchObject({ code: 'folder-missing' });
+    writeFileSync(path, '');
+    await requireOutput(path);
+    await expect(requireOutput(join(path, 'x'))).rejects.toMatchObject({ code: 'output-refused', params: { reason: 'ENOTDIR' } });
   });
 
   it.runIf(existsSync('/dev/full'))('may be a device', async () => {

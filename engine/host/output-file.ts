@@ -1,10 +1,11 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { access, type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { systemError } from '../errors/system-error';
+import { reasonCode, reasonOf, systemError } from '../errors/system-error';
 import { VmError } from '../errors/vm-error';
-import { type FileType, typeAt, typeOf } from './open-file';
+import { type FileType, folderMissing, typeAt, typeOf } from './open-file';
 
 /** How long a reader that is behind is given before it is written to again, in milliseconds. */
 const RETRY_MS = 20;
@@ -44,8 +45,49 @@ export async function openOutput(path: string, { append = false, mode = 0o666 }:
       throw error;
     }
   } catch (error) {
-    throw isUnread(error) ? unread(path) : (systemError(error, failed) ?? error);
+    throw isUnread(error) ? unread(path) : ((await folderMissing(path, error)) ?? systemError(error, failed) ?? error);
   }
+}
+
+/** Why a file could not be written to. */
+interface Refusal {
+  /** For the middle of a sentence. */
+  why: string;
+  error: VmError;
+}
+
+/** Why a file could not be written to as things are; undefined where it could. Nothing is opened, nothing made. */
+export async function whyNoOutput(path: string, takes = takesOutput): Promise<Refusal | undefined> {
+  const refused = (of: string, why: string, error: unknown): Refusal => ({
+    why,
+    error: VmError.config(`${path} cannot be written to: ${why}. Name another file.`, {
+      cause: error,
+      code: 'output-refused',
+      params: { path: of, reason: reasonCode(error) },
+    }),
+  });
+  try {
+    const type = await typeAt(path);
+    if (!takes(type)) return { why: `it is a ${type}`, error: noOutput(path, type) };
+    await access(path, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return refused(path, reasonOf(error), error);
+  }
+  const folder = dirname(path);
+  return access(folder, constants.W_OK).then(
+    () => undefined,
+    async (error: unknown) => {
+      const missing = await folderMissing(path, error);
+      return missing ? { why: 'its folder does not exist', error: missing } : refused(folder, 'its folder may not be written to', error);
+    },
+  );
+}
+
+/** For a file that is written only later, and anywhere in it: throws VmError 'Config' or 'Resource' where that could not be done now. */
+export async function requireOutput(path: string): Promise<void> {
+  const refused = await whyNoOutput(path, (type) => type === 'file');
+  if (refused) throw refused.error;
 }
 
 /** Write a file that a user names. Throws as `openOutput`. */
@@ -118,10 +160,17 @@ async function writeAll(file: FileHandle, data: Uint8Array, note?: (bytes: numbe
   }
 }
 
-function mustTakeOutput(path: string, type: FileType): void {
+function takesOutput(type: FileType): boolean {
   // A pipe of Windows would keep a thread.
-  if (type === 'file' || type === 'character device' || (type === 'pipe' && process.platform !== 'win32')) return;
-  throw new VmError('Resource', `${path} is a ${type}, which cannot be written to. Name a file.`, {
+  return type === 'file' || type === 'character device' || (type === 'pipe' && process.platform !== 'win32');
+}
+
+function mustTakeOutput(path: string, type: FileType): void {
+  if (!takesOutput(type)) throw noOutput(path, type);
+}
+
+function noOutput(path: string, type: FileType): VmError {
+  return new VmError('Resource', `${path} is a ${type}, which cannot be written to. Name a file.`, {
     code: 'no-output',
     params: { path, type },
   });

@@ -4,6 +4,7 @@ import type { AudioFormat } from '../backend/audio/sample-format';
 import { requireWav } from '../backend/audio/wav';
 import { WavAudio } from '../backend/audio/wav-audio';
 import type { VmError } from '../errors/vm-error';
+import { requireOutput } from '../host/output-file';
 import { readImageFile } from '../images/image-file';
 import type { MachineConfig } from '../settings/settings';
 
@@ -18,7 +19,10 @@ export interface MachineAudio {
   live: LiveAudio;
 }
 
-/** Where a machine's sound goes and comes from; undefined for one without. Throws VmError 'Image' where the file to be heard cannot be used. */
+/**
+ * Where a machine's sound goes and comes from; undefined for one without. Throws VmError: 'Image' where the file to be heard cannot be used, 'Config'
+ * or 'Resource' where that for what is played cannot be written to.
+ */
 export async function openAudio(
   { sound, soundFile, microphoneFile }: MachineConfig,
   warn: (error: VmError) => void,
@@ -26,6 +30,7 @@ export async function openAudio(
   if (!sound) return undefined;
   const live = new LiveAudio();
   if (soundFile === undefined && microphoneFile === undefined) return { backend: live, live };
+  if (soundFile !== undefined) await requireOutput(soundFile);
   if (microphoneFile === undefined) return { backend: new FileAudio(new WavAudio({ playFile: soundFile, warn }), live, live), live };
   const { bytes } = await readImageFile('sound file', microphoneFile, HEARD_MAX);
   const files = new WavAudio({ playFile: soundFile, heard: requireWav(bytes, microphoneFile), warn });

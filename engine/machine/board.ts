@@ -10,6 +10,7 @@ import { DeviceManager } from '../bus/device-manager';
 import type { SavedState } from '../bus/device-state';
 import { MmioBus } from '../bus/mmio-bus';
 import { VmError } from '../errors/vm-error';
+import { requireOutput } from '../host/output-file';
 import { Clint } from '../interrupt/clint';
 import { InterruptControllers, type InterruptPlan } from '../interrupt/interrupt-controllers';
 import { DirectMemoryAccess } from '../memory/direct-memory-access';
@@ -269,6 +270,7 @@ export class Board {
   private static async withFirmware(options: BoardOptions, drives: Drives, networks: Networks, shares: Shares): Promise<Board> {
     const { config, boot } = options;
     const files = await readFwCfgFiles(config);
+    if (config.watchdog !== 'off' && config.watchdogDump !== undefined) await requireOutput(config.watchdogDump);
     const audio = await openAudio(config, options.warn);
     const inference = await openInference(config, options.v8Flags ?? []);
     const template = boot.flashTemplate;

@@ -79,6 +79,6 @@ describe('a capture', () => {
     expect(bytes.readUInt32LE(0)).toBe(0x0a0d0d0a);
     expect(bytes.length).toBeLessThan(200);
     await expect(Capture.open(folder, [])).rejects.toBeInstanceOf(VmError);
-    await expect(Capture.open(join(folder, 'no', 'a.pcapng'), [])).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(Capture.open(join(folder, 'no', 'a.pcapng'), [])).rejects.toMatchObject({ code: 'folder-missing' });
   });
 });
