@@ -121,7 +121,7 @@ const ROWS: Row[] = [
     say: () =>
       new VmError(
         'Guest',
-        'The firmware found nothing that it can start on the drives: none of them has a boot loader for riscv64. An image for PCs (x86) or ARM does not start here.',
+        'The firmware found nothing that it can start: the box has no drive with a boot loader for riscv64. Give it one (--drive); an image for PCs (x86) or ARM does not start here.',
         { code: 'boot-nothing' },
       ),
   },
