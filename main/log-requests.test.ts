@@ -51,7 +51,9 @@ describe('requests about logs', () => {
     expect(await requests(undefined, file)['log.save']('a', 'engine')).toBe(file);
     expect(await readFile(file, 'utf8')).toMatch(/^2026-01-\S+Z warning one\nmore\n$/);
     expect(await requests(undefined, undefined)['log.save']('a', 'engine')).toBeNull();
-    await expect(requests(undefined, join(folder, 'no', 'where'))['log.save']('a', 'engine')).rejects.toMatchObject({ code: 'folder-missing' });
+    await expect(requests(undefined, join(folder, 'no', 'where'))['log.save']('a', 'engine')).rejects.toMatchObject({
+      code: 'folder-missing',
+    });
   });
 });
 
