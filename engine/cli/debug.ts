@@ -49,10 +49,7 @@ export async function debug(args: string[]): Promise<number> {
   }
   try {
     if (settings.size > 0 || values.cdrom) throw new UsageError(`${name} runs already: what it is made of cannot be changed now.`, 'debug');
-    const { address, symbols } = await client.call('debug', {
-      once: !wish.print,
-      ...(values.gdb !== undefined && { address: values.gdb }),
-    });
+    const { address, symbols } = await client.call('debug', values.gdb === undefined ? {} : { address: values.gdb });
     return await attach(address, [...symbols, ...wish.symbols], wish);
   } finally {
     client.close();

@@ -285,12 +285,9 @@ export const OPERATIONS = {
   'watch-statistics': row(z.object({ every: z.union([z.literal(0), z.number().min(100)]) }), done),
   /**
    * Listen for a debugger, if that is not done yet: at this address (debug/gdb/address.ts), or a usual one; and say where, and which files hold
-   * symbols of what the box boots. `once`: until a debugger has come and gone, where this begins it.
+   * symbols of what the box boots.
    */
-  debug: row(
-    z.object({ address: z.string().max(4096).optional(), once: z.boolean().optional() }),
-    z.object({ address: z.string(), symbols: z.array(z.string()) }),
-  ),
+  debug: row(z.object({ address: z.string().max(4096).optional() }), z.object({ address: z.string(), symbols: z.array(z.string()) })),
   /**
    * Show a screen by VNC, the first where none is named, if that is not done yet: at this address (display/vnc/server.ts), or a usual one, with
    * this password (none where it is empty), or one that is made; and say where, and which password is asked for.

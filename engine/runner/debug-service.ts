@@ -1,7 +1,7 @@
 import { parseGdbAddress } from '../debug/gdb/address';
 import { GdbServer } from '../debug/gdb/server';
 import type { VirtualMachine } from '../machine/virtual-machine';
-import type { Arguments, Result } from './control';
+import type { Result } from './control';
 import { symbolFiles } from './symbol-files';
 
 /** Where debuggers attach to a box that runs: from the beginning, or from when somebody first asks. */
@@ -28,27 +28,23 @@ export class DebugService {
     this.letIn();
   }
 
-  /**
-   * Listen for a debugger, unless that is done already, and say where, and what holds the symbols; `once`: until one has come and gone, if it was
-   * not done already. Throws VmError.
-   */
-  async show(machine: VirtualMachine, { address, once = false }: Arguments<'debug'>): Promise<Result<'debug'>> {
+  /** Listen for a debugger, unless that is done already, and say where, and what holds the symbols. Throws VmError. */
+  async show(machine: VirtualMachine, address: string | undefined): Promise<Result<'debug'>> {
     if (!this.server) {
       // The usual port may be another box's.
-      if (address === undefined) await this.listen(machine, '', once).catch(() => this.listen(machine, '0', once));
-      else await this.listen(machine, address, once);
+      if (address === undefined) await this.listen(machine, '').catch(() => this.listen(machine, '0'));
+      else await this.listen(machine, address);
     }
     const server = await (this.server as unknown as Promise<GdbServer>);
     return { address: server.address, symbols: await symbolFiles(machine.config) };
   }
 
-  async listen(machine: VirtualMachine, address: string, once = false): Promise<void> {
+  async listen(machine: VirtualMachine, address: string): Promise<void> {
     const server = GdbServer.listen(machine.debugger, parseGdbAddress(address), {
       ready: this.switchedOn,
       onChange: (isAttached) => {
         this.isAttached = isAttached;
         this.onChange(isAttached ? 'A debugger is attached.' : 'The debugger is gone.');
-        if (once && !isAttached) void this.close();
       },
     });
     this.server = server;
@@ -62,9 +58,6 @@ export class DebugService {
   }
 
   async close(): Promise<void> {
-    const { server } = this;
-    this.server = undefined;
-    this.address = undefined;
-    await server?.then((one) => one.close()).catch(() => undefined);
+    await this.server?.then((server) => server.close()).catch(() => undefined);
   }
 }

@@ -203,7 +203,7 @@ export class Runner extends EventEmitter<RunnerEvents> implements Controlled {
       }),
       profile: (wish) => this.profiling.take(this.running, wish),
       statistics: () => this.statistics,
-      debug: (wish) => this.debugging.show(this.running, wish),
+      debug: ({ address }) => this.debugging.show(this.running, address),
       vnc: (wish) => this.vnc.show(this.running, this.values.name, wish),
       'console-history': () => ({ text: this.hub.text }),
       log: () => ({ lines: this.log.lines }),

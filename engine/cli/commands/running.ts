@@ -165,7 +165,7 @@ export const DEBUG = command({
   name: 'debug',
   summary: 'start a debugger on a box: one that runs, or one that is started for it',
   usage: ['BOX [OPTIONS]', '[OPTIONS]'],
-  about: `A box that runs stops while the debugger looks, and goes on when that leaves; then no other can attach, unless one could before. One that is off, or what the options describe, is started and waits before its first instruction; its output stands between the debugger's lines, and it ends with the debugger.
+  about: `A box that runs stops while the debugger looks, and goes on when that leaves. One that is off, or what the options describe, is started and waits before its first instruction; its output stands between the debugger's lines, and it ends with the debugger.
 
   hartbox debug Debian
   hartbox debug --kernel kernel.elf --firmware none
