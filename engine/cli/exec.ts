@@ -147,9 +147,9 @@ function byPorts(machine: VirtualMachine, terminal: HostTerminal): Streams {
 /** The guest's console, from where the command begins. */
 function byTerminal(machine: VirtualMachine, runner: Runner, terminal: HostTerminal, ending: Ending): Streams {
   let show: Streams['onConsole'];
+  terminal.onResize((columns, rows) => runner.resize(columns, rows));
   const streams: Streams = {
     onConsole: (data) => show?.(data),
-    onStart: () => terminal.onResize((columns, rows) => runner.resize(columns, rows)),
     onBegin: () => {
       show = pacedWriter(process.stdout);
       terminal.lend();
